@@ -1,34 +1,25 @@
 'use strict'
-// Programs that use the package in a process of their own, and tell what they do as JSON lines on standard output.
+// Processes beside the test's own: programs that use the package, and peers in other languages.
 
 const { fork } = require('node:child_process')
 const path = require('node:path')
 const readline = require('node:readline')
 const { until } = require('./until')
 
-class ChildProcess {
+/** A process that tells what it does as JSON lines on standard output. */
+class LineProcess {
   #child
   #errors = ''
 
-  /**
-   * Starts a script. It may write JSON lines, and get messages by process.on('message'); it ends with its parent. The
-   * channel between them does not keep it alive.
-   * @param {string} script absolute, or relative to __tests__
-   * @param {string[]} [args]
-   * @param {{ env?: Record<string, string>, execArgv?: string[] }} [options]
-   */
-  constructor(script, args = [], { env = {}, execArgv = [] } = {}) {
+  /** @param {import('node:child_process').ChildProcess} child with pipes for its output and errors */
+  constructor(child) {
     /** What it has written so far; a line that is no JSON appears as { text }. */
     this.lines = []
-    this.#child = fork(path.resolve(__dirname, '..', script), args, {
-      env: { ...process.env, ...env },
-      execArgv: ['--require', path.join(__dirname, 'end-with-parent.js'), ...execArgv],
-      stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
-    })
-    readline.createInterface({ input: this.#child.stdout }).on('line', (line) => this.lines.push(parsed(line)))
-    this.#child.stderr.on('data', (data) => (this.#errors += data))
+    this.#child = child
+    readline.createInterface({ input: child.stdout }).on('line', (line) => this.lines.push(parsed(line)))
+    child.stderr.on('data', (data) => (this.#errors += data))
     /** Resolves with { code, signal } when it has ended and all its output is here. */
-    this.ended = new Promise((resolve) => this.#child.once('close', (code, signal) => resolve({ code, signal })))
+    this.ended = new Promise((resolve) => child.once('close', (code, signal) => resolve({ code, signal })))
     this.ended.then((how) => (this.end = how))
   }
 
@@ -46,16 +37,12 @@ class ChildProcess {
     const found = () => {
       const line = this.lines.find(predicate)
       if (!line && this.end) {
-        throw new Error(`The child ended (${this.end.code ?? this.end.signal}) before ${what}: ${this.#errors}`)
+        throw new Error(`The process ended (${this.end.code ?? this.end.signal}) before ${what}: ${this.#errors}`)
       }
       return line
     }
-    return until(found, { timeoutMs, what: () => `${what} of a child; it said ${JSON.stringify(this.lines.slice(-3))} ${this.#errors}` })
-  }
-
-  /** Sends it a message. */
-  send(message) {
-    this.#child.send(message)
+    const said = () => `${what}; the process said ${JSON.stringify(this.lines.slice(-3))} ${this.#errors}`
+    return until(found, { timeoutMs, what: said })
   }
 
   /** Sends it a signal. */
@@ -70,6 +57,33 @@ class ChildProcess {
   }
 }
 
+/** A Node.js program that uses the package. */
+class ChildProcess extends LineProcess {
+  #child
+
+  /**
+   * Starts a script. It gets messages by process.on('message'), and ends with its parent; the channel between them does not
+   * keep it alive.
+   * @param {string} script absolute, or relative to __tests__
+   * @param {string[]} [args]
+   * @param {{ env?: Record<string, string>, execArgv?: string[] }} [options]
+   */
+  constructor(script, args = [], { env = {}, execArgv = [] } = {}) {
+    const child = fork(path.resolve(__dirname, '..', script), args, {
+      env: { ...process.env, ...env },
+      execArgv: ['--require', path.join(__dirname, 'end-with-parent.js'), ...execArgv],
+      stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
+    })
+    super(child)
+    this.#child = child
+  }
+
+  /** Sends it a message. */
+  send(message) {
+    this.#child.send(message)
+  }
+}
+
 function parsed(line) {
   try {
     return JSON.parse(line)
@@ -78,4 +92,4 @@ function parsed(line) {
   }
 }
 
-module.exports = { ChildProcess }
+module.exports = { ChildProcess, LineProcess }

@@ -2,6 +2,7 @@
 // Once per run of Jest: one plain broker of each version, or a look at the one that ROCKETMQ_NAMESRV names.
 
 const { Cluster } = require('../../scripts/rocketmq/cluster')
+const { classPath } = require('../../scripts/rocketmq/jars')
 const { TestAdmin } = require('./admin')
 const { writeBackends } = require('./backends')
 const { releaseOf } = require('./wire')
@@ -14,6 +15,8 @@ module.exports = async function globalSetup() {
     writeBackends({ [EXTERNAL]: await look(EXTERNAL) })
     return
   }
+  // On a first run these come from the network, which no test should wait for.
+  for (const version of TESTED_VERSIONS) for (const kind of ['server', 'client']) await classPath(version, kind)
   const starting = TESTED_VERSIONS.map((version) => Cluster.start({ version }))
   const settled = await Promise.allSettled(starting)
   const clusters = settled.filter(({ status }) => status === 'fulfilled').map(({ value }) => value)

@@ -8,7 +8,13 @@ const { maven } = require('./java')
 
 /** Newest releases of their lines whose artifacts are all published. */
 const VERSIONS = ['4.9.7', '5.5.0']
-const LIB = path.join(__dirname, 'lib')
+
+/** Where everything made for a version is kept. */
+function libFolder(version) {
+  return path.join(__dirname, 'lib', version)
+}
+
+let resolving = Promise.resolve()
 
 /**
  * The class path of `kind` ('server': name server and broker; 'client': the genuine Java client) of a version.
@@ -18,8 +24,12 @@ async function classPath(version, kind) {
   if (!VERSIONS.includes(version)) throw new RangeError(`RocketMQ ${version}? Known versions: ${VERSIONS.join(', ')}`)
   const pom = path.join(__dirname, 'poms', `${kind}-${version}.xml`)
   const digest = crypto.createHash('sha256').update(fs.readFileSync(pom)).digest('hex')
-  const folder = path.join(LIB, version, kind)
-  if (!isComplete(folder, digest)) await resolve(pom, folder, digest)
+  const folder = path.join(libFolder(version), kind)
+  if (!isComplete(folder, digest)) {
+    // One Maven at a time: its local repository does not stand several well.
+    resolving = resolving.catch(() => {}).then(() => isComplete(folder, digest) || resolve(pom, folder, digest))
+    await resolving
+  }
   return path.join(folder, '*')
 }
 
@@ -57,4 +67,4 @@ async function resolve(pom, folder, digest) {
   }
 }
 
-module.exports = { classPath, VERSIONS }
+module.exports = { classPath, libFolder, VERSIONS }

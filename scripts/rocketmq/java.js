@@ -42,16 +42,25 @@ function findJava() {
   return found
 }
 
-/** Runs Maven in batch mode; resolves when it ends well, else rejects with the end of its output. */
-async function maven(args, options) {
+/** Runs Maven in batch mode. */
+async function maven(args) {
   await findJava()
-  const running = run('mvn', ['--batch-mode', '--quiet', ...args], { maxBuffer: 64 * 1024 * 1024, ...options })
+  await runTool('mvn', 'mvn', ['--batch-mode', '--quiet', ...args])
+}
+
+/** Runs the Java compiler. */
+async function javac(args) {
+  await runTool('javac', jdkTool('javac'), args)
+}
+
+/** Resolves when the tool ends well, else rejects with the end of its output. */
+async function runTool(tool, command, args) {
   try {
-    await orMissing('mvn', running)
+    await orMissing(tool, run(command, args, { maxBuffer: 64 * 1024 * 1024 }))
   } catch (error) {
     if (error instanceof MissingToolError) throw error
     const output = `${error.stdout ?? ''}${error.stderr ?? ''}`.trim().split('\n').slice(-25).join('\n')
-    throw new Error(`Maven failed: mvn ${args.join(' ')}\n${output}`, { cause: error })
+    throw new Error(`${tool} failed: ${command} ${args.join(' ')}\n${output}`, { cause: error })
   }
 }
 
@@ -64,4 +73,4 @@ async function orMissing(tool, running) {
   }
 }
 
-module.exports = { findJava, jdkTool, maven, MissingToolError }
+module.exports = { findJava, javac, maven, MissingToolError }
