@@ -161,7 +161,7 @@ class Core {
   }
 
   async #open() {
-    const { signal, startTimeoutMs } = this.#settings
+    const { signal } = this.#settings
     if (signal?.aborted) {
       void this.close()
       throw this.#abortedError()
