@@ -79,7 +79,18 @@ class NativeProducer extends FakeClient {
 
   sendBatch(slot, topic, key, bodies, tags, keys, properties, timeoutMs, feeding) {
     const texts = bodies.map(String)
-    return this.#admit({ slot, topic, key, body: texts.join(), bodies: texts, tags, keys, properties, timeoutMs, feeding })
+    return this.#admit({
+      slot,
+      topic,
+      key,
+      body: texts.join(),
+      bodies: texts,
+      tags,
+      keys,
+      properties,
+      timeoutMs,
+      feeding,
+    })
   }
 
   drained(lane) {
@@ -106,7 +117,17 @@ class NativeProducer extends FakeClient {
 
   /** Stores the message with this body. */
   store(body, offset = 0, status = 0) {
-    this.calls.settle(this.find(body).slot, null, false, status, `id-${body}`, `offset-id-${body}`, 'broker-a', 3, offset)
+    this.calls.settle(
+      this.find(body).slot,
+      null,
+      false,
+      status,
+      `id-${body}`,
+      `offset-id-${body}`,
+      'broker-a',
+      3,
+      offset,
+    )
   }
 
   /** Fails the message with this body. */
