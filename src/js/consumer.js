@@ -1,5 +1,6 @@
 'use strict'
 
+const { AsyncResource } = require('node:async_hooks')
 const { Client } = require('./client.js')
 const { Core } = require('./core.js')
 const { RocketMQError, call, errorFrom, invalid } = require('./errors.js')
@@ -152,8 +153,11 @@ class PushConsumer extends Client {
       native,
       places: new Places(this.#options.concurrency),
       handlerTimeoutMs: this.#options.handlerTimeoutMs,
-      // In the context of `start()`: nothing leaks from one message into the next.
-      handle: (message, consumeContext) => context.runInAsyncScope(this.#handle, this, message, consumeContext),
+      // Each call begins in the context of `start()`, in a copy of its own: nothing leaks from one message into the next.
+      handle: (message, consumeContext) => {
+        const own = context.runInAsyncScope(() => new AsyncResource('RocketMQHandler'))
+        return own.runInAsyncScope(this.#handle, this, message, consumeContext)
+      },
       warn: (error) => this.#core.warn(error),
       junk: (message) => this.#junk(message),
       suspended: (message, delayMs, cause) => this.#suspended(message, delayMs, cause),
