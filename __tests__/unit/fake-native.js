@@ -25,13 +25,13 @@ class FakeClient {
     this.makeMessage = makeMessage
     const { onStart } = this.constructor
     if (onStart) onStart(this, slot)
-    else answer(this, slot, null, '')
+    else answer(this, slot, null, 'null')
   }
 
   close(slot, timeoutMs) {
     this.closes.push(timeoutMs)
     if (this.onClose) this.onClose(slot, timeoutMs)
-    else answer(this, slot, null, '')
+    else answer(this, slot, null, 'null')
   }
 
   stats() {

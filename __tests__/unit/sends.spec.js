@@ -543,7 +543,9 @@ describe('close()', () => {
     native.counts = { sent: 5 }
     expect(producer.stats()).toEqual({ waiting: 0, sent: 5 })
     await producer.close()
-    native.counts = null
+    native.stats = () => {
+      throw new Error('{"code":"ERR_ROCKETMQ_CLOSED","message":"the client is not running"}')
+    }
     expect(producer.stats()).toEqual({ waiting: 0, sent: 5 })
   })
 })

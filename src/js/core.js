@@ -81,6 +81,8 @@ class Core {
   #calls = []
   /** @type {number[]} */
   #free = []
+  /** The last counts that native gave. @type {any} */
+  #counts = null
   /** What was said by `process.emitWarning`. */
   #said = new Set()
 
@@ -204,6 +206,7 @@ class Core {
   #backToIdle() {
     this.state = 'idle'
     this.native = null
+    this.#counts = null
     this.#unwatch?.()
     this.#calls = []
     this.#free = []
@@ -269,6 +272,7 @@ class Core {
     if (native !== null) {
       if (wasRunning) await this.#side.drain(deadline)
       const rest = Math.ceil(Math.max(deadline - performance.now(), Math.min(LEAST_CLOSE_MS, timeoutMs)))
+      this.counts() // native may not count any more once it is closed
       await this.#closeNative(native, rest)
       this.#side.ended()
       this.#abandon()
@@ -477,6 +481,20 @@ class Core {
    */
   emit(event, ...args) {
     undisturbed(() => this.#emitter?.emit(event, ...args))
+  }
+
+  /**
+   * Native's counts, the last ones when it is gone; null before the start.
+   * @returns {any}
+   */
+  counts() {
+    if (this.native === null) return null
+    try {
+      this.#counts = JSON.parse(this.native.stats())
+    } catch (thrown) {
+      if (!this.isOver()) throw errorFromThrown(thrown)
+    }
+    return this.#counts
   }
 
   /**
