@@ -9,3 +9,6 @@ mod env;
 mod error;
 mod protocol;
 mod remoting;
+
+#[cfg(test)]
+mod layering;

@@ -90,6 +90,11 @@ impl Event {
         Self::Log { level, fields, text: text.into() }
     }
 
+    /// Whether only developers of this package want it.
+    pub(crate) fn is_debug(&self) -> bool {
+        matches!(self, Self::Log { level: Level::Debug, .. })
+    }
+
     /// The text that crosses into JavaScript.
     pub(crate) fn to_json(&self) -> String {
         serde_json::to_string(self).unwrap_or_default()

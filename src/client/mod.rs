@@ -55,7 +55,7 @@ impl std::fmt::Debug for Client {
 impl Client {
     /// A client that has not spoken to anybody yet, and its background tasks.
     pub(crate) fn start(options: ClientOptions, events: Arc<dyn Events>) -> Arc<Self> {
-        let session = Arc::new(Session::new(options.client_id(), options.credentials.clone(), Arc::clone(&events)));
+        let session = Arc::new(Session::new(options.client_id.clone(), options.credentials.clone(), Arc::clone(&events)));
         let pushes = Arc::new(Pushes::new(events));
         let client = Arc::new(Self {
             pool: Pool::new(options.timing.connect_timeout, Arc::clone(&pushes) as _),
@@ -147,7 +147,7 @@ impl Client {
     }
 
     async fn ask_route(&self, topic: &str) -> Result<Option<TopicRoute>, ClientError> {
-        self.name_servers.route(topic, &self.pool, &self.to_name_server, &self.session, self.options.request_timeout).await
+        self.name_servers.route(topic, &self.pool, &self.to_name_server, &self.session, self.options.timing.request_timeout).await
     }
 
     /// Whether any name server answers; the topic asked for need not exist.
@@ -176,7 +176,7 @@ impl Client {
 
     /// The default time for one request.
     pub(crate) fn request_timeout(&self) -> Duration {
-        self.options.request_timeout
+        self.options.timing.request_timeout
     }
 
     /// One request to a broker, within `timeout` in all: connects and greets first where needed. Never tries again by itself.
@@ -188,7 +188,7 @@ impl Client {
 
     /// A heartbeat to one broker; a new connection is greeted with one, which does as well.
     async fn beat(self: Arc<Self>, address: String) -> (String, Result<(), CallError>) {
-        let deadline = env::now() + self.options.request_timeout;
+        let deadline = env::now() + self.options.timing.request_timeout;
         let known = self.pool.ready(&address);
         let result = match known {
             Some(connection) => self.session.beat(&connection, deadline).await,
@@ -231,7 +231,7 @@ impl Client {
             };
             self.session.set_registration(Registration::default());
             let brokers = self.known_brokers();
-            let deadline = env::now() + self.options.request_timeout;
+            let deadline = env::now() + self.options.timing.request_timeout;
             for connection in self.pool.open() {
                 if brokers.iter().any(|address| address == connection.address()) {
                     // Brokers notice a closed socket anyway; this only helps behind proxies.
