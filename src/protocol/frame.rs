@@ -136,4 +136,4 @@ pub(crate) fn decode(input: &mut BytesMut) -> Result<Option<Command>, FrameError
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

@@ -15,7 +15,7 @@ fn route() -> Command {
 }
 
 /// A1.3.
-pub(super) fn send() -> Command {
+pub(in crate::protocol) fn send() -> Command {
     let properties =
         "KEYS\u{1}K1\u{2}UNIQ_KEY\u{1}0A0000010BAD18B4AAC20000000A0001\u{2}WAIT\u{1}true\u{2}TAGS\u{1}TagA\u{2}";
     let fields = Fields::from_iter([
