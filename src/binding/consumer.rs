@@ -242,7 +242,7 @@ impl NativeConsumer {
     #[expect(clippy::cast_possible_truncation, reason = "offsets came from here")]
     pub fn ack(&self, queue: u32, generation: u32, offset: f64, outcome: u32, suspend_ms: f64, reason: Option<String>) -> f64 {
         let outcome = match outcome {
-            0 => Outcome::Done,
+            0 => Outcome::Success,
             2 => Outcome::Suspend(milliseconds(suspend_ms)),
             3 => Outcome::DeadLetter,
             _ => Outcome::Later,
