@@ -56,7 +56,7 @@ fn decode_record(record: Bytes, crc: Crc, messages: &mut Vec<Result<StoredMessag
     };
     let message = StoredMessage { body, ..stored };
     if message.sys_flag & (NEED_UNWRAP | INNER_BATCH) == NEED_UNWRAP | INNER_BATCH {
-        unwrap_batch(&message, messages);
+        unwrap_batch(message, messages);
     } else {
         messages.push(Ok(message));
     }
@@ -169,12 +169,16 @@ fn inflate_zlib(body: &[u8]) -> Result<Bytes, UndecodableReason> {
 }
 
 /// Message `i` of an inner batch is the outer one with flag, body and properties of its own, `i` offsets further.
-fn unwrap_batch(outer: &StoredMessage, messages: &mut Vec<Result<StoredMessage, Undecodable>>) {
+///
+/// A broken one stands for the rest of the batch.
+fn unwrap_batch(outer: StoredMessage, messages: &mut Vec<Result<StoredMessage, Undecodable>>) {
     let mut rest = outer.body.clone();
+    // Without its properties, which each inner message would copy only to replace them.
+    let outer = StoredMessage { properties: Vec::new(), ..outer };
     let mut queue_offset = outer.queue_offset;
     let mut count = 0;
     while !rest.is_empty() || count == 0 {
-        let read = if count < MAX_INNER { read_entry(&mut rest, outer, queue_offset) } else { Err("inner batch") };
+        let read = if count < MAX_INNER { read_entry(&mut rest, &outer, queue_offset) } else { Err("inner batch") };
         let message = match read {
             Ok(message) => message,
             Err(field) => {
