@@ -33,7 +33,9 @@ module.exports = {
   reporters: ['default', '<rootDir>/__tests__/support/count-reporter.js'],
   projects: [
     { ...shared, displayName: 'unit', testMatch: ['<rootDir>/__tests__/unit/**/*.spec.js'] },
-    ...(EXTERNAL ? [onBroker(EXTERNAL, ['\\.cluster\\.spec\\.js$'])] : TESTED_VERSIONS.map((version) => onBroker(version))),
+    ...(EXTERNAL
+      ? [onBroker(EXTERNAL, ['\\.cluster\\.spec\\.js$'])]
+      : TESTED_VERSIONS.map((version) => onBroker(version))),
   ],
 }
 // Not options of Jest: for the global set-up, and out of Jest's sight.

@@ -11,7 +11,8 @@ test('a killed broker leaves the route, and is back with its messages after a re
   expect(await admin.queues(topic)).toHaveLength(16)
   const brokerNames = async () => (await admin.route(topic)).queueDatas.map(({ brokerName }) => brokerName).sort()
   for (const { name } of brokers) {
-    for (let index = 0; index < 10; index++) await admin.send(topic, { brokerName: name, queueId: 7 }, `${name} ${index}`)
+    for (let index = 0; index < 10; index++)
+      await admin.send(topic, { brokerName: name, queueId: 7 }, `${name} ${index}`)
   }
   await admin.readBack(topic, { expected: 20 })
 

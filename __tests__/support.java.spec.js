@@ -53,9 +53,14 @@ test('a Java consumer that gets too little fails and says so', async () => {
 
 test('Java tells the queue of any key', async () => {
   const topic = await createTopic({ queues: 8 })
-  const keys = ['order_1', 'ä€', '😀', 'polygenelubricants', '"quoted"', ...Array.from({ length: 50 }, (_, n) => `k${n}`)]
+  const keys = [
+    'order_1',
+    'ä€',
+    '😀',
+    'polygenelubricants',
+    '"quoted"',
+    ...Array.from({ length: 50 }, (_, n) => `k${n}`),
+  ]
   const queues = await java.queuesOf({ topic, keys })
-  expect(queues).toEqual(
-    keys.map((key) => ({ type: 'queue', key, brokerName, queueId: Math.abs(hashCode(key) % 8) })),
-  )
+  expect(queues).toEqual(keys.map((key) => ({ type: 'queue', key, brokerName, queueId: Math.abs(hashCode(key) % 8) })))
 })

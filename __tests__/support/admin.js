@@ -20,7 +20,14 @@ const CODE = {
   CONSUME_MESSAGE_DIRECTLY: 309,
   SEND_MESSAGE_V2: 310,
 }
-const RESPONSE = { SYSTEM_ERROR: 1, FOUND: 0, NOT_FOUND: 19, RETRY_IMMEDIATELY: 20, OFFSET_MOVED: 21, QUERY_NOT_FOUND: 22 }
+const RESPONSE = {
+  SYSTEM_ERROR: 1,
+  FOUND: 0,
+  NOT_FOUND: 19,
+  RETRY_IMMEDIATELY: 20,
+  OFFSET_MOVED: 21,
+  QUERY_NOT_FOUND: 22,
+}
 /** The pull carries its own subscription, so the group needs no heartbeat. */
 const PULL_WITH_SUBSCRIPTION = 0x4
 const READER = 'support-reader'
@@ -121,7 +128,12 @@ class TestAdmin extends Admin {
       m: false,
       n: brokerName,
     }
-    const response = await this.request(await this.addressOf({ brokerName }), CODE.SEND_MESSAGE_V2, ext, Buffer.from(body))
+    const response = await this.request(
+      await this.addressOf({ brokerName }),
+      CODE.SEND_MESSAGE_V2,
+      ext,
+      Buffer.from(body),
+    )
     return { queueOffset: Number(response.ext.queueOffset), offsetMsgId: response.ext.msgId }
   }
 

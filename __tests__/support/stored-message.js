@@ -15,9 +15,10 @@ const ZLIB = [0, 0x300]
 /** All messages of a pull's body. Throws on anything unexpected: a test must not overlook it. */
 function decodeStoredMessages(bytes) {
   const messages = []
-  for (let at = 0; at < bytes.length; ) {
+  for (let at = 0; at < bytes.length;) {
     const size = bytes.readInt32BE(at)
-    if (size <= 0 || at + size > bytes.length) throw new Error(`A stored message of ${size} bytes at ${at} of ${bytes.length}`)
+    if (size <= 0 || at + size > bytes.length)
+      throw new Error(`A stored message of ${size} bytes at ${at} of ${bytes.length}`)
     messages.push(decodeOne(bytes.subarray(at, at + size)))
     at += size
   }

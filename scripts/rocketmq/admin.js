@@ -48,7 +48,9 @@ class Admin {
   /** The route of a topic: { queueDatas, brokerDatas }, or undefined when there is none. */
   async route(topic) {
     const ext = { topic, acceptStandardJsonOnly: true }
-    const response = await this.request(this.nameServer, CODE.GET_ROUTE, ext, undefined, { accept: [0, TOPIC_NOT_EXIST] })
+    const response = await this.request(this.nameServer, CODE.GET_ROUTE, ext, undefined, {
+      accept: [0, TOPIC_NOT_EXIST],
+    })
     return response.code === 0 ? parseLenient(response.body.toString()) : undefined
   }
 

@@ -66,8 +66,13 @@ async function main() {
       topic: { type: 'string', multiple: true, default: [] },
       set: { type: 'string', multiple: true, default: [] },
       keep: { type: 'string' },
+      help: { type: 'boolean', default: false },
     },
   })
+  if (values.help) {
+    console.log(USAGE)
+    return undefined
+  }
   if (positionals[0] === 'start') return start(values)
   if (positionals[0] !== 'resolve') throw new UsageError(`start or resolve, not ${positionals[0] ?? 'nothing'}`)
   for (const version of VERSIONS) for (const kind of ['server', 'client']) await classPath(version, kind)

@@ -138,7 +138,17 @@ class Cluster {
     return cluster
   }
 
-  async #create({ version, brokers, acl, classes, port, brokerPorts = [], brokerProperties, nameServerProperties, keepDir }) {
+  async #create({
+    version,
+    brokers,
+    acl,
+    classes,
+    port,
+    brokerPorts = [],
+    brokerProperties,
+    nameServerProperties,
+    keepDir,
+  }) {
     const dir = keepDir ? path.resolve(keepDir) : fs.mkdtempSync(path.join(os.tmpdir(), 'rocketmq-orderly-'))
     const guard = new Guard(keepDir ? undefined : dir)
     this.#guard = guard
@@ -165,7 +175,14 @@ class Cluster {
     for (const [index, name] of BROKER_NAMES.slice(0, brokers).entries()) {
       const brokerPort = brokerPorts[index] ?? (await freeBrokerPort())
       const brokerHome = writeHome(path.join(dir, name), version)
-      const settings = { version, name, port: brokerPort, nameServer: this.nameServer, acl, properties: brokerProperties }
+      const settings = {
+        version,
+        name,
+        port: brokerPort,
+        nameServer: this.nameServer,
+        acl,
+        properties: brokerProperties,
+      }
       const server = new JavaServer({
         name,
         mainClass: 'org.apache.rocketmq.broker.BrokerStartup',

@@ -9,7 +9,8 @@ const run = promisify(execFile)
 
 const WHERE = {
   java: 'a Java 8 or newer run time: "apt-get install default-jdk-headless", "brew install openjdk", or https://adoptium.net',
-  javac: 'a Java 8 or newer development kit (JDK): "apt-get install default-jdk-headless", "brew install openjdk", or https://adoptium.net',
+  javac:
+    'a Java 8 or newer development kit (JDK): "apt-get install default-jdk-headless", "brew install openjdk", or https://adoptium.net',
   mvn: 'Apache Maven 3: "apt-get install maven", "brew install maven", or https://maven.apache.org/download.cgi',
 }
 

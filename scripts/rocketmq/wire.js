@@ -61,7 +61,10 @@ class Connection {
     const at = address.lastIndexOf(':')
     const socket = net.connect({ host: address.slice(0, at), port: Number(address.slice(at + 1)), noDelay: true })
     await new Promise((resolve, reject) => {
-      const timer = setTimeout(() => socket.destroy(new Error(`No connection to ${address} in ${timeoutMs} ms`)), timeoutMs)
+      const timer = setTimeout(
+        () => socket.destroy(new Error(`No connection to ${address} in ${timeoutMs} ms`)),
+        timeoutMs,
+      )
       socket.once('error', reject)
       socket.once('connect', () => {
         clearTimeout(timer)
@@ -94,7 +97,8 @@ class Connection {
   call(code, ext = {}, body = undefined, { timeoutMs = 10_000, oneway = false } = {}) {
     if (this.#failure) return Promise.reject(this.#failure)
     const opaque = this.#nextOpaque++
-    const bytes = body === undefined || Buffer.isBuffer(body) ? (body ?? Buffer.alloc(0)) : Buffer.from(JSON.stringify(body))
+    const bytes =
+      body === undefined || Buffer.isBuffer(body) ? (body ?? Buffer.alloc(0)) : Buffer.from(JSON.stringify(body))
     const present = Object.entries(ext).filter(([, value]) => value !== null && value !== undefined)
     let extFields = Object.fromEntries(present.map(([key, value]) => [key, String(value)]))
     if (this.#credentials) extFields = sign(extFields, bytes, this.#credentials)
