@@ -158,8 +158,10 @@ const LEAVE: Duration = Duration::from_secs(1);
 
 type Core = Producer<Client>;
 
+/// The core stays after `close()`, for its last counts.
 #[derive(Clone)]
 struct Running {
+    closed: bool,
     client: Arc<Client>,
     core: Arc<Core>,
     calls: Arc<JsCalls>,
@@ -214,7 +216,7 @@ impl NativeProducer {
         let calls = Arc::new(JsCalls::new(&calls, self.checked.debug)?);
         let client = Client::start(self.checked.options.clone(), Arc::clone(&calls.events) as _);
         let core = Arc::new(Producer::new(Arc::clone(&client), self.options.clone(), Arc::clone(&calls) as _));
-        let started = Running { client, core, calls };
+        let started = Running { closed: false, client, core, calls };
         *lock(&self.running) = Some(started.clone());
         let (running, timeout) = (Arc::clone(&self.running), milliseconds(timeout_ms));
         env::spawn(async move {
@@ -341,7 +343,9 @@ impl NativeProducer {
         let ending = self.running()?;
         env::spawn(async move {
             ending.end(milliseconds(timeout_ms)).await;
-            lock(&running).take();
+            if let Some(running) = lock(&running).as_mut() {
+                running.closed = true;
+            }
             ending.calls.answer.call(Answer::of(slot, Ok(String::from("null"))));
             ending.calls.release();
         });
@@ -364,7 +368,9 @@ impl NativeProducer {
 impl Drop for NativeProducer {
     /// The environment has gone (a worker thread ended) without `close()`: nobody is left to tell, but brokers should know.
     fn drop(&mut self) {
-        if let Some(running) = lock(&self.running).take() {
+        if let Some(running) = lock(&self.running).take()
+            && !running.closed
+        {
             running.calls.release();
             env::spawn(async move { running.end(Duration::ZERO).await });
         }

@@ -142,7 +142,8 @@ impl<B: Brokers> Producer<B> {
         let admission = self.core.with(|state, out| {
             state.is_open(feeding)?;
             let topic = state.topic_ids.get(topic).copied();
-            Ok::<_, ClientError>(topic.zip(message.take()).map(|(topic, it)| state.admit(topic, sharding_key, it, feeding, out)))
+            let taken = topic.and_then(|topic| message.take().map(|it| (topic, it)));
+            Ok::<_, ClientError>(taken.map(|(topic, it)| state.admit(topic, sharding_key, it, feeding, out)))
         })?;
         match (admission, message) {
             (None, Some(message)) => {
