@@ -24,7 +24,10 @@ async function main() {
       const stored = results.filter((_, i) => messages[i].order === order)
       const offsets = stored.map(({ queueOffset }) => queueOffset)
       console.log(`${order}: queue ${stored[0].queue.queueId}, offsets ${offsets.join(' < ')}`)
-      assert(offsets.every((offset, i) => i === 0 || offset > offsets[i - 1]), 'out of order')
+      assert(
+        offsets.every((offset, i) => i === 0 || offset > offsets[i - 1]),
+        'out of order',
+      )
     }
     console.log(producer.stats())
   } finally {

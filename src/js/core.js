@@ -427,7 +427,8 @@ class Core {
    * @param {unknown[]} args
    */
   #report(name, fields, ...args) {
-    this.log(RECORDS[name].level, fields, RECORDS[name].text)
+    // What ends while we close was ended by us.
+    this.log(this.isOver() ? 'info' : RECORDS[name].level, fields, RECORDS[name].text)
     this.emit(name, ...args)
   }
 
