@@ -3,6 +3,8 @@ use proptest::prelude::*;
 
 use super::{Codec, FrameError, MAX_TOTAL, decode, encode, encode_head};
 use crate::protocol::command::{Command, Fields, Language};
+use crate::protocol::request::Request;
+use crate::protocol::requests::{Pull, PullStatus, SendMessage, StoredStatus};
 use crate::protocol::vectors::hex;
 
 fn heartbeat() -> Command {
@@ -171,6 +173,27 @@ fn real_json_headers_are_read() {
     let push = decode_one(&framed(0, push, b"")).unwrap().unwrap();
     assert!(!push.is_response() && push.is_oneway());
     assert_eq!((push.code, push.version, push.fields.get("consumerGroup")), (40, 513, Some("G")));
+}
+
+#[test]
+fn real_json_answers_are_typed() {
+    let sent = br#"{"code":0,"extFields":{"queueId":"0","transactionId":"ABC","msgId":"7F0000010000807600000000000001A7","TRACE_ON":"true","MSG_REGION":"DefaultRegion","queueOffset":"0"},"flag":1,"language":"JAVA","opaque":102,"serializeTypeCurrentRPC":"JSON","version":513}"#;
+    let receipt = SendMessage::decode(decode_one(&framed(0, sent, b"")).unwrap().unwrap()).unwrap();
+    assert_eq!((receipt.queue_id, receipt.queue_offset, receipt.status), (0, 0, StoredStatus::Ok));
+    assert_eq!(receipt.msg_ids, "7F0000010000807600000000000001A7");
+
+    let pulled = br#"{"code":0,"extFields":{"suggestWhichBrokerId":"0","groupSysFlag":"0","nextBeginOffset":"1","maxOffset":"1","minOffset":"0","topicSysFlag":"0"},"flag":1,"language":"JAVA","opaque":103,"remark":"FOUND","serializeTypeCurrentRPC":"JSON","version":513}"#;
+    let pulled = Pull::decode(decode_one(&framed(0, pulled, b"records")).unwrap().unwrap()).unwrap();
+    assert_eq!((pulled.status, pulled.next_offset, pulled.max_offset), (PullStatus::Found, 1, 1));
+    assert_eq!(pulled.body, "records");
+}
+
+#[test]
+fn of_a_repeated_field_the_last_counts() {
+    let mut fields = Fields::from_iter([("a", "1"), ("b", "2"), ("a", "3")]);
+    assert_eq!(fields.get("a"), Some("3"));
+    assert_eq!(fields.take("a"), Some("3".into()));
+    assert_eq!((fields.take("a"), fields.len(), fields.get("b")), (None, 1, Some("2")));
 }
 
 #[test]
