@@ -4,17 +4,18 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::{Notify, watch};
 
-use super::brokers::{Brokers, RouteState};
+use super::brokers::Brokers;
 use super::calls::Calls;
 use super::lane::{self, until};
 use super::message::Press;
 use super::options::Batching;
 use super::state::{Ending, Out, Phase, Settlement, State};
+use crate::client::RouteState;
 use crate::env;
 
 /// What the tasks of a producer share.
 pub(super) struct Core<B> {
-    pub(super) brokers: Arc<B>,
+    pub(super) brokers: B,
     pub(super) calls: Arc<dyn Calls>,
     pub(super) press: Press,
     /// Real name.
@@ -28,7 +29,7 @@ pub(super) struct Core<B> {
 }
 
 impl<B: Brokers> Core<B> {
-    pub(super) fn new(brokers: Arc<B>, calls: Arc<dyn Calls>, press: Press, group: String, state: State) -> Arc<Self> {
+    pub(super) fn new(brokers: B, calls: Arc<dyn Calls>, press: Press, group: String, state: State) -> Arc<Self> {
         Arc::new(Self {
             brokers,
             calls,
@@ -104,16 +105,13 @@ impl<B: Brokers> Core<B> {
 async fn watch_topic<B: Brokers>(core: Arc<Core<B>>, topic: u32, mut route: watch::Receiver<RouteState>) {
     /// How often the route is wanted while messages wait for it.
     const ASK: std::time::Duration = std::time::Duration::from_secs(1);
-    let (lane, wake, name) = core.with(|state, _| {
-        let it = &state.topics[topic as usize];
-        (it.lane, Arc::clone(&state.lanes[it.lane].wake), Arc::clone(&it.name))
+    let (lane, wake) = core.with(|state, _| {
+        let lane = state.topics[topic as usize].lane;
+        (lane, Arc::clone(&state.lanes[lane].wake))
     });
     loop {
         let seen = route.borrow_and_update().clone();
-        let changed = core.with(|state, out| state.look(topic, seen.route.as_ref(), seen.error, out));
-        if let Some(queues) = changed {
-            core.brokers.route_changed(&name, &queues);
-        }
+        core.with(|state, out| state.look(topic, seen.route.as_ref(), seen.error, out));
         loop {
             let (due, waits) = core.with(|state, _| {
                 let waits = state.front(lane).is_some();
