@@ -153,27 +153,14 @@ impl Calls for JsCalls {
     }
 }
 
-/// The longest that taking leave of the brokers may take.
-const LEAVE: Duration = Duration::from_secs(1);
-
-type Core = Producer<Client>;
+type Core = Producer<Arc<Client>>;
 
 /// The core stays after `close()`, for its last counts.
 #[derive(Clone)]
 struct Running {
     closed: bool,
-    client: Arc<Client>,
     core: Arc<Core>,
     calls: Arc<JsCalls>,
-}
-
-impl Running {
-    /// Ends the producer, then takes leave of the brokers; `timeout` bounds the first.
-    async fn end(&self, timeout: Duration) {
-        self.core.close(timeout).await;
-        // A broker that does not answer must not hold `close()`.
-        let _ = tokio::time::timeout(LEAVE, self.client.close()).await;
-    }
 }
 
 /// A producer as the facade sees it.
@@ -215,15 +202,15 @@ impl NativeProducer {
     pub fn start(&self, slot: u32, timeout_ms: f64, calls: Object<'_>) -> Result<()> {
         let calls = Arc::new(JsCalls::new(&calls, self.checked.debug)?);
         let client = Client::start(self.checked.options.clone(), Arc::clone(&calls.events) as _);
-        let core = Arc::new(Producer::new(Arc::clone(&client), self.options.clone(), Arc::clone(&calls) as _));
-        let started = Running { closed: false, client, core, calls };
+        let core = Producer::new(client, self.options.clone(), Arc::clone(&calls) as _);
+        let started = Running { closed: false, core, calls };
         *lock(&self.running) = Some(started.clone());
         let (running, timeout) = (Arc::clone(&self.running), milliseconds(timeout_ms));
         env::spawn(async move {
             let result = within(timeout, started.core.start()).await;
             let calls = &started.calls;
             if let Err(error) = result {
-                started.end(Duration::ZERO).await;
+                started.core.close(Duration::ZERO).await;
                 lock(&running).take();
                 calls.answer.call(Answer::of(slot, Err(error)));
                 calls.release();
@@ -298,7 +285,7 @@ impl NativeProducer {
             })
             .collect();
         let batch = OutgoingBatch { slot, topic, sharding_key, messages, timeout: timeout(timeout_ms) };
-        admitted(self.core()?.send_batch(&batch, feeding))
+        admitted(self.core()?.send_batch(batch, feeding))
     }
 
     /// The facade's FIFO of this lane is empty.
@@ -342,7 +329,7 @@ impl NativeProducer {
         let running = Arc::clone(&self.running);
         let ending = self.running()?;
         env::spawn(async move {
-            ending.end(milliseconds(timeout_ms)).await;
+            ending.core.close(milliseconds(timeout_ms)).await;
             if let Some(running) = lock(&running).as_mut() {
                 running.closed = true;
             }
@@ -361,7 +348,7 @@ impl NativeProducer {
     /// What is wrong at the moment, as JSON: `{ problems: [error, …] }`.
     #[napi(catch_unwind)]
     pub fn health(&self) -> Result<String> {
-        Ok(json(&serde_json::json!({ "problems": self.running()?.client.problems() })))
+        Ok(json(&serde_json::json!({ "problems": self.core()?.problems() })))
     }
 }
 
@@ -372,7 +359,7 @@ impl Drop for NativeProducer {
             && !running.closed
         {
             running.calls.release();
-            env::spawn(async move { running.end(Duration::ZERO).await });
+            env::spawn(async move { running.core.close(Duration::ZERO).await });
         }
     }
 }
