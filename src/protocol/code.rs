@@ -1,0 +1,99 @@
+//! Request and response codes, by RocketMQ's own names.
+
+/// Codes of requests, ours and the broker's.
+pub(crate) mod request {
+    /// Pull messages of one queue, possibly waiting for them.
+    pub(crate) const PULL_MESSAGE: i32 = 11;
+    /// Committed offset of a group and queue.
+    pub(crate) const QUERY_CONSUMER_OFFSET: i32 = 14;
+    /// Commit the offset of a group and queue.
+    pub(crate) const UPDATE_CONSUMER_OFFSET: i32 = 15;
+    /// Offset of a queue by time.
+    pub(crate) const SEARCH_OFFSET_BY_TIMESTAMP: i32 = 29;
+    /// Offset behind a queue's last message.
+    pub(crate) const GET_MAX_OFFSET: i32 = 30;
+    /// Offset of a queue's first message.
+    pub(crate) const GET_MIN_OFFSET: i32 = 31;
+    /// Registration of a client's groups, and proof of life.
+    pub(crate) const HEART_BEAT: i32 = 34;
+    /// Farewell of one group of a client.
+    pub(crate) const UNREGISTER_CLIENT: i32 = 35;
+    /// Members of a group as one broker sees them.
+    pub(crate) const GET_CONSUMER_LIST_BY_GROUP: i32 = 38;
+    /// Push to a producer about a transaction; ignored.
+    pub(crate) const CHECK_TRANSACTION_STATE: i32 = 39;
+    /// Push: the members of a group have changed.
+    pub(crate) const NOTIFY_CONSUMER_IDS_CHANGED: i32 = 40;
+    /// Lock queues for one client of a group, or renew.
+    pub(crate) const LOCK_BATCH_MQ: i32 = 41;
+    /// Unlock queues.
+    pub(crate) const UNLOCK_BATCH_MQ: i32 = 42;
+    /// Check a subscription's expression.
+    pub(crate) const CHECK_CLIENT_CONFIG: i32 = 46;
+    /// Route of a topic, from a name server.
+    pub(crate) const GET_ROUTEINFO_BY_TOPIC: i32 = 105;
+    /// Push: an administrator moves a group's offsets.
+    pub(crate) const RESET_CONSUMER_CLIENT_OFFSET: i32 = 220;
+    /// Push: an administrator asks for a consumer's offsets.
+    pub(crate) const GET_CONSUMER_STATUS_FROM_CLIENT: i32 = 221;
+    /// Push: an administrator asks for a consumer's state.
+    pub(crate) const GET_CONSUMER_RUNNING_INFO: i32 = 307;
+    /// Push: an administrator hands one message to a consumer.
+    pub(crate) const CONSUME_MESSAGE_DIRECTLY: i32 = 309;
+    /// Store one message, short field names.
+    pub(crate) const SEND_MESSAGE_V2: i32 = 310;
+    /// Store a classic batch.
+    pub(crate) const SEND_BATCH_MESSAGE: i32 = 320;
+    /// Push: a reply to a request message; not a feature of ours.
+    pub(crate) const PUSH_REPLY_MESSAGE_TO_CLIENT: i32 = 326;
+}
+
+/// Codes of responses.
+pub(crate) mod response {
+    /// Done.
+    pub(crate) const SUCCESS: i32 = 0;
+    /// Any failure without a code of its own; the remark says which.
+    pub(crate) const SYSTEM_ERROR: i32 = 1;
+    /// Overload: nothing was stored.
+    pub(crate) const SYSTEM_BUSY: i32 = 2;
+    /// The server does not know the request code.
+    pub(crate) const REQUEST_CODE_NOT_SUPPORTED: i32 = 3;
+    /// Stored; the flush to disk was not confirmed in time.
+    pub(crate) const FLUSH_DISK_TIMEOUT: i32 = 10;
+    /// Stored on the master only: no slave was there.
+    pub(crate) const SLAVE_NOT_AVAILABLE: i32 = 11;
+    /// Stored; the copy at the slave was not confirmed in time.
+    pub(crate) const FLUSH_SLAVE_TIMEOUT: i32 = 12;
+    /// Body or properties too large, or a batch the broker will not take.
+    pub(crate) const MESSAGE_ILLEGAL: i32 = 13;
+    /// The broker takes no writes now.
+    pub(crate) const SERVICE_NOT_AVAILABLE: i32 = 14;
+    /// A proxy misses `bname` or `n`.
+    pub(crate) const VERSION_NOT_SUPPORTED: i32 = 15;
+    /// Refused: permission of a topic or group, or of the account (5.x).
+    pub(crate) const NO_PERMISSION: i32 = 16;
+    /// Unknown topic, or no route for it.
+    pub(crate) const TOPIC_NOT_EXIST: i32 = 17;
+    /// Pull: nothing new.
+    pub(crate) const PULL_NOT_FOUND: i32 = 19;
+    /// Pull: nothing matched the filter up to the next offset.
+    pub(crate) const PULL_RETRY_IMMEDIATELY: i32 = 20;
+    /// Pull: the offset is illegal, the next offset is the correction.
+    pub(crate) const PULL_OFFSET_MOVED: i32 = 21;
+    /// Nothing is stored under what was asked for.
+    pub(crate) const QUERY_NOT_FOUND: i32 = 22;
+    /// The filter expression does not parse.
+    pub(crate) const SUBSCRIPTION_PARSE_FAILED: i32 = 23;
+    /// The broker does not know the group or its subscription: heartbeat first.
+    pub(crate) const SUBSCRIPTION_NOT_EXIST: i32 = 24;
+    /// The broker's subscription is older than the request's: heartbeat first.
+    pub(crate) const SUBSCRIPTION_NOT_LATEST: i32 = 25;
+    /// The group does not exist and is not created.
+    pub(crate) const SUBSCRIPTION_GROUP_NOT_EXIST: i32 = 26;
+    /// Illegal queue id or topic name (5.x).
+    pub(crate) const INVALID_PARAMETER: i32 = 29;
+    /// Pull throttled: again after 20 ms.
+    pub(crate) const FLOW_CONTROL: i32 = 215;
+    /// The server is leaving and did not execute the request: reconnect and resend.
+    pub(crate) const GO_AWAY: i32 = 1500;
+}

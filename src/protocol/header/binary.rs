@@ -1,0 +1,1 @@
+//! The binary (`ROCKETMQ`) form of a header.

@@ -1,0 +1,4 @@
+//! The two forms of a header.
+
+pub(super) mod binary;
+pub(super) mod json;

@@ -1,0 +1,43 @@
+//! The bytes of RocketMQ's remoting protocol: frames, headers, typed requests and pushes, stored messages.
+//!
+//! Nothing here waits, reads a clock or touches a socket: bytes and plain values in, bytes and plain values out.
+
+pub(crate) mod allocation;
+pub(crate) mod batch;
+pub(crate) mod code;
+pub(crate) mod command;
+pub(crate) mod endpoint;
+pub(crate) mod frame;
+pub(crate) mod hash;
+mod header;
+pub(crate) mod json;
+pub(crate) mod limits;
+pub(crate) mod message;
+pub(crate) mod message_id;
+pub(crate) mod namespace;
+pub(crate) mod properties;
+pub(crate) mod push;
+pub(crate) mod queue;
+pub(crate) mod request;
+pub(crate) mod requests;
+pub(crate) mod route;
+pub(crate) mod signature;
+pub(crate) mod subscription;
+
+#[allow(unused_imports, reason = "the rooms above take what they need from this list")]
+pub(crate) use self::{
+    command::{Command, Fields, Language},
+    endpoint::{Endpoint, NameServers},
+    frame::{Codec, FrameError},
+    hash::java_string_hash,
+    limits::Invalid,
+    message::{Crc, StoredMessage, Undecodable, decode_messages},
+    message_id::{OffsetId, UniqueIds},
+    push::Push,
+    queue::MessageQueue,
+    request::{Refusal, Request, ResponseError},
+    requests::*,
+    route::TopicRoute,
+    signature::Credentials,
+    subscription::{ExpressionKind, Subscription},
+};

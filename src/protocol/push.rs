@@ -1,0 +1,200 @@
+//! Requests a broker makes on our connection, and the bodies of the answers.
+
+use bytes::Bytes;
+use serde::Serialize;
+
+use super::command::Command;
+use super::message::StoredMessage;
+use super::queue::MessageQueue;
+use super::request::ResponseError;
+use super::subscription::Subscription;
+
+/// A broker's request. All names in it are real (namespaced).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Push {
+    /// 40, one-way: wake the rebalance.
+    MembersChanged {
+        /// The group.
+        group: String,
+    },
+    /// 220, one-way: an administrator moves offsets.
+    ResetOffsets {
+        /// The topic.
+        topic: String,
+        /// The group.
+        group: String,
+        /// The time the administrator asked for, ms since the epoch.
+        timestamp: i64,
+        /// New offsets by queue.
+        offsets: Vec<(MessageQueue, i64)>,
+    },
+    /// 221: offsets of our queues, answered by [`consumer_status`].
+    ConsumerStatus {
+        /// The topic.
+        topic: String,
+        /// The group.
+        group: String,
+    },
+    /// 307: our state, answered by [`RunningInfo`].
+    RunningInfo {
+        /// The group.
+        group: String,
+        /// The client asked.
+        client_id: String,
+        /// Whether thread stacks are wanted.
+        jstack: bool,
+    },
+    /// 309: hand one message to the handler, answered by [`ConsumeDirectlyResult`].
+    ConsumeDirectly {
+        /// The group.
+        group: String,
+        /// The client asked.
+        client_id: String,
+        /// Id of the message, as the administrator named it.
+        msg_id: String,
+        /// The broker that stores it.
+        broker_name: String,
+        /// The topic, when the administrator named it.
+        topic: Option<String>,
+        /// The message.
+        message: Box<StoredMessage>,
+    },
+    /// One-way and not for us.
+    Ignored {
+        /// Its request code.
+        code: i32,
+    },
+    /// To be answered with code 3.
+    Unsupported {
+        /// Its request code.
+        code: i32,
+    },
+}
+
+impl Push {
+    /// Reads a broker's request; `Malformed` names what is missing.
+    pub(crate) fn decode(command: &Command) -> Result<Self, ResponseError> {
+        let _ = command;
+        todo!()
+    }
+}
+
+/// Body of the answer to 221: the offset of the next message by queue.
+pub(crate) fn consumer_status(offsets: &[(MessageQueue, i64)]) -> Bytes {
+    let _ = offsets;
+    todo!()
+}
+
+/// Answer to 307.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(crate) struct RunningInfo {
+    /// State of each owned queue.
+    pub(crate) queues: Vec<(MessageQueue, QueueInfo)>,
+    /// `PROP_…` settings, shown by consoles; no secrets.
+    pub(crate) properties: Vec<(String, String)>,
+    /// Rates by topic.
+    pub(crate) statuses: Vec<(String, TopicStatus)>,
+    /// What the group wants.
+    pub(crate) subscriptions: Vec<Subscription>,
+}
+
+/// One queue in [`RunningInfo`]; times are ms since the epoch, 0 for never.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct QueueInfo {
+    /// Messages buffered.
+    pub(crate) cached_msg_count: i64,
+    /// Highest offset buffered.
+    pub(crate) cached_msg_max_offset: i64,
+    /// Lowest offset buffered.
+    pub(crate) cached_msg_min_offset: i64,
+    /// Their size in MiB.
+    #[serde(rename = "cachedMsgSizeInMiB")]
+    pub(crate) cached_msg_size_in_mib: i64,
+    /// Offset of the next message to consume.
+    pub(crate) commit_offset: i64,
+    /// On its way out (the wire's spelling).
+    #[serde(rename = "droped")]
+    pub(crate) dropped: bool,
+    /// Last time a handler ended.
+    pub(crate) last_consume_timestamp: i64,
+    /// Last time the lock was granted.
+    pub(crate) last_lock_timestamp: i64,
+    /// Last pull.
+    pub(crate) last_pull_timestamp: i64,
+    /// Whether the lock is held.
+    pub(crate) locked: bool,
+    /// Messages taken and not done.
+    pub(crate) transaction_msg_count: i64,
+    /// Highest offset of them.
+    pub(crate) transaction_msg_max_offset: i64,
+    /// Lowest offset of them.
+    pub(crate) transaction_msg_min_offset: i64,
+    /// Attempts to unlock.
+    pub(crate) try_unlock_times: i64,
+}
+
+/// Rates of one topic in [`RunningInfo`]; times in ms, TPS per second.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
+pub(crate) struct TopicStatus {
+    /// Failed messages.
+    #[serde(rename = "consumeFailedMsgs")]
+    pub(crate) consume_failed_msgs: i64,
+    /// Failed messages per second.
+    #[serde(rename = "consumeFailedTPS")]
+    pub(crate) consume_failed_tps: f64,
+    /// Handled messages per second.
+    #[serde(rename = "consumeOKTPS")]
+    pub(crate) consume_ok_tps: f64,
+    /// Time in the handler.
+    #[serde(rename = "consumeRT")]
+    pub(crate) consume_rt: f64,
+    /// Time of a pull.
+    #[serde(rename = "pullRT")]
+    pub(crate) pull_rt: f64,
+    /// Messages pulled per second.
+    #[serde(rename = "pullTPS")]
+    pub(crate) pull_tps: f64,
+}
+
+impl RunningInfo {
+    /// The body of the answer.
+    pub(crate) fn encode(&self) -> Bytes {
+        todo!()
+    }
+}
+
+/// How a directly consumed message went.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub(crate) enum DirectOutcome {
+    /// Handled.
+    #[serde(rename = "CR_SUCCESS")]
+    Success,
+    /// The handler wants it again.
+    #[serde(rename = "CR_LATER")]
+    Later,
+    /// The handler threw.
+    #[serde(rename = "CR_THROW_EXCEPTION")]
+    ThrowException,
+    /// The handler returned something that is no outcome.
+    #[serde(rename = "CR_RETURN_NULL")]
+    ReturnNull,
+}
+
+/// Answer to 309.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct ConsumeDirectlyResult {
+    /// How it went.
+    pub(crate) outcome: DirectOutcome,
+    /// Time in the handler, ms.
+    pub(crate) spent_ms: i64,
+    /// Words about a failure.
+    pub(crate) remark: Option<String>,
+}
+
+impl ConsumeDirectlyResult {
+    /// The body of the answer.
+    pub(crate) fn encode(&self) -> Bytes {
+        todo!()
+    }
+}

@@ -1,0 +1,48 @@
+//! The unit of order: one queue of a topic on one broker.
+
+use std::cmp::Ordering;
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use super::hash::java_string_cmp;
+
+/// One queue of a topic. Serialised as in the bodies of 41, 42 and 220: `brokerName`, `queueId`, `topic`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct MessageQueue {
+    /// Name of the broker pair, as the route spells it: it is part of the broker's lock key.
+    pub(crate) broker_name: String,
+    /// Number of the queue at that broker, from 0.
+    pub(crate) queue_id: i32,
+    /// Real (namespaced) topic.
+    pub(crate) topic: String,
+}
+
+impl MessageQueue {
+    /// The queue `queue_id` of `topic` at `broker_name`.
+    pub(crate) fn new(topic: impl Into<String>, broker_name: impl Into<String>, queue_id: i32) -> Self {
+        Self { broker_name: broker_name.into(), queue_id, topic: topic.into() }
+    }
+}
+
+/// Java's order, which every member of a group must share: topic, broker name, id.
+impl Ord for MessageQueue {
+    fn cmp(&self, other: &Self) -> Ordering {
+        java_string_cmp(&self.topic, &other.topic)
+            .then_with(|| java_string_cmp(&self.broker_name, &other.broker_name))
+            .then_with(|| self.queue_id.cmp(&other.queue_id))
+    }
+}
+
+impl PartialOrd for MessageQueue {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl fmt::Display for MessageQueue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}@{}:{}", self.topic, self.broker_name, self.queue_id)
+    }
+}

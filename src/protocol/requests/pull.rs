@@ -1,0 +1,120 @@
+//! 11: messages of one queue, from an offset on.
+
+use bytes::Bytes;
+
+use crate::protocol::code::{request, response};
+use crate::protocol::command::{Command, Fields};
+use crate::protocol::request::{Request, ResponseError, refused};
+use crate::protocol::subscription::ExpressionKind;
+
+/// The broker may hold the request until a message arrives.
+const SUSPEND: i32 = 0x2;
+/// The request brings its own expression.
+const SUBSCRIPTION: i32 = 0x4;
+/// Messages per pull: a broker returns no more than 32.
+const MAX_MESSAGES: i32 = 32;
+/// Remark of 21 where an administrator moved the offset (5.x); without it the messages are gone or never were.
+const OFFSET_RESET: &str = "OFFSET_RESET";
+
+/// Pulls from one queue. Never commits: on 5.5.0 a commit in a pull can undo an administrator's reset.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Pull {
+    /// Real (namespaced) group.
+    pub(crate) group: String,
+    /// Real (namespaced) topic.
+    pub(crate) topic: String,
+    /// Broker name of the queue; a proxy needs it.
+    pub(crate) broker_name: String,
+    /// The queue.
+    pub(crate) queue_id: i32,
+    /// Offset of the first message wanted.
+    pub(crate) queue_offset: i64,
+    /// How long the broker may hold the request, in ms; it may take 5 s longer. 0: answer at once.
+    pub(crate) suspend_ms: i64,
+    /// Version of our subscription; one newer than the broker's is refused with 25.
+    pub(crate) sub_version: i64,
+    /// What kind of expression the subscription has.
+    pub(crate) kind: ExpressionKind,
+    /// An expression to use instead of the group's registered one.
+    pub(crate) expression: Option<String>,
+}
+
+/// What a pull found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum PullStatus {
+    /// Messages.
+    Found,
+    /// Nothing behind the offset yet; may also mean that the newest messages are not visible for some ms.
+    NothingNew,
+    /// Messages were looked at, none matched: go on from the next offset.
+    NoMatch,
+    /// The offset is outside the queue; the next offset is the correction.
+    OffsetIllegal {
+        /// An administrator's reset rather than lost messages.
+        reset: bool,
+    },
+}
+
+/// The answer to a pull.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Pulled {
+    /// What was found.
+    pub(crate) status: PullStatus,
+    /// Where to pull next, in any case.
+    pub(crate) next_offset: i64,
+    /// First offset of the queue.
+    pub(crate) min_offset: i64,
+    /// Offset behind the last message.
+    pub(crate) max_offset: i64,
+    /// Broker id to pull from next; 0 is the master.
+    pub(crate) suggested_broker_id: i64,
+    /// Stored messages back to back, see [`crate::protocol::message::decode_messages`].
+    pub(crate) body: Bytes,
+}
+
+impl Request for Pull {
+    const CODE: i32 = request::PULL_MESSAGE;
+    type Response = Pulled;
+
+    fn encode(&self) -> (Fields, Bytes) {
+        let suspend = if self.suspend_ms > 0 { SUSPEND } else { 0 };
+        let subscription = if self.expression.is_some() { SUBSCRIPTION } else { 0 };
+        let mut fields = Fields::new();
+        fields.push("consumerGroup", self.group.as_str());
+        fields.push("topic", self.topic.as_str());
+        fields.push_display("queueId", self.queue_id);
+        fields.push_display("queueOffset", self.queue_offset);
+        fields.push_display("maxMsgNums", MAX_MESSAGES);
+        fields.push_display("sysFlag", suspend | subscription);
+        fields.push("commitOffset", "0");
+        fields.push_display("suspendTimeoutMillis", self.suspend_ms.max(0));
+        if let Some(expression) = &self.expression {
+            fields.push("subscription", expression.as_str());
+        }
+        fields.push_display("subVersion", self.sub_version);
+        fields.push("expressionType", self.kind.name());
+        fields.push("bname", self.broker_name.as_str());
+        (fields, Bytes::new())
+    }
+
+    fn decode(response: Command) -> Result<Pulled, ResponseError> {
+        let status = match response.code {
+            response::SUCCESS => PullStatus::Found,
+            response::PULL_NOT_FOUND => PullStatus::NothingNew,
+            response::PULL_RETRY_IMMEDIATELY => PullStatus::NoMatch,
+            response::PULL_OFFSET_MOVED => {
+                PullStatus::OffsetIllegal { reset: response.remark.as_deref() == Some(OFFSET_RESET) }
+            }
+            _ => return Err(refused(response)),
+        };
+        let fields = &response.fields;
+        Ok(Pulled {
+            status,
+            next_offset: fields.parse("nextBeginOffset")?,
+            min_offset: fields.parse("minOffset")?,
+            max_offset: fields.parse("maxOffset")?,
+            suggested_broker_id: fields.get("suggestWhichBrokerId").and_then(|id| id.parse().ok()).unwrap_or(0),
+            body: response.body,
+        })
+    }
+}
