@@ -4,7 +4,7 @@
 
 use rand::Rng;
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::sync::LazyLock;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::net::{TcpStream, lookup_host};
@@ -118,10 +118,14 @@ fn watchful(socket: &Socket) -> io::Result<()> {
     Ok(())
 }
 
-/// The local IP address from which `peer` (`host:port`) would be reached; nothing is sent. 127.0.0.1 where that cannot be told.
+/// The local IP address from which `peer` (`host:port`) would be reached; nothing is sent and no name is looked up, so this never
+/// blocks. 127.0.0.1 where it cannot be told.
 pub(crate) fn local_ip(peer: &str) -> IpAddr {
+    // Any address of the wide world shows the default interface; this one is reserved for documentation (RFC 5737).
+    let elsewhere = SocketAddr::from(([198, 51, 100, 1], 9));
+    let peer = peer.parse().unwrap_or(elsewhere);
     let probe = || -> io::Result<IpAddr> {
-        let any: &str = if peer.starts_with('[') { "[::]:0" } else { "0.0.0.0:0" };
+        let any: SocketAddr = if peer.is_ipv6() { (Ipv6Addr::UNSPECIFIED, 0).into() } else { (Ipv4Addr::UNSPECIFIED, 0).into() };
         let socket = UdpSocket::bind(any)?;
         socket.connect(peer)?;
         Ok(socket.local_addr()?.ip())

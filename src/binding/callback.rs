@@ -1,0 +1,78 @@
+//! A threadsafe function that can be given back: once released, calls go nowhere and the event loop is free to end.
+
+use crate::client::{Event, Events};
+use napi::bindgen_prelude::{FnArgs, Function, JsObjectValue, JsValuesTupleIntoVec, Object};
+use napi::threadsafe_function::{ThreadsafeCallContext, ThreadsafeFunction, ThreadsafeFunctionCallMode, UnknownReturnValue};
+use napi::{Result, Status};
+use std::sync::{PoisonError, RwLock};
+
+type Threadsafe<T, Args> = ThreadsafeFunction<T, UnknownReturnValue, Args, Status, false>;
+
+/// Calls one function of the facade with a `T`, from any thread.
+pub(super) struct Callback<T: 'static, Args: 'static + JsValuesTupleIntoVec> {
+    function: RwLock<Option<Threadsafe<T, Args>>>,
+}
+
+impl<T: 'static + Send, Args: 'static + JsValuesTupleIntoVec> Callback<T, Args> {
+    /// Takes `calls[name]`; `arguments` makes its arguments, on the JavaScript thread, and must not panic.
+    pub(super) fn new(
+        calls: &Object<'_>,
+        name: &str,
+        arguments: impl Fn(ThreadsafeCallContext<T>) -> Result<Args> + 'static,
+    ) -> Result<Self> {
+        let function: Function<'_, Args, UnknownReturnValue> = calls.get_named_property(name)?;
+        let function = function.build_threadsafe_function::<T>().callee_handled::<false>().build_callback(arguments)?;
+        Ok(Self { function: RwLock::new(Some(function)) })
+    }
+
+    /// Queues a call. False when the function was released or its environment has gone.
+    pub(super) fn call(&self, value: T) -> bool {
+        let function = self.function.read().unwrap_or_else(PoisonError::into_inner);
+        function.as_ref().is_some_and(|function| function.call(value, ThreadsafeFunctionCallMode::NonBlocking) == Status::Ok)
+    }
+
+    /// Gives the function back. Calls that are queued already still arrive.
+    pub(super) fn release(&self) {
+        self.function.write().unwrap_or_else(PoisonError::into_inner).take();
+    }
+}
+
+/// `event(json)` of the facade.
+pub(super) struct JsEvents {
+    event: Callback<String, FnArgs<(String,)>>,
+    /// Whether debug records are wanted.
+    debug: bool,
+}
+
+impl JsEvents {
+    pub(super) fn new(calls: &Object<'_>, debug: bool) -> Result<Self> {
+        Ok(Self { event: Callback::new(calls, "event", |context| Ok(FnArgs::from((context.value,))))?, debug })
+    }
+
+    pub(super) fn release(&self) {
+        self.event.release();
+    }
+}
+
+impl Events for JsEvents {
+    fn emit(&self, event: Event) {
+        if self.debug || !event.is_debug() {
+            self.event.call(event.to_json());
+        }
+    }
+}
+
+/// The arguments of `answer(slot, error, json)`.
+pub(super) type AnswerArgs = FnArgs<(u32, Option<String>, Option<String>)>;
+/// What a call with a slot came to: a JSON value or a failure.
+pub(super) type Answer = (u32, std::result::Result<String, crate::error::ClientError>);
+
+/// `answer` of the facade.
+pub(super) fn answers(calls: &Object<'_>) -> Result<Callback<Answer, AnswerArgs>> {
+    Callback::new(calls, "answer", |context: ThreadsafeCallContext<Answer>| {
+        Ok(match context.value {
+            (slot, Ok(json)) => FnArgs::from((slot, None, Some(json))),
+            (slot, Err(error)) => FnArgs::from((slot, Some(error.to_json()), None)),
+        })
+    })
+}

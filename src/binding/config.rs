@@ -1,0 +1,84 @@
+//! The configuration that the facade hands over, checked and turned into the core's own.
+
+use crate::client::ClientOptions;
+use crate::env::Timing;
+use crate::error::{ClientError, Code};
+use crate::protocol::{Credentials, Invalid, NameServers, limits};
+use napi_derive::napi;
+use std::time::Duration;
+
+/// What a producer and a consumer have in common. Numbers were checked by the facade.
+#[napi(object, object_to_js = false)]
+#[derive(Clone)]
+pub struct NativeConfig {
+    /// The group as the user wrote it.
+    pub group_id: String,
+    /// In any form that the documentation names.
+    pub name_servers: Vec<String>,
+    /// Instance id; taken from the endpoint when absent.
+    pub namespace: Option<String>,
+    /// Part of the client id.
+    pub instance_name: Option<String>,
+    /// One request, in milliseconds.
+    pub request_timeout_ms: f64,
+    /// With it every request is signed.
+    pub access_key: Option<String>,
+    /// Belongs to the access key.
+    pub secret_key: Option<String>,
+    /// Of temporary credentials.
+    pub security_token: Option<String>,
+    /// `OnsChannel`, sent only when given.
+    pub channel: Option<String>,
+    /// Whether debug records are wanted.
+    pub debug: bool,
+}
+
+impl std::fmt::Debug for NativeConfig {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("NativeConfig").field("group_id", &self.group_id).finish_non_exhaustive()
+    }
+}
+
+/// The core's options, and whether the endpoint or the channel is Alibaba Cloud's.
+pub(super) struct Checked {
+    pub(super) options: ClientOptions,
+    pub(super) alibaba_cloud: bool,
+    pub(super) debug: bool,
+}
+
+impl NativeConfig {
+    /// Everything that types cannot say; names the field.
+    pub(super) fn check(self) -> Result<Checked, ClientError> {
+        limits::group(&self.group_id).map_err(|invalid| invalid_argument(&invalid))?;
+        let servers = NameServers::parse(&self.name_servers.join(";")).map_err(|invalid| invalid_argument(&invalid))?;
+        let alibaba_cloud = servers.is_alibaba_cloud() || self.channel.as_deref() == Some("ALIYUN");
+        let credentials = match (self.access_key, self.secret_key) {
+            (Some(access_key), Some(secret_key)) => {
+                Some(Credentials { access_key, secret_key, security_token: self.security_token, channel: self.channel })
+            }
+            (None, None) => None,
+            _ => return Err(ClientError::new(Code::InvalidArgument, "credentials: accessKey and secretKey belong together")),
+        };
+        let request_timeout = milliseconds(self.request_timeout_ms);
+        let timing = Timing { request_timeout, ..Timing::default() };
+        let options = ClientOptions::new(
+            self.group_id,
+            servers.endpoints.iter().map(ToString::to_string).collect(),
+            self.namespace.or(servers.instance_id),
+            self.instance_name.as_deref(),
+            credentials,
+            timing,
+        );
+        Ok(Checked { options, alibaba_cloud, debug: self.debug })
+    }
+}
+
+/// A refused argument, by its field.
+pub(super) fn invalid_argument(invalid: &Invalid) -> ClientError {
+    ClientError::new(Code::InvalidArgument, format!("{}: {}", invalid.field, invalid.problem))
+}
+
+/// A number of milliseconds; what is no time is none.
+pub(super) fn milliseconds(ms: f64) -> Duration {
+    Duration::try_from_secs_f64(ms / 1000.0).unwrap_or_default()
+}

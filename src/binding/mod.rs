@@ -1,0 +1,27 @@
+//! The only room that names napi: arguments in, settlements and chunks out.
+//!
+//! Rules of the border (why: measured, and a panic or a throw in the wrong place ends the process):
+//! * Every failure crosses as the JSON text of a `ClientError`; the facade makes a `RocketMQError` of it.
+//! * Every synchronous export is `catch_unwind`; nothing in a threadsafe callback can panic, and the facade's callbacks never throw.
+//! * Threadsafe functions are strong from `start()` until the client is closed: that keeps the process alive, and then lets it exit.
+
+mod callback;
+mod config;
+mod consumer;
+mod delivery;
+mod producer;
+
+use crate::error::ClientError;
+use crate::protocol::properties;
+use napi_derive::napi;
+
+/// A refusal of a synchronous call: its text is the JSON of the error.
+fn refuse(error: &ClientError) -> napi::Error {
+    napi::Error::from_reason(error.to_json())
+}
+
+/// The names that a user's property may not have: RocketMQ's own.
+#[napi(catch_unwind)]
+pub fn reserved_properties() -> Vec<String> {
+    properties::RESERVED.iter().map(ToString::to_string).collect()
+}

@@ -1,0 +1,35 @@
+//! The heartbeats: every 30 s to every broker that should know us. New connections are greeted with one anyway (`session`).
+
+use super::call::CallError;
+use super::events::Event;
+use super::{Client, Registration};
+use std::sync::Arc;
+use tokio::task::JoinSet;
+
+/// Beats until the client is closed.
+pub(super) async fn run(client: Arc<Client>) {
+    loop {
+        tokio::time::sleep(client.timing().heartbeat_interval).await;
+        for (_, result) in beat_all(&client).await {
+            if let Err(error) = result {
+                client.events().emit(Event::Warning { error: error.into_error() });
+            }
+        }
+    }
+}
+
+/// One heartbeat to each: consumers tell every broker of their topics, producers the masters.
+pub(super) async fn beat_all(client: &Arc<Client>) -> Vec<(String, Result<(), CallError>)> {
+    let addresses = match client.session.registration() {
+        Registration { consumer: Some(_), .. } => client.known_brokers(),
+        Registration { producer_group: Some(_), .. } => client.masters(),
+        Registration { .. } => Vec::new(),
+    };
+    let mut beats = JoinSet::new();
+    for address in addresses {
+        beats.spawn(Arc::clone(client).beat(address));
+    }
+    let mut results = beats.join_all().await;
+    results.sort_by(|a, b| a.0.cmp(&b.0));
+    results
+}

@@ -1,0 +1,255 @@
+//! What a producer and a consumer share: name servers, routes, connections to brokers, heartbeats, credentials.
+//!
+//! Names of topics and groups that cross this room's border are real ones, with the namespace, unless said otherwise.
+
+mod call;
+mod events;
+mod heartbeats;
+mod name_servers;
+mod options;
+mod pushes;
+mod routes;
+mod session;
+
+pub(crate) use call::CallError;
+pub(crate) use events::{Event, Events, Level};
+pub(crate) use options::ClientOptions;
+pub(crate) use pushes::{Answer, PushCall};
+pub(crate) use routes::RouteState;
+pub(crate) use session::Registration;
+
+use crate::env::{self, Timing};
+use crate::error::{ClientError, Code};
+use crate::protocol::{Request, TopicRoute, Unregister, namespace};
+use crate::remoting::Pool;
+use name_servers::NameServers;
+use crate::protocol::route::MASTER;
+use pushes::Pushes;
+use routes::Routes;
+use session::{Session, ToBroker, ToNameServer};
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinHandle;
+
+/// One client: an identity, its connections and what it knows of the cluster. Lives until [`Client::close`].
+pub(crate) struct Client {
+    options: ClientOptions,
+    session: Arc<Session>,
+    pool: Pool,
+    to_broker: Arc<ToBroker>,
+    to_name_server: Arc<ToNameServer>,
+    name_servers: NameServers,
+    routes: Routes,
+    pushes: Arc<Pushes>,
+    tasks: Mutex<Vec<JoinHandle<()>>>,
+}
+
+impl std::fmt::Debug for Client {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Client").field("id", &self.id()).finish_non_exhaustive()
+    }
+}
+
+impl Client {
+    /// A client that has not spoken to anybody yet, and its background tasks.
+    pub(crate) fn start(options: ClientOptions, events: Arc<dyn Events>) -> Arc<Self> {
+        let session = Arc::new(Session::new(options.client_id.clone(), options.credentials.clone(), Arc::clone(&events)));
+        let pushes = Arc::new(Pushes::new(events));
+        let client = Arc::new(Self {
+            pool: Pool::new(options.timing.connect_timeout, Arc::clone(&pushes) as _),
+            to_broker: Arc::new(ToBroker(Arc::clone(&session))),
+            to_name_server: Arc::new(ToNameServer(Arc::clone(&session))),
+            name_servers: NameServers::new(options.name_servers.clone()),
+            routes: Routes::default(),
+            tasks: Mutex::default(),
+            options,
+            session,
+            pushes,
+        });
+        let tasks = vec![env::spawn(routes::run(Arc::clone(&client))), env::spawn(heartbeats::run(Arc::clone(&client)))];
+        *client.tasks.lock().unwrap_or_else(PoisonError::into_inner) = tasks;
+        client
+    }
+
+    /// The client id: what brokers know us by, and the owner's name of queue locks.
+    pub(crate) fn id(&self) -> &str {
+        self.session.id()
+    }
+
+    /// Every interval.
+    pub(crate) fn timing(&self) -> &Timing {
+        &self.options.timing
+    }
+
+    /// The group as the brokers know it.
+    pub(crate) fn group(&self) -> String {
+        self.wrap(&self.options.group)
+    }
+
+    /// The instance id, where there is one.
+    pub(crate) fn namespace(&self) -> Option<&str> {
+        self.options.namespace.as_deref()
+    }
+
+    /// The name servers, for messages to people and for the running info.
+    pub(crate) fn name_servers(&self) -> String {
+        self.name_servers.list()
+    }
+
+    /// A user's name of a topic or group → the real one.
+    pub(crate) fn wrap(&self, resource: &str) -> String {
+        namespace::wrap(self.namespace().unwrap_or_default(), resource).into_owned()
+    }
+
+    /// A real name of a topic or group → the user's.
+    pub(crate) fn unwrap(&self, resource: &str) -> String {
+        namespace::unwrap(self.namespace().unwrap_or_default(), resource).into_owned()
+    }
+
+    /// Where events go.
+    pub(crate) fn events(&self) -> &Arc<dyn Events> {
+        self.session.events()
+    }
+
+    /// What is wrong at the moment: heartbeats refused, routes not found.
+    pub(crate) fn problems(&self) -> Vec<ClientError> {
+        let mut problems = self.session.problems();
+        problems.extend(self.routes.problems());
+        problems
+    }
+
+    /// Follows the route of a topic: refreshed every 30 s, sooner while there is none, and on demand.
+    pub(crate) fn watch_route(&self, topic: &str) -> watch::Receiver<RouteState> {
+        self.routes.watch(topic)
+    }
+
+    /// Looks for the route again soon (two looks are at least 500 ms apart).
+    pub(crate) fn refresh_route(&self, topic: &str) {
+        self.routes.refresh(topic);
+    }
+
+    /// The route of a topic: the one that is known, else what a name server says now.
+    pub(crate) async fn route(&self, topic: &str) -> Result<Arc<TopicRoute>, ClientError> {
+        let mut watched = self.routes.watch(topic);
+        let asked = watched.borrow().asked;
+        if watched.borrow().route.is_none() {
+            self.routes.refresh(topic);
+        }
+        let state = watched.wait_for(|state| state.route.is_some() || state.asked > asked).await;
+        let state = state.map_err(|_| ClientError::new(Code::Closed, "the client is closed"))?.clone();
+        match (state.route, state.error) {
+            (Some(route), _) => Ok(route),
+            (None, Some(error)) => Err(error),
+            (None, None) => Err(ClientError::new(Code::Internal, "a route look ended without a route and without an error")),
+        }
+    }
+
+    async fn ask_route(&self, topic: &str) -> Result<Option<TopicRoute>, ClientError> {
+        self.name_servers.route(topic, &self.pool, &self.to_name_server, &self.session, self.options.timing.request_timeout).await
+    }
+
+    /// Whether any name server answers; the topic asked for need not exist.
+    pub(crate) async fn reach_name_server(&self) -> Result<(), ClientError> {
+        self.ask_route("TBW102").await.map(|_| ())
+    }
+
+    /// The address of a broker's master, from the known routes.
+    pub(crate) fn master(&self, broker_name: &str) -> Option<String> {
+        self.routes.known().iter().find_map(|route| route.master_of(broker_name).map(str::to_owned))
+    }
+
+    /// The addresses of all masters of the known routes, each once, sorted.
+    pub(crate) fn masters(&self) -> Vec<String> {
+        let routes = self.routes.known();
+        let addresses = routes.iter().flat_map(|route| route.brokers()).filter(|(_, id, _)| *id == MASTER);
+        sorted(addresses.map(|(_, _, address)| address.to_owned()))
+    }
+
+    /// Every address of a broker name, the master first.
+    pub(crate) fn addresses(&self, broker_name: &str) -> Vec<String> {
+        let routes = self.routes.known();
+        let of_one = |route: &Arc<TopicRoute>| route.addresses(broker_name).iter().map(|(_, address)| (*address).to_owned()).collect();
+        routes.iter().map(of_one).find(|addresses: &Vec<String>| !addresses.is_empty()).unwrap_or_default()
+    }
+
+    /// The default time for one request.
+    pub(crate) fn request_timeout(&self) -> Duration {
+        self.options.timing.request_timeout
+    }
+
+    /// One request to a broker, within `timeout` in all: connects and greets first where needed. Never tries again by itself.
+    pub(crate) async fn call<R: Request>(&self, address: &str, request: &R, timeout: Duration) -> Result<R::Response, CallError> {
+        let deadline = env::now() + timeout;
+        let connection = self.pool.connection(address, &self.to_broker, deadline).await?;
+        self.session.call(&connection, request, deadline).await
+    }
+
+    /// A heartbeat to one broker; a new connection is greeted with one, which does as well.
+    async fn beat(self: Arc<Self>, address: String) -> (String, Result<(), CallError>) {
+        let deadline = env::now() + self.options.timing.request_timeout;
+        let known = self.pool.ready(&address);
+        let result = match known {
+            Some(connection) => self.session.beat(&connection, deadline).await,
+            None => self.pool.connection(&address, &self.to_broker, deadline).await.map(|_| ()),
+        };
+        (address, result)
+    }
+
+    /// Goes up by one whenever the connection to this address ends. Level-triggered.
+    pub(crate) fn losses(&self, address: &str) -> watch::Receiver<u64> {
+        self.pool.losses(address)
+    }
+
+    /// What heartbeats say from now on.
+    pub(crate) fn set_registration(&self, registration: Registration) {
+        self.session.set_registration(registration);
+    }
+
+    /// A heartbeat to every broker that should know us, now.
+    pub(crate) async fn heartbeat_all(self: &Arc<Self>) -> Vec<(String, Result<(), CallError>)> {
+        heartbeats::beat_all(self).await
+    }
+
+    /// The requests of brokers; once.
+    pub(crate) fn pushes(&self) -> Option<mpsc::Receiver<PushCall>> {
+        self.pushes.take()
+    }
+
+    /// Takes leave of every broker that knows us, then ends everything.
+    pub(crate) async fn close(&self) {
+        for task in self.tasks.lock().unwrap_or_else(PoisonError::into_inner).drain(..) {
+            task.abort();
+        }
+        let registration = self.session.registration();
+        if registration.producer_group.is_some() || registration.consumer.is_some() {
+            let unregister = Unregister {
+                client_id: self.id().to_owned(),
+                producer_group: registration.producer_group,
+                consumer_group: registration.consumer.map(|consumer| consumer.group),
+            };
+            self.session.set_registration(Registration::default());
+            let brokers = self.known_brokers();
+            let deadline = env::now() + self.options.timing.request_timeout;
+            for connection in self.pool.open() {
+                if brokers.iter().any(|address| address == connection.address()) {
+                    // Brokers notice a closed socket anyway; this only helps behind proxies.
+                    let _ = self.session.call(&connection, &unregister, deadline).await;
+                }
+            }
+        }
+        self.pool.close();
+    }
+
+    /// Every broker address of the known routes, each once, sorted.
+    fn known_brokers(&self) -> Vec<String> {
+        let routes = self.routes.known();
+        sorted(routes.iter().flat_map(|route| route.brokers()).map(|(_, _, address)| address.to_owned()))
+    }
+}
+
+/// Each once, in order.
+fn sorted(addresses: impl Iterator<Item = String>) -> Vec<String> {
+    addresses.collect::<BTreeSet<_>>().into_iter().collect()
+}

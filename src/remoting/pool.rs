@@ -1,0 +1,199 @@
+//! One connection per address, opened when first needed and again after it ended.
+
+use super::connection::{Connection, Inbound};
+use crate::env::{self, Backoff, Instant};
+use crate::error::{ClientError, Code};
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use tokio::sync::watch;
+
+/// First and longest pause between two attempts to reach one address.
+const PAUSE: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(1));
+
+/// What happens on a new connection before anybody may use it, and what is told of its life.
+pub(crate) trait Greeter: Send + Sync + 'static {
+    /// Why there is no connection: ours, or what the greeting was answered.
+    type Failure: From<ClientError> + Send;
+    /// Introduces us to the peer. A failure ends the connection and is what the waiting caller gets.
+    fn greet(&self, connection: &Connection, deadline: Instant) -> impl Future<Output = Result<(), Self::Failure>> + Send;
+    /// A connection is ready.
+    fn connected(&self, address: &str);
+    /// A connection that was ready has ended.
+    fn disconnected(&self, address: &str, reason: ClientError);
+}
+
+struct Attempt {
+    connection: Option<Connection>,
+    pause: Backoff,
+    not_before: Option<Instant>,
+}
+
+struct Slot {
+    address: String,
+    /// Held while connecting, so that many callers make one connection.
+    attempt: tokio::sync::Mutex<Attempt>,
+    /// The connection in use, readable without waiting.
+    ready: Mutex<Option<Connection>>,
+    /// How many connections have ended so far.
+    losses: watch::Sender<u64>,
+}
+
+impl Slot {
+    fn ready(&self) -> MutexGuard<'_, Option<Connection>> {
+        self.ready.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The connections of one client.
+pub(crate) struct Pool {
+    connect_timeout: Duration,
+    inbound: Arc<dyn Inbound>,
+    slots: Mutex<HashMap<String, Arc<Slot>>>,
+    closed: watch::Sender<bool>,
+}
+
+impl std::fmt::Debug for Pool {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Pool").finish_non_exhaustive()
+    }
+}
+
+impl Pool {
+    /// An empty pool; requests of peers go to `inbound`.
+    pub(crate) fn new(connect_timeout: Duration, inbound: Arc<dyn Inbound>) -> Self {
+        Self { connect_timeout, inbound, slots: Mutex::default(), closed: watch::Sender::new(false) }
+    }
+
+    fn slot(&self, address: &str) -> Arc<Slot> {
+        let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
+        let slot = slots.entry(address.to_owned()).or_insert_with(|| {
+            let attempt = Attempt { connection: None, pause: Backoff::new(PAUSE.0, PAUSE.1), not_before: None };
+            Arc::new(Slot {
+                address: address.to_owned(),
+                attempt: tokio::sync::Mutex::new(attempt),
+                ready: Mutex::default(),
+                losses: watch::Sender::new(0),
+            })
+        });
+        Arc::clone(slot)
+    }
+
+    /// Goes up by one whenever a ready connection to this address ends.
+    pub(crate) fn losses(&self, address: &str) -> watch::Receiver<u64> {
+        self.slot(address).losses.subscribe()
+    }
+
+    /// The connection to this address, if one is ready.
+    pub(crate) fn ready(&self, address: &str) -> Option<Connection> {
+        self.slot(address).ready().clone().filter(|connection| !connection.is_closed())
+    }
+
+    /// The ready connections.
+    pub(crate) fn open(&self) -> Vec<Connection> {
+        let slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
+        slots.values().filter_map(|slot| slot.ready().clone()).filter(|connection| !connection.is_closed()).collect()
+    }
+
+    /// The connection to this address, opened and greeted if there is none.
+    ///
+    /// Attempts to one address follow each other with a growing, jittered pause; a caller waits through it until its `deadline`.
+    /// A failure is one before the caller's own request was written.
+    pub(crate) async fn connection<G: Greeter>(
+        &self,
+        address: &str,
+        greeter: &Arc<G>,
+        deadline: Instant,
+    ) -> Result<Connection, G::Failure> {
+        let slot = self.slot(address);
+        if let Some(connection) = &*slot.ready()
+            && !connection.is_closed()
+        {
+            return Ok(connection.clone());
+        }
+        match tokio::time::timeout_at(deadline, self.connect(&slot, greeter, deadline)).await {
+            Ok(result) => result,
+            Err(_) => Err(unreachable(address, "no connection in time").into()),
+        }
+    }
+
+    async fn connect<G: Greeter>(
+        &self,
+        slot: &Arc<Slot>,
+        greeter: &Arc<G>,
+        deadline: Instant,
+    ) -> Result<Connection, G::Failure> {
+        let mut attempt = slot.attempt.lock().await;
+        if *self.closed.borrow() {
+            return Err(ClientError::new(Code::Closed, "the client is closed").into());
+        }
+        if let Some(connection) = attempt.connection.as_ref().filter(|connection| !connection.is_closed()) {
+            return Ok(connection.clone());
+        }
+        if let Some(not_before) = attempt.not_before {
+            tokio::time::sleep_until(not_before).await;
+        }
+        // Set first: a caller that gives up in the middle counts as a failed attempt.
+        attempt.not_before = Some(env::now() + attempt.pause.next());
+        let socket = match tokio::time::timeout(self.connect_timeout, env::connect(&slot.address)).await {
+            Ok(Ok(socket)) => socket,
+            Ok(Err(error)) => return Err(unreachable(&slot.address, &error.to_string()).into()),
+            Err(_) => {
+                let text = format!("no connection within {} ms", self.connect_timeout.as_millis());
+                return Err(unreachable(&slot.address, &text).into());
+            }
+        };
+        let (reader, writer) = socket.into_split();
+        let connection = Connection::from_halves(&slot.address, reader, writer, Arc::clone(&self.inbound));
+        let ending = EndUnlessReady(Some(&connection));
+        greeter.greet(&connection, deadline).await?;
+        ending.ready();
+        attempt.connection = Some(connection.clone());
+        attempt.pause.reset();
+        attempt.not_before = None;
+        *slot.ready() = Some(connection.clone());
+        if *self.closed.borrow() {
+            connection.close();
+        }
+        greeter.connected(&slot.address);
+        let (slot, greeter, watched) = (Arc::clone(slot), Arc::clone(greeter), connection.clone());
+        env::spawn(async move {
+            watched.closed().await;
+            slot.losses.send_modify(|losses| *losses += 1);
+            greeter.disconnected(&slot.address, watched.reason());
+        });
+        Ok(connection)
+    }
+
+    /// Ends every connection and opens no more.
+    pub(crate) fn close(&self) {
+        self.closed.send_replace(true);
+        for connection in self.open() {
+            connection.close();
+        }
+    }
+}
+
+/// Ends a connection that was opened but never became ready, also when the caller gave up in between.
+struct EndUnlessReady<'a>(Option<&'a Connection>);
+
+impl EndUnlessReady<'_> {
+    fn ready(mut self) {
+        self.0 = None;
+    }
+}
+
+impl Drop for EndUnlessReady<'_> {
+    fn drop(&mut self) {
+        if let Some(connection) = self.0 {
+            connection.close();
+        }
+    }
+}
+
+fn unreachable(address: &str, why: &str) -> ClientError {
+    let text = format!(
+        "cannot reach {address}: {why}. If the address comes from a route, check that the broker's brokerIP1 and port can be reached from here"
+    );
+    ClientError::new(Code::Connection, text).with_address(address)
+}
