@@ -109,7 +109,8 @@ pub(crate) async fn connect(address: &str) -> io::Result<Socket> {
 fn watchful(socket: &Socket) -> io::Result<()> {
     socket.set_nodelay(true)?;
     let socket = socket2::SockRef::from(socket);
-    let keep_alive = socket2::TcpKeepalive::new().with_time(Duration::from_secs(5)).with_interval(Duration::from_secs(2));
+    let keep_alive =
+        socket2::TcpKeepalive::new().with_time(Duration::from_secs(5)).with_interval(Duration::from_secs(2));
     #[cfg(not(windows))]
     let keep_alive = keep_alive.with_retries(2);
     socket.set_tcp_keepalive(&keep_alive)?;
@@ -125,7 +126,8 @@ pub(crate) fn local_ip(peer: &str) -> IpAddr {
     let elsewhere = SocketAddr::from(([198, 51, 100, 1], 9));
     let peer = peer.parse().unwrap_or(elsewhere);
     let probe = || -> io::Result<IpAddr> {
-        let any: SocketAddr = if peer.is_ipv6() { (Ipv6Addr::UNSPECIFIED, 0).into() } else { (Ipv4Addr::UNSPECIFIED, 0).into() };
+        let any: SocketAddr =
+            if peer.is_ipv6() { (Ipv6Addr::UNSPECIFIED, 0).into() } else { (Ipv4Addr::UNSPECIFIED, 0).into() };
         let socket = UdpSocket::bind(any)?;
         socket.connect(peer)?;
         Ok(socket.local_addr()?.ip())

@@ -36,10 +36,10 @@ fn rooms() -> Vec<(String, String, String)> {
         .into_iter()
         .map(|path| {
             let name = path.strip_prefix(&root).unwrap().display().to_string();
-            let room = name.split(['/', '.', '\\']).next().unwrap().to_owned();
+            let home = name.split(['/', '.', '\\']).next().unwrap().to_owned();
             let text = fs::read_to_string(&path).unwrap();
             let code: Vec<&str> = text.lines().map(|line| line.split("//").next().unwrap_or_default()).collect();
-            (name, room, code.join("\n"))
+            (name, home, code.join("\n"))
         })
         .filter(|(_, room, _)| room != "lib" && room != "layering")
         .collect()
@@ -68,16 +68,21 @@ fn named(code: &str) -> Vec<String> {
             names.push(rest.to_owned());
         }
     }
-    let first = |name: &String| name.trim().chars().take_while(|letter| letter.is_alphanumeric() || *letter == '_').collect::<String>();
+    let first = |name: &String| {
+        name.trim().chars().take_while(|letter| letter.is_alphanumeric() || *letter == '_').collect::<String>()
+    };
     names.iter().map(first).filter(|name| !name.is_empty()).collect()
 }
 
 #[test]
 fn no_arrow_points_back_up() {
     for (file, room, code) in rooms() {
-        let allowed = MAY_NAME.iter().find(|(name, _)| *name == room).unwrap_or_else(|| panic!("{file}: an unknown room")).1;
+        let allowed =
+            MAY_NAME.iter().find(|(name, _)| *name == room).unwrap_or_else(|| panic!("{file}: an unknown room")).1;
         for target in named(&code) {
-            let fine = target == room || (LEAVES.contains(&target.as_str()) && !LEAVES.contains(&room.as_str())) || allowed.contains(&target.as_str());
+            let fine = target == room
+                || (LEAVES.contains(&target.as_str()) && !LEAVES.contains(&room.as_str()))
+                || allowed.contains(&target.as_str());
             assert!(fine, "{file} names crate::{target}, which {room} may not know");
         }
     }
@@ -105,5 +110,8 @@ fn only_the_binding_names_napi_only_env_names_sockets_and_clocks_and_the_protoco
 
 #[test]
 fn the_check_itself_sees_arrows() {
-    assert_eq!(named("use crate::client::Client;\nuse crate::{env::{self, now}, error::Code};"), ["client", "env", "error"]);
+    assert_eq!(
+        named("use crate::client::Client;\nuse crate::{env::{self, now}, error::Code};"),
+        ["client", "env", "error"]
+    );
 }

@@ -1,6 +1,7 @@
 //! A threadsafe function that can be given back: once released, calls go nowhere and the event loop is free to end.
 
 use crate::client::{Event, Events};
+use crate::error::ClientError;
 use napi::bindgen_prelude::{FnArgs, Function, JsObjectValue, JsValuesTupleIntoVec, Object};
 use napi::threadsafe_function::{ThreadsafeCallContext, ThreadsafeFunction, ThreadsafeFunctionCallMode, UnknownReturnValue};
 use napi::{Result, Status};
@@ -63,16 +64,31 @@ impl Events for JsEvents {
 }
 
 /// The arguments of `answer(slot, error, json)`.
-pub(super) type AnswerArgs = FnArgs<(u32, Option<String>, Option<String>)>;
-/// What a call with a slot came to: a JSON value or a failure.
-pub(super) type Answer = (u32, std::result::Result<String, crate::error::ClientError>);
+pub(super) type AnswerArgs = FnArgs<(u32, Option<String>, String)>;
+
+/// What a call with a slot came to.
+pub(super) struct Answer {
+    pub(super) slot: u32,
+    /// A JSON value, or a failure.
+    pub(super) result: std::result::Result<String, ClientError>,
+    /// The failure has closed the key of a batch.
+    pub(super) failed_key: bool,
+}
+
+impl Answer {
+    /// An answer that has nothing to do with a key.
+    pub(super) fn of(slot: u32, result: std::result::Result<String, ClientError>) -> Self {
+        Self { slot, result, failed_key: false }
+    }
+}
 
 /// `answer` of the facade.
 pub(super) fn answers(calls: &Object<'_>) -> Result<Callback<Answer, AnswerArgs>> {
     Callback::new(calls, "answer", |context: ThreadsafeCallContext<Answer>| {
-        Ok(match context.value {
-            (slot, Ok(json)) => FnArgs::from((slot, None, Some(json))),
-            (slot, Err(error)) => FnArgs::from((slot, Some(error.to_json()), None)),
-        })
+        let Answer { slot, result, failed_key } = context.value;
+        Ok(FnArgs::from(match result {
+            Ok(json) => (slot, None, json),
+            Err(error) => (slot, Some(error.to_json()), String::from(if failed_key { "\"failedKey\"" } else { "null" })),
+        }))
     })
 }

@@ -82,3 +82,17 @@ pub(super) fn invalid_argument(invalid: &Invalid) -> ClientError {
 pub(super) fn milliseconds(ms: f64) -> Duration {
     Duration::try_from_secs_f64(ms / 1000.0).unwrap_or_default()
 }
+
+/// A number of things; what is no count is none.
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a saturating conversion is meant")]
+pub(super) fn count(number: f64) -> usize {
+    number as usize
+}
+
+/// The result of a start, or a time-out.
+pub(super) async fn within(timeout: Duration, start: impl Future<Output = Result<(), ClientError>>) -> Result<(), ClientError> {
+    tokio::time::timeout(timeout, start).await.unwrap_or_else(|_| {
+        let text = format!("start() did not finish within {} ms (startTimeoutMs)", timeout.as_millis());
+        Err(ClientError::new(Code::Timeout, text))
+    })
+}

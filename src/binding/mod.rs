@@ -14,10 +14,19 @@ mod producer;
 use crate::error::ClientError;
 use crate::protocol::properties;
 use napi_derive::napi;
+use serde::Serialize;
+
+/// Of calls that need a started client.
+const NOT_RUNNING: &str = "the client is not running";
 
 /// A refusal of a synchronous call: its text is the JSON of the error.
 fn refuse(error: &ClientError) -> napi::Error {
     napi::Error::from_reason(error.to_json())
+}
+
+/// A value that crosses as text.
+fn json(value: &impl Serialize) -> String {
+    serde_json::to_string(value).unwrap_or_default()
 }
 
 /// The names that a user's property may not have: RocketMQ's own.

@@ -47,13 +47,19 @@ impl CallError {
 /// A refusal of a peer as a user sees it: what was refused, and what to do.
 fn refused(refusal: &Refusal, address: &str) -> ClientError {
     let (code, advice) = if refusal.is_access_denied() {
-        (Code::AccessDenied, "check accessKey, secretKey and channel, and the account's rights on the topic and the group")
+        (
+            Code::AccessDenied,
+            "check accessKey, secretKey and channel, and the account's rights on the topic and the group",
+        )
     } else {
         match refusal.code {
-            response::TOPIC_NOT_EXIST => {
-                (Code::TopicNotFound, "create it first, for example with: mqadmin updateTopic -c <cluster> -t <topic> -r 8 -w 8")
+            response::TOPIC_NOT_EXIST => (
+                Code::TopicNotFound,
+                "create it first, for example with: mqadmin updateTopic -c <cluster> -t <topic> -r 8 -w 8",
+            ),
+            response::SUBSCRIPTION_GROUP_NOT_EXIST => {
+                (Code::GroupNotFound, "create the group first, or let the broker create groups")
             }
-            response::SUBSCRIPTION_GROUP_NOT_EXIST => (Code::GroupNotFound, "create the group first, or let the broker create groups"),
             response::SYSTEM_BUSY | response::SERVICE_NOT_AVAILABLE | response::FLOW_CONTROL | response::GO_AWAY => {
                 (Code::BrokerBusy, "it may succeed later")
             }

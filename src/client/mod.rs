@@ -20,10 +20,10 @@ pub(crate) use session::Registration;
 
 use crate::env::{self, Timing};
 use crate::error::{ClientError, Code};
+use crate::protocol::route::MASTER;
 use crate::protocol::{Request, TopicRoute, Unregister, namespace};
 use crate::remoting::Pool;
 use name_servers::NameServers;
-use crate::protocol::route::MASTER;
 use pushes::Pushes;
 use routes::Routes;
 use session::{Session, ToBroker, ToNameServer};
@@ -55,7 +55,8 @@ impl std::fmt::Debug for Client {
 impl Client {
     /// A client that has not spoken to anybody yet, and its background tasks.
     pub(crate) fn start(options: ClientOptions, events: Arc<dyn Events>) -> Arc<Self> {
-        let session = Arc::new(Session::new(options.client_id.clone(), options.credentials.clone(), Arc::clone(&events)));
+        let session =
+            Arc::new(Session::new(options.client_id.clone(), options.credentials.clone(), Arc::clone(&events)));
         let pushes = Arc::new(Pushes::new(events));
         let client = Arc::new(Self {
             pool: Pool::new(options.timing.connect_timeout, Arc::clone(&pushes) as _),
@@ -68,7 +69,8 @@ impl Client {
             session,
             pushes,
         });
-        let tasks = vec![env::spawn(routes::run(Arc::clone(&client))), env::spawn(heartbeats::run(Arc::clone(&client)))];
+        let tasks =
+            vec![env::spawn(routes::run(Arc::clone(&client))), env::spawn(heartbeats::run(Arc::clone(&client)))];
         *client.tasks.lock().unwrap_or_else(PoisonError::into_inner) = tasks;
         client
     }
@@ -142,12 +144,16 @@ impl Client {
         match (state.route, state.error) {
             (Some(route), _) => Ok(route),
             (None, Some(error)) => Err(error),
-            (None, None) => Err(ClientError::new(Code::Internal, "a route look ended without a route and without an error")),
+            (None, None) => {
+                Err(ClientError::new(Code::Internal, "a route look ended without a route and without an error"))
+            }
         }
     }
 
     async fn ask_route(&self, topic: &str) -> Result<Option<TopicRoute>, ClientError> {
-        self.name_servers.route(topic, &self.pool, &self.to_name_server, &self.session, self.options.timing.request_timeout).await
+        self.name_servers
+            .route(topic, &self.pool, &self.to_name_server, &self.session, self.options.timing.request_timeout)
+            .await
     }
 
     /// Whether any name server answers; the topic asked for need not exist.
@@ -170,7 +176,9 @@ impl Client {
     /// Every address of a broker name, the master first.
     pub(crate) fn addresses(&self, broker_name: &str) -> Vec<String> {
         let routes = self.routes.known();
-        let of_one = |route: &Arc<TopicRoute>| route.addresses(broker_name).iter().map(|(_, address)| (*address).to_owned()).collect();
+        let of_one = |route: &Arc<TopicRoute>| {
+            route.addresses(broker_name).iter().map(|(_, address)| (*address).to_owned()).collect()
+        };
         routes.iter().map(of_one).find(|addresses: &Vec<String>| !addresses.is_empty()).unwrap_or_default()
     }
 
@@ -180,7 +188,12 @@ impl Client {
     }
 
     /// One request to a broker, within `timeout` in all: connects and greets first where needed. Never tries again by itself.
-    pub(crate) async fn call<R: Request>(&self, address: &str, request: &R, timeout: Duration) -> Result<R::Response, CallError> {
+    pub(crate) async fn call<R: Request>(
+        &self,
+        address: &str,
+        request: &R,
+        timeout: Duration,
+    ) -> Result<R::Response, CallError> {
         let deadline = env::now() + timeout;
         let connection = self.pool.connection(address, &self.to_broker, deadline).await?;
         self.session.call(&connection, request, deadline).await

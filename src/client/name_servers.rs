@@ -54,19 +54,22 @@ impl NameServers {
             let deadline = env::now() + timeout;
             let failure = match pool.connection(address, greeter, deadline).await {
                 Err(error) => error,
-                Ok(connection) => match session.call(&connection, &GetRoute { topic: topic.to_owned() }, deadline).await {
-                    Ok(route) => {
-                        self.chosen.store(index, Ordering::Relaxed);
-                        return Ok(route);
+                Ok(connection) => {
+                    match session.call(&connection, &GetRoute { topic: topic.to_owned() }, deadline).await {
+                        Ok(route) => {
+                            self.chosen.store(index, Ordering::Relaxed);
+                            return Ok(route);
+                        }
+                        Err(error @ CallError::Refused { .. }) => return Err(error.into_error()),
+                        Err(error) => error.into_error(),
                     }
-                    Err(error @ CallError::Refused { .. }) => return Err(error.into_error()),
-                    Err(error) => error.into_error(),
-                },
+                }
             };
             last = Some(failure);
         }
         let text = format!("no name server answers ({}): check the address and that it runs", self.list());
-        let error = ClientError::new(last.as_ref().map_or(Code::Connection, ClientError::code), text).with_address(self.list());
+        let error =
+            ClientError::new(last.as_ref().map_or(Code::Connection, ClientError::code), text).with_address(self.list());
         Err(match last {
             Some(cause) => error.with_cause(cause),
             None => error,

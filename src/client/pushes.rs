@@ -66,7 +66,14 @@ impl Inbound for Pushes {
         let address = connection.address();
         let push = match Push::decode(&command) {
             Ok(Push::Ignored { .. }) => return,
-            Ok(Push::Unsupported { .. }) => return refuse(connection, &command, response::REQUEST_CODE_NOT_SUPPORTED, "not supported by this client"),
+            Ok(Push::Unsupported { .. }) => {
+                return refuse(
+                    connection,
+                    &command,
+                    response::REQUEST_CODE_NOT_SUPPORTED,
+                    "not supported by this client",
+                );
+            }
             Ok(push) => push,
             Err(error) => {
                 self.log(address, command.code, &format!("a broker's request cannot be read: {error:?}"));
@@ -85,7 +92,9 @@ impl Inbound for Pushes {
             env::spawn(async move {
                 match tokio::time::timeout(PATIENCE, answer).await {
                     Ok(Ok(Answer { code, remark, body })) => connection.respond(&command.respond(code, remark, body)),
-                    Ok(Err(_)) | Err(_) => refuse(&connection, &command, response::SYSTEM_ERROR, "the client did not answer"),
+                    Ok(Err(_)) | Err(_) => {
+                        refuse(&connection, &command, response::SYSTEM_ERROR, "the client did not answer");
+                    }
                 }
             });
         }

@@ -66,7 +66,12 @@ impl Session {
     }
 
     /// Signs and sends one request, and decodes its answer.
-    pub(super) async fn call<R: Request>(&self, connection: &Connection, request: &R, deadline: Instant) -> Result<R::Response, CallError> {
+    pub(super) async fn call<R: Request>(
+        &self,
+        connection: &Connection,
+        request: &R,
+        deadline: Instant,
+    ) -> Result<R::Response, CallError> {
         let mut command = request.command();
         if let Some(credentials) = &self.credentials {
             signature::sign(&mut command, credentials);
@@ -84,7 +89,11 @@ impl Session {
                 CallError::Refused { refusal, address: connection.address().to_owned() }
             }
             ResponseError::Malformed(why) => {
-                let text = format!("the answer of {} to a request of code {} makes no sense: {why}", connection.address(), R::CODE);
+                let text = format!(
+                    "the answer of {} to a request of code {} makes no sense: {why}",
+                    connection.address(),
+                    R::CODE
+                );
                 CallError::Malformed(ClientError::new(Code::Protocol, text).with_address(connection.address()))
             }
         })

@@ -1,5 +1,7 @@
 //! Stored messages, as pulls and direct consumption bring them.
 
+mod decode;
+
 use std::net::SocketAddr;
 
 use bytes::Bytes;
@@ -7,8 +9,12 @@ use bytes::Bytes;
 use super::message_id::OffsetId;
 use super::properties::name;
 
-/// Largest body after decompression.
+pub(crate) use self::decode::decode_messages;
+
+/// Largest body after decompression, in bytes.
 pub(crate) const MAX_INFLATED: usize = 32 * 1024 * 1024;
+/// Most messages one inner batch may hold.
+pub(crate) const MAX_INNER: usize = 65_536;
 
 /// One message of a queue.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -113,6 +119,9 @@ pub(crate) enum UndecodableReason {
     /// Compressed in a way this client cannot read.
     #[error("compression {0} is not supported")]
     Compression(&'static str),
+    /// A compression type newer than this client.
+    #[error("compression type {0} is unknown")]
+    CompressionType(i32),
     /// Compressed data that does not decompress, or to more than [`MAX_INFLATED`].
     #[error("decompression: {0}")]
     Inflate(String),
@@ -132,8 +141,5 @@ pub(crate) struct Undecodable {
     pub(crate) as_stored: Option<Box<StoredMessage>>,
 }
 
-/// Decodes the records of a pull's body, each by itself: after a bad one it goes on behind it, nothing is dropped.
-pub(crate) fn decode_messages(body: &Bytes, crc: Crc) -> Vec<Result<StoredMessage, Undecodable>> {
-    let _ = (body, crc);
-    todo!()
-}
+#[cfg(test)]
+mod tests;

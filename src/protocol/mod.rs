@@ -23,6 +23,8 @@ pub(crate) mod requests;
 pub(crate) mod route;
 pub(crate) mod signature;
 pub(crate) mod subscription;
+#[cfg(test)]
+pub(crate) mod vectors;
 
 #[allow(unused_imports, reason = "the rooms above take what they need from this list")]
 pub(crate) use self::{

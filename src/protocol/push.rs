@@ -1,10 +1,15 @@
 //! Requests a broker makes on our connection, and the bodies of the answers.
 
+use std::collections::BTreeMap;
+
 use bytes::Bytes;
 use serde::Serialize;
+use serde_json::Value;
 
-use super::command::Command;
-use super::message::StoredMessage;
+use super::code::request;
+use super::command::{Command, Fields};
+use super::json;
+use super::message::{Crc, StoredMessage, decode_messages};
 use super::queue::MessageQueue;
 use super::request::ResponseError;
 use super::subscription::Subscription;
@@ -74,15 +79,88 @@ pub(crate) enum Push {
 impl Push {
     /// Reads a broker's request; `Malformed` names what is missing.
     pub(crate) fn decode(command: &Command) -> Result<Self, ResponseError> {
-        let _ = command;
-        todo!()
+        let fields = &command.fields;
+        Ok(match command.code {
+            request::NOTIFY_CONSUMER_IDS_CHANGED => Self::MembersChanged { group: text(fields, "consumerGroup")? },
+            request::RESET_CONSUMER_CLIENT_OFFSET => Self::ResetOffsets {
+                topic: text(fields, "topic")?,
+                group: text(fields, "group")?,
+                timestamp: fields.parse("timestamp").unwrap_or_default(),
+                offsets: reset_offsets(&command.body)?,
+            },
+            request::GET_CONSUMER_STATUS_FROM_CLIENT => {
+                Self::ConsumerStatus { topic: text(fields, "topic")?, group: text(fields, "group")? }
+            }
+            request::GET_CONSUMER_RUNNING_INFO => Self::RunningInfo {
+                group: text(fields, "consumerGroup")?,
+                client_id: text(fields, "clientId")?,
+                jstack: fields.get("jstackEnable").is_some_and(|enable| enable.eq_ignore_ascii_case("true")),
+            },
+            request::CONSUME_MESSAGE_DIRECTLY => Self::ConsumeDirectly {
+                group: text(fields, "consumerGroup")?,
+                client_id: text(fields, "clientId")?,
+                msg_id: fields.get("msgId").unwrap_or_default().to_owned(),
+                broker_name: fields.get("brokerName").unwrap_or_default().to_owned(),
+                topic: fields.get("topic").filter(|topic| !topic.is_empty()).map(str::to_owned),
+                message: Box::new(only_message(&command.body)?),
+            },
+            request::CHECK_TRANSACTION_STATE => Self::Ignored { code: command.code },
+            code if command.is_oneway() => Self::Ignored { code },
+            code => Self::Unsupported { code },
+        })
     }
+}
+
+fn malformed(text: impl Into<String>) -> ResponseError {
+    ResponseError::Malformed(text.into())
+}
+
+fn text(fields: &Fields, name: &str) -> Result<String, ResponseError> {
+    fields.get(name).map(str::to_owned).ok_or_else(|| malformed(format!("field `{name}` is missing")))
+}
+
+/// Both forms of a 220 body: a map keyed by queue objects, and, when the administrator's tool is a C++ one, a list.
+fn reset_offsets(body: &[u8]) -> Result<Vec<(MessageQueue, i64)>, ResponseError> {
+    if body.is_empty() {
+        return Ok(Vec::new());
+    }
+    match json::parse(body)?.get("offsetTable") {
+        None | Some(Value::Null) => Ok(Vec::new()),
+        Some(Value::Object(table)) => table
+            .iter()
+            .map(|(queue, offset)| Ok((json::from_bytes(queue.as_bytes())?, json::integer(Some(offset))?)))
+            .collect(),
+        Some(Value::Array(items)) => items
+            .iter()
+            .map(|item| {
+                let queue = serde_json::from_value(item.clone()).map_err(|error| malformed(error.to_string()))?;
+                let offset = item.get("offset").ok_or_else(|| malformed("`offset` is missing"))?;
+                Ok((queue, json::integer(Some(offset))?))
+            })
+            .collect(),
+        Some(_) => Err(malformed("`offsetTable` is neither a map nor a list")),
+    }
+}
+
+fn only_message(body: &Bytes) -> Result<StoredMessage, ResponseError> {
+    let first = decode_messages(body, Crc::Check).into_iter().next();
+    first.ok_or_else(|| malformed("no message"))?.map_err(|error| malformed(error.to_string()))
+}
+
+/// A map keyed by queue objects: no JSON, but what brokers parse.
+fn by_queue<'a, T: Serialize + 'a>(entries: impl Iterator<Item = (&'a MessageQueue, T)>) -> String {
+    let entries: Vec<_> = entries.map(|(queue, value)| format!("{}:{}", to_text(queue), to_text(&value))).collect();
+    format!("{{{}}}", entries.join(","))
+}
+
+fn to_text<T: Serialize>(value: &T) -> String {
+    String::from_utf8_lossy(&json::to_bytes(value)).into_owned()
 }
 
 /// Body of the answer to 221: the offset of the next message by queue.
 pub(crate) fn consumer_status(offsets: &[(MessageQueue, i64)]) -> Bytes {
-    let _ = offsets;
-    todo!()
+    let table = by_queue(offsets.iter().map(|(queue, offset)| (queue, *offset)));
+    Bytes::from(format!("{{\"consumerTable\":{{}},\"messageQueueTable\":{table}}}"))
 }
 
 /// Answer to 307.
@@ -160,7 +238,15 @@ pub(crate) struct TopicStatus {
 impl RunningInfo {
     /// The body of the answer.
     pub(crate) fn encode(&self) -> Bytes {
-        todo!()
+        let queues = by_queue(self.queues.iter().map(|(queue, info)| (queue, info)));
+        let properties: BTreeMap<_, _> = self.properties.iter().map(|(name, value)| (name, value)).collect();
+        let statuses: BTreeMap<_, _> = self.statuses.iter().map(|(topic, status)| (topic, status)).collect();
+        Bytes::from(format!(
+            "{{\"mqTable\":{queues},\"properties\":{},\"statusTable\":{},\"subscriptionSet\":{}}}",
+            to_text(&properties),
+            to_text(&statuses),
+            to_text(&self.subscriptions)
+        ))
     }
 }
 
@@ -195,6 +281,26 @@ pub(crate) struct ConsumeDirectlyResult {
 impl ConsumeDirectlyResult {
     /// The body of the answer.
     pub(crate) fn encode(&self) -> Bytes {
-        todo!()
+        json::to_bytes(&DirectBody {
+            auto_commit: true,
+            consume_result: self.outcome,
+            order: true,
+            remark: self.remark.as_deref(),
+            spent_time_mills: self.spent_ms,
+        })
     }
 }
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct DirectBody<'a> {
+    auto_commit: bool,
+    consume_result: DirectOutcome,
+    order: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    remark: Option<&'a str>,
+    spent_time_mills: i64,
+}
+
+#[cfg(test)]
+mod tests;

@@ -14,6 +14,7 @@ pub(crate) struct MessageQueue {
     /// Name of the broker pair, as the route spells it: it is part of the broker's lock key.
     pub(crate) broker_name: String,
     /// Number of the queue at that broker, from 0.
+    #[serde(deserialize_with = "super::json::integer_field")]
     pub(crate) queue_id: i32,
     /// Real (namespaced) topic.
     pub(crate) topic: String,
@@ -44,5 +45,42 @@ impl PartialOrd for MessageQueue {
 impl fmt::Display for MessageQueue {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}@{}:{}", self.topic, self.broker_name, self.queue_id)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::MessageQueue;
+
+    #[test]
+    fn queues_sort_as_java_sorts_them() {
+        let sorted: Vec<_> = [
+            ("A", "broker-10", 0),
+            ("A", "broker-2", 0),
+            ("A", "broker-2", 2),
+            ("A", "broker-2", 10),
+            ("A", "broker-a", 1),
+            ("A", "broker-b", 0),
+            ("a", "b", 0),
+            ("a-1", "b", 0),
+            ("a_1", "b", 0),
+            ("b", "b", 0),
+            ("\u{1F600}", "b", 0),
+            ("\u{FF21}", "b", 0),
+        ]
+        .map(|(topic, broker, id)| MessageQueue::new(topic, broker, id))
+        .into();
+        let mut shuffled = sorted.clone();
+        shuffled.reverse();
+        shuffled.sort();
+        assert_eq!(shuffled, sorted);
+    }
+
+    #[test]
+    fn queues_have_the_wires_field_names() {
+        let queue = MessageQueue::new("orders", "broker-a", 0);
+        let text = r#"{"brokerName":"broker-a","queueId":0,"topic":"orders"}"#;
+        assert_eq!(serde_json::to_string(&queue).unwrap(), text);
+        assert_eq!(serde_json::from_str::<MessageQueue>(text).unwrap(), queue);
     }
 }

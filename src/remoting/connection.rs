@@ -97,7 +97,8 @@ impl Shared {
     }
 
     fn ended(&self, what: &str) -> ClientError {
-        ClientError::new(Code::Connection, format!("the connection to {} {what}", self.address)).with_address(&self.address)
+        ClientError::new(Code::Connection, format!("the connection to {} {what}", self.address))
+            .with_address(&self.address)
     }
 }
 
@@ -184,7 +185,12 @@ impl Connection {
                 if shared.frames_read.load(Ordering::Relaxed) == read_before && waited >= Duration::from_millis(100) {
                     self.end(shared.ended(&format!("gave no sign of life for {} ms", waited.as_millis())));
                 }
-                let text = format!("{} gave no answer to a request of code {} within {} ms", shared.address, command.code, waited.as_millis());
+                let text = format!(
+                    "{} gave no answer to a request of code {} within {} ms",
+                    shared.address,
+                    command.code,
+                    waited.as_millis()
+                );
                 Err(CallFailure::Unanswered(ClientError::new(Code::Timeout, text).with_address(&shared.address)))
             }
         }

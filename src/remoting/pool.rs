@@ -16,7 +16,11 @@ pub(crate) trait Greeter: Send + Sync + 'static {
     /// Why there is no connection: ours, or what the greeting was answered.
     type Failure: From<ClientError> + Send;
     /// Introduces us to the peer. A failure ends the connection and is what the waiting caller gets.
-    fn greet(&self, connection: &Connection, deadline: Instant) -> impl Future<Output = Result<(), Self::Failure>> + Send;
+    fn greet(
+        &self,
+        connection: &Connection,
+        deadline: Instant,
+    ) -> impl Future<Output = Result<(), Self::Failure>> + Send;
     /// A connection is ready.
     fn connected(&self, address: &str);
     /// A connection that was ready has ended.

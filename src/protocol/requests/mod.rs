@@ -16,3 +16,6 @@ pub(crate) use self::{
     route::GetRoute,
     send::{SendBatch, SendMessage, SendReceipt, StoredStatus},
 };
+
+#[cfg(test)]
+mod tests;

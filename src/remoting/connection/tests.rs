@@ -153,12 +153,17 @@ async fn a_cancelled_request_leaves_no_waiter_and_its_late_answer_harms_nobody()
 
 #[tokio::test(start_paused = true)]
 async fn garbage_ends_the_connection_with_a_protocol_error() {
-    for garbage in [&b"\0\0\0\0"[..], b"\xff\xff\xff\xff\0\0\0\0", b"\x7f\xff\xff\xff\0\0\0\0", b"\0\0\0\x06\0\0\0\x02{}"] {
+    for garbage in
+        [&b"\0\0\0\0"[..], b"\xff\xff\xff\xff\0\0\0\0", b"\x7f\xff\xff\xff\0\0\0\0", b"\0\0\0\x06\0\0\0\x02{}"]
+    {
         let (connection, mut peer, _requests) = connect(1 << 16);
         let pending = call(&connection, 1);
         peer.receive().await;
         peer.stream.write_all(garbage).await.unwrap();
-        assert!(matches!(pending.await.unwrap(), Err(CallFailure::Unanswered(error)) if error.code() == Code::Protocol), "{garbage:?}");
+        assert!(
+            matches!(pending.await.unwrap(), Err(CallFailure::Unanswered(error)) if error.code() == Code::Protocol),
+            "{garbage:?}"
+        );
         connection.closed().await;
         assert_eq!(connection.reason().code(), Code::Protocol);
     }

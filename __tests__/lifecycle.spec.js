@@ -1,0 +1,113 @@
+'use strict'
+const { setTimeout: delay } = require('node:timers/promises')
+const { Producer, PushConsumer } = require('..')
+const { admin, backend, childProcess, clients, createTopic, uniqueGroup, until } = require('./support')
+
+const consumer = (options = {}) =>
+  clients.add(new PushConsumer({ groupId: uniqueGroup(), nameServer: backend.nameServer, initialPosition: 'first', ...options }))
+
+async function produce(topic, count) {
+  const client = await clients.add(new Producer({ groupId: uniqueGroup('P'), nameServer: backend.nameServer })).start()
+  return Promise.all(Array.from({ length: count }, (_, i) => client.sendOrderly({ topic, body: String(i) }, `key-${i % 16}`)))
+}
+
+test('close() waits for the running handler, commits its result, unlocks and unregisters', async () => {
+  const topic = await createTopic({ queues: 1 })
+  await produce(topic, 10)
+  let release
+  let aborted = false
+  const seen = []
+  const client = consumer().subscribe(topic, async (message, { signal }) => {
+    seen.push(message.queueOffset)
+    if (message.queueOffset === 3) await new Promise((resolve) => (release = resolve))
+    aborted = signal.aborted
+  })
+  await client.start()
+  await until(() => release)
+  const closing = client.close()
+  await delay(100)
+  expect(client.state).toBe('closing')
+  release()
+  await closing
+  expect([client.state, aborted, seen]).toEqual(['closed', false, [0, 1, 2, 3]])
+  expect(await admin.committedOffset(client.groupId, topic, 0)).toBe(4)
+  expect(await admin.lockProbe(client.groupId, topic, [0])).toEqual([0])
+  expect(await admin.members(client.groupId)).toEqual([])
+})
+
+test('a handler that outlives the bound: close() resolves, its queue stays locked and uncommitted, a warning names it', async () => {
+  const topic = await createTopic({ queues: 1 })
+  await produce(topic, 3)
+  const warnings = []
+  let reason
+  let release
+  const client = consumer({ closeTimeoutMs: 500 }).subscribe(topic, async (message, { signal }) => {
+    if (message.queueOffset !== 1) return
+    signal.addEventListener('abort', () => (reason = signal.reason))
+    await new Promise((resolve) => (release = resolve))
+  })
+  client.on('warning', (warning) => warnings.push(warning))
+  await client.start()
+  await until(() => release)
+  const began = performance.now()
+  await client.close()
+  expect(performance.now() - began).toBeLessThan(1_500)
+  expect(reason).toMatchObject({ code: 'ERR_ROCKETMQ_CLOSED' })
+  expect(warnings.map(({ code }) => code)).toContain('ERR_ROCKETMQ_HANDLER')
+  expect(await admin.lockProbe(client.groupId, topic, [0])).toEqual([])
+  release()
+})
+
+test('await using closes a consumer', async () => {
+  const topic = await createTopic({ queues: 1 })
+  const client = consumer().subscribe(topic, () => {})
+  await client.start()
+  await client[Symbol.asyncDispose ?? Symbol.for('nodejs.asyncDispose')]()
+  expect(client.state).toBe('closed')
+  expect(await admin.members(client.groupId)).toEqual([])
+})
+
+test('a process that closes its clients exits by itself; one that does not stays alive', async () => {
+  const topic = await createTopic({ queues: 2 })
+  const child = childProcess('integrity/member.js', [backend.nameServer, uniqueGroup(), topic])
+  await child.line(({ event }) => event === 'started')
+  await delay(500)
+  expect(child.end).toBe(undefined)
+  child.send('close')
+  expect(await child.ended).toEqual({ code: 0, signal: null })
+})
+
+test('a member that is killed is noticed; its queues move on when the lock of 60 s has run out, nothing is lost', async () => {
+  const topic = await createTopic({ queues: 2 })
+  const group = uniqueGroup()
+  const child = childProcess('integrity/member.js', [backend.nameServer, group, topic])
+  await child.line(({ event }) => event === 'started')
+  await produce(topic, 20)
+  await until(() => child.lines.filter(({ event }) => event === 'handled').length === 20)
+  const seen = []
+  const survivor = consumer({ groupId: group }).subscribe(topic, (message) => void seen.push(`${message.queue.queueId}/${message.queueOffset}`))
+  await survivor.start()
+  await until(() => survivor.assignment().length === 1, { timeoutMs: 30_000 })
+  await child.kill9()
+  await produce(topic, 20)
+  const killed = performance.now()
+  await until(() => survivor.assignment().filter(({ state }) => state === 'running').length === 2, { timeoutMs: 85_000, intervalMs: 200 })
+  expect(performance.now() - killed).toBeLessThan(81_000)
+  await until(() => new Set(seen).size >= 20, { what: 'the messages sent after the crash' })
+}, 120_000)
+
+test('200 starts and closes of a producer and a consumer leave no thread and no socket behind', async () => {
+  const fs = require('node:fs')
+  const topic = await createTopic({ queues: 1 })
+  const cycle = async () => {
+    const groupId = uniqueGroup()
+    const producer = new Producer({ groupId, nameServer: backend.nameServer })
+    await producer.start()
+    await producer.close()
+  }
+  for (let i = 0; i < 20; i++) await cycle()
+  const before = fs.readdirSync('/proc/self/fd').length
+  for (let i = 0; i < 200; i++) await cycle()
+  expect(fs.readdirSync('/proc/self/fd').length).toBeLessThanOrEqual(before + 5)
+  expect(topic).toBeTruthy()
+})

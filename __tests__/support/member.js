@@ -1,0 +1,75 @@
+'use strict'
+// A member of a consumer group that is not ours: it registers, answers the broker, and consumes nothing.
+
+const { Connection } = require('./wire')
+
+const CODE = { HEART_BEAT: 34, UNREGISTER_CLIENT: 35 }
+
+class ForeignMember {
+  #connection
+
+  /**
+   * Joins a group at one broker.
+   * @param {string} address of the broker
+   * @param {{ group: string, clientId: string, topics: string[], credentials?: object, onRequest?: Function }} options
+   *   `onRequest` answers what the broker asks, as in Connection.open()
+   */
+  static async join(address, { group, clientId, topics, credentials, onRequest }) {
+    const requests = []
+    const connection = await Connection.open(address, {
+      credentials,
+      onRequest: (request) => {
+        requests.push(request)
+        return onRequest?.(request)
+      },
+    })
+    const member = new ForeignMember(connection, group, clientId, requests)
+    await member.heartbeat(topics)
+    return member
+  }
+
+  constructor(connection, group, clientId, requests) {
+    this.#connection = connection
+    this.group = group
+    this.clientId = clientId
+    /** What the broker has asked or told so far: { code, ext, body }. */
+    this.requests = requests
+  }
+
+  /** Registers, or changes what is subscribed. */
+  async heartbeat(topics) {
+    const subscriptionDataSet = topics.map((topic) => ({
+      classFilterMode: false,
+      codeSet: [],
+      expressionType: 'TAG',
+      subString: '*',
+      subVersion: Date.now(),
+      tagsSet: [],
+      topic,
+    }))
+    const consumer = {
+      consumeFromWhere: 'CONSUME_FROM_FIRST_OFFSET',
+      consumeType: 'CONSUME_PASSIVELY',
+      groupName: this.group,
+      messageModel: 'CLUSTERING',
+      subscriptionDataSet,
+      unitMode: false,
+    }
+    const body = { clientID: this.clientId, consumerDataSet: [consumer], producerDataSet: [] }
+    await this.#connection.request(CODE.HEART_BEAT, {}, body)
+  }
+
+  /** Leaves in peace. */
+  async leave() {
+    const ext = { clientID: this.clientId, consumerGroup: this.group }
+    await this.#connection.request(CODE.UNREGISTER_CLIENT, ext)
+    this.close()
+  }
+
+  /** Leaves without a word, as a crash would. */
+  close() {
+    this.#connection.close()
+  }
+}
+
+module.exports = { ForeignMember }

@@ -1,0 +1,22 @@
+'use strict'
+
+const { setTimeout: sleep } = require('node:timers/promises')
+
+/**
+ * Waits until `condition` returns, or resolves with, something truthy, and returns it.
+ * @param {() => unknown} condition asked every `intervalMs`; what it throws ends the wait
+ * @param {{ timeoutMs?: number, intervalMs?: number, what?: string | (() => string) }} [options] `what` is told in the error
+ */
+async function until(condition, { timeoutMs = 15_000, intervalMs = 20, what = 'a condition' } = {}) {
+  const deadline = performance.now() + timeoutMs
+  for (;;) {
+    const value = await condition()
+    if (value) return value
+    if (performance.now() > deadline) {
+      throw new Error(`Waited ${timeoutMs} ms in vain for ${typeof what === 'function' ? what() : what}`)
+    }
+    await sleep(intervalMs)
+  }
+}
+
+module.exports = { until }

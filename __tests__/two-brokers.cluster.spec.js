@@ -1,0 +1,118 @@
+'use strict'
+const { setTimeout: delay } = require('node:timers/promises')
+const { Producer, PushConsumer } = require('..')
+const java = require('./support/java')
+const { clients, startCluster, uniqueGroup, uniqueTopic, until } = require('./support')
+
+jest.setTimeout(150_000)
+
+let cluster
+beforeAll(async () => {
+  cluster = await startCluster({ brokers: 2 })
+})
+
+async function producer(options = {}) {
+  return clients.add(new Producer({ groupId: uniqueGroup('P'), nameServer: cluster.nameServer, ...options })).start()
+}
+
+async function topicOnBoth() {
+  const topic = uniqueTopic()
+  await cluster.admin.createTopic(topic, { queues: 8 })
+  return topic
+}
+
+test('1 000 keys go to the same of 16 queues as with the genuine Java selector', async () => {
+  const topic = await topicOnBoth()
+  const client = await producer()
+  expect((await client.queues(topic)).length).toBe(16)
+  const keys = Array.from({ length: 1_000 }, (_, i) => [`order_${i}`, `订单-${i}`, `user:${i * 7919}`, `😀${i}`][i % 4])
+  const ours = await Promise.all(keys.map((key) => client.sendOrderly({ topic, body: 'x' }, key)))
+  const theirs = await java.queuesOf({ nameServer: cluster.nameServer, topic, keys })
+  expect(ours.map(({ queue }, i) => [keys[i], queue.brokerName, queue.queueId])).toEqual(
+    theirs.map(({ key, brokerName, queueId }) => [key, brokerName, queueId]),
+  )
+})
+
+test('one of two brokers killed and back: every acknowledged message is there, in call order per key and queue', async () => {
+  const topic = await topicOnBoth()
+  const client = await producer({ sendTimeoutMs: 60_000 })
+  const changes = []
+  client.on('routeChanged', (changed, queues) => changes.push([changed, queues.length]))
+  await client.queues(topic)
+  const [, victim] = cluster.brokers
+  const results = []
+  let sequence = 0
+  let sending = true
+  const loop = (async () => {
+    while (sending) {
+      for (let i = 0; i < 32; i++) {
+        const number = sequence++
+        const key = `key-${number % 32}`
+        results.push(client.sendOrderly({ topic, body: `${number}` }, key).then(
+          (result) => ({ number, key, result }),
+          (error) => ({ number, key, error }),
+        ))
+      }
+      await delay(5)
+    }
+  })()
+  await until(() => sequence > 1_000)
+  await victim.kill9()
+  await until(() => changes.some(([, count]) => count === 8), { timeoutMs: 45_000, what: 'the route to shrink' })
+  await victim.restart()
+  await until(() => changes.some(([, count], i) => count === 16 && i > 0), { timeoutMs: 60_000, what: 'the route to grow again' })
+  const until32more = sequence + 320
+  await until(() => sequence > until32more)
+  sending = false
+  await loop
+  const settled = await Promise.all(results)
+  const stored = await cluster.admin.readBack(topic, { expected: settled.filter(({ result }) => result).length })
+  const at = new Map(stored.map((m) => [`${m.brokerName}/${m.queueId}/${m.queueOffset}`, m]))
+  for (const { number, result } of settled.filter(({ result }) => result)) {
+    const message = at.get(`${result.queue.brokerName}/${result.queue.queueId}/${result.queueOffset}`)
+    expect([number, message?.body.toString(), message?.msgId]).toEqual([number, String(number), result.msgId])
+  }
+  // First stored copies per key and queue are in call order.
+  const unknown = new Set(settled.filter(({ error }) => error?.outcome === 'unknown').map(({ number }) => number))
+  const lanes = new Map()
+  for (const m of stored) {
+    const lane = `${m.shardingKey}@${m.brokerName}/${m.queueId}`
+    const seen = lanes.get(lane) ?? { ids: new Set(), numbers: [] }
+    lanes.set(lane, seen)
+    if (seen.ids.has(m.msgId) || unknown.has(Number(m.body.toString()))) continue
+    seen.ids.add(m.msgId)
+    seen.numbers.push(Number(m.body.toString()))
+  }
+  for (const [lane, { numbers }] of lanes) expect([lane, numbers]).toEqual([lane, [...numbers].sort((a, b) => a - b)])
+  const stats = client.stats()
+  expect(stats.sent + stats.failed).toBe(settled.length)
+  expect(settled.filter(({ error }) => error && !String(error.code).startsWith('ERR_ROCKETMQ_'))).toEqual([])
+})
+
+test('a broker restarted under a consumer: its queues go on from where they were, nothing is lost or overtaken', async () => {
+  const topic = await topicOnBoth()
+  const sender = await producer({ sendTimeoutMs: 60_000 })
+  const seen = new Map()
+  const warnings = []
+  const client = clients.add(new PushConsumer({ groupId: uniqueGroup(), nameServer: cluster.nameServer, initialPosition: 'first' }))
+  client.subscribe(topic, async (message) => {
+    await delay(1)
+    const queue = `${message.queue.brokerName}/${message.queue.queueId}`
+    seen.set(queue, [...(seen.get(queue) ?? []), message.queueOffset])
+  })
+  client.on('warning', (warning) => warnings.push(warning.code))
+  await client.start()
+  const send = (count) => Promise.all(Array.from({ length: count }, (_, i) => sender.sendOrderly({ topic, body: String(i) }, `key-${i % 64}`)))
+  const total = () => [...seen.values()].reduce((sum, offsets) => sum + new Set(offsets).size, 0)
+  await send(640)
+  await until(() => total() >= 640)
+  await cluster.brokers[0].kill9()
+  await cluster.brokers[0].restart()
+  await send(640)
+  await until(() => total() >= 1_280, { timeoutMs: 60_000 })
+  for (const [queue, offsets] of seen) {
+    // Repeats are allowed after a crash, as a suffix; going back to something never handled is not.
+    const firsts = offsets.filter((offset, i) => offsets.indexOf(offset) === i)
+    expect([queue, firsts]).toEqual([queue, firsts.map((_, i) => i)])
+  }
+})

@@ -1,0 +1,616 @@
+// The public types of rocketmq-orderly: what is declared here works in this release, and nothing else does.
+/// <reference types="node" />
+
+// Without this line everything declared below would be exported.
+export {}
+
+// ---------------------------------------------------------------- shared
+
+/** A message's payload: a string is sent as UTF-8. Empty bodies are refused. */
+export type Body = string | Uint8Array
+
+/** An account of the brokers' access control. Secrets never show in errors, logs or `util.inspect`. */
+export interface Credentials {
+  /** The account's name. Non-empty. */
+  accessKey: string
+  /** The account's secret, which signs every request. Non-empty. */
+  secretKey: string
+  /** A temporary account's token (Alibaba Cloud STS). Default: none. */
+  securityToken?: string | undefined
+  /** Sent as `OnsChannel`, e.g. `'ALIYUN'`, only when given. Default: none. */
+  channel?: string | undefined
+}
+
+/**
+ * Where log records go, in pino's argument order. A logger that throws does not disturb the client: what it throws
+ * surfaces as an uncaught exception of its own.
+ */
+export interface Logger {
+  /** Without this method, debug records do not leave the native side. */
+  debug?(fields: Record<string, unknown>, text: string): void
+  /** Ordinary changes: connections, assignments, routes. */
+  info(fields: Record<string, unknown>, text: string): void
+  /** Something failed and is being tried again, or a queue is held. */
+  warn(fields: Record<string, unknown>, text: string): void
+  /** Something needs a person: an undecodable message. */
+  error(fields: Record<string, unknown>, text: string): void
+}
+
+/** Options of producers and consumers alike. An unknown option is refused, not ignored. */
+export interface ClientOptions {
+  /**
+   * The group: 1..120 characters of `[%|a-zA-Z0-9_-]`; `DEFAULT_PRODUCER` and `DEFAULT_CONSUMER` are refused. All members of
+   * a consumer group need the same subscriptions.
+   */
+  groupId: string
+  /**
+   * Name servers: `'host:9876;host2:9876'`, an array of such addresses, or `'http://MQ_INST_….aliyuncs.com:80'`.
+   * Default: the environment variable `ROCKETMQ_NAMESRV`, then `NAMESRV_ADDR`, read by `start()`.
+   */
+  nameServer?: string | readonly string[] | undefined
+  /** The account to sign requests with. Default: none, requests are not signed. */
+  credentials?: Credentials | undefined
+  /** Namespace (instance id) of topics and groups. Default: taken from an `MQ_INST_…` name server address, else none. */
+  namespace?: string | undefined
+  /** Part of the client id, to tell clients of one host apart. Default: unique for this process and client. */
+  instanceName?: string | undefined
+  /** Bound of one request, in milliseconds, 1..2147483647. Default: 3000. */
+  requestTimeoutMs?: number | undefined
+  /** Bound of `start()`, in milliseconds, 1..2147483647. Default: 10000. */
+  startTimeoutMs?: number | undefined
+  /** Bound of `close()` and of `await using`, in milliseconds, 1..2147483647. Default: 15000. */
+  closeTimeoutMs?: number | undefined
+  /** Where log records go. Default: nowhere; see {@link ClientEvents} for what shows all the same. */
+  logger?: Logger | undefined
+  /** Aborting it is `close()`; a `start()` under way rejects with `ERR_ROCKETMQ_ABORTED`. Default: none. */
+  signal?: AbortSignal | undefined
+}
+
+/** A message to send. A {@link ReceivedMessage} is one, too: it can be forwarded as it is. */
+export interface MessageInit {
+  /** Topic: 1..127 characters of `[%|a-zA-Z0-9_-]`. */
+  topic: string
+  /** Payload, 1 byte up to `maxMessageBytes`. Do not change it before the send has settled. */
+  body: Body
+  /** One tag, to filter by. Non-empty. Default: none. */
+  tags?: string | undefined
+  /** Business keys, to look the message up by. A key holds no white space; a string may hold several, separated by spaces. */
+  keys?: string | readonly string[] | undefined
+  /**
+   * Properties of your own: names and values are non-empty, without `\x01` and `\x02`; RocketMQ's own names (`TAGS`, `KEYS`,
+   * `DELAY`, …) are refused. At most 32000 bytes in all.
+   */
+  properties?: Readonly<Record<string, string>> | undefined
+}
+
+/** A builder in the shape of Alibaba Cloud's samples; a plain {@link MessageInit} does as well. Checked when it is sent. */
+export class Message implements MessageInit {
+  /** A message for `topic`; the body may follow with {@link Message.setBody}. */
+  constructor(topic: string, body?: Body)
+  /** See {@link MessageInit.topic}. */
+  topic: string
+  /** See {@link MessageInit.body}. */
+  body: Body
+  /** See {@link MessageInit.tags}. */
+  tags?: string | undefined
+  /** See {@link MessageInit.keys}. */
+  keys?: string | readonly string[] | undefined
+  /** See {@link MessageInit.properties}. */
+  properties?: Record<string, string> | undefined
+  /** Sets the tag. */
+  setTags(tags: string): this
+  /** Sets the keys. */
+  setKeys(keys: string | readonly string[]): this
+  /** Sets the body. */
+  setBody(body: Body): this
+  /** Sets one property of your own. */
+  setProperty(name: string, value: string): this
+}
+
+/** A queue of a topic: the unit of order and of assignment. */
+export interface MessageQueue {
+  /** The topic, without namespace. */
+  readonly topic: string
+  /** The broker's name, as in the route. */
+  readonly brokerName: string
+  /** The queue's number on that broker, from 0. */
+  readonly queueId: number
+}
+
+/** What {@link RocketMQError.code} can be. May grow in minor versions. */
+export type ErrorCode =
+  /** A bad option, message, key or call; the text names the field. Nothing was written. */
+  | 'ERR_ROCKETMQ_INVALID_ARGUMENT'
+  /** Not started yet, or changed after `start()`. */
+  | 'ERR_ROCKETMQ_INVALID_STATE'
+  /** Used after `close()`, or still waiting when `close()` ran out of time. */
+  | 'ERR_ROCKETMQ_CLOSED'
+  /** A caller's signal; `cause` is `signal.reason`. */
+  | 'ERR_ROCKETMQ_ABORTED'
+  /** No answer in time; see `outcome`. */
+  | 'ERR_ROCKETMQ_TIMEOUT'
+  /** Refused, reset or half-open connection; `address` tells which. */
+  | 'ERR_ROCKETMQ_CONNECTION'
+  /** The peer broke the protocol. */
+  | 'ERR_ROCKETMQ_PROTOCOL'
+  /** Signature, key or permission refused; the text says which it can be. */
+  | 'ERR_ROCKETMQ_ACCESS_DENIED'
+  /** No route for the topic: it does not exist, or no broker has registered it yet. */
+  | 'ERR_ROCKETMQ_TOPIC_NOT_FOUND'
+  /** The broker does not know the group and will not create it. */
+  | 'ERR_ROCKETMQ_GROUP_NOT_FOUND'
+  /** The topic has a route, but no queue that takes messages. */
+  | 'ERR_ROCKETMQ_NO_WRITABLE_QUEUE'
+  /** The broker has no master at the moment. */
+  | 'ERR_ROCKETMQ_NO_MASTER'
+  /** Any other refusal; see `brokerCode` and the broker's remark in the text. */
+  | 'ERR_ROCKETMQ_BROKER'
+  /** A retriable refusal that outlasted the time. */
+  | 'ERR_ROCKETMQ_BROKER_BUSY'
+  /** Not sent: an earlier message of the same sharding key failed (`cause`). */
+  | 'ERR_ROCKETMQ_ORDER_BROKEN'
+  /** The reason of a handler's signal: the queue may belong to another consumer now. */
+  | 'ERR_ROCKETMQ_LOCK_LOST'
+  /** A stored message that cannot be decoded. */
+  | 'ERR_ROCKETMQ_UNDECODABLE'
+  /** A tag or SQL expression was refused. */
+  | 'ERR_ROCKETMQ_FILTER'
+  /** A handler blocks its queue, returned something that is no outcome, or still runs at the end of `close()`. */
+  | 'ERR_ROCKETMQ_HANDLER'
+  /** A defect of this package; please report it. */
+  | 'ERR_ROCKETMQ_INTERNAL'
+
+/** What a {@link RocketMQError} carries beside its code and text. */
+export interface ErrorDetails {
+  /** Default: what the code says. */
+  retriable?: boolean | undefined
+  /** See {@link RocketMQError.outcome}. */
+  outcome?: 'not-stored' | 'unknown' | undefined
+  /** See {@link RocketMQError.msgId}. */
+  msgId?: string | undefined
+  /** See {@link RocketMQError.brokerCode}. */
+  brokerCode?: number | undefined
+  /** See {@link RocketMQError.address}. */
+  address?: string | undefined
+  /** See {@link RocketMQError.topic}. */
+  topic?: string | undefined
+  /** See {@link RocketMQError.queue}. */
+  queue?: MessageQueue | undefined
+  /** See {@link RocketMQError.cause}. */
+  cause?: unknown
+}
+
+/** The one error class of this package: tell failures apart by `code`. */
+export class RocketMQError extends Error {
+  /** For tests of your own; the package makes its errors itself. */
+  constructor(code: ErrorCode, message: string, details?: ErrorDetails)
+  /** Always `'RocketMQError'`. */
+  readonly name: 'RocketMQError'
+  /** What kind of failure this is. */
+  readonly code: ErrorCode
+  /** The same call may succeed later (and duplicate the message, if `outcome` is `'unknown'`). */
+  readonly retriable: boolean
+  /** Of a failed send: never stored, or possibly stored, now or later. */
+  readonly outcome?: 'not-stored' | 'unknown'
+  /** Of a send that reached the wire: to look the message up or to deduplicate by. */
+  readonly msgId?: string
+  /** The broker's own response code. */
+  readonly brokerCode?: number
+  /** The peer, `host:port`. */
+  readonly address?: string
+  /** The topic, without namespace. */
+  readonly topic?: string
+  /** The queue. */
+  readonly queue?: MessageQueue
+  /** What led to this failure. */
+  readonly cause?: unknown
+}
+
+/**
+ * Events of producers and consumers, with their arguments. Background faults are events and never crash the process. With
+ * no logger and no listener of the event or of `warning`, the first `warning`, `suspended` and `undecodable` per code and
+ * topic goes to `process.emitWarning` with the type `RocketMQWarning`.
+ */
+export interface ClientEvents {
+  /** A background fault; the client goes on by itself. */
+  warning: [RocketMQError]
+  /** A connection to `host:port` was made. */
+  connected: [address: string]
+  /** A connection to `host:port` has ended. */
+  disconnected: [address: string]
+  /** A topic's queues have changed; these are the new ones. */
+  routeChanged: [topic: string, queues: readonly MessageQueue[]]
+  /** `close()` is through. */
+  close: []
+}
+
+/** How a client is, at this moment. */
+export interface Health {
+  /** Running, and no problem known. */
+  readonly ok: boolean
+  /** What is wrong: not running, a peer that cannot be reached, a queue that a failing handler blocks, … */
+  readonly problems: readonly RocketMQError[]
+}
+
+/** An `EventEmitter` with checked event names, and what {@link Producer} and {@link PushConsumer} share. */
+export abstract class Client<Events> implements AsyncDisposable {
+  /** The group, as given. */
+  readonly groupId: string
+  /** The id that brokers know this client by; empty before `start()`. */
+  readonly clientId: string
+  /** Where in its life the client is. After a `start()` that failed it is `'idle'` again. */
+  readonly state: 'idle' | 'starting' | 'running' | 'closing' | 'closed'
+  /** The sample's call: replaces the `nameServer` option. Throws `ERR_ROCKETMQ_INVALID_STATE` after `start()`. */
+  setNameServerAddress(address: string): this
+  /** The sample's call: replaces the `credentials` option. Throws `ERR_ROCKETMQ_INVALID_STATE` after `start()`. */
+  setSessionCredentials(accessKey: string, secretKey: string, channel?: string): this
+  /**
+   * Connects, within `startTimeoutMs`. A second call returns the same promise; after a failure nothing is left running and it
+   * may be called again. Rejects with `ERR_ROCKETMQ_CONNECTION` or `ERR_ROCKETMQ_TIMEOUT` (no name server answers),
+   * `ERR_ROCKETMQ_ACCESS_DENIED`, `ERR_ROCKETMQ_TOPIC_NOT_FOUND`, `ERR_ROCKETMQ_GROUP_NOT_FOUND`, `ERR_ROCKETMQ_FILTER`,
+   * `ERR_ROCKETMQ_ABORTED`, `ERR_ROCKETMQ_CLOSED`. A started client keeps the process alive until `close()`.
+   */
+  start(): Promise<this>
+  /** How the client is, at this moment; asks nobody. */
+  health(): Health
+  /**
+   * Ends the client within `timeoutMs` (1..2147483647; default `closeTimeoutMs`): a producer sends what waits; a consumer lets
+   * its handlers finish, commits, unlocks and unregisters. A second call returns the same promise. Never rejects, except with
+   * `ERR_ROCKETMQ_INVALID_ARGUMENT`.
+   */
+  close(options?: { timeoutMs?: number | undefined }): Promise<void>
+  /** The sample's name of {@link Client.close}: the same function. */
+  shutdown(options?: { timeoutMs?: number | undefined }): Promise<void>
+  /** `close()`, for `await using`. */
+  [Symbol.asyncDispose](): Promise<void>
+  /** Listens to an event. An unknown name is warned about once. */
+  on<K extends keyof Events & string>(event: K, listener: (...args: Events[K] & unknown[]) => void): this
+  /** Listens to an event once. */
+  once<K extends keyof Events & string>(event: K, listener: (...args: Events[K] & unknown[]) => void): this
+  /** Stops listening. */
+  off<K extends keyof Events & string>(event: K, listener: (...args: Events[K] & unknown[]) => void): this
+  /** The same as {@link Client.on}. */
+  addListener<K extends keyof Events & string>(event: K, listener: (...args: Events[K] & unknown[]) => void): this
+  /** The same as {@link Client.off}. */
+  removeListener<K extends keyof Events & string>(event: K, listener: (...args: Events[K] & unknown[]) => void): this
+}
+
+// ---------------------------------------------------------------- producer
+
+/** How a stored message was stored. All four mean stored: none of them is sent again. */
+export const SendStatus: {
+  /** As safe as the broker is configured to be. */
+  readonly OK: 0
+  /** Stored, the flush to disk was not confirmed in time. */
+  readonly FLUSH_DISK_TIMEOUT: 1
+  /** Stored, the copy to a slave was not confirmed in time. */
+  readonly FLUSH_SLAVE_TIMEOUT: 2
+  /** Stored on the master only. */
+  readonly SLAVE_NOT_AVAILABLE: 3
+}
+/** One of {@link SendStatus}. */
+export type SendStatus = 0 | 1 | 2 | 3
+
+/** What is known of a stored message. */
+export interface SendResult {
+  /** How it was stored. */
+  readonly status: SendStatus
+  /** The unique id given by the client; the same for every attempt, and what the consumer sees as `msgId`. */
+  readonly msgId: string
+  /** The broker's id of this copy. */
+  readonly offsetMsgId: string
+  /** The queue it is in. */
+  readonly queue: MessageQueue
+  /** Its place in that queue, from 0. */
+  readonly queueOffset: number
+}
+
+/** Options of one send. */
+export interface SendOptions {
+  /**
+   * Takes the message out while it waits (`ERR_ROCKETMQ_ABORTED`, and its key's successors with
+   * `ERR_ROCKETMQ_ORDER_BROKEN`); once it is on the wire it has no effect. Default: none.
+   */
+  signal?: AbortSignal | undefined
+  /** Instead of `sendTimeoutMs`, for this call; 1..2147483647. */
+  timeoutMs?: number | undefined
+}
+
+/** How a sharding key becomes a queue: `'java'` as Apache's Java client, `'ons'` as Alibaba Cloud's. */
+export type ShardingHash = 'java' | 'ons'
+
+/** Options of a {@link Producer}. An unknown option is refused, not ignored. */
+export interface ProducerOptions extends ClientOptions {
+  /** Topics that `start()` checks: route, permission to write, credentials. Default: none. */
+  topics?: readonly string[] | undefined
+  /** Default: `'java'`. */
+  shardingHash?: ShardingHash | undefined
+  /**
+   * What leaves together. `'queue'`: what waits for a queue, as one request; `'key'`: one sharding key per request (Alibaba
+   * Cloud); `'off'`: single requests. Default `'auto'`: `'key'` on Alibaba Cloud endpoints, else `'queue'`. Un-awaited sends
+   * keep their order per sharding key in every mode, and over the whole queue with `'queue'` and `'off'`.
+   */
+  batching?: 'auto' | 'queue' | 'key' | 'off' | undefined
+  /** Bound of a send from its call: waiting, every attempt, everything. Milliseconds, 1..2147483647. Default: 30000. */
+  sendTimeoutMs?: number | undefined
+  /** Messages the native side holds, 1..2147483647; past it, sends wait their turn in JavaScript, in order. Default: 65536. */
+  maxPendingMessages?: number | undefined
+  /** Bytes the native side holds, 1..2147483647; past it, sends wait their turn in JavaScript, in order. Default: 64 MiB. */
+  maxPendingBytes?: number | undefined
+  /**
+   * What becomes of the keys of a queue that leaves the route. `'follow'`: a key moves to another queue once nothing of it is
+   * unresolved; `'hold'`: it stays, and its sends wait and time out. Default: `'follow'`.
+   */
+  onRouteChange?: 'follow' | 'hold' | undefined
+  /** Largest body, in bytes, 1..16711680; brokers refuse more than 4 MiB unless configured otherwise. Default: 4 MiB. */
+  maxMessageBytes?: number | undefined
+}
+
+/** Counts of a {@link Producer}; all of them since `start()`, except the first three, which are of this moment. */
+export interface ProducerStats {
+  /** Sends that wait their turn in JavaScript. */
+  readonly waiting: number
+  /** Messages the native side holds. */
+  readonly pendingMessages: number
+  /** Bytes the native side holds. */
+  readonly pendingBytes: number
+  /** Messages stored. */
+  readonly sent: number
+  /** Messages that failed for good. */
+  readonly failed: number
+  /** Send requests written. */
+  readonly requests: number
+  /** Send requests written again. */
+  readonly retries: number
+}
+
+/**
+ * Sends messages in order per sharding key, also when the sends are not awaited one by one.
+ *
+ * A message that fails takes everything of its key with it that was called before its rejection was delivered
+ * (`ERR_ROCKETMQ_ORDER_BROKEN`), so that a retry by the caller cannot end up behind its successors.
+ */
+export class Producer extends Client<ClientEvents> {
+  /** `new Producer({ groupId, … })`, or the sample's shape `new Producer(groupId, true)`. Throws `ERR_ROCKETMQ_INVALID_ARGUMENT`. */
+  constructor(options: ProducerOptions | string, orderly?: true)
+  /**
+   * Sends one message; resolves when it is stored. `shardingKey` (non-empty) chooses the queue: equal keys, equal order.
+   * Past the limits the call waits its turn, it is never refused. Rejects with `ERR_ROCKETMQ_INVALID_ARGUMENT`,
+   * `ERR_ROCKETMQ_INVALID_STATE`, `ERR_ROCKETMQ_CLOSED`, `ERR_ROCKETMQ_ABORTED`, `ERR_ROCKETMQ_TIMEOUT`,
+   * `ERR_ROCKETMQ_ORDER_BROKEN`, or what the broker or the connection said; `outcome` tells whether it may be stored.
+   */
+  sendOrderly(message: MessageInit, shardingKey: string, options?: SendOptions): Promise<SendResult>
+  /** The sample's name of {@link Producer.sendOrderly}: the same function. */
+  sendOrderlyWithShardingKey(message: MessageInit, shardingKey: string, options?: SendOptions): Promise<SendResult>
+  /**
+   * Sends messages of one topic as one request: stored whole or not at all, at consecutive offsets; all bodies together at
+   * most `maxMessageBytes`. Order and errors as {@link Producer.sendOrderly}.
+   */
+  sendOrderlyBatch(messages: readonly MessageInit[], shardingKey: string, options?: SendOptions): Promise<SendResult[]>
+  /** The writable queues of a topic, in the order that sharding keys are hashed over. Rejects with `ERR_ROCKETMQ_TOPIC_NOT_FOUND`. */
+  queues(topic: string): Promise<readonly MessageQueue[]>
+  /** Resolves when no send waits in JavaScript, so that there is room for another. Rejects with `ERR_ROCKETMQ_ABORTED`, `ERR_ROCKETMQ_CLOSED`. */
+  ready(options?: { signal?: AbortSignal | undefined }): Promise<void>
+  /** Resolves when every send made so far has settled, one way or the other. Never rejects. */
+  flush(): Promise<void>
+  /** Counts of this producer. */
+  stats(): ProducerStats
+}
+
+// ---------------------------------------------------------------- consumer
+
+/** The two plain outcomes of a handler. */
+export const ConsumeStatus: {
+  /** Done; the same as returning nothing. */
+  readonly CONSUME_SUCCESS: 'CONSUME_SUCCESS'
+  /** The same message again after `suspendMs`; its queue is held. The same as throwing. */
+  readonly RECONSUME_LATER: 'RECONSUME_LATER'
+}
+/** One of {@link ConsumeStatus}. */
+export type ConsumeStatus = 'CONSUME_SUCCESS' | 'RECONSUME_LATER'
+
+declare const outcome: unique symbol
+/** The outcome made by {@link suspend}. */
+export interface Suspend {
+  /** Tells outcomes from other objects. */
+  readonly [outcome]: 'suspend'
+  /** Milliseconds until the message is handled again, 10..900000. */
+  readonly suspendMs: number
+}
+/** The outcome made by {@link deadLetter}. */
+export interface DeadLetter {
+  /** Tells outcomes from other objects. */
+  readonly [outcome]: 'deadLetter'
+  /** Why, for the event and the log. */
+  readonly reason?: string
+}
+/** An outcome: this message again after `ms` (an integer, 10..900000), its queue is held. Throws `ERR_ROCKETMQ_INVALID_ARGUMENT`. */
+export function suspend(ms: number): Suspend
+/** An outcome: this message to the group's dead-letter queue now, then on with the next. Throws `ERR_ROCKETMQ_INVALID_ARGUMENT`. */
+export function deadLetter(reason?: string): DeadLetter
+/**
+ * What a handler can say, by returning or by throwing it. Anything else it returns (`0`, `true`, a row count) is a `warning`
+ * and counts as `RECONSUME_LATER`, anything else it throws as `RECONSUME_LATER`: no message is ever skipped.
+ */
+export type ConsumeOutcome = ConsumeStatus | Suspend | DeadLetter
+
+/** A message as the handler gets it. */
+export interface ReceivedMessage {
+  /** The topic, without namespace. */
+  readonly topic: string
+  /** The tag. */
+  readonly tags?: string
+  /** The business keys; empty when there are none. */
+  readonly keys: readonly string[]
+  /** The payload; may be empty when another client sent it. */
+  readonly body: Buffer
+  /** The sender's own properties, without prototype. An accessor: `{ ...message }` does not copy it. */
+  readonly properties: Readonly<Record<string, string>>
+  /** RocketMQ's own (`UNIQ_KEY`, `__SHARDINGKEY`, `CLUSTER`, …), without prototype. An accessor, too. */
+  readonly systemProperties: Readonly<Record<string, string>>
+  /** The unique id given by the sender: deduplicate by it, or by a business key. */
+  readonly msgId: string
+  /** The broker's id of this copy. */
+  readonly offsetMsgId: string
+  /** The queue it was read from. */
+  readonly queue: MessageQueue
+  /** Its place in that queue. */
+  readonly queueOffset: number
+  /** The sharding key, where the sender wrote one (this package and Alibaba Cloud's clients do). */
+  readonly shardingKey?: string
+  /** How often a handler has failed on it before, as this consumer counts. */
+  readonly reconsumeTimes: number
+  /** When it was sent, milliseconds since the epoch, by the sender's clock. */
+  readonly bornTimestamp: number
+  /** When it was stored, milliseconds since the epoch, by the broker's clock. */
+  readonly storeTimestamp: number
+  /** The sender, `host:port`. */
+  readonly bornHost: string
+  /** The broker, `host:port`. */
+  readonly storeHost: string
+  /** The body as UTF-8 text. */
+  text(): string
+  /** The body as JSON. Throws `SyntaxError`. */
+  json<T = unknown>(): T
+}
+
+/** What a handler gets beside its message. */
+export interface ConsumeContext {
+  /** The queue, of which at most one handler runs in the whole group. */
+  readonly queue: MessageQueue
+  /** `reconsumeTimes + 1`. */
+  readonly attempt: number
+  /**
+   * Aborted by `handlerTimeoutMs`, by a lost lock, or when `close()` runs out of time; its reason is a {@link RocketMQError}:
+   * `ERR_ROCKETMQ_TIMEOUT`, `ERR_ROCKETMQ_LOCK_LOST`, `ERR_ROCKETMQ_CLOSED`.
+   */
+  readonly signal: AbortSignal
+}
+
+/** Handles one message at a time per queue. Every call begins in the async context of `start()`. */
+export type Handler = (
+  message: ReceivedMessage,
+  context: ConsumeContext,
+) => ConsumeOutcome | void | Promise<ConsumeOutcome | void>
+
+/** What of a topic is wanted: tags (`'TagA || TagB'`, `'*'`), or an SQL92 condition over properties. */
+export type FilterExpression = string | { tags: string } | { sql92: string }
+
+/** Options of a {@link PushConsumer}. An unknown option is refused, not ignored. */
+export interface PushConsumerOptions extends ClientOptions {
+  /**
+   * Where a group without committed offset begins: `'last'`, nothing stored after `start()` resolved is skipped; `'first'`, the
+   * oldest message there is; a `Date`, the first message stored at or after it. Default: `'last'`.
+   */
+  initialPosition?: 'last' | 'first' | Date | undefined
+  /** Handlers at once, over all queues, 1..2147483647; one queue never has two. Default: 20. */
+  concurrency?: number | { max?: number | undefined } | undefined
+  /** Only `'clustering'`: every message goes to one member of the group. */
+  messageModel?: 'clustering' | undefined
+  /** Failures of one message before it goes to the dead-letter queue, 1..2147483647 or `Infinity`. Default: `Infinity`. */
+  maxReconsumeTimes?: number | undefined
+  /**
+   * How long a queue is held after a failure, in milliseconds, 10..900000. As an object, it grows with every failure of the
+   * same message: `initialMs`, times `factor` (1..1000), up to `maxMs`. Default: 1000.
+   */
+  suspendMs?: number | { initialMs: number; factor: number; maxMs: number } | undefined
+  /**
+   * After how many milliseconds (1..2147483647) the handler's signal is aborted. Frees nothing: the queue is held until the
+   * handler ends, and its late outcome counts. Default: none.
+   */
+  handlerTimeoutMs?: number | undefined
+  /** Only `'hold'`: a message that cannot be decoded is never delivered; it holds its queue, and is an `undecodable` event. */
+  onUndecodable?: 'hold' | undefined
+  /** What is fetched ahead: `messages` per queue (default 1000), `bytes` over all queues (default 64 MiB); both 1..2147483647. */
+  prefetch?: { messages?: number | undefined; bytes?: number | undefined } | undefined
+  /** How often a changed offset is committed, in milliseconds, 1..2147483647. Default: 1000. */
+  commitIntervalMs?: number | undefined
+}
+
+/** The message that holds a queue. */
+export interface BlockedBy {
+  /** Its unique id. */
+  readonly msgId: string
+  /** Its place in the queue. */
+  readonly queueOffset: number
+  /** How often it has been handled. */
+  readonly attempt: number
+  /** Since when, milliseconds since the epoch. */
+  readonly since: number
+  /** What the handler threw last. */
+  readonly cause?: unknown
+}
+
+/** A queue that this consumer owns, or is about to. */
+export interface QueueState extends MessageQueue {
+  /** Where in its life the queue is. */
+  readonly state: 'locking' | 'positioning' | 'running' | 'suspended' | 'paused' | 'draining'
+  /** The next offset the group would begin at. */
+  readonly committedOffset: number
+  /** The next offset to be handled. */
+  readonly nextOffset: number
+  /** Messages stored and not committed. */
+  readonly lag: number
+  /** Handlers running: 0 or 1. */
+  readonly inFlight: number
+  /** The message that holds the queue, while one does. */
+  readonly blockedBy?: BlockedBy
+}
+
+/** Counts of a {@link PushConsumer}. */
+export interface ConsumerStats {
+  /** Queues owned. */
+  readonly queues: number
+  /** Queues held by a failing handler. */
+  readonly blockedQueues: number
+  /** Handlers running. */
+  readonly running: number
+  /** Messages handled since `start()`. */
+  readonly consumed: number
+  /** Handler calls that failed since `start()`. */
+  readonly failed: number
+  /** Messages that went to the dead-letter queue since `start()`. */
+  readonly deadLettered: number
+  /** Messages fetched and not yet handled. */
+  readonly buffered: number
+  /** Their bytes. */
+  readonly bufferedBytes: number
+  /** Messages stored and not committed, over all queues owned. */
+  readonly lag: number
+}
+
+/** Events of a {@link PushConsumer}, with their arguments. */
+export interface ConsumerEvents extends ClientEvents {
+  /** Queues are ours: locked and positioned. */
+  assigned: [queues: readonly MessageQueue[]]
+  /** Queues are no longer ours: drained, committed and unlocked. */
+  revoked: [queues: readonly MessageQueue[]]
+  /** A queue's lock is lost: another consumer may handle it now. */
+  lockLost: [queue: MessageQueue]
+  /** A handler failed (`RECONSUME_LATER`, `suspend()`, a throw, no outcome): the message comes again after `delayMs`. */
+  suspended: [message: ReceivedMessage, detail: { delayMs: number; cause?: unknown }]
+  /** A message is in the dead-letter queue; `cause` is the reason of `deadLetter()`, or what the handler threw last. */
+  deadLetter: [message: ReceivedMessage, detail: { cause?: unknown }]
+  /** The broker or an administrator has moved the group's offset. */
+  offsetReset: [queue: MessageQueue, detail: { from: number; to: number }]
+  /** A stored message cannot be decoded; it holds its queue. */
+  undecodable: [queue: MessageQueue, error: RocketMQError]
+}
+
+/**
+ * Handles messages in order: of one queue at most one handler runs, in the whole group. At least once: after a crash or a lost
+ * lock, messages not yet committed are handled again, in order.
+ */
+export class PushConsumer extends Client<ConsumerEvents> {
+  /** `new PushConsumer({ groupId, … })`, or the sample's shape `new PushConsumer(groupId, true)`. Throws `ERR_ROCKETMQ_INVALID_ARGUMENT`. */
+  constructor(options: PushConsumerOptions | string, orderly?: true)
+  /**
+   * Handles a topic. Before `start()`; one handler per topic. `expression` defaults to `'*'`. Throws
+   * `ERR_ROCKETMQ_INVALID_ARGUMENT`, `ERR_ROCKETMQ_INVALID_STATE`, `ERR_ROCKETMQ_CLOSED`.
+   */
+  subscribe(topic: string, handler: Handler, expression?: FilterExpression): this
+  /** The queues of this consumer, with what blocks them. Empty before `start()` and after `close()`. */
+  assignment(): readonly QueueState[]
+  /** Counts of this consumer. */
+  stats(): ConsumerStats
+}

@@ -1,0 +1,11 @@
+export {
+  Client,
+  ConsumeStatus,
+  Message,
+  Producer,
+  PushConsumer,
+  RocketMQError,
+  SendStatus,
+  deadLetter,
+  suspend,
+} from './index.js'

@@ -1,0 +1,162 @@
+import java.io.BufferedReader;
+import java.io.InputStreamReader;
+import java.io.PrintStream;
+import java.nio.charset.StandardCharsets;
+import java.util.List;
+import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.TimeUnit;
+import org.apache.rocketmq.client.consumer.DefaultMQPushConsumer;
+import org.apache.rocketmq.client.consumer.listener.ConsumeOrderlyStatus;
+import org.apache.rocketmq.client.consumer.listener.MessageListenerOrderly;
+import org.apache.rocketmq.client.producer.DefaultMQProducer;
+import org.apache.rocketmq.client.producer.SendResult;
+import org.apache.rocketmq.client.producer.selector.SelectMessageQueueByHash;
+import org.apache.rocketmq.common.consumer.ConsumeFromWhere;
+import org.apache.rocketmq.common.message.Message;
+import org.apache.rocketmq.common.message.MessageExt;
+import org.apache.rocketmq.common.message.MessageQueue;
+
+/**
+ * The genuine Java client at work, for tests of interoperation: tells what it does as JSON lines on standard output.
+ *
+ * <pre>
+ * produce NAMESRV TOPIC COUNT KEYS            sends COUNT messages "key-K:SEQ" over KEYS sharding keys, one after another
+ * consume NAMESRV GROUP TOPIC COUNT SECONDS   consumes in order until COUNT messages are handled (0: until SECONDS are over)
+ * queues NAMESRV TOPIC                        for each line of standard input, a key: the queue Java sends it to
+ * </pre>
+ */
+public final class OrderlyPeer {
+    private static final PrintStream OUT;
+
+    static {
+        try {
+            OUT = new PrintStream(System.out, true, "UTF-8");
+        } catch (java.io.UnsupportedEncodingException e) {
+            throw new ExceptionInInitializerError(e);
+        }
+    }
+
+    public static void main(String[] args) throws Exception {
+        switch (args[0]) {
+            case "produce":
+                endWithParent();
+                produce(args[1], args[2], Integer.parseInt(args[3]), Integer.parseInt(args[4]));
+                break;
+            case "consume":
+                endWithParent();
+                consume(args[1], args[2], args[3], Integer.parseInt(args[4]), Integer.parseInt(args[5]));
+                break;
+            case "queues":
+                queues(args[1], args[2]);
+                break;
+            default:
+                throw new IllegalArgumentException(args[0]);
+        }
+        System.exit(0);
+    }
+
+    private static void produce(String nameServer, String topic, int count, int keys) throws Exception {
+        DefaultMQProducer producer = producer(nameServer);
+        SelectMessageQueueByHash byHash = new SelectMessageQueueByHash();
+        for (int i = 0; i < count; i++) {
+            String key = "key-" + i % keys;
+            String body = key + ":" + i / keys;
+            Message message = new Message(topic, "TagJava", key, body.getBytes(StandardCharsets.UTF_8));
+            message.putUserProperty("from", "java");
+            SendResult result = producer.send(message, byHash, key, 10_000);
+            MessageQueue queue = result.getMessageQueue();
+            OUT.println("{\"type\":\"sent\",\"key\":" + json(key) + ",\"body\":" + json(body) + ",\"status\":"
+                + json(result.getSendStatus().name()) + ",\"msgId\":" + json(result.getMsgId()) + ",\"brokerName\":"
+                + json(queue.getBrokerName()) + ",\"queueId\":" + queue.getQueueId() + ",\"queueOffset\":"
+                + result.getQueueOffset() + "}");
+        }
+        producer.shutdown();
+    }
+
+    private static void consume(String nameServer, String group, String topic, int count, int seconds)
+        throws Exception {
+        CountDownLatch left = new CountDownLatch(count > 0 ? count : 1);
+        DefaultMQPushConsumer consumer = new DefaultMQPushConsumer(group);
+        consumer.setNamesrvAddr(nameServer);
+        consumer.setConsumeFromWhere(ConsumeFromWhere.CONSUME_FROM_FIRST_OFFSET);
+        consumer.subscribe(topic, "*");
+        consumer.registerMessageListener((MessageListenerOrderly) (messages, context) -> {
+            for (MessageExt message : messages) {
+                OUT.println("{\"type\":\"message\",\"topic\":" + json(message.getTopic()) + ",\"brokerName\":"
+                    + json(context.getMessageQueue().getBrokerName()) + ",\"queueId\":" + message.getQueueId()
+                    + ",\"queueOffset\":" + message.getQueueOffset() + ",\"body\":"
+                    + json(new String(message.getBody(), StandardCharsets.UTF_8)) + ",\"msgId\":"
+                    + json(message.getMsgId()) + ",\"tags\":" + json(message.getTags()) + ",\"keys\":"
+                    + json(message.getKeys()) + ",\"shardingKey\":" + json(message.getProperty("__SHARDINGKEY"))
+                    + ",\"reconsumeTimes\":" + message.getReconsumeTimes() + ",\"time\":"
+                    + System.currentTimeMillis() + "}");
+                if (count > 0) {
+                    left.countDown();
+                }
+            }
+            return ConsumeOrderlyStatus.SUCCESS;
+        });
+        // Leaves in peace on SIGTERM too.
+        Runtime.getRuntime().addShutdownHook(new Thread(consumer::shutdown));
+        consumer.start();
+        OUT.println("{\"type\":\"started\",\"clientId\":" + json(consumer.buildMQClientId()) + "}");
+        boolean all = left.await(seconds, TimeUnit.SECONDS);
+        if (count > 0 && !all) {
+            System.err.println(left.getCount() + " of " + count + " messages did not come in " + seconds + " s");
+            System.exit(1);
+        }
+    }
+
+    private static void queues(String nameServer, String topic) throws Exception {
+        DefaultMQProducer producer = producer(nameServer);
+        List<MessageQueue> queues = producer.fetchPublishMessageQueues(topic);
+        SelectMessageQueueByHash byHash = new SelectMessageQueueByHash();
+        BufferedReader keys = new BufferedReader(new InputStreamReader(System.in, StandardCharsets.UTF_8));
+        for (String key = keys.readLine(); key != null; key = keys.readLine()) {
+            MessageQueue queue = byHash.select(queues, null, key);
+            OUT.println("{\"type\":\"queue\",\"key\":" + json(key) + ",\"brokerName\":" + json(queue.getBrokerName())
+                + ",\"queueId\":" + queue.getQueueId() + "}");
+        }
+        producer.shutdown();
+    }
+
+    private static DefaultMQProducer producer(String nameServer) throws Exception {
+        DefaultMQProducer producer = new DefaultMQProducer("OrderlyPeer");
+        producer.setNamesrvAddr(nameServer);
+        producer.start();
+        return producer;
+    }
+
+    /** Standard input is a pipe from the test; its end means that the test is gone. */
+    private static void endWithParent() {
+        Thread watch = new Thread(() -> {
+            try {
+                while (System.in.read() >= 0) {
+                    continue;
+                }
+            } catch (java.io.IOException e) {
+                System.err.println(e);
+            }
+            Runtime.getRuntime().halt(2);
+        });
+        watch.setDaemon(true);
+        watch.start();
+    }
+
+    private static String json(String text) {
+        if (text == null) {
+            return "null";
+        }
+        StringBuilder quoted = new StringBuilder("\"");
+        for (char c : text.toCharArray()) {
+            if (c == '"' || c == '\\') {
+                quoted.append('\\').append(c);
+            } else if (c < ' ') {
+                quoted.append(String.format("\\u%04x", (int) c));
+            } else {
+                quoted.append(c);
+            }
+        }
+        return quoted.append('"').toString();
+    }
+}

@@ -1,0 +1,170 @@
+'use strict'
+// What an operator does: topics, groups, accounts, by the admin requests of name servers and brokers.
+
+const { setTimeout: sleep } = require('node:timers/promises')
+const { parseLenient } = require('./lenient-json')
+const { Connection, ResponseError } = require('./wire')
+
+const CODE = {
+  UPDATE_AND_CREATE_TOPIC: 17,
+  UPDATE_BROKER_CONFIG: 25,
+  GET_ROUTE: 105,
+  GET_BROKER_CLUSTER_INFO: 106,
+  UPDATE_AND_CREATE_SUBSCRIPTION_GROUP: 200,
+  DELETE_TOPIC_IN_BROKER: 215,
+  DELETE_TOPIC_IN_NAME_SERVER: 216,
+  AUTH_CREATE_USER: 3001,
+  AUTH_CREATE_ACL: 3006,
+}
+const TOPIC_NOT_EXIST = 17
+const POLL_MS = 50
+
+class Admin {
+  #connections = new Map()
+
+  /**
+   * @param {string} nameServer 'host:port'
+   * @param {{ credentials?: { accessKey: string, secretKey: string } }} [options] an admin's, where access control is on
+   */
+  constructor(nameServer, { credentials } = {}) {
+    this.nameServer = nameServer
+    this.credentials = credentials
+  }
+
+  /** An open connection to the address; kept for the next call. */
+  async connection(address) {
+    const known = await this.#connections.get(address)?.catch(() => undefined)
+    if (known && !known.closed) return known
+    const opening = Connection.open(address, { credentials: this.credentials })
+    this.#connections.set(address, opening)
+    return opening
+  }
+
+  /** Sends a request to the address; rejects with a ResponseError unless the answer's code is 0 or in `accept`. */
+  async request(address, code, ext, body, options) {
+    return (await this.connection(address)).request(code, ext, body, options)
+  }
+
+  /** The route of a topic: { queueDatas, brokerDatas }, or undefined when there is none. */
+  async route(topic) {
+    const ext = { topic, acceptStandardJsonOnly: true }
+    const response = await this.request(this.nameServer, CODE.GET_ROUTE, ext, undefined, {
+      accept: [0, TOPIC_NOT_EXIST],
+    })
+    return response.code === 0 ? parseLenient(response.body.toString()) : undefined
+  }
+
+  /** The address of every master, by broker name, sorted by it. */
+  async masters() {
+    const response = await this.request(this.nameServer, CODE.GET_BROKER_CLUSTER_INFO)
+    const { brokerAddrTable = {} } = parseLenient(response.body.toString())
+    const found = Object.entries(brokerAddrTable).flatMap(([name, { brokerAddrs }]) =>
+      brokerAddrs['0'] ? [[name, brokerAddrs['0']]] : [],
+    )
+    return new Map(found.sort(([a], [b]) => (a < b ? -1 : 1)))
+  }
+
+  /**
+   * Makes a topic, or changes it, on every master or on the named ones, and waits until the route shows it.
+   * @param {{ queues?: number, perm?: number, order?: boolean, brokers?: string[], attributes?: string }} [options] `queues` per
+   *   broker; `perm`: 4 read, 2 write; `attributes`: of 5.x, e.g. '+message.type=FIFO'
+   */
+  async createTopic(topic, { queues = 8, perm = 6, order = false, brokers, attributes } = {}) {
+    const masters = await this.masters()
+    const names = brokers ?? [...masters.keys()]
+    if (names.length === 0) throw new Error(`No broker is registered at ${this.nameServer}`)
+    const ext = {
+      topic,
+      defaultTopic: 'TBW102',
+      readQueueNums: queues,
+      writeQueueNums: queues,
+      perm,
+      topicFilterType: 'SINGLE_TAG',
+      topicSysFlag: 0,
+      order,
+      attributes,
+    }
+    await Promise.all(
+      names.map((name) => {
+        if (!masters.has(name)) throw new Error(`No master of ${name} is registered at ${this.nameServer}`)
+        return this.request(masters.get(name), CODE.UPDATE_AND_CREATE_TOPIC, ext)
+      }),
+    )
+    const shows = (route, name) =>
+      route?.queueDatas.some(
+        (data) =>
+          data.brokerName === name &&
+          data.readQueueNums === queues &&
+          data.writeQueueNums === queues &&
+          data.perm === perm,
+      )
+    await this.#until(`the route of ${topic}`, async () => {
+      const route = await this.route(topic)
+      return names.every((name) => shows(route, name))
+    })
+  }
+
+  /** Deletes a topic at every master and at the name server. */
+  async deleteTopic(topic) {
+    for (const address of (await this.masters()).values()) {
+      await this.request(address, CODE.DELETE_TOPIC_IN_BROKER, { topic })
+    }
+    await this.request(this.nameServer, CODE.DELETE_TOPIC_IN_NAME_SERVER, { topic })
+    await this.#until(`the end of the route of ${topic}`, async () => (await this.route(topic)) === undefined)
+  }
+
+  /** Makes a consumer group at every master, or changes it; `settings` are fields of RocketMQ's SubscriptionGroupConfig. */
+  async createGroup(group, settings = {}) {
+    const body = {
+      brokerId: 0,
+      consumeBroadcastEnable: true,
+      consumeEnable: true,
+      consumeFromMinEnable: true,
+      groupName: group,
+      notifyConsumerIdsChangedEnable: true,
+      retryMaxTimes: 16,
+      retryQueueNums: 1,
+      whichBrokerWhenConsumeSlowly: 1,
+      ...settings,
+    }
+    const masters = await this.masters()
+    const requests = [...masters.values()].map((address) =>
+      this.request(address, CODE.UPDATE_AND_CREATE_SUBSCRIPTION_GROUP, {}, body),
+    )
+    await Promise.all(requests)
+  }
+
+  /** Changes settings of a running broker. */
+  async updateBrokerConfig(address, properties) {
+    const lines = Object.entries(properties).map(([key, value]) => `${key}=${value}\n`)
+    await this.request(address, CODE.UPDATE_BROKER_CONFIG, {}, Buffer.from(lines.join('')))
+  }
+
+  /** Makes an account at a 5.x broker, with the given actions on all topics and groups (none: without rights). */
+  async createAccount(address, { accessKey, secretKey }, actions = []) {
+    const user = { username: accessKey, password: secretKey, userType: 'Normal' }
+    await this.request(address, CODE.AUTH_CREATE_USER, { username: accessKey }, user)
+    if (actions.length === 0) return
+    const subject = `User:${accessKey}`
+    const entries = ['Topic:*', 'Group:*'].map((resource) => ({ resource, actions, sourceIps: [], decision: 'Allow' }))
+    const acl = { subject, policies: [{ policyType: 'Custom', entries }] }
+    await this.request(address, CODE.AUTH_CREATE_ACL, { subject }, acl)
+  }
+
+  /** Closes every connection. */
+  async close() {
+    const connections = [...this.#connections.values()]
+    this.#connections.clear()
+    for (const opening of connections) (await opening.catch(() => undefined))?.close()
+  }
+
+  async #until(what, condition, timeoutMs = 15_000) {
+    const deadline = Date.now() + timeoutMs
+    while (!(await condition())) {
+      if (Date.now() > deadline) throw new Error(`Waited ${timeoutMs} ms in vain for ${what}`)
+      await sleep(POLL_MS)
+    }
+  }
+}
+
+module.exports = { Admin, ResponseError }

@@ -1,0 +1,225 @@
+'use strict'
+// A real Apache RocketMQ on this machine: one name server and one or two brokers, on a fresh store.
+
+const fs = require('node:fs')
+const os = require('node:os')
+const path = require('node:path')
+const { setTimeout: sleep } = require('node:timers/promises')
+const { Admin } = require('./admin')
+const { ACCOUNTS, writeBroker, writeHome, writeNameServer } = require('./config')
+const { Guard } = require('./guard')
+const { classPath, VERSIONS } = require('./jars')
+const { MissingToolError } = require('./java')
+const { freeBrokerPort, freePort } = require('./ports')
+const { JavaServer } = require('./server')
+
+const BROKER_NAMES = ['broker-a', 'broker-b', 'broker-c', 'broker-d']
+const REGISTER_TIMEOUT_MS = 40_000
+const POLL_MS = 40
+/** So long a first registration takes when it meets the name server; past that we ask for another. */
+const REGISTRATION_MS = 250
+
+/** One broker of a cluster. */
+class Broker {
+  #server
+  #admin
+  #acl
+  #hasAccounts = false
+
+  constructor(name, address, server, admin, acl) {
+    this.name = name
+    this.address = address
+    this.#server = server
+    this.#admin = admin
+    this.#acl = acl
+  }
+
+  get pid() {
+    return this.#server.pid
+  }
+
+  /** Starts the process; resolves when the name server routes to it. */
+  async start() {
+    await this.#server.start()
+    await this.#registered()
+    if (this.#acl?.accountsByRequest && !this.#hasAccounts) {
+      await this.#admin.createAccount(this.address, ACCOUNTS.member, ['Pub', 'Sub', 'Get'])
+      await this.#admin.createAccount(this.address, ACCOUNTS.stranger)
+      this.#hasAccounts = true
+    }
+  }
+
+  /** Kills the process with SIGKILL, as a crash would; the store stays. */
+  kill9() {
+    return this.#server.kill9()
+  }
+
+  /** Ends the process in peace (2-10 s on 4.9.7, 16 s on 5.5.0); the store stays. */
+  stop() {
+    return this.#server.stop()
+  }
+
+  /** Starts again on the same port and store; stops first if it runs. */
+  async restart() {
+    await this.stop()
+    await this.start()
+  }
+
+  /** The broker has a topic of its own name, whose route shows that the name server knows it. */
+  async #registered() {
+    const deadline = Date.now() + REGISTER_TIMEOUT_MS
+    let nudge = Date.now() + REGISTRATION_MS
+    while (!(await this.#isRouted())) {
+      if (!this.pid) throw new Error(`${this.name} ended while starting`)
+      if (Date.now() > deadline) throw new Error(`${this.name} did not register in ${REGISTER_TIMEOUT_MS} ms`)
+      if (Date.now() > nudge) {
+        // The first registration failed, and the next is up to 10 s away: a change of this setting registers at once.
+        await this.#admin.updateBrokerConfig(this.address, { brokerPermission: 6 }).catch(() => {})
+        nudge = Date.now() + REGISTRATION_MS
+      }
+      await sleep(POLL_MS)
+    }
+  }
+
+  async #isRouted() {
+    const route = await this.#admin.route(this.name).catch(() => undefined)
+    return (
+      route?.brokerDatas.some(
+        ({ brokerName, brokerAddrs }) => brokerName === this.name && brokerAddrs['0'] === this.address,
+      ) ?? false
+    )
+  }
+}
+
+class Cluster {
+  #guard
+  #nameServerProcess
+  #admin
+  #removes
+
+  /**
+   * Starts a cluster; resolves when every broker can be reached through the name server.
+   *
+   * @param {object} [options]
+   * @param {string} [options.version] '5.5.0' (default) or '4.9.7'
+   * @param {number} [options.brokers] how many masters: broker-a, broker-b, …; 1
+   * @param {boolean} [options.acl] with access control, and the accounts of `cluster.accounts`; false
+   * @param {number} [options.port] of the name server; free ones are chosen where none is given
+   * @param {number[]} [options.brokerPorts] each takes the ports -2 and +1 around it too
+   * @param {Record<string, string | number | boolean>} [options.brokerProperties] settings of the brokers, over our own
+   * @param {Record<string, string | number | boolean>} [options.nameServerProperties] settings of the name server
+   * @param {string} [options.keepDir] where the store and the logs go, and stay; else a temporary folder
+   * @returns {Promise<Cluster>}
+   */
+  static async start(options = {}) {
+    const chosen = options.port === undefined && options.brokerPorts === undefined
+    try {
+      return await Cluster.#startOnce(options)
+    } catch (error) {
+      // A chosen port can be taken by somebody else in between.
+      if (!chosen || !/BindException|Address already in use/.test(error.message)) throw error
+      return Cluster.#startOnce(options)
+    }
+  }
+
+  static async #startOnce({ version = VERSIONS.at(-1), brokers = 1, acl = false, ...options }) {
+    if (!(brokers >= 1 && brokers <= BROKER_NAMES.length)) {
+      throw new RangeError(`brokers: 1 to ${BROKER_NAMES.length}, not ${brokers}`)
+    }
+    const classes = await classPath(version, 'server')
+    const cluster = new Cluster()
+    await cluster.#create({ version, brokers, acl, classes, ...options })
+    try {
+      await cluster.#boot()
+    } catch (error) {
+      await cluster.stop()
+      throw error
+    }
+    return cluster
+  }
+
+  async #create({
+    version,
+    brokers,
+    acl,
+    classes,
+    port,
+    brokerPorts = [],
+    brokerProperties,
+    nameServerProperties,
+    keepDir,
+  }) {
+    const dir = keepDir ? path.resolve(keepDir) : fs.mkdtempSync(path.join(os.tmpdir(), 'rocketmq-orderly-'))
+    const guard = new Guard(keepDir ? undefined : dir)
+    this.#guard = guard
+    this.#removes = keepDir ? undefined : dir
+    port ??= await freePort()
+    this.version = version
+    this.nameServer = `127.0.0.1:${port}`
+    this.dir = dir
+    /** With access control: { admin, member, stranger }, each { accessKey, secretKey }. */
+    this.accounts = acl ? ACCOUNTS : undefined
+    this.#admin = new Admin(this.nameServer, { credentials: acl ? ACCOUNTS.admin : undefined })
+
+    const home = writeHome(path.join(dir, 'namesrv'), version)
+    this.#nameServerProcess = new JavaServer({
+      name: 'namesrv',
+      mainClass: 'org.apache.rocketmq.namesrv.NamesrvStartup',
+      classPath: classes,
+      configFile: writeNameServer(home, { port, properties: nameServerProperties }),
+      home,
+      heap: ['64m', '256m'],
+      guard,
+    })
+    this.brokers = []
+    for (const [index, name] of BROKER_NAMES.slice(0, brokers).entries()) {
+      const brokerPort = brokerPorts[index] ?? (await freeBrokerPort())
+      const brokerHome = writeHome(path.join(dir, name), version)
+      const settings = {
+        version,
+        name,
+        port: brokerPort,
+        nameServer: this.nameServer,
+        acl,
+        properties: brokerProperties,
+      }
+      const server = new JavaServer({
+        name,
+        mainClass: 'org.apache.rocketmq.broker.BrokerStartup',
+        classPath: classes,
+        configFile: writeBroker(brokerHome, settings),
+        home: brokerHome,
+        heap: ['128m', '512m'],
+        guard,
+      })
+      const accounts = acl ? { accountsByRequest: !version.startsWith('4.') } : undefined
+      this.brokers.push(new Broker(name, `127.0.0.1:${brokerPort}`, server, this.#admin, accounts))
+    }
+  }
+
+  async #boot() {
+    const starting = [this.#nameServerProcess.start(), ...this.brokers.map((broker) => broker.start())]
+    const failed = (await Promise.allSettled(starting)).find(({ status }) => status === 'rejected')
+    if (failed) throw failed.reason
+  }
+
+  /** Makes a topic on every broker and waits for its route; options as Admin.createTopic(). */
+  createTopic(topic, options) {
+    return this.#admin.createTopic(topic, options)
+  }
+
+  /** Makes a consumer group on every broker. */
+  createGroup(group, settings) {
+    return this.#admin.createGroup(group, settings)
+  }
+
+  /** Kills every process and removes the store. */
+  async stop() {
+    await this.#admin.close()
+    await Promise.all([this.#nameServerProcess.kill9(), ...this.brokers.map((broker) => broker.kill9())])
+    await this.#guard.release()
+    if (this.#removes) fs.rmSync(this.#removes, { recursive: true, force: true, maxRetries: 3 })
+  }
+}
+
+module.exports = { Cluster, MissingToolError, VERSIONS }

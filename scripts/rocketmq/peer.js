@@ -1,0 +1,42 @@
+'use strict'
+// Compiles a small Java program against the genuine RocketMQ client, once, and tells how to run it.
+
+const crypto = require('node:crypto')
+const fs = require('node:fs')
+const path = require('node:path')
+const { classPath, libFolder } = require('./jars')
+const { findJava, javac } = require('./java')
+
+/** Of a client that lives for seconds; its logs go to the folder that `home` names. */
+const JVM = ['-Xmx256m', '-XX:+UseSerialGC', '-XX:TieredStopAtLevel=1', '-XX:-UsePerfData', '-Dfile.encoding=UTF-8']
+
+/**
+ * The command line of a Java program with one source file: `[command, ...args]`, to be followed by the program's own.
+ * @param {string} source the .java file, named as its class
+ * @param {{ version: string, home: string }} options of the client; where it may write
+ */
+async function peerCommand(source, { version, home }) {
+  const jars = await classPath(version, 'client')
+  const digest = crypto.createHash('sha256').update(fs.readFileSync(source)).digest('hex').slice(0, 16)
+  const mainClass = path.basename(source, '.java')
+  const classes = path.join(libFolder(version), `${mainClass}-${digest}`)
+  if (!fs.existsSync(classes)) await compile(source, jars, classes)
+  const { command } = await findJava()
+  const classPathArgument = [classes, jars].join(path.delimiter)
+  return [command, ...JVM, `-Duser.home=${home}`, '-cp', classPathArgument, mainClass]
+}
+
+async function compile(source, jars, classes) {
+  const building = fs.mkdtempSync(`${classes}-`)
+  try {
+    await javac(['-nowarn', '-encoding', 'UTF-8', '-cp', jars, '-d', building, source])
+    // Another process may have been quicker: what it made is as good.
+    if (!fs.existsSync(classes)) fs.renameSync(building, classes)
+  } catch (error) {
+    if (!fs.existsSync(classes)) throw error
+  } finally {
+    fs.rmSync(building, { recursive: true, force: true })
+  }
+}
+
+module.exports = { peerCommand }

@@ -1,0 +1,380 @@
+//! `NativeProducer`: sends in, settlements out.
+
+use super::callback::{Answer, AnswerArgs, Callback, JsEvents, answers};
+use super::config::{Checked, NativeConfig, count, milliseconds, within};
+use super::{NOT_RUNNING, json, refuse};
+use crate::client::Client;
+use crate::env;
+use crate::error::{ClientError, Code};
+use crate::producer::{
+    Admission, Batching, Calls, Content, FailureKey, OnRouteChange, Outgoing, OutgoingBatch, Producer, ProducerOptions, Receipt,
+    ShardingHash,
+};
+use bytes::Bytes;
+use napi::bindgen_prelude::{BufferSlice, FnArgs, Object};
+use napi::threadsafe_function::ThreadsafeCallContext;
+use napi::Result;
+use napi_derive::napi;
+use serde::Serialize;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+/// What only a producer has. Numbers were checked by the facade.
+#[napi(object, object_to_js = false)]
+#[derive(Clone, Debug)]
+pub struct NativeProducerOptions {
+    /// Checked by `start()`.
+    pub topics: Vec<String>,
+    /// `java` or `ons`.
+    pub sharding_hash: String,
+    /// `auto`, `queue`, `key` or `off`.
+    pub batching: String,
+    /// One send, from the call.
+    pub send_timeout_ms: f64,
+    /// Messages held natively.
+    pub max_pending_messages: f64,
+    /// Bytes held natively.
+    pub max_pending_bytes: f64,
+    /// `follow` or `hold`.
+    pub on_route_change: String,
+    /// The largest body.
+    pub max_message_bytes: f64,
+}
+
+impl NativeProducerOptions {
+    fn check(self, group: String, alibaba_cloud: bool) -> std::result::Result<ProducerOptions, ClientError> {
+        let unknown = |field: &str, value: &str| ClientError::new(Code::InvalidArgument, format!("{field}: unknown value {value:?}"));
+        Ok(ProducerOptions {
+            group,
+            topics: self.topics,
+            sharding_hash: match self.sharding_hash.as_str() {
+                "java" => ShardingHash::Java,
+                "ons" => ShardingHash::Ons,
+                other => return Err(unknown("shardingHash", other)),
+            },
+            batching: match self.batching.as_str() {
+                "auto" if alibaba_cloud => Batching::Key,
+                "auto" | "queue" => Batching::Queue,
+                "key" => Batching::Key,
+                "off" => Batching::Off,
+                other => return Err(unknown("batching", other)),
+            },
+            on_route_change: match self.on_route_change.as_str() {
+                "follow" => OnRouteChange::Follow,
+                "hold" => OnRouteChange::Hold,
+                other => return Err(unknown("onRouteChange", other)),
+            },
+            send_timeout: milliseconds(self.send_timeout_ms),
+            max_pending_messages: count(self.max_pending_messages),
+            max_pending_bytes: count(self.max_pending_bytes),
+            max_message_bytes: count(self.max_message_bytes),
+        })
+    }
+}
+
+/// The arguments of `settle(slot, error, failedKey, status, msgId, offsetMsgId, brokerName, queueId, queueOffset)`.
+type SettleArgs = FnArgs<(u32, Option<String>, bool, i32, String, String, String, i32, f64)>;
+type Settlement = (u32, std::result::Result<Receipt, ClientError>, bool);
+
+#[expect(clippy::cast_precision_loss, reason = "offsets stay below 2^53")]
+fn settle_args(context: ThreadsafeCallContext<Settlement>) -> SettleArgs {
+    let (slot, result, failed_key) = context.value;
+    FnArgs::from(match result {
+        Ok(Receipt { status, msg_id, offset_msg_id, queue, queue_offset }) => {
+            (slot, None, failed_key, status, msg_id, offset_msg_id, queue.broker_name.clone(), queue.queue_id, queue_offset as f64)
+        }
+        Err(error) => (slot, Some(error.to_json()), failed_key, 0, String::new(), String::new(), String::new(), 0, 0.0),
+    })
+}
+
+/// One message of a batch that was stored, for the facade.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct BatchReceipt<'a> {
+    status: i32,
+    msg_id: &'a str,
+    offset_msg_id: &'a str,
+    broker_name: &'a str,
+    queue_id: i32,
+    queue_offset: i64,
+}
+
+impl<'a> From<&'a Receipt> for BatchReceipt<'a> {
+    fn from(receipt: &'a Receipt) -> Self {
+        Self {
+            status: receipt.status,
+            msg_id: &receipt.msg_id,
+            offset_msg_id: &receipt.offset_msg_id,
+            broker_name: &receipt.queue.broker_name,
+            queue_id: receipt.queue.queue_id,
+            queue_offset: receipt.queue_offset,
+        }
+    }
+}
+
+/// The facade's functions.
+struct JsCalls {
+    settle: Callback<Settlement, SettleArgs>,
+    room: Callback<u32, FnArgs<(u32,)>>,
+    answer: Callback<Answer, AnswerArgs>,
+    events: Arc<JsEvents>,
+}
+
+impl JsCalls {
+    fn new(calls: &Object<'_>, debug: bool) -> Result<Self> {
+        Ok(Self {
+            settle: Callback::new(calls, "settle", |context| Ok(settle_args(context)))?,
+            room: Callback::new(calls, "room", |context| Ok(FnArgs::from((context.value,))))?,
+            answer: answers(calls)?,
+            events: Arc::new(JsEvents::new(calls, debug)?),
+        })
+    }
+
+    fn release(&self) {
+        self.settle.release();
+        self.room.release();
+        self.answer.release();
+        self.events.release();
+    }
+}
+
+impl Calls for JsCalls {
+    fn settle(&self, slot: u32, result: std::result::Result<Receipt, ClientError>, failure: Option<FailureKey>) {
+        self.settle.call((slot, result, failure.is_some()));
+    }
+
+    fn settle_batch(&self, slot: u32, result: std::result::Result<Vec<Receipt>, ClientError>, failure: Option<FailureKey>) {
+        let result = result.map(|receipts| json(&receipts.iter().map(BatchReceipt::from).collect::<Vec<_>>()));
+        self.answer.call(Answer { slot, result, failed_key: failure.is_some() });
+    }
+
+    fn room(&self, lane: u32) {
+        self.room.call(lane);
+    }
+}
+
+type Core = Producer<Arc<Client>>;
+
+struct Running {
+    core: Arc<Core>,
+    calls: Arc<JsCalls>,
+}
+
+/// A producer as the facade sees it.
+#[napi]
+pub struct NativeProducer {
+    checked: Checked,
+    options: ProducerOptions,
+    running: Arc<Mutex<Option<Running>>>,
+}
+
+impl std::fmt::Debug for NativeProducer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("NativeProducer").field("client_id", &self.checked.options.client_id).finish_non_exhaustive()
+    }
+}
+
+fn lock(running: &Mutex<Option<Running>>) -> MutexGuard<'_, Option<Running>> {
+    running.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[napi]
+impl NativeProducer {
+    /// Checks everything; starts nothing.
+    #[napi(constructor, catch_unwind)]
+    pub fn new(config: NativeConfig, options: NativeProducerOptions) -> Result<Self> {
+        let checked = config.check().map_err(|error| refuse(&error))?;
+        let options = options.check(checked.options.group.clone(), checked.alibaba_cloud).map_err(|error| refuse(&error))?;
+        Ok(Self { checked, options, running: Arc::default() })
+    }
+
+    /// What brokers know it by.
+    #[napi(getter, catch_unwind)]
+    pub fn client_id(&self) -> String {
+        self.checked.options.client_id.clone()
+    }
+
+    /// Answered through `answer`. Failed, nothing is left running.
+    #[napi(catch_unwind, ts_args_type = "slot: number, timeoutMs: number, calls: object")]
+    pub fn start(&self, slot: u32, timeout_ms: f64, calls: Object<'_>) -> Result<()> {
+        let calls = Arc::new(JsCalls::new(&calls, self.checked.debug)?);
+        let client = Client::start(self.checked.options.clone(), Arc::clone(&calls.events) as _);
+        let core = Producer::new(client, self.options.clone(), Arc::clone(&calls) as _);
+        *lock(&self.running) = Some(Running { core: Arc::clone(&core), calls: Arc::clone(&calls) });
+        let (running, timeout) = (Arc::clone(&self.running), milliseconds(timeout_ms));
+        env::spawn(async move {
+            let result = within(timeout, core.start()).await;
+            if let Err(error) = result {
+                core.close(Duration::ZERO).await;
+                lock(&running).take();
+                calls.answer.call(Answer::of(slot, Err(error)));
+                calls.release();
+            } else {
+                calls.answer.call(Answer::of(slot, Ok(String::from("null"))));
+            }
+        });
+        Ok(())
+    }
+
+    fn core(&self) -> Result<Arc<Core>> {
+        let running = lock(&self.running);
+        running.as_ref().map(|running| Arc::clone(&running.core)).ok_or_else(|| refuse(&ClientError::new(Code::Closed, NOT_RUNNING)))
+    }
+
+    /// −1: taken. 0 and more: no room; the number of the lane whose FIFO the facade keeps.
+    #[napi(catch_unwind)]
+    #[expect(clippy::too_many_arguments, reason = "positional arguments cost a third of an object")]
+    pub fn send(
+        &self,
+        slot: u32,
+        topic: String,
+        sharding_key: String,
+        body: BufferSlice<'_>,
+        tags: Option<String>,
+        keys: Option<String>,
+        properties: Option<Vec<String>>,
+        timeout_ms: f64,
+        feeding: bool,
+    ) -> Result<i32> {
+        let message = Outgoing {
+            slot,
+            topic,
+            sharding_key,
+            body: Bytes::copy_from_slice(&body),
+            tags,
+            keys,
+            properties: properties.map(pairs).unwrap_or_default(),
+            timeout: timeout(timeout_ms),
+        };
+        admitted(self.core()?.send(message, feeding))
+    }
+
+    /// Several messages in one request. −1 or a lane's number, as `send`; settled through `answer` with an array of receipts, or an
+    /// error and `"failedKey"` where it has closed the key.
+    #[napi(catch_unwind)]
+    #[expect(clippy::too_many_arguments, reason = "as send")]
+    pub fn send_batch(
+        &self,
+        slot: u32,
+        topic: String,
+        sharding_key: String,
+        bodies: Vec<BufferSlice<'_>>,
+        tags: Vec<Option<String>>,
+        keys: Vec<Option<String>>,
+        properties: Vec<Vec<String>>,
+        timeout_ms: f64,
+        feeding: bool,
+    ) -> Result<i32> {
+        let rest = tags.into_iter().zip(keys).zip(properties);
+        let messages = bodies
+            .into_iter()
+            .zip(rest)
+            .map(|(body, ((tags, keys), properties))| Content {
+                body: Bytes::copy_from_slice(&body),
+                tags,
+                keys,
+                properties: pairs(properties),
+            })
+            .collect();
+        let batch = OutgoingBatch { slot, topic, sharding_key, messages, timeout: timeout(timeout_ms) };
+        admitted(self.core()?.send_batch(batch, feeding))
+    }
+
+    /// The facade's FIFO of this lane is empty.
+    #[napi(catch_unwind)]
+    pub fn drained(&self, lane: u32) {
+        if let Ok(core) = self.core() {
+            core.drained(lane);
+        }
+    }
+
+    /// The facade delivers a failure of this key now.
+    #[napi(catch_unwind)]
+    pub fn heard(&self, topic: String, sharding_key: String) {
+        if let Ok(core) = self.core() {
+            core.heard(&topic, &sharding_key);
+        }
+    }
+
+    /// A caller's signal: takes the message out if it still waits.
+    #[napi(catch_unwind)]
+    pub fn abort(&self, slot: u32) {
+        if let Ok(core) = self.core() {
+            core.abort(slot);
+        }
+    }
+
+    /// The writable queues of a topic, through `answer`: an array of `{ brokerName, queueId, topic }`.
+    #[napi(catch_unwind)]
+    pub fn queues(&self, slot: u32, topic: String) -> Result<()> {
+        let core = self.core()?;
+        let calls = lock(&self.running).as_ref().map(|running| Arc::clone(&running.calls));
+        env::spawn(async move {
+            let result = core.queues(&topic).await.map(|queues| json(&queues));
+            if let Some(calls) = calls {
+                calls.answer.call(Answer::of(slot, result));
+            }
+        });
+        Ok(())
+    }
+
+    /// Drains, takes leave, ends; answered through `answer` when nothing runs any more.
+    #[napi(catch_unwind)]
+    pub fn close(&self, slot: u32, timeout_ms: f64) -> Result<()> {
+        let core = self.core()?;
+        let running = Arc::clone(&self.running);
+        env::spawn(async move {
+            core.close(milliseconds(timeout_ms)).await;
+            if let Some(Running { calls, .. }) = lock(&running).take() {
+                calls.answer.call(Answer::of(slot, Ok(String::from("null"))));
+                calls.release();
+            }
+        });
+        Ok(())
+    }
+
+    /// Counts, as JSON.
+    #[napi(catch_unwind)]
+    pub fn stats(&self) -> Result<String> {
+        Ok(json(&self.core()?.stats()))
+    }
+
+    /// What is wrong at the moment, as JSON: `{ problems: [error, …] }`.
+    #[napi(catch_unwind)]
+    pub fn health(&self) -> Result<String> {
+        Ok(json(&serde_json::json!({ "problems": self.core()?.problems() })))
+    }
+}
+
+impl Drop for NativeProducer {
+    /// The environment has gone (a worker thread ended) without `close()`: nobody is left to tell, but brokers should know.
+    fn drop(&mut self) {
+        if let Some(Running { core, calls }) = lock(&self.running).take() {
+            calls.release();
+            env::spawn(async move { core.close(Duration::ZERO).await });
+        }
+    }
+}
+
+/// `[name, value, name, value]` → pairs.
+fn pairs(flat: Vec<String>) -> Vec<(String, String)> {
+    let mut pairs = Vec::with_capacity(flat.len() / 2);
+    let mut rest = flat.into_iter();
+    while let (Some(name), Some(value)) = (rest.next(), rest.next()) {
+        pairs.push((name, value));
+    }
+    pairs
+}
+
+/// How an admission crosses: −1, or the number of the lane that has no room.
+fn admitted(admission: std::result::Result<Admission, ClientError>) -> Result<i32> {
+    match admission.map_err(|error| refuse(&error))? {
+        Admission::Taken => Ok(-1),
+        Admission::Full { lane } => Ok(i32::try_from(lane).unwrap_or(i32::MAX)),
+    }
+}
+
+/// 0 means the producer's own.
+fn timeout(ms: f64) -> Option<Duration> {
+    (ms > 0.0).then(|| milliseconds(ms))
+}

@@ -1,0 +1,153 @@
+'use strict'
+
+const { EventEmitter } = require('node:events')
+const { inspect } = require('node:util')
+const { RocketMQError } = require('./errors.js')
+
+/**
+ * @template {import('./native-surface').NativeClient} N
+ * @typedef {import('./core').Core<N>} Core
+ */
+
+/** Events of every client. */
+const CLIENT_EVENTS = ['warning', 'connected', 'disconnected', 'routeChanged', 'close']
+
+/** Names that Node itself listens to. */
+const NODE_EVENTS = ['error', 'newListener', 'removeListener']
+
+/** Absent inside Jest's sandbox on Node 20. */
+const asyncDispose = /** @type {typeof Symbol.asyncDispose} */ (
+  Symbol.asyncDispose ?? Symbol.for('nodejs.asyncDispose')
+)
+
+/** What a producer and a consumer share in public. Everything else is in `Core`, where `util.inspect` does not look. */
+class Client extends EventEmitter {
+  /** @type {Core<import('./native-surface').NativeClient>} */
+  #core
+  /** @type {Set<string>} */
+  #events
+  #warnedOf = new Set()
+
+  /**
+   * @param {Core<any>} core
+   * @param {readonly string[]} events of this kind of client, beside the common ones
+   */
+  constructor(core, events) {
+    super()
+    if (new.target === Client) throw new RocketMQError('ERR_ROCKETMQ_INVALID_STATE', 'Client is abstract')
+    this.#core = core
+    this.#events = new Set([...CLIENT_EVENTS, ...events, ...NODE_EVENTS])
+    core.attach(this)
+  }
+
+  get groupId() {
+    return this.#core.groupId
+  }
+
+  get clientId() {
+    return this.#core.clientId
+  }
+
+  get state() {
+    return this.#core.state
+  }
+
+  /** @param {string} address */
+  setNameServerAddress(address) {
+    this.#core.setNameServers(address)
+    return this
+  }
+
+  /**
+   * @param {string} accessKey
+   * @param {string} secretKey
+   * @param {string} [channel]
+   */
+  setSessionCredentials(accessKey, secretKey, channel) {
+    this.#core.setCredentials({ accessKey, secretKey, channel })
+    return this
+  }
+
+  /** @type {Promise<this> | null} */
+  #started = null
+  /** @type {Promise<void> | null} */
+  #startedCore = null
+
+  /** @returns {Promise<this>} */
+  start() {
+    const core = this.#core.start()
+    // The same promise for the same start.
+    if (this.#started === null || this.#startedCore !== core) {
+      this.#startedCore = core
+      this.#started = core.then(() => this)
+    }
+    return this.#started
+  }
+
+  /** @returns {import('../../index').Health} */
+  health() {
+    const problems = this.#core.problems()
+    return { ok: problems.length === 0, problems }
+  }
+
+  /** @param {{ timeoutMs?: number | undefined }} [options] */
+  close(options) {
+    return this.#core.close(options)
+  }
+
+  /** @param {{ timeoutMs?: number | undefined }} [options] */
+  shutdown(options) {
+    return this.#core.close(options)
+  }
+
+  [asyncDispose]() {
+    return this.#core.close()
+  }
+
+  /**
+   * @param {string | symbol} event
+   * @param {(...args: any[]) => void} listener
+   */
+  on(event, listener) {
+    this.#check(event)
+    return super.on(event, listener)
+  }
+
+  /**
+   * @param {string | symbol} event
+   * @param {(...args: any[]) => void} listener
+   */
+  addListener(event, listener) {
+    return this.on(event, listener)
+  }
+
+  /**
+   * @param {string | symbol} event
+   * @param {(...args: any[]) => void} listener
+   */
+  prependListener(event, listener) {
+    this.#check(event)
+    return super.prependListener(event, listener)
+  }
+
+  /**
+   * @param {number} _depth
+   * @param {import('node:util').InspectOptions} options
+   */
+  [inspect.custom](_depth, options) {
+    const { groupId, clientId, state } = this
+    return `${this.constructor.name} ${inspect({ groupId, clientId, state }, options)}`
+  }
+
+  /** @param {string | symbol} event */
+  #check(event) {
+    if (typeof event !== 'string' || this.#events.has(event) || this.#warnedOf.has(event)) return
+    this.#warnedOf.add(event)
+    process.emitWarning(`${this.constructor.name} has no event ${JSON.stringify(event)}`, {
+      type: 'RocketMQWarning',
+      code: 'ERR_ROCKETMQ_INVALID_ARGUMENT',
+    })
+  }
+}
+
+module.exports = { Client }

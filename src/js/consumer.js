@@ -1,0 +1,281 @@
+'use strict'
+
+const { Client } = require('./client.js')
+const { Core } = require('./core.js')
+const { RocketMQError, call, errorFrom, invalid } = require('./errors.js')
+const { Lane, Places, where } = require('./lane.js')
+const { ReceivedMessage } = require('./message.js')
+const { NativeConsumer } = require('./addon.js')
+const options = require('./options.js')
+
+/**
+ * @typedef {import('./errors').Failure} Failure
+ * @typedef {import('./native-surface').MakeMessage} MakeMessage
+ * @typedef {import('./native-surface').Subscription} Subscription
+ * @typedef {import('../../index').ConsumerStats} ConsumerStats
+ * @typedef {import('../../index').FilterExpression} FilterExpression
+ * @typedef {import('../../index').Handler} Handler
+ * @typedef {import('../../index').MessageQueue} MessageQueue
+ * @typedef {import('../../index').QueueState} QueueState
+ */
+
+/** Beside those of every client. */
+const CONSUMER_EVENTS = ['assigned', 'revoked', 'lockLost', 'suspended', 'deadLetter', 'offsetReset', 'undecodable']
+
+/** Before the start. */
+const NO_STATS = {
+  queues: 0,
+  blockedQueues: 0,
+  running: 0,
+  consumed: 0,
+  failed: 0,
+  deadLettered: 0,
+  buffered: 0,
+  bufferedBytes: 0,
+  lag: 0,
+}
+
+class PushConsumer extends Client {
+  /** @type {Core<NativeConsumer>} */
+  #core
+  /** @type {ReturnType<typeof options.consumerOptions>} */
+  #options
+  /** By topic. @type {Map<string, { handler: Handler, subscription: Subscription }>} */
+  #subscriptions = new Map()
+  /** By the queue's number in native. @type {Map<number, Lane>} */
+  #lanes = new Map()
+  /** @type {import('./lane').Host | null} */
+  #host = null
+  /** Topics whose handler was warned of for what it returns. */
+  #junkTopics = new Set()
+  /** Of the last moment before the end. @type {ConsumerStats | null} */
+  #lastStats = null
+
+  /**
+   * @param {import('../../index').PushConsumerOptions | string} given
+   * @param {true} [orderly]
+   */
+  constructor(given, orderly) {
+    const parsed = options.consumerOptions(given, orderly)
+    /** @type {Core<NativeConsumer>} */
+    const core = new Core(parsed.client, {
+      create: (config) => new NativeConsumer(config, this.#settings()),
+      start: (native, slot, calls, wrap) => {
+        this.#lanes.clear()
+        this.#host = this.#makeHost(native)
+        /** @type {import('./native-surface').ConsumerCalls} */
+        const consumerCalls = {
+          ...calls,
+          deliver: wrap((queue, generation, messages) => {
+            this.#lane(queue).deliver(generation, /** @type {ReceivedMessage[]} */ (messages))
+          }),
+          abort: wrap((queue, generation, error) => this.#lanes.get(queue)?.abort(errorFrom(error), generation)),
+          deadLettered: wrap((message, queue) => this.#deadLettered(/** @type {ReceivedMessage} */ (message), queue)),
+        }
+        native.start(slot, parsed.client.startTimeoutMs, consumerCalls, this.#makeMessage)
+      },
+      drain: () => {},
+      ended: () => {
+        this.#lastStats = this.stats()
+        this.#warnOfRunning()
+      },
+    })
+    super(core, CONSUMER_EVENTS)
+    this.#core = core
+    this.#options = parsed
+  }
+
+  /**
+   * @param {string} topic
+   * @param {Handler} handler
+   * @param {FilterExpression} [expression]
+   */
+  subscribe(topic, handler, expression) {
+    this.#core.mustBeIdle('subscribe')
+    const subscription = options.subscription(topic, expression)
+    if (typeof handler !== 'function') throw invalid('handler', 'must be a function')
+    if (this.#subscriptions.has(subscription.topic))
+      throw invalid('topic', `${subscription.topic} is subscribed already`)
+    this.#subscriptions.set(subscription.topic, { handler, subscription })
+    return this
+  }
+
+  /** @returns {readonly QueueState[]} */
+  assignment() {
+    const { native } = this.#core
+    if (native === null || this.#lastStats !== null) return []
+    /** @type {QueueState[]} */
+    const queues = JSON.parse(call(() => native.assignment()))
+    return queues.map((queue) => {
+      if (!queue.blockedBy) return queue
+      const cause = this.#laneOf(queue)?.causeOf(queue.blockedBy.queueOffset)
+      return cause === undefined ? queue : { ...queue, blockedBy: { ...queue.blockedBy, cause } }
+    })
+  }
+
+  /** @returns {ConsumerStats} */
+  stats() {
+    if (this.#lastStats !== null) return this.#lastStats
+    const { native } = this.#core
+    if (native === null) return NO_STATS
+    const running = [...this.#lanes.values()].filter((lane) => lane.running !== undefined).length
+    return { ...JSON.parse(call(() => native.stats())), running }
+  }
+
+  /** @returns {import('../../index').Health} */
+  health() {
+    const { problems } = super.health()
+    if (this.state !== 'running') return { ok: false, problems }
+    const blocked = this.assignment().flatMap((queue) =>
+      queue.blockedBy ? [blockedError(queue, queue.blockedBy)] : [],
+    )
+    // Native knows of them, too, but not what was thrown.
+    const others = problems.filter((problem) => !blocked.some((error) => isAbout(problem, error)))
+    return { ok: blocked.length + others.length === 0, problems: [...others, ...blocked] }
+  }
+
+  #settings() {
+    const subscriptions = [...this.#subscriptions.values()].map(({ subscription }) => subscription)
+    if (subscriptions.length === 0) {
+      throw new RocketMQError('ERR_ROCKETMQ_INVALID_STATE', 'no topic: call subscribe() before start()')
+    }
+    return { ...this.#options.consumer, subscriptions }
+  }
+
+  /**
+   * @param {NativeConsumer} native
+   * @returns {import('./lane').Host}
+   */
+  #makeHost(native) {
+    const { context } = this.#core
+    return {
+      native,
+      places: new Places(this.#options.concurrency),
+      handlerTimeoutMs: this.#options.handlerTimeoutMs,
+      // In the context of `start()`: nothing leaks from one message into the next.
+      handle: (message, consumeContext) => context.runInAsyncScope(this.#handle, this, message, consumeContext),
+      warn: (error) => this.#core.warn(error),
+      junk: (message) => this.#junk(message),
+      suspended: (message, delayMs, cause) => this.#suspended(message, delayMs, cause),
+    }
+  }
+
+  /**
+   * @param {ReceivedMessage} message
+   * @param {import('../../index').ConsumeContext} consumeContext
+   */
+  #handle(message, consumeContext) {
+    const subscribed = this.#subscriptions.get(message.topic)
+    if (subscribed === undefined)
+      throw new RocketMQError('ERR_ROCKETMQ_HANDLER', `no handler for topic ${message.topic}`)
+    const { handler } = subscribed
+    return handler(message, consumeContext)
+  }
+
+  // ------------------------------------------------------------- callbacks of native
+
+  /** @type {MakeMessage} */
+  #makeMessage = (queue, ...fields) => new ReceivedMessage(this.#lane(queue).queue, ...fields)
+
+  /**
+   * @param {number} index
+   * @returns {Lane}
+   */
+  #lane(index) {
+    let lane = this.#lanes.get(index)
+    if (lane === undefined) {
+      const host = /** @type {import('./lane').Host} */ (this.#host)
+      const [topic, brokerName, queueId] = host.native.queue(index)
+      lane = new Lane(host, index, Object.freeze({ topic, brokerName, queueId }))
+      this.#lanes.set(index, lane)
+    }
+    return lane
+  }
+
+  /** @param {MessageQueue} queue */
+  #laneOf({ topic, brokerName, queueId }) {
+    for (const lane of this.#lanes.values()) {
+      const { queue } = lane
+      if (queue.queueId === queueId && queue.brokerName === brokerName && queue.topic === topic) return lane
+    }
+    return undefined
+  }
+
+  /**
+   * @param {ReceivedMessage} message
+   * @param {number} index
+   */
+  #deadLettered(message, index) {
+    const cause = this.#lanes.get(index)?.causeOf(message.queueOffset)
+    const { topic, queue, queueOffset, msgId } = message
+    this.#core.log('warn', { topic, queue, queueOffset, msgId, err: cause }, 'a message went to the dead-letter queue')
+    this.#core.emit('deadLetter', message, cause === undefined ? {} : { cause })
+  }
+
+  // ------------------------------------------------------------- what handlers do
+
+  /** @param {ReceivedMessage} message */
+  #junk({ topic, queue, queueOffset, msgId }) {
+    const text =
+      `the handler of topic ${topic} returned something that is no outcome (${where(queue, queueOffset)}): it counts as ` +
+      'RECONSUME_LATER. Return nothing, a ConsumeStatus, suspend(ms) or deadLetter(reason)'
+    const error = new RocketMQError('ERR_ROCKETMQ_HANDLER', text, { topic, queue, msgId })
+    if (!this.#junkTopics.has(topic)) {
+      this.#junkTopics.add(topic)
+      this.#core.warn(error)
+    }
+    return error
+  }
+
+  /**
+   * @param {ReceivedMessage} message
+   * @param {number} delayMs
+   * @param {unknown} cause
+   */
+  #suspended(message, delayMs, cause) {
+    const { topic, queue, queueOffset, msgId, reconsumeTimes } = message
+    const attempt = reconsumeTimes + 1
+    const text = `a handler failed; its queue is held for ${delayMs} ms, then the message comes again (${where(queue, queueOffset)}, attempt ${attempt})`
+    const fields = { topic, queue, queueOffset, msgId, attempt, delayMs, err: cause }
+    this.#core.show('suspended', 'warn', 'ERR_ROCKETMQ_HANDLER', topic, text, fields)
+    this.#core.emit('suspended', message, cause === undefined ? { delayMs } : { delayMs, cause })
+  }
+
+  /** Handlers that outlive `close()`: their queues are neither committed nor unlocked, the broker's lock runs out. */
+  #warnOfRunning() {
+    for (const lane of this.#lanes.values()) {
+      const { running, queue } = lane
+      if (running === undefined) continue
+      lane.abort(new RocketMQError('ERR_ROCKETMQ_CLOSED', 'the consumer is closed'))
+      const text = `a handler still runs at the end of close(); its queue is not unlocked (${where(queue, running.queueOffset)})`
+      this.#core.warn(
+        new RocketMQError('ERR_ROCKETMQ_HANDLER', text, { topic: queue.topic, queue, msgId: running.msgId }),
+      )
+    }
+  }
+}
+
+/**
+ * @param {MessageQueue} queue
+ * @param {import('../../index').BlockedBy} blockedBy
+ */
+function blockedError({ topic, brokerName, queueId }, { msgId, queueOffset, attempt, since, cause }) {
+  const queue = { topic, brokerName, queueId }
+  const text = `a failing handler blocks a queue since ${new Date(since).toISOString()} (${where(queue, queueOffset)}, message ${msgId}, attempt ${attempt})`
+  return new RocketMQError('ERR_ROCKETMQ_HANDLER', text, { topic, queue, msgId, retriable: true, cause })
+}
+
+/**
+ * @param {Failure} problem
+ * @param {Failure} error
+ */
+function isAbout({ code, queue }, error) {
+  return (
+    code === error.code &&
+    queue?.topic === error.queue?.topic &&
+    queue?.brokerName === error.queue?.brokerName &&
+    queue?.queueId === error.queue?.queueId
+  )
+}
+
+module.exports = { PushConsumer }

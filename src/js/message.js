@@ -1,0 +1,285 @@
+'use strict'
+
+const check = require('./check.js')
+const { invalid } = require('./errors.js')
+const native = require('./addon.js')
+
+/**
+ * @typedef {import('../../index').Body} Body
+ * @typedef {import('../../index').MessageInit} MessageInit
+ * @typedef {import('../../index').MessageQueue} MessageQueue
+ */
+
+class Message {
+  /**
+   * @param {string} topic
+   * @param {Body} [body]
+   */
+  constructor(topic, body) {
+    this.topic = topic
+    this.body = /** @type {Body} */ (body)
+    /** @type {string | undefined} */
+    this.tags = undefined
+    /** @type {string | readonly string[] | undefined} */
+    this.keys = undefined
+    /** @type {Record<string, string> | undefined} */
+    this.properties = undefined
+  }
+
+  /** @param {string} tags */
+  setTags(tags) {
+    this.tags = tags
+    return this
+  }
+
+  /** @param {string | readonly string[]} keys */
+  setKeys(keys) {
+    this.keys = keys
+    return this
+  }
+
+  /** @param {Body} body */
+  setBody(body) {
+    this.body = body
+    return this
+  }
+
+  /**
+   * @param {string} name
+   * @param {string} value
+   */
+  setProperty(name, value) {
+    // Without prototype, so that no name is special.
+    this.properties ??= /** @type {Record<string, string>} */ (Object.create(null))
+    this.properties[name] = value
+    return this
+  }
+}
+
+/** @type {Set<string> | undefined} */
+let reserved
+
+/** The property names with a meaning of their own, asked for once. */
+function reservedProperties() {
+  reserved ??= new Set(native.reservedProperties())
+  return reserved
+}
+
+/** What separates properties on the wire. */
+// eslint-disable-next-line no-control-regex -- these are the separators
+const SEPARATOR = /[\x01\x02]/
+
+/**
+ * A text that travels as a property's value.
+ * @param {string} field
+ * @param {unknown} value
+ */
+function propertyText(field, value) {
+  const text = check.text(field, value)
+  if (text.trim() === '') throw invalid(field, 'must not be blank')
+  if (SEPARATOR.test(text)) throw invalid(field, 'must not hold \\x01 or \\x02')
+  return text
+}
+
+/**
+ * @param {unknown} key
+ * @returns {string}
+ */
+function shardingKey(key) {
+  const text = check.text('shardingKey', key)
+  if (SEPARATOR.test(text)) throw invalid('shardingKey', 'must not hold \\x01 or \\x02')
+  return text
+}
+
+/**
+ * Keys as they travel: joined by spaces.
+ * @param {string} field
+ * @param {unknown} value
+ * @returns {string | undefined}
+ */
+function joinedKeys(field, value) {
+  if (value === undefined) return undefined
+  if (typeof value === 'string') return propertyText(field, value)
+  if (!Array.isArray(value))
+    throw invalid(field, `must be a string or an array of strings, not ${check.describe(value)}`)
+  value.forEach((key, i) => {
+    if (/\s/.test(propertyText(`${field}[${i}]`, key))) throw invalid(`${field}[${i}]`, 'must not hold white space')
+  })
+  return value.length === 0 ? undefined : value.join(' ')
+}
+
+/**
+ * Properties as native takes them: name, value, name, value, …
+ * @param {string} field
+ * @param {unknown} value
+ * @returns {string[] | undefined}
+ */
+function flatProperties(field, value) {
+  if (value === undefined) return undefined
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
+    throw invalid(field, `must be an object, not ${check.describe(value)}`)
+  }
+  /** @type {string[]} */
+  const flat = []
+  for (const [name, entry] of Object.entries(value)) {
+    propertyText(`${field}: the name of a property`, name)
+    if (reservedProperties().has(name)) throw invalid(`${field}.${name}`, 'is a name of RocketMQ’s own')
+    flat.push(name, propertyText(`${field}.${name}`, entry))
+  }
+  return flat.length === 0 ? undefined : flat
+}
+
+/** Largest encoded properties, in bytes, before brokers add theirs. */
+const MAX_PROPERTIES = 32_000
+
+/**
+ * @param {string} field
+ * @param {(string | undefined)[]} texts
+ */
+function checkPropertiesSize(field, texts) {
+  let units = 0
+  for (const text of texts) units += (text?.length ?? 0) + 1
+  // A UTF-16 unit is at most three bytes of UTF-8: most messages need no exact count.
+  if (units * 3 <= MAX_PROPERTIES) return
+  let bytes = 0
+  for (const text of texts) bytes += text === undefined ? 0 : Buffer.byteLength(text) + 1
+  if (bytes > MAX_PROPERTIES) throw invalid(field, `tags, keys and properties have more than ${MAX_PROPERTIES} bytes`)
+}
+
+/**
+ * A message, checked and taken apart: how it crosses into native.
+ * @typedef {object} FlatMessage
+ * @property {string} topic
+ * @property {Buffer} body
+ * @property {string | undefined} tags
+ * @property {string | undefined} keys
+ * @property {string[] | undefined} properties
+ */
+
+/**
+ * @param {string} field what the message is called in errors
+ * @param {unknown} message
+ * @param {number} maxMessageBytes
+ * @returns {FlatMessage}
+ */
+function flatten(field, message, maxMessageBytes) {
+  if (typeof message !== 'object' || message === null) {
+    throw invalid(field, `must be an object, not ${check.describe(message)}`)
+  }
+  const given = /** @type {Record<keyof MessageInit, unknown>} */ (message)
+  const flat = {
+    topic: check.topic(`${field}.topic`, given.topic),
+    body: check.body(`${field}.body`, given.body, maxMessageBytes),
+    tags: given.tags === undefined ? undefined : propertyText(`${field}.tags`, given.tags),
+    keys: joinedKeys(`${field}.keys`, given.keys),
+    properties: flatProperties(`${field}.properties`, given.properties),
+  }
+  checkPropertiesSize(`${field}.properties`, [flat.tags, flat.keys, ...(flat.properties ?? [])])
+  return flat
+}
+
+/**
+ * Properties as they are stored, taken apart; a segment without name or value is no property, the last of equal names wins.
+ * @param {string} raw `name \x01 value \x02`, repeated
+ */
+function parseProperties(raw) {
+  /** @type {Record<string, string>} */
+  const own = Object.create(null)
+  /** @type {Record<string, string>} */
+  const system = Object.create(null)
+  const names = reservedProperties()
+  for (const segment of raw.split('\x02')) {
+    const separator = segment.indexOf('\x01')
+    if (separator < 1 || separator === segment.length - 1) continue
+    const name = segment.slice(0, separator)
+    const target = names.has(name) ? system : own
+    target[name] = segment.slice(separator + 1)
+  }
+  return { own, system }
+}
+
+/** @type {readonly string[]} */
+const NO_KEYS = Object.freeze([])
+
+/** A message as a handler gets it. Made positionally: that is several times cheaper than any object made by native. */
+class ReceivedMessage {
+  /** @type {string} */
+  #raw
+  /** @type {ReturnType<typeof parseProperties> | undefined} */
+  #parsed
+
+  /**
+   * @param {MessageQueue} queue
+   * @param {number} offset
+   * @param {number} attempt
+   * @param {string} topic
+   * @param {string | null} tags
+   * @param {string | null} keys
+   * @param {string | null} key
+   * @param {string} msgId
+   * @param {string} offsetMsgId
+   * @param {number} bornTimestamp
+   * @param {number} storeTimestamp
+   * @param {string} bornHost
+   * @param {string} storeHost
+   * @param {string} properties
+   * @param {Buffer} body
+   */
+  constructor(
+    queue,
+    offset,
+    attempt,
+    topic,
+    tags,
+    keys,
+    key,
+    msgId,
+    offsetMsgId,
+    bornTimestamp,
+    storeTimestamp,
+    bornHost,
+    storeHost,
+    properties,
+    body,
+  ) {
+    this.topic = topic
+    this.tags = tags ?? undefined
+    this.keys = keys ? keys.split(' ').filter((part) => part !== '') : NO_KEYS
+    this.body = body
+    this.msgId = msgId
+    this.offsetMsgId = offsetMsgId
+    this.queue = queue
+    this.queueOffset = offset
+    this.shardingKey = key ?? undefined
+    this.reconsumeTimes = attempt - 1
+    this.bornTimestamp = bornTimestamp
+    this.storeTimestamp = storeTimestamp
+    this.bornHost = bornHost
+    this.storeHost = storeHost
+    this.#raw = properties
+  }
+
+  get properties() {
+    return this.#properties().own
+  }
+
+  get systemProperties() {
+    return this.#properties().system
+  }
+
+  #properties() {
+    this.#parsed ??= parseProperties(this.#raw)
+    return this.#parsed
+  }
+
+  text() {
+    return this.body.toString('utf8')
+  }
+
+  /** @returns {any} */
+  json() {
+    return JSON.parse(this.text())
+  }
+}
+
+module.exports = { Message, ReceivedMessage, flatten, parseProperties, shardingKey }

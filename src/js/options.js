@@ -1,0 +1,342 @@
+'use strict'
+
+const { isDate } = require('node:util').types
+const check = require('./check.js')
+const { invalid } = require('./errors.js')
+
+/**
+ * @typedef {import('../../index').Logger} Logger
+ * @typedef {import('../../index').Credentials} Credentials
+ * @typedef {import('./native-surface').ProducerSettings} ProducerSettings
+ * @typedef {import('./native-surface').ConsumerSettings} ConsumerSettings
+ * @typedef {import('./native-surface').Subscription} Subscription
+ */
+
+/**
+ * The options of every client, checked.
+ * @typedef {object} ClientSettings
+ * @property {string} groupId
+ * @property {string[] | undefined} nameServers
+ * @property {Credentials | undefined} credentials
+ * @property {string | undefined} namespace
+ * @property {string | undefined} instanceName
+ * @property {number} requestTimeoutMs
+ * @property {number} startTimeoutMs
+ * @property {number} closeTimeoutMs
+ * @property {Logger | undefined} logger
+ * @property {AbortSignal | undefined} signal
+ */
+
+const MiB = 1024 * 1024
+
+const CLIENT_OPTIONS = [
+  'groupId',
+  'nameServer',
+  'credentials',
+  'namespace',
+  'instanceName',
+  'requestTimeoutMs',
+  'startTimeoutMs',
+  'closeTimeoutMs',
+  'logger',
+  'signal',
+]
+const PRODUCER_OPTIONS = [
+  ...CLIENT_OPTIONS,
+  'topics',
+  'shardingHash',
+  'batching',
+  'sendTimeoutMs',
+  'maxPendingMessages',
+  'maxPendingBytes',
+  'onRouteChange',
+  'maxMessageBytes',
+]
+const CONSUMER_OPTIONS = [
+  ...CLIENT_OPTIONS,
+  'initialPosition',
+  'concurrency',
+  'messageModel',
+  'maxReconsumeTimes',
+  'suspendMs',
+  'handlerTimeoutMs',
+  'onUndecodable',
+  'prefetch',
+  'commitIntervalMs',
+]
+
+/** Room for headers and properties in the largest frame of the protocol, 16 MiB. */
+const MAX_MESSAGE_BYTES = 16 * MiB - 65_536
+
+/**
+ * Options of either shape as one object whose fields are all known.
+ * @param {unknown} options
+ * @param {unknown} orderly
+ * @param {readonly string[]} names
+ */
+function shaped(options, orderly, names) {
+  if (orderly !== undefined && orderly !== true) {
+    throw invalid('orderly', 'must be true: this package is for ordered messages only')
+  }
+  return typeof options === 'string' ? { groupId: options } : check.record('options', options, names, '')
+}
+
+/**
+ * `host:port` with an optional scheme; an IPv6 address stands in brackets, or bare with its port as the last part.
+ */
+const ADDRESS = /^(?:\w+:\/\/)?(?:\[[0-9a-fA-F:.]+\]|[^\s/[\]]+):(\d{1,5})$/
+
+/**
+ * @param {unknown} value
+ * @returns {string[]} one address each, as given
+ */
+function nameServers(value) {
+  const given = Array.isArray(value) ? value : [value]
+  const addresses = given.flatMap((entry) =>
+    check
+      .text('nameServer', entry)
+      .split(/[;,]/)
+      .map((address) => address.trim())
+      .filter((address) => address !== ''),
+  )
+  if (addresses.length === 0) throw invalid('nameServer', 'must name at least one address')
+  for (const address of addresses) {
+    const port = Number(ADDRESS.exec(address)?.[1])
+    if (!(port >= 1 && port <= 65_535)) {
+      throw invalid('nameServer', "must be 'host:port', several separated by ';', or 'http://host:port'")
+    }
+  }
+  return addresses
+}
+
+/** The name servers of the environment, for want of an option. */
+function nameServersOfEnvironment() {
+  const value = process.env.ROCKETMQ_NAMESRV || process.env.NAMESRV_ADDR
+  if (!value) {
+    throw invalid('nameServer', 'must be given, as an option or by the environment variable ROCKETMQ_NAMESRV')
+  }
+  return nameServers(value)
+}
+
+/**
+ * @param {unknown} value
+ * @returns {Credentials}
+ */
+function credentials(value) {
+  if (typeof value === 'function') throw invalid('credentials', 'must be an object; a function is not supported')
+  const given = check.record('credentials', value, ['accessKey', 'secretKey', 'securityToken', 'channel'])
+  return {
+    accessKey: check.text('credentials.accessKey', given.accessKey),
+    secretKey: check.text('credentials.secretKey', given.secretKey),
+    securityToken: check.optionalText('credentials.securityToken', given.securityToken),
+    channel: check.optionalText('credentials.channel', given.channel),
+  }
+}
+
+/**
+ * @param {unknown} value
+ * @returns {Logger | undefined}
+ */
+function logger(value) {
+  if (value === undefined) return undefined
+  if (typeof value !== 'object' && typeof value !== 'function') {
+    throw invalid('logger', `must be an object with info(), warn() and error(), not ${check.describe(value)}`)
+  }
+  const given = /** @type {Record<string, unknown> | null} */ (value)
+  for (const level of ['info', 'warn', 'error']) {
+    if (typeof given?.[level] !== 'function') throw invalid('logger', `must have a method ${level}(fields, text)`)
+  }
+  if (given?.debug !== undefined && typeof given.debug !== 'function')
+    throw invalid('logger.debug', 'must be a function')
+  return /** @type {Logger} */ (value)
+}
+
+/**
+ * @param {string} field
+ * @param {unknown} value
+ * @param {number} byDefault
+ */
+function limit(field, value, byDefault) {
+  return value === undefined ? byDefault : check.integer(field, value)
+}
+
+/**
+ * @param {Record<string, unknown>} given
+ * @returns {ClientSettings}
+ */
+function clientSettings(given) {
+  const settings = {
+    groupId: check.group('groupId', given.groupId),
+    nameServers: given.nameServer === undefined ? undefined : nameServers(given.nameServer),
+    credentials: given.credentials === undefined ? undefined : credentials(given.credentials),
+    namespace:
+      given.namespace === undefined ? undefined : check.resource('namespace', given.namespace, check.MAX_GROUP),
+    instanceName: check.optionalText('instanceName', given.instanceName),
+    requestTimeoutMs: limit('requestTimeoutMs', given.requestTimeoutMs, 3000),
+    startTimeoutMs: limit('startTimeoutMs', given.startTimeoutMs, 10_000),
+    closeTimeoutMs: limit('closeTimeoutMs', given.closeTimeoutMs, 15_000),
+    logger: logger(given.logger),
+    signal: check.optionalSignal('signal', given.signal),
+  }
+  // The broker knows the group as `namespace%group`.
+  const room = check.MAX_GROUP - (settings.namespace === undefined ? 0 : settings.namespace.length + 1)
+  if (settings.groupId.length > room) {
+    throw invalid('groupId', `must have at most ${room} characters with this namespace, not ${settings.groupId.length}`)
+  }
+  return settings
+}
+
+/**
+ * The options of a producer, checked: what is common, and what is its own.
+ * @param {unknown} options
+ * @param {unknown} [orderly]
+ * @returns {{ client: ClientSettings, producer: ProducerSettings }}
+ */
+function producerOptions(options, orderly) {
+  const given = shaped(options, orderly, PRODUCER_OPTIONS)
+  const { topics = [], shardingHash = 'java', batching = 'auto', onRouteChange = 'follow' } = given
+  if (!Array.isArray(topics)) throw invalid('topics', `must be an array of topics, not ${check.describe(topics)}`)
+  return {
+    client: clientSettings(given),
+    producer: {
+      topics: topics.map((topic, i) => check.topic(`topics[${i}]`, topic)),
+      shardingHash: check.oneOf('shardingHash', shardingHash, ['java', 'ons']),
+      batching: check.oneOf('batching', batching, ['auto', 'queue', 'key', 'off']),
+      sendTimeoutMs: limit('sendTimeoutMs', given.sendTimeoutMs, 30_000),
+      maxPendingMessages: limit('maxPendingMessages', given.maxPendingMessages, 65_536),
+      maxPendingBytes: limit('maxPendingBytes', given.maxPendingBytes, 64 * MiB),
+      onRouteChange: check.oneOf('onRouteChange', onRouteChange, ['follow', 'hold']),
+      maxMessageBytes:
+        given.maxMessageBytes === undefined
+          ? 4 * MiB
+          : check.integer('maxMessageBytes', given.maxMessageBytes, 1, MAX_MESSAGE_BYTES),
+    },
+  }
+}
+
+/**
+ * @param {unknown} value
+ * @returns {{ initialPosition: 'last' | 'first' | 'timestamp', initialTimestamp: number }}
+ */
+function initialPosition(value = 'last') {
+  if (!isDate(value))
+    return { initialPosition: check.oneOf('initialPosition', value, ['last', 'first']), initialTimestamp: 0 }
+  const time = value.getTime()
+  if (!(time >= 0)) throw invalid('initialPosition', 'must be a valid date, not before 1970')
+  return { initialPosition: 'timestamp', initialTimestamp: time }
+}
+
+/** @param {unknown} value */
+function concurrency(value = 20) {
+  if (typeof value !== 'object') return check.integer('concurrency', value)
+  return limit('concurrency.max', check.record('concurrency', value, ['max']).max, 20)
+}
+
+/** @param {unknown} value */
+function suspension(value = 1000) {
+  if (typeof value !== 'object') {
+    const ms = check.integer('suspendMs', value, 10, 900_000)
+    return { suspendInitialMs: ms, suspendFactor: 1, suspendMaxMs: ms }
+  }
+  const { initialMs, factor, maxMs } = check.record('suspendMs', value, ['initialMs', 'factor', 'maxMs'])
+  const suspendInitialMs = check.integer('suspendMs.initialMs', initialMs, 10, 900_000)
+  if (typeof factor !== 'number' || !(factor >= 1 && factor <= 1000)) {
+    throw invalid('suspendMs.factor', `must be a number from 1 to 1000, not ${check.describe(factor)}`)
+  }
+  const suspendMaxMs = check.integer('suspendMs.maxMs', maxMs, suspendInitialMs, 900_000)
+  return { suspendInitialMs, suspendFactor: factor, suspendMaxMs }
+}
+
+/**
+ * The options of a consumer, checked: what is common, what its native side needs, and what stays in JavaScript.
+ * @param {unknown} options
+ * @param {unknown} [orderly]
+ * @returns {{
+ *   client: ClientSettings
+ *   consumer: Omit<ConsumerSettings, 'subscriptions'>
+ *   concurrency: number
+ *   handlerTimeoutMs: number | undefined
+ * }}
+ */
+function consumerOptions(options, orderly) {
+  const given = shaped(options, orderly, CONSUMER_OPTIONS)
+  const { maxReconsumeTimes = Infinity, messageModel = 'clustering', onUndecodable = 'hold' } = given
+  const prefetch = given.prefetch === undefined ? {} : check.record('prefetch', given.prefetch, ['messages', 'bytes'])
+  check.oneOf('messageModel', messageModel, ['clustering'])
+  check.oneOf('onUndecodable', onUndecodable, ['hold'])
+  return {
+    client: clientSettings(given),
+    consumer: {
+      ...initialPosition(given.initialPosition),
+      ...suspension(given.suspendMs),
+      maxReconsumeTimes: maxReconsumeTimes === Infinity ? -1 : check.integer('maxReconsumeTimes', maxReconsumeTimes),
+      prefetchMessages: limit('prefetch.messages', prefetch.messages, 1000),
+      prefetchBytes: limit('prefetch.bytes', prefetch.bytes, 64 * MiB),
+      commitIntervalMs: limit('commitIntervalMs', given.commitIntervalMs, 1000),
+    },
+    concurrency: concurrency(given.concurrency),
+    handlerTimeoutMs:
+      given.handlerTimeoutMs === undefined ? undefined : check.integer('handlerTimeoutMs', given.handlerTimeoutMs),
+  }
+}
+
+/**
+ * One subscription, checked.
+ * @param {unknown} topic
+ * @param {unknown} expression
+ * @returns {Subscription}
+ */
+function subscription(topic, expression = '*') {
+  const name = check.topic('topic', topic)
+  if (typeof expression === 'string') {
+    return { topic: name, expressionType: 'TAG', expression: check.text('expression', expression) }
+  }
+  const { tags, sql92 } = check.record('expression', expression, ['tags', 'sql92'])
+  if ((tags === undefined) === (sql92 === undefined)) throw invalid('expression', 'must have either tags or sql92')
+  return tags === undefined
+    ? { topic: name, expressionType: 'SQL92', expression: check.text('expression.sql92', sql92) }
+    : { topic: name, expressionType: 'TAG', expression: check.text('expression.tags', tags) }
+}
+
+/**
+ * @param {unknown} options
+ * @returns {{ signal: AbortSignal | undefined, timeoutMs: number }} 0 for the producer's own bound
+ */
+function sendOptions(options) {
+  if (options === undefined) return NO_SEND_OPTIONS
+  const { signal, timeoutMs } = check.record('options', options, ['signal', 'timeoutMs'], 'options.')
+  return { signal: check.optionalSignal('options.signal', signal), timeoutMs: limit('options.timeoutMs', timeoutMs, 0) }
+}
+/** @type {{ signal: AbortSignal | undefined, timeoutMs: number }} */
+const NO_SEND_OPTIONS = Object.freeze({ signal: undefined, timeoutMs: 0 })
+
+/**
+ * @param {unknown} options
+ * @returns {number | undefined}
+ */
+function closeTimeout(options) {
+  if (options === undefined) return undefined
+  const { timeoutMs } = check.record('options', options, ['timeoutMs'], 'options.')
+  return timeoutMs === undefined ? undefined : check.integer('options.timeoutMs', timeoutMs)
+}
+
+/**
+ * @param {unknown} options
+ * @returns {AbortSignal | undefined}
+ */
+function readyOptions(options) {
+  if (options === undefined) return undefined
+  return check.optionalSignal('options.signal', check.record('options', options, ['signal'], 'options.').signal)
+}
+
+module.exports = {
+  closeTimeout,
+  consumerOptions,
+  credentials,
+  nameServers,
+  nameServersOfEnvironment,
+  producerOptions,
+  readyOptions,
+  sendOptions,
+  subscription,
+}

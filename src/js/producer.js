@@ -1,0 +1,171 @@
+'use strict'
+
+const check = require('./check.js')
+const { Client } = require('./client.js')
+const { Core } = require('./core.js')
+const { call, invalid } = require('./errors.js')
+const { flatten, shardingKey: checkShardingKey } = require('./message.js')
+const { NativeProducer } = require('./addon.js')
+const options = require('./options.js')
+const { Sends } = require('./sends.js')
+
+/**
+ * @typedef {import('../../index').MessageInit} MessageInit
+ * @typedef {import('../../index').MessageQueue} MessageQueue
+ * @typedef {import('../../index').ProducerStats} ProducerStats
+ * @typedef {import('../../index').SendOptions} SendOptions
+ * @typedef {import('../../index').SendResult} SendResult
+ */
+
+const SendStatus = Object.freeze({
+  OK: /** @type {const} */ (0),
+  FLUSH_DISK_TIMEOUT: /** @type {const} */ (1),
+  FLUSH_SLAVE_TIMEOUT: /** @type {const} */ (2),
+  SLAVE_NOT_AVAILABLE: /** @type {const} */ (3),
+})
+
+/** Before the start. */
+const NO_STATS = { pendingMessages: 0, pendingBytes: 0, sent: 0, failed: 0, requests: 0, retries: 0 }
+
+class Producer extends Client {
+  /** @type {Core<NativeProducer>} */
+  #core
+  /** @type {Sends} */
+  #sends
+  /** @type {import('./native-surface').ProducerSettings} */
+  #settings
+  /** Of the last moment before the end. @type {ProducerStats | null} */
+  #lastStats = null
+
+  /**
+   * @param {import('../../index').ProducerOptions | string} given
+   * @param {true} [orderly]
+   */
+  constructor(given, orderly) {
+    const { client, producer } = options.producerOptions(given, orderly)
+    /** @type {Core<NativeProducer>} */
+    const core = new Core(client, {
+      create: (config) => new NativeProducer(config, producer),
+      start: (native, slot, calls, wrap) => {
+        native.start(slot, client.startTimeoutMs, {
+          ...calls,
+          settle: wrap((...receipt) => this.#sends.settle(...receipt)),
+          room: wrap((lane) => this.#sends.room(lane)),
+        })
+      },
+      drain: (deadline) => this.#sends.drain(deadline),
+      ended: () => {
+        this.#sends.ended()
+        this.#lastStats = this.stats()
+      },
+    })
+    super(core, [])
+    this.#core = core
+    this.#settings = producer
+    this.#sends = new Sends(core, producer.sendTimeoutMs)
+  }
+
+  /**
+   * @param {MessageInit} message
+   * @param {string} shardingKey
+   * @param {SendOptions} [sendOptions]
+   * @returns {Promise<SendResult>}
+   */
+  sendOrderly(message, shardingKey, sendOptions) {
+    return this.#send(
+      () => [flatten('message', message, this.#settings.maxMessageBytes)],
+      false,
+      shardingKey,
+      sendOptions,
+    )
+  }
+
+  /**
+   * @param {MessageInit} message
+   * @param {string} shardingKey
+   * @param {SendOptions} [sendOptions]
+   * @returns {Promise<SendResult>}
+   */
+  sendOrderlyWithShardingKey(message, shardingKey, sendOptions) {
+    return this.sendOrderly(message, shardingKey, sendOptions)
+  }
+
+  /**
+   * @param {readonly MessageInit[]} messages
+   * @param {string} shardingKey
+   * @param {SendOptions} [sendOptions]
+   * @returns {Promise<SendResult[]>}
+   */
+  sendOrderlyBatch(messages, shardingKey, sendOptions) {
+    return this.#send(() => this.#flattenAll(messages), true, shardingKey, sendOptions)
+  }
+
+  /**
+   * @param {() => import('./message').FlatMessage[]} flat
+   * @param {boolean} batch
+   * @param {unknown} shardingKey
+   * @param {unknown} sendOptions
+   * @returns {Promise<any>}
+   */
+  #send(flat, batch, shardingKey, sendOptions) {
+    try {
+      const error = this.#core.notRunning()
+      if (error !== null) throw error
+      return this.#sends.send(flat(), batch, checkShardingKey(shardingKey), options.sendOptions(sendOptions))
+    } catch (error) {
+      return Promise.reject(error)
+    }
+  }
+
+  /** @param {unknown} messages */
+  #flattenAll(messages) {
+    if (!Array.isArray(messages)) throw invalid('messages', `must be an array, not ${check.describe(messages)}`)
+    if (messages.length === 0) throw invalid('messages', 'must not be empty')
+    const { maxMessageBytes } = this.#settings
+    const flat = messages.map((message, i) => flatten(`messages[${i}]`, message, maxMessageBytes))
+    const stranger = flat.findIndex((message) => message.topic !== flat[0].topic)
+    if (stranger >= 0) throw invalid(`messages[${stranger}].topic`, 'must be the topic of the whole batch')
+    const bytes = flat.reduce((sum, message) => sum + message.body.length, 0)
+    if (bytes > maxMessageBytes) {
+      throw invalid('messages', `have ${bytes} bytes together, more than maxMessageBytes (${maxMessageBytes})`)
+    }
+    return flat
+  }
+
+  /**
+   * @param {string} topic
+   * @returns {Promise<readonly MessageQueue[]>}
+   */
+  async queues(topic) {
+    const name = check.topic('topic', topic)
+    const error = this.#core.notRunning()
+    if (error !== null) throw error
+    return this.#core.ask((slot) => /** @type {NativeProducer} */ (this.#core.native).queues(slot, name))
+  }
+
+  /**
+   * @param {{ signal?: AbortSignal | undefined }} [readyOptions]
+   * @returns {Promise<void>}
+   */
+  async ready(readyOptions) {
+    const signal = options.readyOptions(readyOptions)
+    const error = this.#core.notRunning()
+    if (error !== null) throw error
+    return this.#sends.ready(signal)
+  }
+
+  /** @returns {Promise<void>} */
+  flush() {
+    return this.#sends.flush()
+  }
+
+  /** @returns {ProducerStats} */
+  stats() {
+    if (this.#lastStats !== null) return this.#lastStats
+    const { native } = this.#core
+    const { waiting } = this.#sends
+    return native === null ? { waiting, ...NO_STATS } : { waiting, ...JSON.parse(call(() => native.stats())) }
+  }
+}
+
+module.exports = { Producer, SendStatus }
