@@ -5,6 +5,7 @@
 #![allow(dead_code, reason = "the first steps of the house: taken out when the rooms are connected")]
 
 mod client;
+mod consumer;
 mod env;
 mod error;
 mod protocol;

@@ -1,0 +1,1 @@
+//! The consumer on scripted brokers, in virtual time.
