@@ -7,8 +7,6 @@
 
 mod callback;
 mod config;
-mod consumer;
-mod delivery;
 mod producer;
 
 use crate::error::ClientError;

@@ -153,11 +153,25 @@ impl Calls for JsCalls {
     }
 }
 
-type Core = Producer<Arc<Client>>;
+/// The longest that taking leave of the brokers may take.
+const LEAVE: Duration = Duration::from_secs(1);
 
+type Core = Producer<Client>;
+
+#[derive(Clone)]
 struct Running {
+    client: Arc<Client>,
     core: Arc<Core>,
     calls: Arc<JsCalls>,
+}
+
+impl Running {
+    /// Ends the producer, then takes leave of the brokers; `timeout` bounds the first.
+    async fn end(&self, timeout: Duration) {
+        self.core.close(timeout).await;
+        // A broker that does not answer must not hold `close()`.
+        let _ = tokio::time::timeout(LEAVE, self.client.close()).await;
+    }
 }
 
 /// A producer as the facade sees it.
@@ -199,13 +213,15 @@ impl NativeProducer {
     pub fn start(&self, slot: u32, timeout_ms: f64, calls: Object<'_>) -> Result<()> {
         let calls = Arc::new(JsCalls::new(&calls, self.checked.debug)?);
         let client = Client::start(self.checked.options.clone(), Arc::clone(&calls.events) as _);
-        let core = Producer::new(client, self.options.clone(), Arc::clone(&calls) as _);
-        *lock(&self.running) = Some(Running { core: Arc::clone(&core), calls: Arc::clone(&calls) });
+        let core = Arc::new(Producer::new(Arc::clone(&client), self.options.clone(), Arc::clone(&calls) as _));
+        let started = Running { client, core, calls };
+        *lock(&self.running) = Some(started.clone());
         let (running, timeout) = (Arc::clone(&self.running), milliseconds(timeout_ms));
         env::spawn(async move {
-            let result = within(timeout, core.start()).await;
+            let result = within(timeout, started.core.start()).await;
+            let calls = &started.calls;
             if let Err(error) = result {
-                core.close(Duration::ZERO).await;
+                started.end(Duration::ZERO).await;
                 lock(&running).take();
                 calls.answer.call(Answer::of(slot, Err(error)));
                 calls.release();
@@ -216,9 +232,12 @@ impl NativeProducer {
         Ok(())
     }
 
+    fn running(&self) -> Result<Running> {
+        lock(&self.running).clone().ok_or_else(|| refuse(&ClientError::new(Code::Closed, NOT_RUNNING)))
+    }
+
     fn core(&self) -> Result<Arc<Core>> {
-        let running = lock(&self.running);
-        running.as_ref().map(|running| Arc::clone(&running.core)).ok_or_else(|| refuse(&ClientError::new(Code::Closed, NOT_RUNNING)))
+        self.running().map(|running| running.core)
     }
 
     /// −1: taken. 0 and more: no room; the number of the lane whose FIFO the facade keeps.
@@ -277,7 +296,7 @@ impl NativeProducer {
             })
             .collect();
         let batch = OutgoingBatch { slot, topic, sharding_key, messages, timeout: timeout(timeout_ms) };
-        admitted(self.core()?.send_batch(batch, feeding))
+        admitted(self.core()?.send_batch(&batch, feeding))
     }
 
     /// The facade's FIFO of this lane is empty.
@@ -307,13 +326,10 @@ impl NativeProducer {
     /// The writable queues of a topic, through `answer`: an array of `{ brokerName, queueId, topic }`.
     #[napi(catch_unwind)]
     pub fn queues(&self, slot: u32, topic: String) -> Result<()> {
-        let core = self.core()?;
-        let calls = lock(&self.running).as_ref().map(|running| Arc::clone(&running.calls));
+        let Running { core, calls, .. } = self.running()?;
         env::spawn(async move {
             let result = core.queues(&topic).await.map(|queues| json(&queues));
-            if let Some(calls) = calls {
-                calls.answer.call(Answer::of(slot, result));
-            }
+            calls.answer.call(Answer::of(slot, result));
         });
         Ok(())
     }
@@ -321,14 +337,13 @@ impl NativeProducer {
     /// Drains, takes leave, ends; answered through `answer` when nothing runs any more.
     #[napi(catch_unwind)]
     pub fn close(&self, slot: u32, timeout_ms: f64) -> Result<()> {
-        let core = self.core()?;
         let running = Arc::clone(&self.running);
+        let ending = self.running()?;
         env::spawn(async move {
-            core.close(milliseconds(timeout_ms)).await;
-            if let Some(Running { calls, .. }) = lock(&running).take() {
-                calls.answer.call(Answer::of(slot, Ok(String::from("null"))));
-                calls.release();
-            }
+            ending.end(milliseconds(timeout_ms)).await;
+            lock(&running).take();
+            ending.calls.answer.call(Answer::of(slot, Ok(String::from("null"))));
+            ending.calls.release();
         });
         Ok(())
     }
@@ -342,16 +357,16 @@ impl NativeProducer {
     /// What is wrong at the moment, as JSON: `{ problems: [error, …] }`.
     #[napi(catch_unwind)]
     pub fn health(&self) -> Result<String> {
-        Ok(json(&serde_json::json!({ "problems": self.core()?.problems() })))
+        Ok(json(&serde_json::json!({ "problems": self.running()?.client.problems() })))
     }
 }
 
 impl Drop for NativeProducer {
     /// The environment has gone (a worker thread ended) without `close()`: nobody is left to tell, but brokers should know.
     fn drop(&mut self) {
-        if let Some(Running { core, calls }) = lock(&self.running).take() {
-            calls.release();
-            env::spawn(async move { core.close(Duration::ZERO).await });
+        if let Some(running) = lock(&self.running).take() {
+            running.calls.release();
+            env::spawn(async move { running.end(Duration::ZERO).await });
         }
     }
 }

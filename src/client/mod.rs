@@ -28,7 +28,7 @@ use pushes::Pushes;
 use routes::Routes;
 use session::{Session, ToBroker, ToNameServer};
 use std::collections::BTreeSet;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
@@ -44,6 +44,8 @@ pub(crate) struct Client {
     routes: Routes,
     pushes: Arc<Pushes>,
     tasks: Mutex<Vec<JoinHandle<()>>>,
+    /// For tasks of its own.
+    this: Weak<Client>,
 }
 
 impl std::fmt::Debug for Client {
@@ -58,7 +60,8 @@ impl Client {
         let session =
             Arc::new(Session::new(options.client_id.clone(), options.credentials.clone(), Arc::clone(&events)));
         let pushes = Arc::new(Pushes::new(events));
-        let client = Arc::new(Self {
+        let client = Arc::new_cyclic(|this| Self {
+            this: Weak::clone(this),
             pool: Pool::new(options.timing.connect_timeout, Arc::clone(&pushes) as _),
             to_broker: Arc::new(ToBroker(Arc::clone(&session))),
             to_name_server: Arc::new(ToNameServer(Arc::clone(&session))),
@@ -98,6 +101,11 @@ impl Client {
     /// The name servers, for messages to people and for the running info.
     pub(crate) fn name_servers(&self) -> String {
         self.name_servers.list()
+    }
+
+    /// The first name server, `host:port`.
+    pub(crate) fn name_server(&self) -> &str {
+        self.options.name_servers.first().map_or("", String::as_str)
     }
 
     /// A user's name of a topic or group → the real one.
@@ -221,7 +229,7 @@ impl Client {
     }
 
     /// A heartbeat to every broker that should know us, now.
-    pub(crate) async fn heartbeat_all(self: &Arc<Self>) -> Vec<(String, Result<(), CallError>)> {
+    pub(crate) async fn heartbeat_all(&self) -> Vec<(String, Result<(), CallError>)> {
         heartbeats::beat_all(self).await
     }
 
