@@ -21,7 +21,8 @@ impl<B: Brokers> Consumer<B> {
     pub(super) async fn close_once(&self, bound: Duration) {
         let deadline = env::now() + bound;
         let firm = deadline - FAREWELL.min(bound / 10);
-        for task in self.tasks.lock().unwrap_or_else(PoisonError::into_inner).drain(..) {
+        let tasks = std::mem::take(&mut *self.tasks.lock().unwrap_or_else(PoisonError::into_inner));
+        for task in tasks {
             task.abort();
             // Ended for certain: no queue is wanted any more from here on.
             let _ = task.await;

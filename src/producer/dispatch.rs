@@ -26,7 +26,9 @@ impl State {
                 self.topics[topic as usize].route = Some(Arc::clone(route));
                 changed = self.relist(topic, route);
             }
-        } else if let Some(error) = self.topics[topic as usize].error.clone().filter(|e| e.code() == Code::TopicNotFound) {
+        } else if let Some(error) =
+            self.topics[topic as usize].error.clone().filter(|e| e.code() == Code::TopicNotFound)
+        {
             // The name server knows that there is no such topic: nothing that waits for its queues can be sent.
             let lane = self.topics[topic as usize].lane;
             while let Some(id) = self.front(lane) {
@@ -198,7 +200,8 @@ impl State {
                 None => error,
             };
         }
-        let error = ClientError::new(Code::Timeout, "the time of this send was up before the broker had acknowledged it");
+        let error =
+            ClientError::new(Code::Timeout, "the time of this send was up before the broker had acknowledged it");
         match last {
             Some(cause) => error.with_cause(cause),
             None => error,

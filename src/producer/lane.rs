@@ -93,9 +93,7 @@ impl<B: Brokers> Task<'_, B> {
         });
         let timeout = self.core.brokers.timing().request_timeout;
         let waited = match wire {
-            Wire::One(request) => {
-                self.during(flight, true, self.core.brokers.send(&address, request, timeout)).await
-            }
+            Wire::One(request) => self.during(flight, true, self.core.brokers.send(&address, request, timeout)).await,
             Wire::Batch(request) => {
                 self.during(flight, true, self.core.brokers.send_batch(&address, request, timeout)).await
             }

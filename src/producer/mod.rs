@@ -76,7 +76,8 @@ impl<B: Brokers> Producer<B> {
         for topic in &self.topics {
             let route = brokers.route(&brokers.wrap(topic)).await.map_err(|error| error.with_topic(topic))?;
             if route.write_queues(topic).is_empty() {
-                let text = "the topic has no queue that takes messages: no write permission, or no broker of it has a master";
+                let text =
+                    "the topic has no queue that takes messages: no write permission, or no broker of it has a master";
                 return Err(ClientError::new(Code::NoWritableQueue, text).with_topic(topic));
             }
         }
@@ -142,14 +143,18 @@ impl<B: Brokers> Producer<B> {
         let admission = self.core.with(|state, out| {
             state.is_open(feeding)?;
             let topic = state.topic_ids.get(topic).copied();
-            Ok::<_, ClientError>(topic.zip(message.take()).map(|(topic, it)| state.admit(topic, sharding_key, it, feeding, out)))
+            Ok::<_, ClientError>(
+                topic.zip(message.take()).map(|(topic, it)| state.admit(topic, sharding_key, it, feeding, out)),
+            )
         })?;
         match (admission, message) {
             (None, Some(message)) => {
                 let topic = self.core.topic(topic);
                 Ok(self.core.with(|state, out| state.admit(topic, sharding_key, message, feeding, out)))
             }
-            (admission, _) => admission.ok_or_else(|| ClientError::new(Code::Internal, "a message was lost on its way in")),
+            (admission, _) => {
+                admission.ok_or_else(|| ClientError::new(Code::Internal, "a message was lost on its way in"))
+            }
         }
     }
 
