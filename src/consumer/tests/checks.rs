@@ -80,7 +80,8 @@ pub(super) fn assert_fifo_without_gaps(cluster: &Cluster) {
                 }
                 last.insert(key, offset);
             }
-            Entry::Ended { queue, offset, outcome: Outcome::Success, counted: true, .. } => {
+            Entry::Ended { queue, offset, outcome: Outcome::Success, counted: true, .. }
+            | Entry::DeadLettered { queue, offset, .. } => {
                 let highest = done.entry(queue).or_insert(0);
                 *highest = (*highest).max(offset + 1);
             }
@@ -126,16 +127,18 @@ pub(super) fn assert_safe_commits(cluster: &Cluster) {
 pub(super) fn assert_hand_over_order(cluster: &Cluster, queue: &MessageQueue, from: &str, to: &str) {
     let entries = cluster.entries();
     let last = |what: &dyn Fn(&Entry) -> bool| entries.iter().rposition(|(_, entry)| what(entry)).expect("happened");
-    let first = |what: &dyn Fn(&Entry) -> bool| entries.iter().position(|(_, entry)| what(entry)).expect("happened");
     let end = last(&|entry| matches!(entry, Entry::Ended { client, queue: at, .. } if client == from && at == queue));
     let commit =
         last(&|entry| matches!(entry, Entry::Committed { client, queue: at, .. } if client == from && at == queue));
     let unlock_sent =
         last(&|entry| matches!(entry, Entry::UnlockSent { client, queue: at } if client == from && at == queue));
     let unlock = last(&|entry| matches!(entry, Entry::Unlocked { client, queue: at } if client == from && at == queue));
-    let lock = first(&|entry| matches!(entry, Entry::Locked { client, queue: at, .. } if client == to && at == queue));
+    let after = |what: &dyn Fn(&Entry) -> bool| {
+        unlock + entries.iter().skip(unlock).position(|(_, entry)| what(entry)).expect("happened")
+    };
+    let lock = after(&|entry| matches!(entry, Entry::Locked { client, queue: at, .. } if client == to && at == queue));
     let start =
-        first(&|entry| matches!(entry, Entry::Started { client, queue: at, .. } if client == to && at == queue));
+        after(&|entry| matches!(entry, Entry::Started { client, queue: at, .. } if client == to && at == queue));
     assert!(end < commit && commit < unlock_sent && unlock_sent < unlock && unlock < lock && lock < start);
     let Entry::Committed { offset: committed, .. } = &entries[commit].1 else { unreachable!() };
     let Entry::Started { offset, .. } = &entries[start].1 else { unreachable!() };

@@ -36,7 +36,7 @@ pub(super) enum Entry {
     Ended { client: String, queue: MessageQueue, offset: i64, outcome: Outcome, counted: bool },
     Aborted { client: String, queue: MessageQueue, code: &'static str },
     DeadLetter { topic: String, body: Bytes, j: i32, l: i32, f: i32, properties: Vec<(String, String)> },
-    DeadLettered { client: String, offset: i64 },
+    DeadLettered { client: String, queue: MessageQueue, offset: i64 },
     Event { client: String, text: String },
     Crashed { broker: String },
     Closed { client: String },

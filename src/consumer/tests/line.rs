@@ -366,9 +366,9 @@ impl Sink for Arc<Pump> {
         self.cluster.log(Entry::Aborted { client: self.client.clone(), queue: self.name(queue), code });
     }
 
-    fn dead_lettered(&self, _queue: u32, message: Delivery) {
+    fn dead_lettered(&self, queue: u32, message: Delivery) {
         let offset = message.message.queue_offset;
-        self.cluster.log(Entry::DeadLettered { client: self.client.clone(), offset });
+        self.cluster.log(Entry::DeadLettered { client: self.client.clone(), queue: self.name(queue), offset });
     }
 }
 

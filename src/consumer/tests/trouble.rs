@@ -170,7 +170,9 @@ async fn c9_a_lease_ends_30_s_after_its_last_grant_was_asked_for() {
     member.line.silent.store(true, Ordering::Relaxed);
     until("lost", || !aborted(&cluster).is_empty()).await;
     let granted = *locks(&cluster).last().unwrap();
-    let held = granted.elapsed();
+    let entries = cluster.entries();
+    let abort = entries.iter().find(|(_, entry)| matches!(entry, Entry::Aborted { .. })).unwrap().0;
+    let held = abort - granted;
     assert!(held <= Duration::from_secs(30) && held > Duration::from_secs(29), "{held:?}");
 }
 
@@ -257,9 +259,9 @@ async fn f6_a_broker_that_refuses_pulls_is_not_asked_in_a_tight_loop() {
     let began = env::now();
     cluster.send(&at, 5);
     until("handled after all", || succeeded(&cluster, &at).len() == 5).await;
-    assert!(began.elapsed() > Duration::from_secs(20), "{:?}", began.elapsed());
+    assert!(began.elapsed() > Duration::from_secs(15), "{:?}", began.elapsed());
     assert_eq!(events(&cluster, "REJECTREQUEST").len(), 2, "one warning a streak and queue, the retry queue's too");
-    assert!(member.consumer.health().problems.is_empty());
+    until("healthy again", || member.consumer.health().problems.is_empty()).await;
 }
 
 #[tokio::test(start_paused = true)]
