@@ -1,19 +1,19 @@
 //! `NativeProducer`: sends in, settlements out.
 
 use super::callback::{Answer, AnswerArgs, Callback, JsEvents, answers};
-use super::config::{Checked, NativeConfig, count, milliseconds, within};
+use super::config::{Checked, NativeConfig, count, milliseconds};
 use super::{NOT_RUNNING, json, refuse};
 use crate::client::Client;
 use crate::env;
 use crate::error::{ClientError, Code};
 use crate::producer::{
-    Admission, Batching, Calls, Content, FailureKey, OnRouteChange, Outgoing, OutgoingBatch, Producer, ProducerOptions, Receipt,
-    ShardingHash,
+    Admission, Batching, Calls, Content, FailureKey, OnRouteChange, Outgoing, OutgoingBatch, Producer, ProducerOptions,
+    Receipt, ShardingHash,
 };
 use bytes::Bytes;
+use napi::Result;
 use napi::bindgen_prelude::{BufferSlice, FnArgs, Object};
 use napi::threadsafe_function::ThreadsafeCallContext;
-use napi::Result;
 use napi_derive::napi;
 use serde::Serialize;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -43,7 +43,9 @@ pub struct NativeProducerOptions {
 
 impl NativeProducerOptions {
     fn check(self, group: String, alibaba_cloud: bool) -> std::result::Result<ProducerOptions, ClientError> {
-        let unknown = |field: &str, value: &str| ClientError::new(Code::InvalidArgument, format!("{field}: unknown value {value:?}"));
+        let unknown = |field: &str, value: &str| {
+            ClientError::new(Code::InvalidArgument, format!("{field}: unknown value {value:?}"))
+        };
         Ok(ProducerOptions {
             group,
             topics: self.topics,
@@ -80,9 +82,17 @@ type Settlement = (u32, std::result::Result<Receipt, ClientError>, bool);
 fn settle_args(context: ThreadsafeCallContext<Settlement>) -> SettleArgs {
     let (slot, result, failed_key) = context.value;
     FnArgs::from(match result {
-        Ok(Receipt { status, msg_id, offset_msg_id, queue, queue_offset }) => {
-            (slot, None, failed_key, status, msg_id, offset_msg_id, queue.broker_name.clone(), queue.queue_id, queue_offset as f64)
-        }
+        Ok(Receipt { status, msg_id, offset_msg_id, queue, queue_offset }) => (
+            slot,
+            None,
+            failed_key,
+            status,
+            msg_id,
+            offset_msg_id,
+            queue.broker_name.clone(),
+            queue.queue_id,
+            queue_offset as f64,
+        ),
         Err(error) => (slot, Some(error.to_json()), failed_key, 0, String::new(), String::new(), String::new(), 0, 0.0),
     })
 }
@@ -143,7 +153,12 @@ impl Calls for JsCalls {
         self.settle.call((slot, result, failure.is_some()));
     }
 
-    fn settle_batch(&self, slot: u32, result: std::result::Result<Vec<Receipt>, ClientError>, failure: Option<FailureKey>) {
+    fn settle_batch(
+        &self,
+        slot: u32,
+        result: std::result::Result<Vec<Receipt>, ClientError>,
+        failure: Option<FailureKey>,
+    ) {
         let result = result.map(|receipts| json(&receipts.iter().map(BatchReceipt::from).collect::<Vec<_>>()));
         self.answer.call(Answer { slot, result, failed_key: failure.is_some() });
     }
@@ -153,27 +168,14 @@ impl Calls for JsCalls {
     }
 }
 
-/// The longest that taking leave of the brokers may take.
-const LEAVE: Duration = Duration::from_secs(1);
-
-type Core = Producer<Client>;
+type Core = Producer<Arc<Client>>;
 
 /// The core stays after `close()`, for its last counts.
 #[derive(Clone)]
 struct Running {
     closed: bool,
-    client: Arc<Client>,
     core: Arc<Core>,
     calls: Arc<JsCalls>,
-}
-
-impl Running {
-    /// Ends the producer, then takes leave of the brokers; `timeout` bounds the first.
-    async fn end(&self, timeout: Duration) {
-        self.core.close(timeout).await;
-        // A broker that does not answer must not hold `close()`.
-        let _ = tokio::time::timeout(LEAVE, self.client.close()).await;
-    }
 }
 
 /// A producer as the facade sees it.
@@ -200,7 +202,8 @@ impl NativeProducer {
     #[napi(constructor, catch_unwind)]
     pub fn new(config: NativeConfig, options: NativeProducerOptions) -> Result<Self> {
         let checked = config.check().map_err(|error| refuse(&error))?;
-        let options = options.check(checked.options.group.clone(), checked.alibaba_cloud).map_err(|error| refuse(&error))?;
+        let options =
+            options.check(checked.options.group.clone(), checked.alibaba_cloud).map_err(|error| refuse(&error))?;
         Ok(Self { checked, options, running: Arc::default() })
     }
 
@@ -215,15 +218,15 @@ impl NativeProducer {
     pub fn start(&self, slot: u32, timeout_ms: f64, calls: Object<'_>) -> Result<()> {
         let calls = Arc::new(JsCalls::new(&calls, self.checked.debug)?);
         let client = Client::start(self.checked.options.clone(), Arc::clone(&calls.events) as _);
-        let core = Arc::new(Producer::new(Arc::clone(&client), self.options.clone(), Arc::clone(&calls) as _));
-        let started = Running { closed: false, client, core, calls };
+        let core = Producer::new(client, self.options.clone(), Arc::clone(&calls) as _);
+        let started = Running { closed: false, core, calls };
         *lock(&self.running) = Some(started.clone());
         let (running, timeout) = (Arc::clone(&self.running), milliseconds(timeout_ms));
         env::spawn(async move {
             let result = within(timeout, started.core.start()).await;
             let calls = &started.calls;
             if let Err(error) = result {
-                started.end(Duration::ZERO).await;
+                started.core.close(Duration::ZERO).await;
                 lock(&running).take();
                 calls.answer.call(Answer::of(slot, Err(error)));
                 calls.release();
@@ -298,7 +301,7 @@ impl NativeProducer {
             })
             .collect();
         let batch = OutgoingBatch { slot, topic, sharding_key, messages, timeout: timeout(timeout_ms) };
-        admitted(self.core()?.send_batch(&batch, feeding))
+        admitted(self.core()?.send_batch(batch, feeding))
     }
 
     /// The facade's FIFO of this lane is empty.
@@ -342,7 +345,7 @@ impl NativeProducer {
         let running = Arc::clone(&self.running);
         let ending = self.running()?;
         env::spawn(async move {
-            ending.end(milliseconds(timeout_ms)).await;
+            ending.core.close(milliseconds(timeout_ms)).await;
             if let Some(running) = lock(&running).as_mut() {
                 running.closed = true;
             }
@@ -361,7 +364,7 @@ impl NativeProducer {
     /// What is wrong at the moment, as JSON: `{ problems: [error, …] }`.
     #[napi(catch_unwind)]
     pub fn health(&self) -> Result<String> {
-        Ok(json(&serde_json::json!({ "problems": self.running()?.client.problems() })))
+        Ok(json(&serde_json::json!({ "problems": self.core()?.problems() })))
     }
 }
 
@@ -372,7 +375,7 @@ impl Drop for NativeProducer {
             && !running.closed
         {
             running.calls.release();
-            env::spawn(async move { running.end(Duration::ZERO).await });
+            env::spawn(async move { running.core.close(Duration::ZERO).await });
         }
     }
 }
@@ -398,4 +401,15 @@ fn admitted(admission: std::result::Result<Admission, ClientError>) -> Result<i3
 /// 0 means the producer's own.
 fn timeout(ms: f64) -> Option<Duration> {
     (ms > 0.0).then(|| milliseconds(ms))
+}
+
+/// The result of a start, or a time-out.
+async fn within(
+    timeout: Duration,
+    start: impl Future<Output = std::result::Result<(), ClientError>>,
+) -> std::result::Result<(), ClientError> {
+    tokio::time::timeout(timeout, start).await.unwrap_or_else(|_| {
+        let text = format!("start() did not finish within {} ms (startTimeoutMs)", timeout.as_millis());
+        Err(ClientError::new(Code::Timeout, text))
+    })
 }

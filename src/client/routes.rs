@@ -35,8 +35,8 @@ struct Topic {
 }
 
 impl Topic {
-    /// When to look again; `now` where nobody has looked yet.
-    fn due(&self, now: Instant, refresh: Duration) -> Option<Instant> {
+    /// When to look again.
+    fn due(&self, refresh: Duration, now: Instant) -> Option<Instant> {
         if self.asking {
             return None;
         }
@@ -105,7 +105,7 @@ impl Routes {
         let mut due = Vec::new();
         let mut next: Option<Instant> = None;
         for (name, topic) in self.lock().iter_mut() {
-            match topic.due(now, refresh) {
+            match topic.due(refresh, now) {
                 Some(at) if at <= now => {
                     topic.asking = true;
                     topic.wanted = false;

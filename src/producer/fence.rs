@@ -121,7 +121,8 @@ impl State {
         for mut id in firsts {
             while id != NIL {
                 let after = self.pending[id].after;
-                let error = ClientError::new(Code::Closed, "the producer was closed before this message was acknowledged");
+                let error =
+                    ClientError::new(Code::Closed, "the producer was closed before this message was acknowledged");
                 self.reject(id, error, false, out);
                 id = after;
             }
@@ -130,5 +131,6 @@ impl State {
 }
 
 fn broken(cause: &ClientError) -> ClientError {
-    ClientError::new(Code::OrderBroken, "not sent: an earlier message of the same sharding key failed").with_cause(cause.clone())
+    ClientError::new(Code::OrderBroken, "not sent: an earlier message of the same sharding key failed")
+        .with_cause(cause.clone())
 }
