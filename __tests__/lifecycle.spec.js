@@ -5,11 +5,15 @@ const { Producer, PushConsumer } = require('..')
 const { admin, backend, childProcess, clients, createTopic, uniqueGroup, until } = require('./support')
 
 const consumer = (options = {}) =>
-  clients.add(new PushConsumer({ groupId: uniqueGroup(), nameServer: backend.nameServer, initialPosition: 'first', ...options }))
+  clients.add(
+    new PushConsumer({ groupId: uniqueGroup(), nameServer: backend.nameServer, initialPosition: 'first', ...options }),
+  )
 
 async function produce(topic, count) {
   const client = await clients.add(new Producer({ groupId: uniqueGroup('P'), nameServer: backend.nameServer })).start()
-  return Promise.all(Array.from({ length: count }, (_, i) => client.sendOrderly({ topic, body: String(i) }, `key-${i % 16}`)))
+  return Promise.all(
+    Array.from({ length: count }, (_, i) => client.sendOrderly({ topic, body: String(i) }, `key-${i % 16}`)),
+  )
 }
 
 test('close() waits for the running handler, commits its result, unlocks and unregisters', async () => {
@@ -86,13 +90,19 @@ test('a member that is killed is noticed; its queues move on when the lock of 60
   await produce(topic, 20)
   await until(() => child.lines.filter(({ event }) => event === 'handled').length === 20)
   const seen = []
-  const survivor = consumer({ groupId: group }).subscribe(topic, (message) => void seen.push(`${message.queue.queueId}/${message.queueOffset}`))
+  const survivor = consumer({ groupId: group }).subscribe(
+    topic,
+    (message) => void seen.push(`${message.queue.queueId}/${message.queueOffset}`),
+  )
   await survivor.start()
   await until(() => survivor.assignment().length === 1, { timeoutMs: 30_000 })
   await child.kill9()
   await produce(topic, 20)
   const killed = performance.now()
-  await until(() => survivor.assignment().filter(({ state }) => state === 'running').length === 2, { timeoutMs: 85_000, intervalMs: 200 })
+  await until(() => survivor.assignment().filter(({ state }) => state === 'running').length === 2, {
+    timeoutMs: 85_000,
+    intervalMs: 200,
+  })
   expect(performance.now() - killed).toBeLessThan(81_000)
   await until(() => new Set(seen).size >= 20, { what: 'the messages sent after the crash' })
 }, 120_000)

@@ -12,7 +12,13 @@ const consumer = new PushConsumer({ groupId, nameServer, initialPosition: 'first
 consumer.subscribe(topic, async (message) => {
   const began = now()
   await delay(Math.random() * 2)
-  say('handled', { queueId: message.queue.queueId, offset: message.queueOffset, body: message.text(), began, ended: now() })
+  say('handled', {
+    queueId: message.queue.queueId,
+    offset: message.queueOffset,
+    body: message.text(),
+    began,
+    ended: now(),
+  })
 })
 process.on('message', async (order) => {
   if (order === 'stop-now') process.exit(1)
