@@ -8,26 +8,12 @@ use crate::protocol::MessageQueue;
 
 /// Offsets whose handlers started at a queue, in order.
 pub(super) fn started(cluster: &Cluster, queue: &MessageQueue) -> Vec<i64> {
-    let entries = cluster.entries().into_iter();
-    entries
-        .filter_map(|(_, entry)| match entry {
-            Entry::Started { queue: at, offset, .. } if at == *queue => Some(offset),
-            _ => None,
-        })
-        .collect()
+    cluster.state().started.get(queue).cloned().unwrap_or_default()
 }
 
 /// Offsets whose handlers succeeded and counted.
 pub(super) fn succeeded(cluster: &Cluster, queue: &MessageQueue) -> BTreeSet<i64> {
-    let entries = cluster.entries().into_iter();
-    entries
-        .filter_map(|(_, entry)| match entry {
-            Entry::Ended { queue: at, offset, outcome: Outcome::Success, counted: true, .. } if at == *queue => {
-                Some(offset)
-            }
-            _ => None,
-        })
-        .collect()
+    cluster.state().succeeded.get(queue).cloned().unwrap_or_default()
 }
 
 /// Texts of events that contain this.
