@@ -93,14 +93,3 @@ pub(super) fn milliseconds(ms: f64) -> Duration {
 pub(super) fn count(number: f64) -> usize {
     number as usize
 }
-
-/// The result of a start, or a time-out.
-pub(super) async fn within(
-    timeout: Duration,
-    start: impl Future<Output = Result<(), ClientError>>,
-) -> Result<(), ClientError> {
-    tokio::time::timeout(timeout, start).await.unwrap_or_else(|_| {
-        let text = format!("start() did not finish within {} ms (startTimeoutMs)", timeout.as_millis());
-        Err(ClientError::new(Code::Timeout, text))
-    })
-}

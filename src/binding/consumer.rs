@@ -1,7 +1,7 @@
 //! `NativeConsumer`: chunks out, acknowledgements in.
 
 use super::callback::{Answer, AnswerArgs, Callback, JsEvents, answers};
-use super::config::{Checked, NativeConfig, count, milliseconds, within};
+use super::config::{Checked, NativeConfig, count, milliseconds};
 use super::delivery::{Chunk, MakeMessage, Single};
 use super::{NOT_RUNNING, json, refuse};
 use crate::client::Client;
@@ -192,7 +192,7 @@ impl NativeConsumer {
         let sink = Arc::new(JsSink::new(&calls, make_message, self.checked.debug)?);
         let client = Client::start(self.checked.options.clone(), Arc::clone(&sink.events) as _);
         let core = match Consumer::new(client, self.options.clone(), Arc::clone(&sink) as _) {
-            Ok(core) => core,
+            Ok(core) => Arc::new(core),
             Err(error) => {
                 sink.release();
                 return Err(refuse(&error));
@@ -201,8 +201,7 @@ impl NativeConsumer {
         *lock(&self.running) = Some(Running { core: Arc::clone(&core), sink: Arc::clone(&sink), closed: false });
         let (running, timeout) = (Arc::clone(&self.running), milliseconds(timeout_ms));
         env::spawn(async move {
-            let result = within(timeout, core.start()).await;
-            if let Err(error) = result {
+            if let Err(error) = core.start(timeout).await {
                 core.close(Duration::ZERO).await;
                 lock(&running).take();
                 sink.answer.call(Answer::of(slot, Err(error)));
@@ -225,7 +224,7 @@ impl NativeConsumer {
     /// The names of a queue: topic as the user sees it, broker, id.
     #[napi(catch_unwind, ts_return_type = "[topic: string, brokerName: string, queueId: number] | null")]
     pub fn queue(&self, index: u32) -> Option<(String, String, i32)> {
-        let queue = self.core()?.queue_name(index)?;
+        let queue = self.core()?.queue(index)?;
         Some((queue.topic, queue.broker_name, queue.queue_id))
     }
 
@@ -267,7 +266,7 @@ impl NativeConsumer {
     /// What is wrong at the moment, as JSON: `{ problems: [error, …] }`.
     #[napi(catch_unwind)]
     pub fn health(&self) -> Result<String> {
-        Ok(json(&serde_json::json!({ "problems": self.open_core()?.problems() })))
+        Ok(json(&self.open_core()?.health()))
     }
 
     /// Drains, commits, unlocks, unregisters; answered through `answer` when nothing runs any more or the time is up.

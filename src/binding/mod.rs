@@ -7,6 +7,8 @@
 
 mod callback;
 mod config;
+mod consumer;
+mod delivery;
 mod producer;
 
 use crate::error::ClientError;

@@ -1,7 +1,7 @@
 //! `NativeProducer`: sends in, settlements out.
 
 use super::callback::{Answer, AnswerArgs, Callback, JsEvents, answers};
-use super::config::{Checked, NativeConfig, count, milliseconds, within};
+use super::config::{Checked, NativeConfig, count, milliseconds};
 use super::{NOT_RUNNING, json, refuse};
 use crate::client::Client;
 use crate::env;
@@ -168,25 +168,14 @@ impl Calls for JsCalls {
     }
 }
 
-/// The longest that taking leave of the brokers may take.
-const LEAVE: Duration = Duration::from_secs(1);
+type Core = Producer<Arc<Client>>;
 
-type Core = Producer<Client>;
-
+/// The core stays after `close()`, for its last counts.
 #[derive(Clone)]
 struct Running {
-    client: Arc<Client>,
+    closed: bool,
     core: Arc<Core>,
     calls: Arc<JsCalls>,
-}
-
-impl Running {
-    /// Ends the producer, then takes leave of the brokers; `timeout` bounds the first.
-    async fn end(&self, timeout: Duration) {
-        self.core.close(timeout).await;
-        // A broker that does not answer must not hold `close()`.
-        let _ = tokio::time::timeout(LEAVE, self.client.close()).await;
-    }
 }
 
 /// A producer as the facade sees it.
@@ -229,15 +218,15 @@ impl NativeProducer {
     pub fn start(&self, slot: u32, timeout_ms: f64, calls: Object<'_>) -> Result<()> {
         let calls = Arc::new(JsCalls::new(&calls, self.checked.debug)?);
         let client = Client::start(self.checked.options.clone(), Arc::clone(&calls.events) as _);
-        let core = Arc::new(Producer::new(Arc::clone(&client), self.options.clone(), Arc::clone(&calls) as _));
-        let started = Running { client, core, calls };
+        let core = Producer::new(client, self.options.clone(), Arc::clone(&calls) as _);
+        let started = Running { closed: false, core, calls };
         *lock(&self.running) = Some(started.clone());
         let (running, timeout) = (Arc::clone(&self.running), milliseconds(timeout_ms));
         env::spawn(async move {
             let result = within(timeout, started.core.start()).await;
             let calls = &started.calls;
             if let Err(error) = result {
-                started.end(Duration::ZERO).await;
+                started.core.close(Duration::ZERO).await;
                 lock(&running).take();
                 calls.answer.call(Answer::of(slot, Err(error)));
                 calls.release();
@@ -312,7 +301,7 @@ impl NativeProducer {
             })
             .collect();
         let batch = OutgoingBatch { slot, topic, sharding_key, messages, timeout: timeout(timeout_ms) };
-        admitted(self.core()?.send_batch(&batch, feeding))
+        admitted(self.core()?.send_batch(batch, feeding))
     }
 
     /// The facade's FIFO of this lane is empty.
@@ -356,8 +345,10 @@ impl NativeProducer {
         let running = Arc::clone(&self.running);
         let ending = self.running()?;
         env::spawn(async move {
-            ending.end(milliseconds(timeout_ms)).await;
-            lock(&running).take();
+            ending.core.close(milliseconds(timeout_ms)).await;
+            if let Some(running) = lock(&running).as_mut() {
+                running.closed = true;
+            }
             ending.calls.answer.call(Answer::of(slot, Ok(String::from("null"))));
             ending.calls.release();
         });
@@ -373,16 +364,18 @@ impl NativeProducer {
     /// What is wrong at the moment, as JSON: `{ problems: [error, …] }`.
     #[napi(catch_unwind)]
     pub fn health(&self) -> Result<String> {
-        Ok(json(&serde_json::json!({ "problems": self.running()?.client.problems() })))
+        Ok(json(&serde_json::json!({ "problems": self.core()?.problems() })))
     }
 }
 
 impl Drop for NativeProducer {
     /// The environment has gone (a worker thread ended) without `close()`: nobody is left to tell, but brokers should know.
     fn drop(&mut self) {
-        if let Some(running) = lock(&self.running).take() {
+        if let Some(running) = lock(&self.running).take()
+            && !running.closed
+        {
             running.calls.release();
-            env::spawn(async move { running.end(Duration::ZERO).await });
+            env::spawn(async move { running.core.close(Duration::ZERO).await });
         }
     }
 }
@@ -408,4 +401,15 @@ fn admitted(admission: std::result::Result<Admission, ClientError>) -> Result<i3
 /// 0 means the producer's own.
 fn timeout(ms: f64) -> Option<Duration> {
     (ms > 0.0).then(|| milliseconds(ms))
+}
+
+/// The result of a start, or a time-out.
+async fn within(
+    timeout: Duration,
+    start: impl Future<Output = std::result::Result<(), ClientError>>,
+) -> std::result::Result<(), ClientError> {
+    tokio::time::timeout(timeout, start).await.unwrap_or_else(|_| {
+        let text = format!("start() did not finish within {} ms (startTimeoutMs)", timeout.as_millis());
+        Err(ClientError::new(Code::Timeout, text))
+    })
 }

@@ -19,17 +19,15 @@ pub(super) async fn run(client: Arc<Client>) {
 }
 
 /// One heartbeat to each: consumers tell every broker of their topics, producers the masters.
-pub(super) async fn beat_all(client: &Client) -> Vec<(String, Result<(), CallError>)> {
+pub(super) async fn beat_all(client: &Arc<Client>) -> Vec<(String, Result<(), CallError>)> {
     let addresses = match client.session.registration() {
         Registration { consumer: Some(_), .. } => client.known_brokers(),
         Registration { producer_group: Some(_), .. } => client.masters(),
         Registration { .. } => Vec::new(),
     };
     let mut beats = JoinSet::new();
-    if let Some(client) = client.this.upgrade() {
-        for address in addresses {
-            beats.spawn(Arc::clone(&client).beat(address));
-        }
+    for address in addresses {
+        beats.spawn(Arc::clone(client).beat(address));
     }
     let mut results = beats.join_all().await;
     results.sort_by(|a, b| a.0.cmp(&b.0));

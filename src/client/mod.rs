@@ -28,10 +28,13 @@ use pushes::Pushes;
 use routes::Routes;
 use session::{Session, ToBroker, ToNameServer};
 use std::collections::BTreeSet;
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::{mpsc, watch};
-use tokio::task::JoinHandle;
+use tokio::task::{JoinHandle, JoinSet};
+
+/// The longest that taking leave of the brokers may take.
+const LEAVE: Duration = Duration::from_secs(1);
 
 /// One client: an identity, its connections and what it knows of the cluster. Lives until [`Client::close`].
 pub(crate) struct Client {
@@ -44,8 +47,6 @@ pub(crate) struct Client {
     routes: Routes,
     pushes: Arc<Pushes>,
     tasks: Mutex<Vec<JoinHandle<()>>>,
-    /// For tasks of its own.
-    this: Weak<Client>,
 }
 
 impl std::fmt::Debug for Client {
@@ -60,8 +61,7 @@ impl Client {
         let session =
             Arc::new(Session::new(options.client_id.clone(), options.credentials.clone(), Arc::clone(&events)));
         let pushes = Arc::new(Pushes::new(events));
-        let client = Arc::new_cyclic(|this| Self {
-            this: Weak::clone(this),
+        let client = Arc::new(Self {
             pool: Pool::new(options.timing.connect_timeout, Arc::clone(&pushes) as _),
             to_broker: Arc::new(ToBroker(Arc::clone(&session))),
             to_name_server: Arc::new(ToNameServer(Arc::clone(&session))),
@@ -101,11 +101,6 @@ impl Client {
     /// The name servers, for messages to people and for the running info.
     pub(crate) fn name_servers(&self) -> String {
         self.name_servers.list()
-    }
-
-    /// The first name server, `host:port`.
-    pub(crate) fn name_server(&self) -> &str {
-        self.options.name_servers.first().map_or("", String::as_str)
     }
 
     /// A user's name of a topic or group → the real one.
@@ -229,7 +224,7 @@ impl Client {
     }
 
     /// A heartbeat to every broker that should know us, now.
-    pub(crate) async fn heartbeat_all(&self) -> Vec<(String, Result<(), CallError>)> {
+    pub(crate) async fn heartbeat_all(self: &Arc<Self>) -> Vec<(String, Result<(), CallError>)> {
         heartbeats::beat_all(self).await
     }
 
@@ -238,8 +233,9 @@ impl Client {
         self.pushes.take()
     }
 
-    /// Takes leave of every broker that knows us, then ends everything.
+    /// Takes leave of every broker that knows us, within a second, then ends everything; also when this is not awaited to its end.
     pub(crate) async fn close(&self) {
+        let _at_last = ClosePool(&self.pool);
         for task in self.tasks.lock().unwrap_or_else(PoisonError::into_inner).drain(..) {
             task.abort();
         }
@@ -252,21 +248,32 @@ impl Client {
             };
             self.session.set_registration(Registration::default());
             let brokers = self.known_brokers();
-            let deadline = env::now() + self.options.timing.request_timeout;
+            let deadline = env::now() + LEAVE;
+            let mut leaving = JoinSet::new();
             for connection in self.pool.open() {
                 if brokers.iter().any(|address| address == connection.address()) {
-                    // Brokers notice a closed socket anyway; this only helps behind proxies.
-                    let _ = self.session.call(&connection, &unregister, deadline).await;
+                    let (session, unregister) = (Arc::clone(&self.session), unregister.clone());
+                    leaving.spawn(async move { session.call(&connection, &unregister, deadline).await });
                 }
             }
+            // Brokers notice a closed socket anyway; this helps behind proxies.
+            leaving.join_all().await;
         }
-        self.pool.close();
     }
 
     /// Every broker address of the known routes, each once, sorted.
     fn known_brokers(&self) -> Vec<String> {
         let routes = self.routes.known();
         sorted(routes.iter().flat_map(|route| route.brokers()).map(|(_, _, address)| address.to_owned()))
+    }
+}
+
+/// Ends the connections, however `close` ends.
+struct ClosePool<'a>(&'a Pool);
+
+impl Drop for ClosePool<'_> {
+    fn drop(&mut self) {
+        self.0.close();
     }
 }
 

@@ -36,11 +36,11 @@ struct Topic {
 
 impl Topic {
     /// When to look again.
-    fn due(&self, refresh: Duration) -> Option<Instant> {
+    fn due(&self, refresh: Duration, now: Instant) -> Option<Instant> {
         if self.asking {
             return None;
         }
-        let Some(asked_at) = self.asked_at else { return Some(env::now()) };
+        let Some(asked_at) = self.asked_at else { return Some(now) };
         let pause = match (self.wanted, &self.state.borrow().route) {
             (true, _) => CLOSEST,
             (false, None) => UNKNOWN.min(refresh),
@@ -105,7 +105,7 @@ impl Routes {
         let mut due = Vec::new();
         let mut next: Option<Instant> = None;
         for (name, topic) in self.lock().iter_mut() {
-            match topic.due(refresh) {
+            match topic.due(refresh, now) {
                 Some(at) if at <= now => {
                     topic.asking = true;
                     topic.wanted = false;

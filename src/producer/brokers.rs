@@ -1,15 +1,15 @@
 //! What a producer needs of the cluster: routes, masters, and one request at a time. The seam at which tests put a script.
 
 use std::future::Future;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
 
 use crate::client::{CallError, Client, Event, Registration, RouteState};
-use crate::env::{self, Timing};
+use crate::env::Timing;
 use crate::error::ClientError;
-use crate::protocol::{MessageQueue, Refusal, SendBatch, SendMessage, SendReceipt, TopicRoute};
+use crate::protocol::{Refusal, Request, SendBatch, SendMessage, SendReceipt, TopicRoute};
 
 /// Why a send has no receipt.
 #[derive(Clone, Debug)]
@@ -67,9 +67,26 @@ pub(crate) trait Brokers: Send + Sync + 'static {
     ) -> impl Future<Output = Result<SendReceipt, Unsent>> + Send;
     /// A background fault, for the user to see.
     fn warn(&self, warning: ClientError);
+    /// What is wrong at the moment.
+    fn problems(&self) -> Vec<ClientError>;
+    /// Takes leave and ends every connection.
+    fn close(&self) -> impl Future<Output = ()> + Send;
 }
 
-impl Brokers for Client {
+impl From<CallError> for Unsent {
+    fn from(error: CallError) -> Self {
+        match error {
+            CallError::NotSent(error) => Self::NotSent(error),
+            CallError::Unanswered(error) | CallError::Malformed(error) => Self::Unanswered(error),
+            CallError::Refused { refusal, address } => {
+                let error = CallError::Refused { refusal: refusal.clone(), address }.into_error();
+                Self::Refused { refusal, error }
+            }
+        }
+    }
+}
+
+impl Brokers for Arc<Client> {
     fn timing(&self) -> &Timing {
         Client::timing(self)
     }
@@ -83,7 +100,9 @@ impl Brokers for Client {
     }
 
     fn local_ip(&self) -> IpAddr {
-        env::local_ip(self.name_server())
+        // A client id begins with the address from which the name server is reached.
+        let address = self.id().split('@').next().and_then(|address| address.parse().ok());
+        address.unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST))
     }
 
     fn watch_route(&self, topic: &str) -> watch::Receiver<RouteState> {
@@ -107,36 +126,38 @@ impl Brokers for Client {
     }
 
     fn register(&self, group: &str) {
-        self.set_registration(Registration { producer_group: Some(group.to_owned()), consumer: None });
+        self.set_registration(Registration { producer_group: Some(group.to_owned()), ..Registration::default() });
     }
 
     async fn heartbeat(&self) -> Vec<(String, Result<(), ClientError>)> {
-        let beats = self.heartbeat_all().await;
-        beats.into_iter().map(|(address, result)| (address, result.map_err(CallError::into_error))).collect()
+        let outcomes = self.heartbeat_all().await;
+        outcomes.into_iter().map(|(address, outcome)| (address, outcome.map_err(CallError::into_error))).collect()
     }
 
     async fn send(&self, address: &str, request: &SendMessage, timeout: Duration) -> Result<SendReceipt, Unsent> {
-        self.call(address, request, timeout).await.map_err(Unsent::from)
+        attempt(self, address, request, timeout).await
     }
 
     async fn send_batch(&self, address: &str, request: &SendBatch, timeout: Duration) -> Result<SendReceipt, Unsent> {
-        self.call(address, request, timeout).await.map_err(Unsent::from)
+        attempt(self, address, request, timeout).await
     }
 
     fn warn(&self, warning: ClientError) {
         self.events().emit(Event::Warning { error: warning });
     }
+
+    fn problems(&self) -> Vec<ClientError> {
+        Client::problems(self)
+    }
+
+    async fn close(&self) {
+        Client::close(self).await;
+    }
 }
 
-impl From<CallError> for Unsent {
-    fn from(error: CallError) -> Self {
-        match error {
-            CallError::NotSent(error) => Self::NotSent(error),
-            CallError::Unanswered(error) | CallError::Malformed(error) => Self::Unanswered(error),
-            CallError::Refused { ref refusal, .. } => {
-                let refusal = refusal.clone();
-                Self::Refused { refusal, error: error.into_error() }
-            }
-        }
-    }
+async fn attempt<R>(client: &Client, address: &str, request: &R, timeout: Duration) -> Result<SendReceipt, Unsent>
+where
+    R: Request<Response = SendReceipt> + Sync,
+{
+    client.call(address, request, timeout).await.map_err(Unsent::from)
 }

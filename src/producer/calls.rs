@@ -1,6 +1,7 @@
 //! What goes in and out of a producer: messages, receipts, and the one who is told.
 
 use bytes::Bytes;
+use serde::Serialize;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -103,7 +104,7 @@ pub(crate) trait Calls: Send + Sync + 'static {
 }
 
 /// Counts for `stats()`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct ProducerStats {
     /// Messages held here: waiting, or not yet answered.

@@ -15,7 +15,7 @@ use crate::env;
 
 /// What the tasks of a producer share.
 pub(super) struct Core<B> {
-    pub(super) brokers: Arc<B>,
+    pub(super) brokers: B,
     pub(super) calls: Arc<dyn Calls>,
     pub(super) press: Press,
     /// Real name.
@@ -29,7 +29,7 @@ pub(super) struct Core<B> {
 }
 
 impl<B: Brokers> Core<B> {
-    pub(super) fn new(brokers: Arc<B>, calls: Arc<dyn Calls>, press: Press, group: String, state: State) -> Arc<Self> {
+    pub(super) fn new(brokers: B, calls: Arc<dyn Calls>, press: Press, group: String, state: State) -> Arc<Self> {
         Arc::new(Self {
             brokers,
             calls,
@@ -106,8 +106,8 @@ async fn watch_topic<B: Brokers>(core: Arc<Core<B>>, topic: u32, mut route: watc
     /// How often the route is wanted while messages wait for it.
     const ASK: std::time::Duration = std::time::Duration::from_secs(1);
     let (lane, wake) = core.with(|state, _| {
-        let it = &state.topics[topic as usize];
-        (it.lane, Arc::clone(&state.lanes[it.lane].wake))
+        let lane = state.topics[topic as usize].lane;
+        (lane, Arc::clone(&state.lanes[lane].wake))
     });
     loop {
         let seen = route.borrow_and_update().clone();

@@ -10,21 +10,20 @@ use crate::error::{ClientError, Code};
 use crate::protocol::{MessageQueue, TopicRoute};
 
 impl State {
-    /// A look at the route has ended. The new list of queues, where it has changed from an older one.
+    /// A look at the route has ended.
     pub(super) fn look(
         &mut self,
         topic: u32,
         route: Option<&Arc<TopicRoute>>,
         error: Option<ClientError>,
         out: &mut Out,
-    ) -> Option<Vec<MessageQueue>> {
-        let mut changed = None;
+    ) {
         self.topics[topic as usize].error = error;
         if let Some(route) = route {
             let is_new = self.topics[topic as usize].route.as_ref().is_none_or(|known| !Arc::ptr_eq(known, route));
             if is_new {
                 self.topics[topic as usize].route = Some(Arc::clone(route));
-                changed = self.relist(topic, route);
+                self.relist(topic, route);
             }
         } else if let Some(error) =
             self.topics[topic as usize].error.clone().filter(|e| e.code() == Code::TopicNotFound)
@@ -39,15 +38,14 @@ impl State {
             self.dispatch(topic, out);
         }
         self.invite(out);
-        changed
     }
 
-    fn relist(&mut self, topic: u32, route: &TopicRoute) -> Option<Vec<MessageQueue>> {
+    fn relist(&mut self, topic: u32, route: &TopicRoute) {
         let before = self.list(topic);
         let name = Arc::clone(&self.topics[topic as usize].name);
         let list = queue_list(route, &name, &before, self.options.on_route_change);
         if list == before {
-            return None;
+            return;
         }
         let ids: Vec<u32> = list.iter().map(|queue| self.queue(topic, queue)).collect();
         let it = &mut self.topics[topic as usize];
@@ -64,7 +62,6 @@ impl State {
                 lane.wake.notify_one();
             }
         }
-        (!before.is_empty()).then_some(list)
     }
 
     /// The list of queues of a topic.

@@ -62,9 +62,10 @@ pub(super) enum Next {
 }
 
 impl Flight {
-    /// The request for these messages.
-    pub(super) fn wire(&self, group: &str) -> Option<Wire> {
-        let queue = self.queue.as_ref()?;
+    /// The request for these messages. An error is a defect: the local limits were not kept.
+    pub(super) fn wire(&self, group: &str) -> Result<Wire, ClientError> {
+        let defect = |text: &str| ClientError::new(Code::Internal, text);
+        let queue = self.queue.as_ref().ok_or_else(|| defect("a request without a queue"))?;
         let entries: Vec<&Entry> = self
             .payloads
             .iter()
@@ -76,7 +77,7 @@ impl Flight {
         let (producer_group, topic, broker_name) =
             (group.to_owned(), self.topic.to_string(), queue.broker_name.clone());
         if let [entry] = entries.as_slice() {
-            return Some(Wire::One(SendMessage {
+            return Ok(Wire::One(SendMessage {
                 producer_group,
                 topic,
                 broker_name,
@@ -93,9 +94,9 @@ impl Flight {
         let size = entries.iter().map(|entry| batch::entry_len(entry.body.len(), entry.properties.len())).sum();
         let mut body = BytesMut::with_capacity(size);
         for entry in entries {
-            batch::append(&mut body, 0, &entry.body, &entry.properties);
+            batch::append(&mut body, 0, &entry.body, &entry.properties).map_err(|error| defect(&error.to_string()))?;
         }
-        Some(Wire::Batch(SendBatch {
+        Ok(Wire::Batch(SendBatch {
             producer_group,
             topic,
             broker_name,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{Notify, OwnedSemaphorePermit};
 
-use super::answers::verdict;
+use super::answers::{Verdict, verdict};
 use super::brokers::{Brokers, Unsent};
 use super::core::Core;
 use super::flight::{Flight, Next, Wire};
@@ -47,12 +47,19 @@ impl<B: Brokers> Task<'_, B> {
     async fn fly(&self, mut flight: Flight, mut permit: Option<OwnedSemaphorePermit>) {
         let (first, most) = self.core.brokers.timing().send_backoff;
         let mut backoff = Backoff::new(first, most);
-        let mut wire = None;
+        let mut wire = Err(ClientError::new(Code::Internal, "a request that was never encoded"));
         for attempt in 0_u64.. {
             if std::mem::take(&mut flight.is_stale) {
                 wire = flight.wire(&self.core.group);
             }
-            let Some(request) = &wire else { return };
+            let request = match &wire {
+                Ok(request) => request,
+                Err(error) => {
+                    let defect = Verdict::Refused { error: error.clone(), certain: true };
+                    self.core.with(|state, out| state.conclude(self.lane, &mut flight, defect, out));
+                    return;
+                }
+            };
             let Some(answer) = self.attempt(&mut flight, request, attempt > 0).await else { return };
             drop(permit.take());
             let verdict = verdict(answer, request.is_batch());

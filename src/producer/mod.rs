@@ -33,6 +33,9 @@ use crate::env;
 use crate::error::{ClientError, Code};
 use crate::protocol::{MessageQueue, UniqueIds, limits};
 
+/// The least time for taking leave of the brokers.
+const LEAVE: Duration = Duration::from_millis(500);
+
 #[allow(unused_imports, reason = "the binding takes what it needs from this list")]
 pub(crate) use self::{
     brokers::{Brokers, Unsent},
@@ -56,13 +59,13 @@ impl<B> fmt::Debug for Producer<B> {
 
 impl<B: Brokers> Producer<B> {
     /// A producer that is not started. `calls` is told of every outcome.
-    pub(crate) fn new(brokers: Arc<B>, options: ProducerOptions, calls: Arc<dyn Calls>) -> Self {
+    pub(crate) fn new(brokers: B, options: ProducerOptions, calls: Arc<dyn Calls>) -> Arc<Self> {
         let random = i32::from_ne_bytes(env::random_u32().to_ne_bytes());
         let ids = UniqueIds::new(brokers.local_ip(), std::process::id(), random);
         let press = Press::new(&options, brokers.namespace(), ids);
         let real_group = brokers.wrap(&options.group);
         let (topics, group) = (options.topics.clone(), options.group.clone());
-        Self { core: Core::new(brokers, calls, press, real_group, State::new(options)), topics, group }
+        Arc::new(Self { core: Core::new(brokers, calls, press, real_group, State::new(options)), topics, group })
     }
 
     /// Checks what can be checked: the topics' routes, their permission to write, and a heartbeat to their masters; without topics,
@@ -126,8 +129,8 @@ impl<B: Brokers> Producer<B> {
     }
 
     /// Takes a batch in, as `send` does: one request, stored whole or not at all.
-    pub(crate) fn send_batch(&self, batch: &OutgoingBatch, feeding: bool) -> Result<Admission, ClientError> {
-        let prepared = self.core.press.batch(batch)?;
+    pub(crate) fn send_batch(&self, batch: OutgoingBatch, feeding: bool) -> Result<Admission, ClientError> {
+        let prepared = self.core.press.batch(&batch)?;
         self.admit(&batch.topic, &batch.sharding_key, prepared, feeding)
     }
 
@@ -140,12 +143,10 @@ impl<B: Brokers> Producer<B> {
     ) -> Result<Admission, ClientError> {
         // The common case takes the lock once.
         let mut message = Some(message);
-        let admission = self.core.with(|state, out| {
+        let admission = self.core.with(|state, out| -> Result<_, ClientError> {
             state.is_open(feeding)?;
-            let topic = state.topic_ids.get(topic).copied();
-            Ok::<_, ClientError>(
-                topic.zip(message.take()).map(|(topic, it)| state.admit(topic, sharding_key, it, feeding, out)),
-            )
+            let Some(&topic) = state.topic_ids.get(topic) else { return Ok(None) };
+            Ok(message.take().map(|message| state.admit(topic, sharding_key, message, feeding, out)))
         })?;
         match (admission, message) {
             (None, Some(message)) => {
@@ -200,15 +201,16 @@ impl<B: Brokers> Producer<B> {
     }
 
     /// Ends what was called before, as long as `timeout` allows; then rejects what is left. New calls are refused at once, but the
-    /// caller's FIFOs may still be fed. The client is not closed.
+    /// caller's FIFOs may still be fed. At the end the client is closed.
     pub(crate) async fn close(&self, timeout: Duration) {
         self.core.with(|state, _| {
             if state.phase != Phase::Closed {
                 state.phase = Phase::Closing;
             }
         });
+        let deadline = env::now() + timeout;
         // Its outcome does not matter: either nothing is left, or the time is up.
-        let _ = tokio::time::timeout(timeout, self.emptied()).await;
+        let _ = tokio::time::timeout_at(deadline, self.emptied()).await;
         self.core.with(|state, out| {
             state.phase = Phase::Closed;
             state.reject_all(out);
@@ -216,6 +218,14 @@ impl<B: Brokers> Producer<B> {
                 lane.wake.notify_one();
             }
         });
+        // Brokers that are gone cannot be taken leave of.
+        let deadline = deadline.max(env::now() + LEAVE);
+        let _ = tokio::time::timeout_at(deadline, self.core.brokers.close()).await;
+    }
+
+    /// What is wrong at the moment.
+    pub(crate) fn problems(&self) -> Vec<ClientError> {
+        self.core.brokers.problems()
     }
 
     async fn emptied(&self) {
