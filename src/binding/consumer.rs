@@ -304,7 +304,7 @@ impl Drop for NativeConsumer {
     fn drop(&mut self) {
         if let Some(Running { core, sink, closed: false }) = lock(&self.running).take() {
             sink.release();
-            env::spawn(async move { core.close(Duration::ZERO).await });
+            env::spawn(async move { core.abandon(Duration::from_secs(5)).await });
         }
     }
 }

@@ -3,7 +3,7 @@
 //! A gate lives as long as the consumer, across epochs of ownership; its lock is held for nanoseconds. Every "no" is final
 //! for its generation, else the second chunk under way would run with the rest of the first skipped.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::Notify;
@@ -317,13 +317,6 @@ impl Gate {
         self.changed.notified().await;
     }
 
-    /// Resolves when no handler runs. One waiter: the actor.
-    pub(crate) async fn ended(&self) {
-        while self.lock().running.is_some() {
-            self.changed.notified().await;
-        }
-    }
-
     // ---- the lock keeper
 
     /// The broker granted the lock that was asked for at the lease's beginning: first, again, or after a doubt.
@@ -384,9 +377,6 @@ impl State {
         self.outcomes.clear();
     }
 }
-
-/// A gate in shared hands.
-pub(crate) type SharedGate = Arc<Gate>;
 
 #[cfg(test)]
 mod tests;

@@ -243,9 +243,9 @@ impl<B: Brokers> Keeper<B> {
         self.held.retain(|_, queue| {
             let ours = granted.contains(&queue.real);
             if ours {
-                queue.gate.renewed(lease)
+                queue.gate.renewed(lease);
             } else {
-                queue.gate.refused()
+                queue.gate.refused();
             }
             ours
         });

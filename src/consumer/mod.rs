@@ -19,6 +19,7 @@ mod start;
 mod tests;
 
 use std::collections::HashMap;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -34,6 +35,9 @@ pub(crate) use self::sink::{Delivery, Sink};
 use self::shared::Shared;
 use crate::error::{ClientError, Code};
 use crate::protocol::{ExpressionKind, MessageQueue, Subscription, namespace};
+
+/// How long a failed start may take leave of the brokers that took its heartbeat.
+const FAREWELL: Duration = Duration::from_millis(500);
 
 /// An ordered push consumer. Each queue has at most one running handler in the whole group.
 pub(crate) struct Consumer<B> {
@@ -85,8 +89,7 @@ impl<B: Brokers> Consumer<B> {
             _ = closing.wait_for(|closing| *closing) => Err(ClientError::new(Code::Closed, "closed while starting")),
         };
         if let Err(error) = result {
-            self.shared.brokers.register(None);
-            self.shared.brokers.close().await;
+            let _ = tokio::time::timeout(FAREWELL, self.shared.brokers.close()).await;
             return Err(error);
         }
         let mut tasks = self.tasks.lock().unwrap_or_else(PoisonError::into_inner);
@@ -136,6 +139,12 @@ impl<B: Brokers> Consumer<B> {
     /// What is wrong at the moment.
     pub(crate) fn health(&self) -> Health {
         self.shared.health()
+    }
+
+    /// As [`Consumer::close`], when nobody runs handlers any more: what was running never ends.
+    pub(crate) async fn abandon(&self, bound: Duration) {
+        self.shared.sink_gone.store(true, Ordering::Release);
+        self.close(bound).await;
     }
 
     /// Drains, commits, unlocks, unregisters; at its bound it returns with what is done. Again: waits for the first call.

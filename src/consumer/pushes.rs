@@ -117,12 +117,12 @@ fn direct<B: Brokers>(
     let (answer, _) = oneshot::channel();
     let order = Order::Direct { message, reply: reply.unwrap_or(answer) };
     match queue.orders.try_send(order) {
-        Ok(()) => Handled { answer: None, reply: None },
         Err(mpsc::error::TrySendError::Full(Order::Direct { reply, .. })) => Handled {
             answer: Some(refused(response::SYSTEM_ERROR, "too many orders wait for this queue")),
             reply: Some(reply),
         },
-        Err(_) => Handled { answer: None, reply: None },
+        // Taken; or closing, which the dropped reply tells.
+        Ok(()) | Err(_) => Handled { answer: None, reply: None },
     }
 }
 

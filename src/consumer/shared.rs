@@ -19,6 +19,9 @@ use crate::client::{CallError, Event, Level};
 use crate::error::{ClientError, Code};
 use crate::protocol::{MessageQueue, Request, Subscription};
 
+/// The way to a lock keeper, and its task.
+type KeeperHandle = (mpsc::Sender<Ask>, JoinHandle<()>);
+
 /// Counts since the start.
 #[derive(Debug, Default)]
 pub(crate) struct Counters {
@@ -55,7 +58,7 @@ pub(crate) struct Shared<B> {
     /// Every queue there ever was.
     pub(crate) queues: RwLock<Queues>,
     /// The lock keepers by broker name.
-    pub(crate) keepers: Mutex<HashMap<String, (mpsc::Sender<Ask>, JoinHandle<()>)>>,
+    pub(crate) keepers: Mutex<HashMap<String, KeeperHandle>>,
     /// The actors, with their queues.
     pub(crate) actors: Mutex<Vec<(Arc<Queue>, JoinHandle<()>)>>,
     /// Masters whose connection ended and that have not answered since.

@@ -175,12 +175,12 @@ async fn register<B: Brokers>(shared: &Arc<Shared<B>>, last: &LastFailure) -> Re
 
 /// A 5.x broker answers the heartbeat of a group it will not create as any other; only its list of members tells.
 async fn be_seen<B: Brokers>(shared: &Arc<Shared<B>>, last: &LastFailure) -> Result<(), ClientError> {
-    let seen = async {
+    let listed = async {
         loop {
             let mut missing = None;
             for (address, answer) in shared.member_lists().await {
                 match answer {
-                    Ok(list) if list.iter().any(|member| member == shared.brokers.id()) => {}
+                    Ok(ids) if ids.iter().any(|member| member == shared.brokers.id()) => {}
                     Err(error) if error.is_access_denied() => return Err(error.into_error()),
                     Ok(_) | Err(CallError::Refused { .. }) => missing = Some(address),
                     Err(error) => {
@@ -196,7 +196,7 @@ async fn be_seen<B: Brokers>(shared: &Arc<Shared<B>>, last: &LastFailure) -> Res
             shared.brokers.heartbeat_all().await;
         }
     };
-    timeout(SEEN_WITHIN, seen).await.unwrap_or_else(|_| {
+    timeout(SEEN_WITHIN, listed).await.unwrap_or_else(|_| {
         let group = &shared.options.group;
         let text = format!(
             "the broker took the heartbeat but does not list this consumer in group {group}: the group does not exist and is \

@@ -61,16 +61,16 @@ impl<B: Brokers> Actor<B> {
                 if self.held.is_none() {
                     self.problem = None;
                 }
-                self.take_in(pulled);
+                self.take_in(&pulled);
             }
             Err(error) => self.pull_failed(&error),
         }
     }
 
-    fn take_in(&mut self, pulled: Pulled) {
+    fn take_in(&mut self, pulled: &Pulled) {
         let asked = self.buffer.next();
         match pulled.status {
-            PullStatus::Found => self.admit(&pulled),
+            PullStatus::Found => self.admit(pulled),
             PullStatus::NothingNew | PullStatus::NoMatch => self.buffer.set_next(pulled.next_offset),
             PullStatus::OffsetIllegal { reset: false } if self.provisional => {
                 self.buffer.set_next(pulled.next_offset);

@@ -1,5 +1,6 @@
 //! The gate alone.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
 use super::*;
@@ -195,20 +196,4 @@ async fn an_administrators_message_moves_nothing() {
     let ack = gate.ack(generation, 0, Outcome::Later, None);
     assert_eq!((ack.counted, ack.go_on, ack.delay), (true, false, Duration::ZERO));
     assert!(gate.take().1[0].direct);
-}
-
-#[tokio::test(start_paused = true)]
-async fn ended_resolves_when_the_handler_has() {
-    let (gate, generation) = open();
-    let gate = Arc::new(gate);
-    gate.ended().await;
-    assert!(gate.may_start(generation, 0));
-    let waiting = tokio::spawn({
-        let gate = Arc::clone(&gate);
-        async move { gate.ended().await }
-    });
-    tokio::time::sleep(SECOND).await;
-    assert!(!waiting.is_finished());
-    done(&gate, generation, 0);
-    waiting.await.unwrap();
 }

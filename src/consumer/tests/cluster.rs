@@ -74,6 +74,9 @@ pub(super) struct State {
     pub(super) lines: BTreeMap<String, Arc<Line>>,
     routes: BTreeMap<String, Arc<TopicRoute>>,
     log: Vec<(Instant, Entry)>,
+    /// From the log: offsets started, in order, and offsets that succeeded and counted.
+    pub(super) started: BTreeMap<MessageQueue, Vec<i64>>,
+    pub(super) succeeded: BTreeMap<MessageQueue, BTreeSet<i64>>,
 }
 
 pub(super) struct Cluster {
@@ -93,8 +96,14 @@ pub(super) fn address(broker: &str) -> String {
 impl Cluster {
     /// Brokers of these names with one topic, `orders`, of so many queues on each.
     pub(super) fn new(brokers: &[&str], queues: i32) -> Arc<Self> {
-        let state =
-            State { brokers: BTreeMap::new(), lines: BTreeMap::new(), routes: BTreeMap::new(), log: Vec::new() };
+        let state = State {
+            brokers: BTreeMap::new(),
+            lines: BTreeMap::new(),
+            routes: BTreeMap::new(),
+            log: Vec::new(),
+            started: BTreeMap::new(),
+            succeeded: BTreeMap::new(),
+        };
         let (arrivals, route_version) = (watch::Sender::new(0), watch::Sender::new(0));
         let cluster = Arc::new(Self { state: Mutex::new(state), arrivals, route_version });
         for broker in brokers {
@@ -135,7 +144,15 @@ impl Cluster {
     }
 
     pub(super) fn log(&self, entry: Entry) {
-        self.state().log.push((env::now(), entry));
+        let mut state = self.state();
+        match &entry {
+            Entry::Started { queue, offset, .. } => state.started.entry(queue.clone()).or_default().push(*offset),
+            Entry::Ended { queue, offset, outcome: Outcome::Success, counted: true, .. } => {
+                state.succeeded.entry(queue.clone()).or_default().insert(*offset);
+            }
+            _ => {}
+        }
+        state.note(entry);
     }
 
     pub(super) fn entries(&self) -> Vec<(Instant, Entry)> {
@@ -394,8 +411,9 @@ impl State {
         }
         let mut body = Vec::new();
         let mut next = offset;
-        let stored = self.queue(&queue).clone();
-        for message in stored.iter().skip(usize::try_from(offset).unwrap()).take(32) {
+        let first = usize::try_from(offset).unwrap();
+        let stored: Vec<_> = self.queue(&queue).iter().skip(first).take(32).cloned().collect();
+        for message in &stored {
             body.extend_from_slice(&record(&queue.topic, queue.queue_id, next, message));
             next += 1;
         }

@@ -109,21 +109,21 @@ async fn c4_after_a_crash_of_its_owner_a_queue_repeats_only_what_was_not_committ
     let cluster = Cluster::new(&["a"], 1);
     let at = queue("orders", "a", 0);
     cluster.send(&at, 20_000);
-    let dies = Member::start("c1", &cluster, options(), succeeds(10)).await;
+    let crashing = Member::start("c1", &cluster, options(), succeeds(10)).await;
     until("begun", || succeeded(&cluster, &at).len() > 300).await;
     let heir = Member::start("c2", &cluster, options(), succeeds(10)).await;
     // kill -9: the socket closes, the lock stays.
-    let died = env::now();
+    let crashed = env::now();
     let last = *started(&cluster, &at).last().unwrap();
     let committed = cluster.committed(&at).unwrap();
-    dies.line.silent.store(true, std::sync::atomic::Ordering::Relaxed);
-    dies.line.lose("a:10911");
+    crashing.line.silent.store(true, std::sync::atomic::Ordering::Relaxed);
+    crashing.line.lose("a:10911");
     until("taken over", || {
         let entries = cluster.entries();
         entries.iter().any(|(_, entry)| matches!(entry, Entry::Started { client, .. } if client == "c2"))
     })
     .await;
-    assert!(died.elapsed() < Duration::from_secs(81), "{:?}", died.elapsed());
+    assert!(crashed.elapsed() < Duration::from_secs(81), "{:?}", crashed.elapsed());
     let first = cluster.entries().into_iter().find_map(|(_, entry)| match entry {
         Entry::Started { client, offset, .. } if client == "c2" => Some(offset),
         _ => None,

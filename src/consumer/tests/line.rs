@@ -198,7 +198,7 @@ impl Brokers for Arc<Line> {
                 Some(Fault::Swallow) => std::future::pending().await,
                 Some(Fault::Mute) => {
                     self.cluster.execute(broker, &self.id, &command).await;
-                    std::future::pending().await
+                    std::future::pending::<()>().await;
                 }
                 Some(Fault::Delay(time)) => sleep(time).await,
                 None => {}

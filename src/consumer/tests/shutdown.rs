@@ -124,3 +124,16 @@ async fn f19_when_nobody_takes_messages_any_more_the_locks_are_released() {
     until("unlocked", || cluster.owner(&at).is_none()).await;
     assert_eq!(cluster.committed(&at), Some(10));
 }
+
+#[tokio::test(start_paused = true)]
+async fn f19_abandoned_with_a_running_handler_the_locks_are_released_too() {
+    let cluster = Cluster::new(&["a"], 1);
+    let at = queue("orders", "a", 0);
+    cluster.send(&at, 10);
+    let member = Member::start("c1", &cluster, options(), succeeds(10_000)).await;
+    until("running", || started(&cluster, &at) == [0, 1]).await;
+    let began = env::now();
+    member.consumer.abandon(Duration::from_secs(5)).await;
+    assert!(began.elapsed() < Duration::from_secs(1), "{:?}", began.elapsed());
+    assert_eq!((cluster.owner(&at), cluster.committed(&at)), (None, Some(1)));
+}
