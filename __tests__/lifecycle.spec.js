@@ -1,4 +1,5 @@
 'use strict'
+const fs = require('node:fs')
 const { setTimeout: delay } = require('node:timers/promises')
 const { Producer, PushConsumer } = require('..')
 const { admin, backend, childProcess, clients, createTopic, uniqueGroup, until } = require('./support')
@@ -97,17 +98,18 @@ test('a member that is killed is noticed; its queues move on when the lock of 60
 }, 120_000)
 
 test('200 starts and closes of a producer and a consumer leave no thread and no socket behind', async () => {
-  const fs = require('node:fs')
   const topic = await createTopic({ queues: 1 })
+  const groupId = uniqueGroup()
   const cycle = async () => {
-    const groupId = uniqueGroup()
-    const producer = new Producer({ groupId, nameServer: backend.nameServer })
-    await producer.start()
-    await producer.close()
+    const producer = new Producer({ groupId, nameServer: backend.nameServer, topics: [topic] })
+    const consumer = new PushConsumer({ groupId, nameServer: backend.nameServer }).subscribe(topic, () => {})
+    await Promise.all([producer.start(), consumer.start()])
+    await Promise.all([producer.close(), consumer.close()])
   }
-  for (let i = 0; i < 20; i++) await cycle()
-  const before = fs.readdirSync('/proc/self/fd').length
+  const count = (what) => fs.readdirSync(`/proc/self/${what}`).length
+  for (let i = 0; i < 10; i++) await cycle()
+  const [files, threads] = [count('fd'), count('task')]
   for (let i = 0; i < 200; i++) await cycle()
-  expect(fs.readdirSync('/proc/self/fd').length).toBeLessThanOrEqual(before + 5)
-  expect(topic).toBeTruthy()
+  await until(() => count('fd') <= files + 2, { what: () => `${count('fd')} open files to become ${files}` })
+  expect(count('task')).toBeLessThanOrEqual(threads + 2)
 })

@@ -17,8 +17,7 @@ consumer.subscribe(topic, async (message) => {
 process.on('message', async (order) => {
   if (order === 'stop-now') process.exit(1)
   await consumer.close()
-  say('closed')
-  process.disconnect()
+  say('closed') // and the process ends by itself
 })
 consumer.start().then(
   () => say('started', { clientId: consumer.clientId }),
