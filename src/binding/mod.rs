@@ -38,7 +38,7 @@ fn json(value: &impl Serialize) -> String {
 
 /// The names that a user's property may not have: RocketMQ's own.
 #[napi(catch_unwind)]
-#[cfg_attr(test, expect(dead_code, reason = "napi registers nothing in test builds"))]
+#[cfg_attr(test, allow(dead_code, reason = "napi registers nothing in test builds"))]
 pub fn reserved_properties() -> Vec<String> {
     properties::RESERVED.iter().map(ToString::to_string).collect()
 }
