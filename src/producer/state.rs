@@ -455,7 +455,7 @@ impl State {
         } else if !it.busy {
             it.busy = true;
             out.starts.push(lane);
-        } else if it.armed.is_some_and(|armed| deadline < armed) {
+        } else if it.armed.is_none_or(|armed| deadline < armed) {
             it.wake.notify_one();
         }
     }
