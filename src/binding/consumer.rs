@@ -57,7 +57,9 @@ pub struct NativeConsumerOptions {
 impl NativeConsumerOptions {
     #[expect(clippy::cast_possible_truncation, reason = "whole numbers in range, checked by the facade")]
     fn check(self, group: String) -> std::result::Result<ConsumerOptions, ClientError> {
-        let unknown = |field: &str, value: &str| ClientError::new(Code::InvalidArgument, format!("{field}: unknown value {value:?}"));
+        let unknown = |field: &str, value: &str| {
+            ClientError::new(Code::InvalidArgument, format!("{field}: unknown value {value:?}"))
+        };
         let mut subscriptions = Vec::new();
         for NativeSubscription { topic, expression_type, expression } in self.subscriptions {
             let kind = match expression_type.as_str() {
@@ -187,7 +189,10 @@ impl NativeConsumer {
     }
 
     /// Answered through `answer`. Failed, nothing is left running.
-    #[napi(catch_unwind, ts_args_type = "slot: number, timeoutMs: number, calls: object, makeMessage: (...fields: any[]) => any")]
+    #[napi(
+        catch_unwind,
+        ts_args_type = "slot: number, timeoutMs: number, calls: object, makeMessage: (...fields: any[]) => any"
+    )]
     pub fn start(&self, slot: u32, timeout_ms: f64, calls: Object<'_>, make_message: MakeMessage) -> Result<()> {
         let sink = Arc::new(JsSink::new(&calls, make_message, self.checked.debug)?);
         let client = Client::start(self.checked.options.clone(), Arc::clone(&sink.events) as _);
@@ -239,7 +244,15 @@ impl NativeConsumer {
     /// Bit 0 of the result: go on with this chunk; the rest: the delay before the next attempt in milliseconds.
     #[napi(catch_unwind)]
     #[expect(clippy::cast_possible_truncation, reason = "offsets came from here")]
-    pub fn ack(&self, queue: u32, generation: u32, offset: f64, outcome: u32, suspend_ms: f64, reason: Option<String>) -> f64 {
+    pub fn ack(
+        &self,
+        queue: u32,
+        generation: u32,
+        offset: f64,
+        outcome: u32,
+        suspend_ms: f64,
+        reason: Option<String>,
+    ) -> f64 {
         let outcome = match outcome {
             0 => Outcome::Success,
             2 => Outcome::Suspend(milliseconds(suspend_ms)),
