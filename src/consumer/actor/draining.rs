@@ -33,9 +33,8 @@ impl<B: Brokers> Actor<B> {
             return step;
         }
         match self.commit_now(Patience::Attempts(COMMIT_ATTEMPTS)).await {
-            Ok(()) => {}
-            // Told already; the next owner handles those messages again.
-            Err(Interrupted::GivenUp) => {}
+            // Given up, it was told; the next owner handles those messages again.
+            Ok(()) | Err(Interrupted::GivenUp) => {}
             Err(Interrupted::Forced(step)) => return step,
         }
         self.publish();
