@@ -187,6 +187,12 @@ impl ClientError {
         self.0.retriable
     }
 
+    /// What is known about the message of a failed send.
+    #[cfg(test)]
+    pub(crate) fn outcome(&self) -> Option<Outcome> {
+        self.0.outcome
+    }
+
     /// Overrides what the code says about trying again.
     pub(crate) fn with_retriable(mut self, retriable: bool) -> Self {
         self.0.retriable = retriable;

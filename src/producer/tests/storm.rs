@@ -169,7 +169,11 @@ impl Storm {
             // What the caller itself ends has no text: it looks at its FIFOs between two sleeps.
             let by_caller = ended.result.as_ref().is_err_and(|error| error.message().is_empty());
             let late = if by_caller { Duration::from_millis(100) } else { EPSILON };
-            assert!(took <= call.timeout + late, "seed {seed}: call {number} {call:?} took {took:?}: {:?}", ended.result);
+            assert!(
+                took <= call.timeout + late,
+                "seed {seed}: call {number} {call:?} took {took:?}: {:?}",
+                ended.result
+            );
             match &ended.result {
                 Ok(receipts) => {
                     assert_eq!(receipts.len(), call.bodies.len());
