@@ -5,9 +5,9 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use super::answers::Verdict;
-use super::calls::Receipt;
+use super::calls::{Receipt, StoredRun, StoredSend};
 use super::options::Batching;
-use super::state::{Ending, Entry, Out, Payload, Phase, Stage, State};
+use super::state::{Entry, Out, Payload, Phase, Settlement, Stage, State};
 use crate::env::{self, Instant};
 use crate::error::{ClientError, Code};
 use crate::protocol::code::response;
@@ -267,7 +267,7 @@ impl State {
 
     /// An attempt has ended: the table of answers.
     pub(super) fn conclude(&mut self, lane: u32, flight: &mut Flight, verdict: Verdict, out: &mut Out) -> Next {
-        let wired = !matches!(verdict, Verdict::NotStored { wired: false, .. });
+        let wired = !matches!(verdict, Verdict::NotStored { wired: false, .. } | Verdict::Refused { wired: false, .. });
         for &id in &flight.ids {
             self.pending[id].wired |= wired;
         }
@@ -309,7 +309,7 @@ impl State {
                 self.tried(lane, false);
                 self.refused(lane, flight, &error, out)
             }
-            Verdict::Refused { error, certain } => {
+            Verdict::Refused { error, certain, .. } => {
                 if certain {
                     self.land(flight);
                 } else {
@@ -415,31 +415,48 @@ impl State {
             StoredStatus::FlushSlaveTimeout => 2,
             StoredStatus::SlaveNotAvailable => 3,
         };
-        let mut offset_ids = receipt.msg_ids.split(',');
+        let mut offset_ids = receipt.msg_ids.split(',').map(str::to_owned);
         let Some(queue) = flight.queue.take() else { return };
         flight.payloads.clear();
-        let mut next = |msg_id: String| {
-            let queue_offset = offset;
-            offset += 1;
-            let offset_msg_id = offset_ids.next().unwrap_or_default().to_owned();
-            Receipt { status, msg_id, offset_msg_id, queue: Arc::clone(&queue), queue_offset }
+        let run = |queue_offset, room| StoredRun {
+            status,
+            queue: Arc::clone(&queue),
+            queue_offset,
+            sends: Vec::with_capacity(room),
         };
+        let mut stored = run(offset, flight.ids.len());
         for id in std::mem::take(&mut flight.ids) {
             let message = &mut self.pending[id];
-            let msg_id = std::mem::take(&mut message.msg_id);
-            let settled = message.settled;
-            let ending = if message.is_batch {
-                // A settled one has given its ids away; its places count all the same.
-                let ids = msg_id.split(',').map(str::to_owned).chain(std::iter::repeat_with(String::new));
-                Ending::Batch(ids.take(message.load.messages).map(&mut next).collect())
+            let (msg_id, settled) = (std::mem::take(&mut message.msg_id), message.settled);
+            if message.is_batch {
+                // Alone in its request.
+                let receipts = msg_id.split(',').zip(offset..).map(|(msg_id, queue_offset)| Receipt {
+                    status,
+                    msg_id: msg_id.to_owned(),
+                    offset_msg_id: offset_ids.next().unwrap_or_default(),
+                    queue: Arc::clone(&queue),
+                    queue_offset,
+                });
+                if !settled {
+                    let receipts = receipts.collect();
+                    let slot = self.resolve(id);
+                    out.settled.push(Settlement::Batch { slot, receipts });
+                }
             } else {
-                Ending::One(next(msg_id))
-            };
-            if !settled {
-                self.resolve(id, ending, out);
+                let offset_msg_id = offset_ids.next().unwrap_or_default();
+                offset += 1;
+                if settled {
+                    // It lies there all the same: the offsets after it are not consecutive to those before.
+                    let before = std::mem::replace(&mut stored, run(offset, 0));
+                    out.settled.extend((!before.sends.is_empty()).then_some(Settlement::Stored(before)));
+                } else {
+                    let slot = self.resolve(id);
+                    stored.sends.push(StoredSend { slot, msg_id, offset_msg_id });
+                }
             }
             self.finish(id);
         }
+        out.settled.extend((!stored.sends.is_empty()).then_some(Settlement::Stored(stored)));
         self.invite(out);
     }
 

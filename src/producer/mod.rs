@@ -30,7 +30,7 @@ use self::core::Core;
 use self::message::Press;
 use self::state::{Phase, State};
 use crate::env;
-use crate::error::{ClientError, Code};
+use crate::error::{ClientError, Code, Outcome};
 use crate::protocol::{MessageQueue, UniqueIds, limits};
 
 /// The least time for taking leave of the brokers.
@@ -39,7 +39,9 @@ const LEAVE: Duration = Duration::from_millis(500);
 #[allow(unused_imports, reason = "the binding takes what it needs from this list")]
 pub(crate) use self::{
     brokers::{Brokers, Unsent},
-    calls::{Admission, Calls, Content, FailureKey, Outgoing, OutgoingBatch, ProducerStats, Receipt},
+    calls::{
+        Admission, Calls, Content, FailureKey, Outgoing, OutgoingBatch, ProducerStats, Receipt, StoredRun, StoredSend,
+    },
     options::{Batching, OnRouteChange, ProducerOptions, ShardingHash},
 };
 
@@ -144,7 +146,7 @@ impl<B: Brokers> Producer<B> {
         // The common case takes the lock once.
         let mut message = Some(message);
         let admission = self.core.with(|state, out| -> Result<_, ClientError> {
-            state.is_open(feeding)?;
+            state.is_open(feeding).map_err(|error| error.with_outcome(Outcome::NotStored))?;
             let Some(&topic) = state.topic_ids.get(topic) else { return Ok(None) };
             Ok(message.take().map(|message| state.admit(topic, sharding_key, message, feeding, out)))
         })?;

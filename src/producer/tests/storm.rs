@@ -51,6 +51,9 @@ struct Storm {
     calls: Vec<usize>,
 }
 
+/// A stored copy: when in all, where, at which offset, under which id.
+type Copied<'a> = (usize, (&'a str, i32), i64, &'a str);
+
 impl Storm {
     async fn new(seed: u64) -> Self {
         let mut rng = StdRng::seed_from_u64(seed);
@@ -151,7 +154,7 @@ impl Storm {
         let inner = self.cluster.inner();
         let caller = self.caller.inner.lock().unwrap();
 
-        let mut copies: HashMap<&str, Vec<(usize, (&str, i32), i64, &str)>> = HashMap::new();
+        let mut copies: HashMap<&str, Vec<Copied<'_>>> = HashMap::new();
         for ((broker, queue), stored) in &inner.stored {
             for (offset, stored) in stored.iter().enumerate() {
                 let place =
@@ -159,7 +162,9 @@ impl Storm {
                 copies.entry(&stored.message.body).or_default().push(place);
             }
         }
-        copies.values_mut().for_each(|copies| copies.sort_unstable());
+        for copies in copies.values_mut() {
+            copies.sort_unstable();
+        }
 
         let mut last: HashMap<(&str, &str), usize> = HashMap::new();
         for (number, call) in caller.calls.iter().enumerate() {
