@@ -52,6 +52,15 @@ test('errors, problems and route changes in a namespace name the topic as the us
   expect([name, queues.map((queue) => queue.topic)]).toEqual([topic, [topic, topic]])
 }, 45_000)
 
+test('a topic has to fit together with its namespace', async () => {
+  const client = clients.add(new Producer(options()))
+  await client.start()
+  const topic = 't'.repeat(120)
+  const error = await client.sendOrderly({ topic, body: 'x' }, 'k').catch((reason) => reason)
+  expect(error).toMatchObject({ code: 'ERR_ROCKETMQ_INVALID_ARGUMENT', message: expect.stringContaining('topic: 132') })
+  await expect(client.queues(topic)).rejects.toMatchObject({ code: 'ERR_ROCKETMQ_INVALID_ARGUMENT' })
+})
+
 test('a consumer of the namespace gets what a producer of it sends, under the same names', async () => {
   const { topic } = await topicInNamespace({ queues: 2 })
   const producer = clients.add(new Producer(options()))

@@ -88,11 +88,12 @@ impl JsValuesTupleIntoVec for Said {
     #[expect(clippy::cast_precision_loss, reason = "offsets stay below 2^53")]
     fn into_vec(self, env: napi::sys::napi_env) -> Result<Vec<napi::sys::napi_value>> {
         match self {
-            Self::Stored(StoredRun { status, queue, queue_offset, sends }) => {
+            Self::Stored(StoredRun { status, queue, queue_offset, offset_msg_ids, sends }) => {
                 let (mut slots, mut ids) = (Vec::with_capacity(sends.len()), Vec::with_capacity(2 * sends.len()));
-                for StoredSend { slot, msg_id, offset_msg_id } in sends {
-                    slots.push(slot);
-                    ids.extend([msg_id, offset_msg_id]);
+                let mut offset_msg_ids = offset_msg_ids.split(',');
+                for StoredSend { slot, msg_id } in &sends {
+                    slots.push(*slot);
+                    ids.extend([msg_id, offset_msg_ids.next().unwrap_or_default()]);
                 }
                 let queue_offset = queue_offset as f64;
                 FnArgs::from((0, slots, ids, status, queue.broker_name.as_str(), queue.queue_id, queue_offset))
@@ -326,7 +327,7 @@ impl NativeProducer {
             })
             .collect();
         let batch = OutgoingBatch { slot, topic, sharding_key, messages, timeout: timeout(timeout_ms) };
-        admitted(self.core()?.send_batch(&batch, feeding))
+        admitted(self.core()?.send_batch(batch, feeding))
     }
 
     /// The facade's FIFO of this lane is empty.

@@ -214,13 +214,20 @@ class Sends {
    * @param {number} queueOffset of the first
    */
   stored(slots, ids, status, brokerName, queueId, queueOffset) {
+    /** @type {SendResult['queue'] | undefined} */
+    let queue
     for (let i = 0; i < slots.length; i++) {
       const send = /** @type {Send | undefined} */ (this.#core.release(slots[i]))
       if (send === undefined) continue
       this.#settled(send)
-      const queue = { topic: send.topic, brokerName, queueId }
-      const [msgId, offsetMsgId] = [ids[2 * i], ids[2 * i + 1]]
-      send.resolve({ status, msgId, offsetMsgId, queue, queueOffset: queueOffset + i })
+      queue ??= Object.freeze({ topic: send.topic, brokerName, queueId })
+      send.resolve({
+        status,
+        msgId: ids[2 * i],
+        offsetMsgId: ids[2 * i + 1],
+        queue,
+        queueOffset: queueOffset + i,
+      })
     }
   }
 

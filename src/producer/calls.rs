@@ -81,6 +81,8 @@ pub(crate) struct StoredRun {
     pub(crate) queue: Arc<MessageQueue>,
     /// The offset of the first.
     pub(crate) queue_offset: i64,
+    /// The broker's own ids of the stored copies, joined by commas; fewer where it gave fewer.
+    pub(crate) offset_msg_ids: String,
     /// In the order of their offsets; 1 at least.
     pub(crate) sends: Vec<StoredSend>,
 }
@@ -92,8 +94,17 @@ pub(crate) struct StoredSend {
     pub(crate) slot: u32,
     /// The unique id that consumers see.
     pub(crate) msg_id: String,
-    /// The broker's own id of the stored copy; empty where it gave none.
-    pub(crate) offset_msg_id: String,
+}
+
+impl StoredRun {
+    /// One more, at the next offset.
+    pub(crate) fn push(&mut self, slot: u32, msg_id: String, offset_msg_id: &str) {
+        if !self.sends.is_empty() {
+            self.offset_msg_ids.push(',');
+        }
+        self.offset_msg_ids.push_str(offset_msg_id);
+        self.sends.push(StoredSend { slot, msg_id });
+    }
 }
 
 /// The key that a failure has closed, until [`heard`](super::Producer::heard) reports its delivery.

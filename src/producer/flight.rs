@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use super::answers::Verdict;
-use super::calls::{Receipt, StoredRun, StoredSend};
+use super::calls::{Receipt, StoredRun};
 use super::options::Batching;
 use super::state::{Entry, Out, Payload, Phase, Settlement, Stage, State};
 use crate::env::{self, Instant};
@@ -415,13 +415,14 @@ impl State {
             StoredStatus::FlushSlaveTimeout => 2,
             StoredStatus::SlaveNotAvailable => 3,
         };
-        let mut offset_ids = receipt.msg_ids.split(',').map(str::to_owned);
+        let mut offset_ids = receipt.msg_ids.split(',');
         let Some(queue) = flight.queue.take() else { return };
         flight.payloads.clear();
         let run = |queue_offset, room| StoredRun {
             status,
             queue: Arc::clone(&queue),
             queue_offset,
+            offset_msg_ids: String::with_capacity(if room > 0 { receipt.msg_ids.len() } else { 0 }),
             sends: Vec::with_capacity(room),
         };
         let mut stored = run(offset, flight.ids.len());
@@ -433,7 +434,7 @@ impl State {
                 let receipts = msg_id.split(',').zip(offset..).map(|(msg_id, queue_offset)| Receipt {
                     status,
                     msg_id: msg_id.to_owned(),
-                    offset_msg_id: offset_ids.next().unwrap_or_default(),
+                    offset_msg_id: offset_ids.next().unwrap_or_default().to_owned(),
                     queue: Arc::clone(&queue),
                     queue_offset,
                 });
@@ -451,7 +452,7 @@ impl State {
                     out.settled.extend((!before.sends.is_empty()).then_some(Settlement::Stored(before)));
                 } else {
                     let slot = self.resolve(id);
-                    stored.sends.push(StoredSend { slot, msg_id, offset_msg_id });
+                    stored.push(slot, msg_id, offset_msg_id);
                 }
             }
             self.finish(id);

@@ -76,7 +76,7 @@ impl<B: Brokers> Producer<B> {
         let brokers = &self.core.brokers;
         limits::group(&self.group)?;
         for topic in &self.topics {
-            limits::topic(topic)?;
+            self.core.press.topic(topic)?;
         }
         for topic in &self.topics {
             let route = brokers.route(&brokers.wrap(topic)).await.map_err(|error| error.with_topic(topic))?;
@@ -131,8 +131,8 @@ impl<B: Brokers> Producer<B> {
     }
 
     /// Takes a batch in, as `send` does: one request, stored whole or not at all.
-    pub(crate) fn send_batch(&self, batch: &OutgoingBatch, feeding: bool) -> Result<Admission, ClientError> {
-        let prepared = self.core.press.batch(batch)?;
+    pub(crate) fn send_batch(&self, mut batch: OutgoingBatch, feeding: bool) -> Result<Admission, ClientError> {
+        let prepared = self.core.press.batch(&mut batch)?;
         self.admit(&batch.topic, &batch.sharding_key, prepared, feeding)
     }
 
@@ -178,7 +178,7 @@ impl<B: Brokers> Producer<B> {
 
     /// The queues a key of this topic may go to, in the order its index addresses.
     pub(crate) async fn queues(&self, topic: &str) -> Result<Vec<MessageQueue>, ClientError> {
-        limits::topic(topic)?;
+        self.core.press.topic(topic)?;
         self.core.with(|state, _| state.is_open(false))?;
         let listed = self.core.with(|state, _| state.topic_ids.get(topic).map(|&topic| state.list(topic)));
         match listed {

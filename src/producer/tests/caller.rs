@@ -44,9 +44,11 @@ impl Mailbox {
 
 impl Calls for Mailbox {
     fn stored(&self, run: StoredRun) {
-        let StoredRun { status, queue, queue_offset, sends } = run;
+        let StoredRun { status, queue, queue_offset, offset_msg_ids, sends } = run;
+        let mut offset_msg_ids = offset_msg_ids.split(',').map(str::to_owned);
         for (send, queue_offset) in sends.into_iter().zip(queue_offset..) {
-            let StoredSend { slot, msg_id, offset_msg_id } = send;
+            let StoredSend { slot, msg_id } = send;
+            let offset_msg_id = offset_msg_ids.next().unwrap();
             let receipt = Receipt { status, msg_id, offset_msg_id, queue: Arc::clone(&queue), queue_offset };
             self.put(Said::Settled { slot, result: Ok(vec![receipt]), failure: None });
         }
@@ -165,7 +167,7 @@ impl Caller {
         let admission = if it.batch {
             let messages = it.bodies.iter().map(content).collect();
             let batch = OutgoingBatch { slot, topic: it.topic, sharding_key: it.key, messages, timeout };
-            self.producer.send_batch(&batch, feeding)
+            self.producer.send_batch(batch, feeding)
         } else {
             let body = Bytes::from(it.bodies[0].clone());
             let message =
