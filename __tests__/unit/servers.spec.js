@@ -100,7 +100,7 @@ test('a broker that refuses heartbeats gets no sends, health() says why, and not
   expect(one.of(SEND)).toEqual([])
   expect(client.health()).toMatchObject({ ok: false, problems: [{ address: one.address, brokerCode: 1 }] })
   refusing = false
-  await client.sendOrderly({ topic, body: 'b' }, 'k')
+  await client.sendOrderly({ topic, body: 'b' }, 'k', { timeoutMs: 5_000 })
   expect(client.health()).toEqual({ ok: true, problems: [] })
 })
 
@@ -113,9 +113,13 @@ test('a broker that is down: health() names it, and it is used again within a se
   await gone.close()
   open.splice(open.indexOf(gone), 1)
   const sent = client.sendOrderly({ topic, body: 'b' }, 'k')
+  const late = client.sendOrderly({ topic, body: 'late' }, 'l', { timeoutMs: 500 }).catch((error) => error)
   await until(() => !client.health().ok)
   expect(client.health().problems).toMatchObject([{ code: 'ERR_ROCKETMQ_CONNECTION', address }])
-  await delay(3_000) // into the longest pauses
+  const told = await late
+  expect(told).toMatchObject({ outcome: 'not-stored', retriable: true, topic })
+  expect(told.cause ?? told).toMatchObject({ code: 'ERR_ROCKETMQ_CONNECTION', address })
+  await delay(2_500) // into the longest pauses
   const again = await server(
     (request) => (request.code === SEND ? stored(request, 7) : {}),
     Number(address.split(':')[1]),

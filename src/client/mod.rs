@@ -115,8 +115,7 @@ impl Client {
     /// What is wrong at the moment: brokers of known routes that cannot be reached or refuse heartbeats, routes not found.
     pub(crate) fn problems(&self) -> Vec<ClientError> {
         let brokers = self.known_brokers();
-        let of_broker = |address: &String| self.pool.failure(address).or_else(|| self.session.problem(address));
-        let mut problems: Vec<ClientError> = brokers.iter().filter_map(of_broker).collect();
+        let mut problems: Vec<ClientError> = brokers.iter().filter_map(|address| self.trouble(address)).collect();
         problems.extend(self.routes.problems());
         problems
     }
@@ -169,6 +168,11 @@ impl Client {
     /// Whether a connection to this address is ready.
     pub(crate) fn is_connected(&self, address: &str) -> bool {
         self.pool.ready(address).is_some()
+    }
+
+    /// Why this broker cannot be reached, or does not accept us, as far as the last attempt told.
+    pub(crate) fn trouble(&self, address: &str) -> Option<ClientError> {
+        self.pool.failure(address).or_else(|| self.session.problem(address))
     }
 
     /// Connects to a broker and greets it, unless that is done.

@@ -53,6 +53,8 @@ pub(crate) trait Brokers: Send + Sync + 'static {
     fn heartbeat(&self) -> impl Future<Output = Vec<(String, Result<(), ClientError>)>> + Send;
     /// Whether there is a connection to this address, so that a request can be written at once.
     fn is_connected(&self, address: &str) -> bool;
+    /// Why there is none, where an attempt has failed.
+    fn trouble(&self, address: &str) -> Option<ClientError>;
     /// Makes that connection. Whatever fails, nothing of a send was written.
     fn connect(&self, address: &str, timeout: Duration) -> impl Future<Output = Result<(), Unsent>> + Send;
     /// Stores one message; one attempt.
@@ -140,6 +142,10 @@ impl Brokers for Arc<Client> {
 
     fn is_connected(&self, address: &str) -> bool {
         Client::is_connected(self, address)
+    }
+
+    fn trouble(&self, address: &str) -> Option<ClientError> {
+        Client::trouble(self, address)
     }
 
     async fn connect(&self, address: &str, timeout: Duration) -> Result<(), Unsent> {

@@ -97,7 +97,12 @@ impl<B: Brokers> Task<'_, B> {
             if self.core.brokers.is_connected(&address) {
                 return Some(Ok(address));
             }
-            self.core.with(|state, _| state.set_stage(flight, Stage::Resting));
+            let trouble = self.core.brokers.trouble(&address);
+            self.core.with(|state, _| {
+                state.set_stage(flight, Stage::Resting);
+                let last = &mut state.lanes[self.lane].error;
+                *last = last.take().or(trouble);
+            });
             let timeout = self.core.brokers.timing().request_timeout;
             match self.during(flight, false, self.core.brokers.connect(&address, timeout)).await {
                 Waited::Ended(connected) => return Some(connected.map(|()| address)),

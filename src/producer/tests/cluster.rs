@@ -395,6 +395,10 @@ impl Brokers for Arc<Cluster> {
         !self.inner().dead.contains(address)
     }
 
+    fn trouble(&self, _address: &str) -> Option<ClientError> {
+        None
+    }
+
     async fn connect(&self, address: &str, timeout: Duration) -> Result<(), Unsent> {
         if self.is_connected(address) {
             return Ok(());
