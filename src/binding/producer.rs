@@ -299,7 +299,7 @@ impl NativeProducer {
             })
             .collect();
         let batch = OutgoingBatch { slot, topic, sharding_key, messages, timeout: timeout(timeout_ms) };
-        admitted(self.core()?.send_batch(&batch, feeding))
+        admitted(self.core()?.send_batch(batch, feeding))
     }
 
     /// The facade's FIFO of this lane is empty.

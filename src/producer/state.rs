@@ -78,7 +78,7 @@ pub(super) enum Stage {
 
 /// A send that has been taken in, until nothing of it can be on the wire any more.
 #[derive(Debug)]
-#[expect(clippy::struct_excessive_bools, reason = "five independent facts")]
+#[expect(clippy::struct_excessive_bools, reason = "facts that are independent of each other")]
 pub(super) struct Pending {
     pub(super) slot: u32,
     pub(super) key: u32,

@@ -155,7 +155,7 @@ impl Caller {
         let admission = if it.batch {
             let messages = it.bodies.iter().map(content).collect();
             let batch = OutgoingBatch { slot, topic: it.topic, sharding_key: it.key, messages, timeout };
-            self.producer.send_batch(&batch, feeding)
+            self.producer.send_batch(batch, feeding)
         } else {
             let body = Bytes::from(it.bodies[0].clone());
             let message =

@@ -306,14 +306,12 @@ impl Cluster {
 
     fn store(&self, seized: &Seized, status: StoredStatus) -> SendReceipt {
         let mut inner = self.inner();
-        let mut order = inner.copies;
+        let order = inner.copies;
         inner.copies += seized.messages.len();
         let queue = inner.stored.entry((seized.broker.clone(), seized.queue)).or_default();
         let first = queue.len();
-        for message in &seized.messages {
-            queue.push(Stored { order, message: message.clone() });
-            order += 1;
-        }
+        let copies = seized.messages.iter().zip(order..);
+        queue.extend(copies.map(|(message, order)| Stored { order, message: message.clone() }));
         let ids: Vec<String> = (first..queue.len()).map(|offset| format!("{}:{offset}", seized.broker)).collect();
         let true_offset = i64::try_from(first).unwrap();
         SendReceipt {

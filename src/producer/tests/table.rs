@@ -134,9 +134,9 @@ async fn batches_refused_by_code_3_go_one_by_one_and_the_topic_is_remembered() {
 async fn only_the_guilty_message_of_an_illegal_batch_fails_and_batching_goes_on() {
     for refusal in [Answer::Refused(13, "the message is illegal"), Answer::Refused(1, "message body size exceeded")] {
         let (cluster, caller) = one_queue().await;
-        cluster.script(move |seized| match seized.bodies().contains(&"guilty") {
-            true => Step::from(refusal.clone()),
-            false => Step::from(OK),
+        cluster.script(move |seized| {
+            let guilty = seized.bodies().contains(&"guilty");
+            Step::from(if guilty { refusal.clone() } else { OK })
         });
         let calls: Vec<usize> = [("k", "m0"), ("k", "m1"), ("l", "guilty"), ("k", "m2"), ("l", "after"), ("j", "m3")]
             .map(|(key, body)| caller.send(key, body))
