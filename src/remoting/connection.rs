@@ -104,6 +104,7 @@ impl Shared {
 
 impl Connection {
     /// Takes over a connected stream and starts to read.
+    #[cfg(test)]
     pub(crate) fn new<S>(address: &str, stream: S, inbound: Arc<dyn Inbound>) -> Self
     where
         S: AsyncRead + AsyncWrite + Send + 'static,
@@ -226,6 +227,9 @@ impl Connection {
         shared.poison(reason);
         // Half a second is plenty for a FIN; a dead peer must not hold the task.
         let _ = tokio::time::timeout(Duration::from_millis(500), shared.outbox.shut_down()).await;
+        // A closed client lives on until JavaScript's garbage collector finds it; its sockets must not.
+        drop(reader);
+        shared.outbox.release();
         shared.closed.send_replace(true);
     }
 
