@@ -7,7 +7,7 @@ use tokio::sync::Semaphore;
 use super::entities::{Broker, Key, Lane, Load, NO_BROKER, Out, Pending, Phase, Queue, Stage, Topic};
 use super::options::{Batching, ProducerOptions};
 use super::slab::{NIL, Slab};
-use crate::error::{ClientError, Code};
+use crate::error::{ClientError, Code, Outcome};
 use crate::protocol::MessageQueue;
 
 /// Requests in flight to one broker when a lane is a key: there may be many more keys than a broker has use for.
@@ -313,7 +313,7 @@ pub(super) fn number(count: usize) -> u32 {
     u32::try_from(count).unwrap_or(NIL)
 }
 
-/// The error of a call on a producer that has been closed, or closed meanwhile.
+/// The error of a call on a producer that has been closed, or closed while the message waited with the caller.
 pub(super) fn closed() -> ClientError {
-    ClientError::new(Code::Closed, "the producer is closed")
+    ClientError::new(Code::Closed, "the producer is closed").with_outcome(Outcome::NotStored)
 }
