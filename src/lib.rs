@@ -9,6 +9,7 @@ mod env;
 mod error;
 mod protocol;
 mod remoting;
+mod test_broker;
 
 #[cfg(test)]
 mod layering;
