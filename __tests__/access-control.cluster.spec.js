@@ -14,16 +14,30 @@ beforeAll(async () => {
 })
 
 const client = (Kind, credentials, options = {}) =>
-  clients.add(new Kind({ groupId: uniqueGroup(), nameServer: cluster.nameServer, credentials, startTimeoutMs: 10_000, ...options }))
+  clients.add(
+    new Kind({
+      groupId: uniqueGroup(),
+      nameServer: cluster.nameServer,
+      credentials,
+      startTimeoutMs: 10_000,
+      ...options,
+    }),
+  )
 
 /** Everything that a log or a debugger might show of these. */
-const shown = (...values) => values.map((value) => `${util.inspect(value, { depth: 9, showHidden: true })} ${JSON.stringify(value)} ${value}`).join('\n')
+const shown = (...values) =>
+  values
+    .map((value) => `${util.inspect(value, { depth: 9, showHidden: true })} ${JSON.stringify(value)} ${value}`)
+    .join('\n')
 
 test('with the right keys: sent, consumed in order, closed', async () => {
   const { member } = cluster.accounts
   const sender = await client(Producer, member, { topics: [topic] }).start()
   const received = []
-  const receiver = client(PushConsumer, member, { initialPosition: 'first' }).subscribe(topic, (message) => void received.push(message.text()))
+  const receiver = client(PushConsumer, member, { initialPosition: 'first' }).subscribe(
+    topic,
+    (message) => void received.push(message.text()),
+  )
   await receiver.start()
   await Promise.all(['a', 'b', 'c'].map((body) => sender.sendOrderly({ topic, body }, 'order-1')))
   await until(() => received.length >= 3)
@@ -35,7 +49,9 @@ test('with the right keys: sent, consumed in order, closed', async () => {
 test("the sample's calls, with the channel of Alibaba Cloud signed along", async () => {
   const { member } = cluster.accounts
   const sender = clients.add(new Producer(uniqueGroup(), true))
-  sender.setNameServerAddress(`http://${cluster.nameServer}`).setSessionCredentials(member.accessKey, member.secretKey, 'ALIYUN')
+  sender
+    .setNameServerAddress(`http://${cluster.nameServer}`)
+    .setSessionCredentials(member.accessKey, member.secretKey, 'ALIYUN')
   await sender.start()
   const result = await sender.sendOrderlyWithShardingKey({ topic, body: 'x' }, 'order-1')
   expect([result.status, result.msgId.length]).toEqual([0, 32])
@@ -46,21 +62,27 @@ test.each([
   ['a wrong secret', ({ member }) => ({ ...member, secretKey: 'not-the-secret' })],
   ['an unknown key', ({ member }) => ({ ...member, accessKey: 'nobody-at-all' })],
   ['no credentials', () => undefined],
-])('%s: start() of a consumer, and of a producer given topics, rejects with ACCESS_DENIED and shows no secret', async (_name, choose) => {
-  const credentials = choose(cluster.accounts)
-  for (const make of [
-    () => client(Producer, credentials, { topics: [topic] }),
-    () => client(PushConsumer, credentials).subscribe(topic, () => {}),
-  ]) {
-    const wrong = make()
-    const began = performance.now()
-    const error = await wrong.start().then(() => undefined, (e) => e)
-    expect(error).toMatchObject({ name: 'RocketMQError', code: 'ERR_ROCKETMQ_ACCESS_DENIED' })
-    expect(performance.now() - began).toBeLessThan(10_500)
-    expect(wrong.state).toBe('idle')
-    if (credentials) expect(shown(error, wrong)).not.toContain(credentials.secretKey)
-  }
-})
+])(
+  '%s: start() of a consumer, and of a producer given topics, rejects with ACCESS_DENIED and shows no secret',
+  async (_name, choose) => {
+    const credentials = choose(cluster.accounts)
+    for (const make of [
+      () => client(Producer, credentials, { topics: [topic] }),
+      () => client(PushConsumer, credentials).subscribe(topic, () => {}),
+    ]) {
+      const wrong = make()
+      const began = performance.now()
+      const error = await wrong.start().then(
+        () => undefined,
+        (e) => e,
+      )
+      expect(error).toMatchObject({ name: 'RocketMQError', code: 'ERR_ROCKETMQ_ACCESS_DENIED' })
+      expect(performance.now() - began).toBeLessThan(10_500)
+      expect(wrong.state).toBe('idle')
+      if (credentials) expect(shown(error, wrong)).not.toContain(credentials.secretKey)
+    }
+  },
+)
 
 test('an account without rights may not send', async () => {
   const sender = await client(Producer, cluster.accounts.stranger).start()

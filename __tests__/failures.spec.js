@@ -6,7 +6,11 @@ const { backend, clients, createTopic, uniqueGroup, uniqueTopic } = require('./s
 const options = (more = {}) => ({ groupId: uniqueGroup(), nameServer: backend.nameServer, ...more })
 const producer = (more) => clients.add(new Producer(options(more)))
 const consumer = (more) => clients.add(new PushConsumer(options(more)))
-const rejection = (promise) => promise.then((value) => expect(value).toBe('a rejection'), (error) => error)
+const rejection = (promise) =>
+  promise.then(
+    (value) => expect(value).toBe('a rejection'),
+    (error) => error,
+  )
 
 async function within(ms, action) {
   const began = performance.now()
@@ -19,7 +23,13 @@ test('an unknown topic: a producer given it, a consumer subscribed to it and a s
   const topic = uniqueTopic('unknown')
   const expected = { code: 'ERR_ROCKETMQ_TOPIC_NOT_FOUND' }
   await within(10_500, () => expect(producer({ topics: [topic] }).start()).rejects.toMatchObject(expected))
-  await within(10_500, () => expect(consumer().subscribe(topic, () => {}).start()).rejects.toMatchObject(expected))
+  await within(10_500, () =>
+    expect(
+      consumer()
+        .subscribe(topic, () => {})
+        .start(),
+    ).rejects.toMatchObject(expected),
+  )
   const started = await producer({ sendTimeoutMs: 3_000 }).start()
   const error = await within(4_000, () => rejection(started.sendOrderly({ topic, body: 'x' }, 'k')))
   expect(error).toMatchObject({ ...expected, topic, outcome: 'not-stored' })
@@ -77,12 +87,16 @@ test('bad arguments are refused before anything is written, each naming its fiel
 
 test('used before start() and after close(): INVALID_STATE and CLOSED', async () => {
   const client = producer()
-  await expect(client.sendOrderly({ topic: 't', body: 'x' }, 'k')).rejects.toMatchObject({ code: 'ERR_ROCKETMQ_INVALID_STATE' })
+  await expect(client.sendOrderly({ topic: 't', body: 'x' }, 'k')).rejects.toMatchObject({
+    code: 'ERR_ROCKETMQ_INVALID_STATE',
+  })
   await client.start()
   const closing = client.close()
   expect(client.close()).toBe(closing)
   await closing
-  await expect(client.sendOrderly({ topic: 't', body: 'x' }, 'k')).rejects.toMatchObject({ code: 'ERR_ROCKETMQ_CLOSED' })
+  await expect(client.sendOrderly({ topic: 't', body: 'x' }, 'k')).rejects.toMatchObject({
+    code: 'ERR_ROCKETMQ_CLOSED',
+  })
   await expect(client.start()).rejects.toMatchObject({ code: 'ERR_ROCKETMQ_CLOSED' })
 })
 

@@ -1,14 +1,19 @@
 'use strict'
+const fs = require('node:fs')
 const { setTimeout: delay } = require('node:timers/promises')
 const { Producer, PushConsumer } = require('..')
 const { admin, backend, childProcess, clients, createTopic, uniqueGroup, until } = require('./support')
 
 const consumer = (options = {}) =>
-  clients.add(new PushConsumer({ groupId: uniqueGroup(), nameServer: backend.nameServer, initialPosition: 'first', ...options }))
+  clients.add(
+    new PushConsumer({ groupId: uniqueGroup(), nameServer: backend.nameServer, initialPosition: 'first', ...options }),
+  )
 
 async function produce(topic, count) {
   const client = await clients.add(new Producer({ groupId: uniqueGroup('P'), nameServer: backend.nameServer })).start()
-  return Promise.all(Array.from({ length: count }, (_, i) => client.sendOrderly({ topic, body: String(i) }, `key-${i % 16}`)))
+  return Promise.all(
+    Array.from({ length: count }, (_, i) => client.sendOrderly({ topic, body: String(i) }, `key-${i % 16}`)),
+  )
 }
 
 test('close() waits for the running handler, commits its result, unlocks and unregisters', async () => {
@@ -85,29 +90,36 @@ test('a member that is killed is noticed; its queues move on when the lock of 60
   await produce(topic, 20)
   await until(() => child.lines.filter(({ event }) => event === 'handled').length === 20)
   const seen = []
-  const survivor = consumer({ groupId: group }).subscribe(topic, (message) => void seen.push(`${message.queue.queueId}/${message.queueOffset}`))
+  const survivor = consumer({ groupId: group }).subscribe(
+    topic,
+    (message) => void seen.push(`${message.queue.queueId}/${message.queueOffset}`),
+  )
   await survivor.start()
   await until(() => survivor.assignment().length === 1, { timeoutMs: 30_000 })
   await child.kill9()
   await produce(topic, 20)
   const killed = performance.now()
-  await until(() => survivor.assignment().filter(({ state }) => state === 'running').length === 2, { timeoutMs: 85_000, intervalMs: 200 })
+  await until(() => survivor.assignment().filter(({ state }) => state === 'running').length === 2, {
+    timeoutMs: 85_000,
+    intervalMs: 200,
+  })
   expect(performance.now() - killed).toBeLessThan(81_000)
   await until(() => new Set(seen).size >= 20, { what: 'the messages sent after the crash' })
 }, 120_000)
 
 test('200 starts and closes of a producer and a consumer leave no thread and no socket behind', async () => {
-  const fs = require('node:fs')
   const topic = await createTopic({ queues: 1 })
+  const groupId = uniqueGroup()
   const cycle = async () => {
-    const groupId = uniqueGroup()
-    const producer = new Producer({ groupId, nameServer: backend.nameServer })
-    await producer.start()
-    await producer.close()
+    const producer = new Producer({ groupId, nameServer: backend.nameServer, topics: [topic] })
+    const consumer = new PushConsumer({ groupId, nameServer: backend.nameServer }).subscribe(topic, () => {})
+    await Promise.all([producer.start(), consumer.start()])
+    await Promise.all([producer.close(), consumer.close()])
   }
-  for (let i = 0; i < 20; i++) await cycle()
-  const before = fs.readdirSync('/proc/self/fd').length
+  const count = (what) => fs.readdirSync(`/proc/self/${what}`).length
+  for (let i = 0; i < 10; i++) await cycle()
+  const [files, threads] = [count('fd'), count('task')]
   for (let i = 0; i < 200; i++) await cycle()
-  expect(fs.readdirSync('/proc/self/fd').length).toBeLessThanOrEqual(before + 5)
-  expect(topic).toBeTruthy()
+  await until(() => count('fd') <= files + 2, { what: () => `${count('fd')} open files to become ${files}` })
+  expect(count('task')).toBeLessThanOrEqual(threads + 2)
 })

@@ -6,7 +6,9 @@ const { admin, backend, clients, createTopic, uniqueGroup, until } = require('./
 
 async function started(topic, handler, options = {}) {
   const groupId = uniqueGroup()
-  const client = clients.add(new PushConsumer({ groupId, nameServer: backend.nameServer, initialPosition: 'first', ...options }))
+  const client = clients.add(
+    new PushConsumer({ groupId, nameServer: backend.nameServer, initialPosition: 'first', ...options }),
+  )
   await client.subscribe(topic, handler).start()
   return client
 }

@@ -53,12 +53,15 @@ test('each queue in stored order with async handlers, queues side by side, every
   let atOnce = 0
   let most = 0
   const client = consumer(group)
-  client.subscribe(topic, seen.watch(async () => {
-    most = Math.max(most, ++atOnce)
-    await delay(1)
-    atOnce--
-    return ConsumeStatus.CONSUME_SUCCESS
-  }))
+  client.subscribe(
+    topic,
+    seen.watch(async () => {
+      most = Math.max(most, ++atOnce)
+      await delay(1)
+      atOnce--
+      return ConsumeStatus.CONSUME_SUCCESS
+    }),
+  )
   await client.start()
   await until(() => seen.total() >= 2_000, { timeoutMs: 30_000 })
   await client.close()
@@ -77,7 +80,11 @@ test('two members share the queues; one leaves in peace and one joins mid-way: n
   const topic = await createTopic({ queues: 8 })
   const group = uniqueGroup()
   const seen = observed()
-  const member = () => consumer(group).subscribe(topic, seen.watch(() => delay(1)))
+  const member = () =>
+    consumer(group).subscribe(
+      topic,
+      seen.watch(() => delay(1)),
+    )
   const [first, second] = [member(), member()]
   await Promise.all([first.start(), second.start()])
   const producing = produce(topic, 6_000, { keys: 64 })
@@ -152,16 +159,22 @@ test('only the subscribed tags arrive, also where another tag has the same hash'
   await client.start()
   await until(() => tags.length >= 100)
   const offsets = () => Promise.all([0, 1].map((queue) => admin.committedOffset(group, topic, queue)))
-  await until(async () => (await offsets()).reduce((a, b) => a + b) === 300, { what: 'filtered messages to be committed too' })
+  await until(async () => (await offsets()).reduce((a, b) => a + b) === 300, {
+    what: 'filtered messages to be committed too',
+  })
   expect(tags).toEqual(Array(100).fill('Aa'))
 })
 
 test('SQL92 filters choose by property, and a wrong expression makes start() reject', async () => {
   const topic = await createTopic({ queues: 2 })
   const sender = await clients.add(new Producer({ groupId: uniqueGroup('P'), ...connection() })).start()
-  await Promise.all(upTo(100).map((i) => sender.sendOrderly({ topic, body: String(i), properties: { n: String(i) } }, `k${i % 4}`)))
+  await Promise.all(
+    upTo(100).map((i) => sender.sendOrderly({ topic, body: String(i), properties: { n: String(i) } }, `k${i % 4}`)),
+  )
   const bodies = []
-  const client = consumer(uniqueGroup()).subscribe(topic, (message) => void bodies.push(Number(message.text())), { sql92: 'n >= 90' })
+  const client = consumer(uniqueGroup()).subscribe(topic, (message) => void bodies.push(Number(message.text())), {
+    sql92: 'n >= 90',
+  })
   await client.start()
   await until(() => bodies.length >= 10)
   expect(bodies.sort((a, b) => a - b)).toEqual(upTo(100).slice(90))
@@ -192,7 +205,10 @@ test("initialPosition 'last': nothing stored after start() resolved is skipped",
   await produce(topic, 40)
   const group = uniqueGroup()
   const bodies = []
-  const client = consumer(group, { initialPosition: 'last' }).subscribe(topic, (message) => void bodies.push(message.text()))
+  const client = consumer(group, { initialPosition: 'last' }).subscribe(
+    topic,
+    (message) => void bodies.push(message.text()),
+  )
   await client.start()
   const sent = await produce(topic, 100)
   await until(() => new Set(bodies).size >= 100, { what: '100 messages sent after start()' })
@@ -209,7 +225,10 @@ test('initialPosition as a Date begins at the first message stored at or after i
   await delay(50)
   await produce(topic, 10)
   const bodies = []
-  const client = consumer(uniqueGroup(), { initialPosition: date }).subscribe(topic, (m) => void bodies.push([m.queueOffset, m.text()]))
+  const client = consumer(uniqueGroup(), { initialPosition: date }).subscribe(
+    topic,
+    (m) => void bodies.push([m.queueOffset, m.text()]),
+  )
   await client.start()
   await until(() => bodies.length >= 10)
   // 4.9 answers 0 to the question for a group's offset that was never committed, on a young topic.
@@ -245,8 +264,17 @@ test('assigned and revoked tell the queues, %RETRY% stays hidden, assignment() a
   await produce(topic, 100)
   await until(() => client.stats().consumed >= 100)
   await until(() => client.assignment().every((queue) => queue.lag === 0))
-  expect(client.assignment().map((queue) => [queue.topic, queue.queueId, queue.state])).toEqual(upTo(4).map((id) => [topic, id, 'running']))
-  expect(client.stats()).toMatchObject({ queues: 4, blockedQueues: 0, running: 0, consumed: 100, failed: 0, deadLettered: 0 })
+  expect(client.assignment().map((queue) => [queue.topic, queue.queueId, queue.state])).toEqual(
+    upTo(4).map((id) => [topic, id, 'running']),
+  )
+  expect(client.stats()).toMatchObject({
+    queues: 4,
+    blockedQueues: 0,
+    running: 0,
+    consumed: 100,
+    failed: 0,
+    deadLettered: 0,
+  })
   expect(client.health()).toEqual({ ok: true, problems: [] })
   await client.close()
   expect(events.filter(([kind]) => kind === 'assigned').sort()).toEqual(upTo(4).map((id) => ['assigned', topic, id]))

@@ -4,7 +4,11 @@ const { admin, backend, clients, createTopic, uniqueGroup, until } = require('./
 
 async function produce(topic, bodies, key = 'order-1') {
   const client = await clients.add(new Producer({ groupId: uniqueGroup('P'), nameServer: backend.nameServer })).start()
-  return Promise.all(bodies.map((body, i) => client.sendOrderly({ topic, body, tags: 'T', keys: [`key-${i}`], properties: { n: String(i) } }, key)))
+  return Promise.all(
+    bodies.map((body, i) =>
+      client.sendOrderly({ topic, body, tags: 'T', keys: [`key-${i}`], properties: { n: String(i) } }, key),
+    ),
+  )
 }
 
 function consumer(options = {}) {
@@ -12,35 +16,38 @@ function consumer(options = {}) {
   return clients.add(new PushConsumer({ ...defaults, ...options }))
 }
 
-test.each(['RECONSUME_LATER', 'throw', 'reject', 'suspend'])('%s three times, then success: the queue is held and order kept', async (how) => {
-  const topic = await createTopic({ queues: 1 })
-  await produce(topic, ['a', 'b', 'c'])
-  const calls = []
-  const suspended = []
-  const client = consumer().subscribe(topic, (message, context) => {
-    calls.push([message.text(), context.attempt, message.reconsumeTimes, performance.now()])
-    if (message.text() !== 'b' || context.attempt > 3) return ConsumeStatus.CONSUME_SUCCESS
-    if (how === 'throw') throw new Error('not yet')
-    if (how === 'reject') return Promise.reject(new Error('not yet'))
-    if (how === 'suspend') return suspend(120)
-    return ConsumeStatus.RECONSUME_LATER
-  })
-  client.on('suspended', (message, detail) => suspended.push([message.text(), detail]))
-  await client.start()
-  await until(() => calls.length === 6)
-  expect(calls.map(([body, attempt, times]) => [body, attempt, times])).toEqual([
-    ['a', 1, 0],
-    ['b', 1, 0],
-    ['b', 2, 1],
-    ['b', 3, 2],
-    ['b', 4, 3],
-    ['c', 1, 0],
-  ])
-  const delayMs = how === 'suspend' ? 120 : 50
-  for (const i of [2, 3, 4]) expect(calls[i][3] - calls[i - 1][3]).toBeGreaterThanOrEqual(delayMs - 2)
-  expect(suspended.map(([body, detail]) => [body, detail.delayMs])).toEqual(Array(3).fill(['b', delayMs]))
-  if (how === 'throw' || how === 'reject') expect(suspended[0][1].cause).toMatchObject({ message: 'not yet' })
-})
+test.each(['RECONSUME_LATER', 'throw', 'reject', 'suspend'])(
+  '%s three times, then success: the queue is held and order kept',
+  async (how) => {
+    const topic = await createTopic({ queues: 1 })
+    await produce(topic, ['a', 'b', 'c'])
+    const calls = []
+    const suspended = []
+    const client = consumer().subscribe(topic, (message, context) => {
+      calls.push([message.text(), context.attempt, message.reconsumeTimes, performance.now()])
+      if (message.text() !== 'b' || context.attempt > 3) return ConsumeStatus.CONSUME_SUCCESS
+      if (how === 'throw') throw new Error('not yet')
+      if (how === 'reject') return Promise.reject(new Error('not yet'))
+      if (how === 'suspend') return suspend(120)
+      return ConsumeStatus.RECONSUME_LATER
+    })
+    client.on('suspended', (message, detail) => suspended.push([message.text(), detail]))
+    await client.start()
+    await until(() => calls.length === 6)
+    expect(calls.map(([body, attempt, times]) => [body, attempt, times])).toEqual([
+      ['a', 1, 0],
+      ['b', 1, 0],
+      ['b', 2, 1],
+      ['b', 3, 2],
+      ['b', 4, 3],
+      ['c', 1, 0],
+    ])
+    const delayMs = how === 'suspend' ? 120 : 50
+    for (const i of [2, 3, 4]) expect(calls[i][3] - calls[i - 1][3]).toBeGreaterThanOrEqual(delayMs - 2)
+    expect(suspended.map(([body, detail]) => [body, detail.delayMs])).toEqual(Array(3).fill(['b', delayMs]))
+    if (how === 'throw' || how === 'reject') expect(suspended[0][1].cause).toMatchObject({ message: 'not yet' })
+  },
+)
 
 test('a failing message blocks its own queue only, and is seen from outside', async () => {
   const topic = await createTopic({ queues: 2 })
@@ -70,33 +77,48 @@ test('a failing message blocks its own queue only, and is seen from outside', as
 test.each([
   ['maxReconsumeTimes: 2', { maxReconsumeTimes: 2 }, () => ConsumeStatus.RECONSUME_LATER, 3],
   ['deadLetter()', {}, () => deadLetter('bad order'), 1],
-  ['deadLetter() thrown', {}, () => { throw deadLetter('bad order') }, 1],
-])('%s puts exactly the failing message into the dead-letter queue and goes on', async (_name, options, fail, attempts) => {
-  const topic = await createTopic({ queues: 1 })
-  const group = uniqueGroup()
-  const sent = await produce(topic, ['a', 'b', 'c'])
-  const calls = []
-  const dead = []
-  const client = consumer({ groupId: group, ...options }).subscribe(topic, (message) => {
-    calls.push(message.text())
-    return message.text() === 'b' ? fail() : undefined
-  })
-  client.on('suspended', () => {})
-  client.on('deadLetter', (message) => dead.push(message.text()))
-  await client.start()
-  await until(() => calls.includes('c'))
-  expect(calls).toEqual(['a', ...Array(attempts).fill('b'), 'c'])
-  await until(() => dead.length === 1)
-  expect(dead).toEqual(['b'])
-  await until(async () => (await admin.committedOffset(group, topic, 0)) === 3)
-  const letters = await admin.readBack(`%DLQ%${group}`, { expected: 1 })
-  expect(letters.length).toBe(1)
-  const [letter] = letters
-  expect(letter.body.toString()).toBe('b')
-  expect(letter.tags).toBe('T')
-  expect(letter.properties).toMatchObject({ n: '1', RETRY_TOPIC: topic, ORIGIN_MESSAGE_ID: sent[1].msgId, __SHARDINGKEY: 'order-1' })
-  expect(client.stats()).toMatchObject({ deadLettered: 1, consumed: 2 })
-})
+  [
+    'deadLetter() thrown',
+    {},
+    () => {
+      throw deadLetter('bad order')
+    },
+    1,
+  ],
+])(
+  '%s puts exactly the failing message into the dead-letter queue and goes on',
+  async (_name, options, fail, attempts) => {
+    const topic = await createTopic({ queues: 1 })
+    const group = uniqueGroup()
+    const sent = await produce(topic, ['a', 'b', 'c'])
+    const calls = []
+    const dead = []
+    const client = consumer({ groupId: group, ...options }).subscribe(topic, (message) => {
+      calls.push(message.text())
+      return message.text() === 'b' ? fail() : undefined
+    })
+    client.on('suspended', () => {})
+    client.on('deadLetter', (message) => dead.push(message.text()))
+    await client.start()
+    await until(() => calls.includes('c'))
+    expect(calls).toEqual(['a', ...Array(attempts).fill('b'), 'c'])
+    await until(() => dead.length === 1)
+    expect(dead).toEqual(['b'])
+    await until(async () => (await admin.committedOffset(group, topic, 0)) === 3)
+    const letters = await admin.readBack(`%DLQ%${group}`, { expected: 1 })
+    expect(letters.length).toBe(1)
+    const [letter] = letters
+    expect(letter.body.toString()).toBe('b')
+    expect(letter.tags).toBe('T')
+    expect(letter.properties).toMatchObject({
+      n: '1',
+      RETRY_TOPIC: topic,
+      ORIGIN_MESSAGE_ID: sent[1].msgId,
+      __SHARDINGKEY: 'order-1',
+    })
+    expect(client.stats()).toMatchObject({ deadLettered: 1, consumed: 2 })
+  },
+)
 
 test('a return value that is no outcome never skips a message: warned of once, tried again', async () => {
   const topic = await createTopic({ queues: 1 })

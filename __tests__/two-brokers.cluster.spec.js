@@ -48,10 +48,12 @@ test('one of two brokers killed and back: every acknowledged message is there, i
       for (let i = 0; i < 32; i++) {
         const number = sequence++
         const key = `key-${number % 32}`
-        results.push(client.sendOrderly({ topic, body: `${number}` }, key).then(
-          (result) => ({ number, key, result }),
-          (error) => ({ number, key, error }),
-        ))
+        results.push(
+          client.sendOrderly({ topic, body: `${number}` }, key).then(
+            (result) => ({ number, key, result }),
+            (error) => ({ number, key, error }),
+          ),
+        )
       }
       await delay(5)
     }
@@ -60,7 +62,10 @@ test('one of two brokers killed and back: every acknowledged message is there, i
   await victim.kill9()
   await until(() => changes.some(([, count]) => count === 8), { timeoutMs: 45_000, what: 'the route to shrink' })
   await victim.restart()
-  await until(() => changes.some(([, count], i) => count === 16 && i > 0), { timeoutMs: 60_000, what: 'the route to grow again' })
+  await until(() => changes.some(([, count], i) => count === 16 && i > 0), {
+    timeoutMs: 60_000,
+    what: 'the route to grow again',
+  })
   const until32more = sequence + 320
   await until(() => sequence > until32more)
   sending = false
@@ -94,7 +99,9 @@ test('a broker restarted under a consumer: its queues go on from where they were
   const sender = await producer({ sendTimeoutMs: 60_000 })
   const seen = new Map()
   const warnings = []
-  const client = clients.add(new PushConsumer({ groupId: uniqueGroup(), nameServer: cluster.nameServer, initialPosition: 'first' }))
+  const client = clients.add(
+    new PushConsumer({ groupId: uniqueGroup(), nameServer: cluster.nameServer, initialPosition: 'first' }),
+  )
   client.subscribe(topic, async (message) => {
     await delay(1)
     const queue = `${message.queue.brokerName}/${message.queue.queueId}`
@@ -102,7 +109,10 @@ test('a broker restarted under a consumer: its queues go on from where they were
   })
   client.on('warning', (warning) => warnings.push(warning.code))
   await client.start()
-  const send = (count) => Promise.all(Array.from({ length: count }, (_, i) => sender.sendOrderly({ topic, body: String(i) }, `key-${i % 64}`)))
+  const send = (count) =>
+    Promise.all(
+      Array.from({ length: count }, (_, i) => sender.sendOrderly({ topic, body: String(i) }, `key-${i % 64}`)),
+    )
   const total = () => [...seen.values()].reduce((sum, offsets) => sum + new Set(offsets).size, 0)
   await send(640)
   await until(() => total() >= 640)

@@ -12,13 +12,18 @@ const consumer = new PushConsumer({ groupId, nameServer, initialPosition: 'first
 consumer.subscribe(topic, async (message) => {
   const began = now()
   await delay(Math.random() * 2)
-  say('handled', { queueId: message.queue.queueId, offset: message.queueOffset, body: message.text(), began, ended: now() })
+  say('handled', {
+    queueId: message.queue.queueId,
+    offset: message.queueOffset,
+    body: message.text(),
+    began,
+    ended: now(),
+  })
 })
 process.on('message', async (order) => {
   if (order === 'stop-now') process.exit(1)
   await consumer.close()
-  say('closed')
-  process.disconnect()
+  say('closed') // and the process ends by itself
 })
 consumer.start().then(
   () => say('started', { clientId: consumer.clientId }),

@@ -12,7 +12,12 @@ test('three processes share a group, one leaves in peace, one joins: no two hand
   const members = [member(), member()]
   await Promise.all(members.map((child) => child.line(({ event }) => event === 'started')))
   const sender = await clients.add(new Producer({ groupId: uniqueGroup('P'), nameServer: backend.nameServer })).start()
-  const send = (from, to) => Promise.all(Array.from({ length: to - from }, (_, i) => sender.sendOrderly({ topic, body: String(from + i) }, `key-${(from + i) % 64}`)))
+  const send = (from, to) =>
+    Promise.all(
+      Array.from({ length: to - from }, (_, i) =>
+        sender.sendOrderly({ topic, body: String(from + i) }, `key-${(from + i) % 64}`),
+      ),
+    )
   const handled = () => members.flatMap((child) => child.lines.filter(({ event }) => event === 'handled'))
   await send(0, 2_000)
   await until(() => handled().length > 500, { timeoutMs: 30_000 })
@@ -21,7 +26,10 @@ test('three processes share a group, one leaves in peace, one joins: no two hand
   members.push(member())
   await members[2].line(({ event }) => event === 'started')
   await send(2_000, 4_000)
-  await until(() => handled().length >= 4_000, { timeoutMs: 60_000, what: () => `4 000 messages, ${handled().length} so far` })
+  await until(() => handled().length >= 4_000, {
+    timeoutMs: 60_000,
+    what: () => `4 000 messages, ${handled().length} so far`,
+  })
   for (const child of members.slice(1)) {
     child.send('close')
     await child.line(({ event }) => event === 'closed')

@@ -199,8 +199,14 @@ class Cluster {
 
   async #boot() {
     const starting = [this.#nameServerProcess.start(), ...this.brokers.map((broker) => broker.start())]
-    const failed = (await Promise.allSettled(starting)).find(({ status }) => status === 'rejected')
-    if (failed) throw failed.reason
+    try {
+      await Promise.all(starting)
+    } catch (error) {
+      // The others would wait for the one that failed.
+      await this.#kill()
+      await Promise.allSettled(starting)
+      throw error
+    }
   }
 
   /** Makes a topic on every broker and waits for its route; options as Admin.createTopic(). */
@@ -216,9 +222,13 @@ class Cluster {
   /** Kills every process and removes the store. */
   async stop() {
     await this.#admin.close()
-    await Promise.all([this.#nameServerProcess.kill9(), ...this.brokers.map((broker) => broker.kill9())])
+    await this.#kill()
     await this.#guard.release()
     if (this.#removes) fs.rmSync(this.#removes, { recursive: true, force: true, maxRetries: 3 })
+  }
+
+  async #kill() {
+    await Promise.all([this.#nameServerProcess.kill9(), ...this.brokers.map((broker) => broker.kill9())])
   }
 }
 

@@ -87,7 +87,8 @@ class JavaServer {
       if (ended || Date.now() > deadline) {
         await this.kill9()
         const reason = ended ? 'ended while starting' : `did not start in ${BOOT_TIMEOUT_MS / 1000} s`
-        throw new Error(`${this.#options.name} ${reason}:\n${text.split('\n').slice(-30).join('\n')}`)
+        const told = text.split('\n').filter((line) => !/^\s+at /.test(line))
+        throw new Error(`${this.#options.name} ${reason}:\n${told.slice(-30).join('\n')}`)
       }
       await sleep(40)
     }

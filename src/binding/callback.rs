@@ -3,7 +3,9 @@
 use crate::client::{Event, Events};
 use crate::error::ClientError;
 use napi::bindgen_prelude::{FnArgs, Function, JsObjectValue, JsValuesTupleIntoVec, Object};
-use napi::threadsafe_function::{ThreadsafeCallContext, ThreadsafeFunction, ThreadsafeFunctionCallMode, UnknownReturnValue};
+use napi::threadsafe_function::{
+    ThreadsafeCallContext, ThreadsafeFunction, ThreadsafeFunctionCallMode, UnknownReturnValue,
+};
 use napi::{Result, Status};
 use std::sync::{PoisonError, RwLock};
 
@@ -29,7 +31,9 @@ impl<T: 'static + Send, Args: 'static + JsValuesTupleIntoVec> Callback<T, Args> 
     /// Queues a call. False when the function was released or its environment has gone.
     pub(super) fn call(&self, value: T) -> bool {
         let function = self.function.read().unwrap_or_else(PoisonError::into_inner);
-        function.as_ref().is_some_and(|function| function.call(value, ThreadsafeFunctionCallMode::NonBlocking) == Status::Ok)
+        function
+            .as_ref()
+            .is_some_and(|function| function.call(value, ThreadsafeFunctionCallMode::NonBlocking) == Status::Ok)
     }
 
     /// Gives the function back. Calls that are queued already still arrive.
@@ -88,7 +92,9 @@ pub(super) fn answers(calls: &Object<'_>) -> Result<Callback<Answer, AnswerArgs>
         let Answer { slot, result, failed_key } = context.value;
         Ok(FnArgs::from(match result {
             Ok(json) => (slot, None, json),
-            Err(error) => (slot, Some(error.to_json()), String::from(if failed_key { "\"failedKey\"" } else { "null" })),
+            Err(error) => {
+                (slot, Some(error.to_json()), String::from(if failed_key { "\"failedKey\"" } else { "null" }))
+            }
         }))
     })
 }

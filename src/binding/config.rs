@@ -57,7 +57,12 @@ impl NativeConfig {
                 Some(Credentials { access_key, secret_key, security_token: self.security_token, channel: self.channel })
             }
             (None, None) => None,
-            _ => return Err(ClientError::new(Code::InvalidArgument, "credentials: accessKey and secretKey belong together")),
+            _ => {
+                return Err(ClientError::new(
+                    Code::InvalidArgument,
+                    "credentials: accessKey and secretKey belong together",
+                ));
+            }
         };
         let request_timeout = milliseconds(self.request_timeout_ms);
         let timing = Timing { request_timeout, ..Timing::default() };
@@ -87,12 +92,4 @@ pub(super) fn milliseconds(ms: f64) -> Duration {
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a saturating conversion is meant")]
 pub(super) fn count(number: f64) -> usize {
     number as usize
-}
-
-/// The result of a start, or a time-out.
-pub(super) async fn within(timeout: Duration, start: impl Future<Output = Result<(), ClientError>>) -> Result<(), ClientError> {
-    tokio::time::timeout(timeout, start).await.unwrap_or_else(|_| {
-        let text = format!("start() did not finish within {} ms (startTimeoutMs)", timeout.as_millis());
-        Err(ClientError::new(Code::Timeout, text))
-    })
 }

@@ -1,7 +1,7 @@
 //! `NativeConsumer`: chunks out, acknowledgements in.
 
 use super::callback::{Answer, AnswerArgs, Callback, JsEvents, answers};
-use super::config::{Checked, NativeConfig, count, milliseconds, within};
+use super::config::{Checked, NativeConfig, count, milliseconds};
 use super::delivery::{Chunk, MakeMessage, Single};
 use super::{NOT_RUNNING, json, refuse};
 use crate::client::Client;
@@ -57,7 +57,9 @@ pub struct NativeConsumerOptions {
 impl NativeConsumerOptions {
     #[expect(clippy::cast_possible_truncation, reason = "whole numbers in range, checked by the facade")]
     fn check(self, group: String) -> std::result::Result<ConsumerOptions, ClientError> {
-        let unknown = |field: &str, value: &str| ClientError::new(Code::InvalidArgument, format!("{field}: unknown value {value:?}"));
+        let unknown = |field: &str, value: &str| {
+            ClientError::new(Code::InvalidArgument, format!("{field}: unknown value {value:?}"))
+        };
         let mut subscriptions = Vec::new();
         for NativeSubscription { topic, expression_type, expression } in self.subscriptions {
             let kind = match expression_type.as_str() {
@@ -187,12 +189,15 @@ impl NativeConsumer {
     }
 
     /// Answered through `answer`. Failed, nothing is left running.
-    #[napi(catch_unwind, ts_args_type = "slot: number, timeoutMs: number, calls: object, makeMessage: (...fields: any[]) => any")]
+    #[napi(
+        catch_unwind,
+        ts_args_type = "slot: number, timeoutMs: number, calls: object, makeMessage: (...fields: any[]) => any"
+    )]
     pub fn start(&self, slot: u32, timeout_ms: f64, calls: Object<'_>, make_message: MakeMessage) -> Result<()> {
         let sink = Arc::new(JsSink::new(&calls, make_message, self.checked.debug)?);
         let client = Client::start(self.checked.options.clone(), Arc::clone(&sink.events) as _);
         let core = match Consumer::new(client, self.options.clone(), Arc::clone(&sink) as _) {
-            Ok(core) => core,
+            Ok(core) => Arc::new(core),
             Err(error) => {
                 sink.release();
                 return Err(refuse(&error));
@@ -201,8 +206,7 @@ impl NativeConsumer {
         *lock(&self.running) = Some(Running { core: Arc::clone(&core), sink: Arc::clone(&sink), closed: false });
         let (running, timeout) = (Arc::clone(&self.running), milliseconds(timeout_ms));
         env::spawn(async move {
-            let result = within(timeout, core.start()).await;
-            if let Err(error) = result {
+            if let Err(error) = core.start(timeout).await {
                 core.close(Duration::ZERO).await;
                 lock(&running).take();
                 sink.answer.call(Answer::of(slot, Err(error)));
@@ -225,7 +229,7 @@ impl NativeConsumer {
     /// The names of a queue: topic as the user sees it, broker, id.
     #[napi(catch_unwind, ts_return_type = "[topic: string, brokerName: string, queueId: number] | null")]
     pub fn queue(&self, index: u32) -> Option<(String, String, i32)> {
-        let queue = self.core()?.queue_name(index)?;
+        let queue = self.core()?.queue(index)?;
         Some((queue.topic, queue.broker_name, queue.queue_id))
     }
 
@@ -240,7 +244,15 @@ impl NativeConsumer {
     /// Bit 0 of the result: go on with this chunk; the rest: the delay before the next attempt in milliseconds.
     #[napi(catch_unwind)]
     #[expect(clippy::cast_possible_truncation, reason = "offsets came from here")]
-    pub fn ack(&self, queue: u32, generation: u32, offset: f64, outcome: u32, suspend_ms: f64, reason: Option<String>) -> f64 {
+    pub fn ack(
+        &self,
+        queue: u32,
+        generation: u32,
+        offset: f64,
+        outcome: u32,
+        suspend_ms: f64,
+        reason: Option<String>,
+    ) -> f64 {
         let outcome = match outcome {
             0 => Outcome::Success,
             2 => Outcome::Suspend(milliseconds(suspend_ms)),
@@ -267,7 +279,7 @@ impl NativeConsumer {
     /// What is wrong at the moment, as JSON: `{ problems: [error, …] }`.
     #[napi(catch_unwind)]
     pub fn health(&self) -> Result<String> {
-        Ok(json(&serde_json::json!({ "problems": self.open_core()?.problems() })))
+        Ok(json(&self.open_core()?.health()))
     }
 
     /// Drains, commits, unlocks, unregisters; answered through `answer` when nothing runs any more or the time is up.
@@ -292,7 +304,7 @@ impl Drop for NativeConsumer {
     fn drop(&mut self) {
         if let Some(Running { core, sink, closed: false }) = lock(&self.running).take() {
             sink.release();
-            env::spawn(async move { core.close(Duration::ZERO).await });
+            env::spawn(async move { core.abandon(Duration::from_secs(5)).await });
         }
     }
 }

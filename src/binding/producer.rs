@@ -1,19 +1,19 @@
 //! `NativeProducer`: sends in, settlements out.
 
 use super::callback::{Answer, AnswerArgs, Callback, JsEvents, answers};
-use super::config::{Checked, NativeConfig, count, milliseconds, within};
+use super::config::{Checked, NativeConfig, count, milliseconds};
 use super::{NOT_RUNNING, json, refuse};
 use crate::client::Client;
 use crate::env;
 use crate::error::{ClientError, Code};
 use crate::producer::{
-    Admission, Batching, Calls, Content, FailureKey, OnRouteChange, Outgoing, OutgoingBatch, Producer, ProducerOptions, Receipt,
-    ShardingHash,
+    Admission, Batching, Calls, Content, FailureKey, OnRouteChange, Outgoing, OutgoingBatch, Producer, ProducerOptions,
+    Receipt, ShardingHash,
 };
 use bytes::Bytes;
+use napi::Result;
 use napi::bindgen_prelude::{BufferSlice, FnArgs, Object};
 use napi::threadsafe_function::ThreadsafeCallContext;
-use napi::Result;
 use napi_derive::napi;
 use serde::Serialize;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -43,7 +43,9 @@ pub struct NativeProducerOptions {
 
 impl NativeProducerOptions {
     fn check(self, group: String, alibaba_cloud: bool) -> std::result::Result<ProducerOptions, ClientError> {
-        let unknown = |field: &str, value: &str| ClientError::new(Code::InvalidArgument, format!("{field}: unknown value {value:?}"));
+        let unknown = |field: &str, value: &str| {
+            ClientError::new(Code::InvalidArgument, format!("{field}: unknown value {value:?}"))
+        };
         Ok(ProducerOptions {
             group,
             topics: self.topics,
@@ -80,9 +82,17 @@ type Settlement = (u32, std::result::Result<Receipt, ClientError>, bool);
 fn settle_args(context: ThreadsafeCallContext<Settlement>) -> SettleArgs {
     let (slot, result, failed_key) = context.value;
     FnArgs::from(match result {
-        Ok(Receipt { status, msg_id, offset_msg_id, queue, queue_offset }) => {
-            (slot, None, failed_key, status, msg_id, offset_msg_id, queue.broker_name.clone(), queue.queue_id, queue_offset as f64)
-        }
+        Ok(Receipt { status, msg_id, offset_msg_id, queue, queue_offset }) => (
+            slot,
+            None,
+            failed_key,
+            status,
+            msg_id,
+            offset_msg_id,
+            queue.broker_name.clone(),
+            queue.queue_id,
+            queue_offset as f64,
+        ),
         Err(error) => (slot, Some(error.to_json()), failed_key, 0, String::new(), String::new(), String::new(), 0, 0.0),
     })
 }
@@ -143,7 +153,12 @@ impl Calls for JsCalls {
         self.settle.call((slot, result, failure.is_some()));
     }
 
-    fn settle_batch(&self, slot: u32, result: std::result::Result<Vec<Receipt>, ClientError>, failure: Option<FailureKey>) {
+    fn settle_batch(
+        &self,
+        slot: u32,
+        result: std::result::Result<Vec<Receipt>, ClientError>,
+        failure: Option<FailureKey>,
+    ) {
         let result = result.map(|receipts| json(&receipts.iter().map(BatchReceipt::from).collect::<Vec<_>>()));
         self.answer.call(Answer { slot, result, failed_key: failure.is_some() });
     }
@@ -155,7 +170,10 @@ impl Calls for JsCalls {
 
 type Core = Producer<Arc<Client>>;
 
+/// The core stays after `close()`, for its last counts.
+#[derive(Clone)]
 struct Running {
+    closed: bool,
     core: Arc<Core>,
     calls: Arc<JsCalls>,
 }
@@ -184,7 +202,8 @@ impl NativeProducer {
     #[napi(constructor, catch_unwind)]
     pub fn new(config: NativeConfig, options: NativeProducerOptions) -> Result<Self> {
         let checked = config.check().map_err(|error| refuse(&error))?;
-        let options = options.check(checked.options.group.clone(), checked.alibaba_cloud).map_err(|error| refuse(&error))?;
+        let options =
+            options.check(checked.options.group.clone(), checked.alibaba_cloud).map_err(|error| refuse(&error))?;
         Ok(Self { checked, options, running: Arc::default() })
     }
 
@@ -200,12 +219,14 @@ impl NativeProducer {
         let calls = Arc::new(JsCalls::new(&calls, self.checked.debug)?);
         let client = Client::start(self.checked.options.clone(), Arc::clone(&calls.events) as _);
         let core = Producer::new(client, self.options.clone(), Arc::clone(&calls) as _);
-        *lock(&self.running) = Some(Running { core: Arc::clone(&core), calls: Arc::clone(&calls) });
+        let started = Running { closed: false, core, calls };
+        *lock(&self.running) = Some(started.clone());
         let (running, timeout) = (Arc::clone(&self.running), milliseconds(timeout_ms));
         env::spawn(async move {
-            let result = within(timeout, core.start()).await;
+            let result = within(timeout, started.core.start()).await;
+            let calls = &started.calls;
             if let Err(error) = result {
-                core.close(Duration::ZERO).await;
+                started.core.close(Duration::ZERO).await;
                 lock(&running).take();
                 calls.answer.call(Answer::of(slot, Err(error)));
                 calls.release();
@@ -216,9 +237,12 @@ impl NativeProducer {
         Ok(())
     }
 
+    fn running(&self) -> Result<Running> {
+        lock(&self.running).clone().ok_or_else(|| refuse(&ClientError::new(Code::Closed, NOT_RUNNING)))
+    }
+
     fn core(&self) -> Result<Arc<Core>> {
-        let running = lock(&self.running);
-        running.as_ref().map(|running| Arc::clone(&running.core)).ok_or_else(|| refuse(&ClientError::new(Code::Closed, NOT_RUNNING)))
+        self.running().map(|running| running.core)
     }
 
     /// −1: taken. 0 and more: no room; the number of the lane whose FIFO the facade keeps.
@@ -307,13 +331,10 @@ impl NativeProducer {
     /// The writable queues of a topic, through `answer`: an array of `{ brokerName, queueId, topic }`.
     #[napi(catch_unwind)]
     pub fn queues(&self, slot: u32, topic: String) -> Result<()> {
-        let core = self.core()?;
-        let calls = lock(&self.running).as_ref().map(|running| Arc::clone(&running.calls));
+        let Running { core, calls, .. } = self.running()?;
         env::spawn(async move {
             let result = core.queues(&topic).await.map(|queues| json(&queues));
-            if let Some(calls) = calls {
-                calls.answer.call(Answer::of(slot, result));
-            }
+            calls.answer.call(Answer::of(slot, result));
         });
         Ok(())
     }
@@ -321,14 +342,15 @@ impl NativeProducer {
     /// Drains, takes leave, ends; answered through `answer` when nothing runs any more.
     #[napi(catch_unwind)]
     pub fn close(&self, slot: u32, timeout_ms: f64) -> Result<()> {
-        let core = self.core()?;
         let running = Arc::clone(&self.running);
+        let ending = self.running()?;
         env::spawn(async move {
-            core.close(milliseconds(timeout_ms)).await;
-            if let Some(Running { calls, .. }) = lock(&running).take() {
-                calls.answer.call(Answer::of(slot, Ok(String::from("null"))));
-                calls.release();
+            ending.core.close(milliseconds(timeout_ms)).await;
+            if let Some(running) = lock(&running).as_mut() {
+                running.closed = true;
             }
+            ending.calls.answer.call(Answer::of(slot, Ok(String::from("null"))));
+            ending.calls.release();
         });
         Ok(())
     }
@@ -349,9 +371,11 @@ impl NativeProducer {
 impl Drop for NativeProducer {
     /// The environment has gone (a worker thread ended) without `close()`: nobody is left to tell, but brokers should know.
     fn drop(&mut self) {
-        if let Some(Running { core, calls }) = lock(&self.running).take() {
-            calls.release();
-            env::spawn(async move { core.close(Duration::ZERO).await });
+        if let Some(running) = lock(&self.running).take()
+            && !running.closed
+        {
+            running.calls.release();
+            env::spawn(async move { running.core.close(Duration::ZERO).await });
         }
     }
 }
@@ -377,4 +401,15 @@ fn admitted(admission: std::result::Result<Admission, ClientError>) -> Result<i3
 /// 0 means the producer's own.
 fn timeout(ms: f64) -> Option<Duration> {
     (ms > 0.0).then(|| milliseconds(ms))
+}
+
+/// The result of a start, or a time-out.
+async fn within(
+    timeout: Duration,
+    start: impl Future<Output = std::result::Result<(), ClientError>>,
+) -> std::result::Result<(), ClientError> {
+    tokio::time::timeout(timeout, start).await.unwrap_or_else(|_| {
+        let text = format!("start() did not finish within {} ms (startTimeoutMs)", timeout.as_millis());
+        Err(ClientError::new(Code::Timeout, text))
+    })
 }

@@ -31,7 +31,10 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::{mpsc, watch};
-use tokio::task::JoinHandle;
+use tokio::task::{JoinHandle, JoinSet};
+
+/// The longest that taking leave of the brokers may take.
+const LEAVE: Duration = Duration::from_secs(1);
 
 /// One client: an identity, its connections and what it knows of the cluster. Lives until [`Client::close`].
 pub(crate) struct Client {
@@ -230,8 +233,9 @@ impl Client {
         self.pushes.take()
     }
 
-    /// Takes leave of every broker that knows us, then ends everything.
+    /// Takes leave of every broker that knows us, within a second, then ends everything; also when this is not awaited to its end.
     pub(crate) async fn close(&self) {
+        let _at_last = ClosePool(&self.pool);
         for task in self.tasks.lock().unwrap_or_else(PoisonError::into_inner).drain(..) {
             task.abort();
         }
@@ -244,21 +248,32 @@ impl Client {
             };
             self.session.set_registration(Registration::default());
             let brokers = self.known_brokers();
-            let deadline = env::now() + self.options.timing.request_timeout;
+            let deadline = env::now() + LEAVE;
+            let mut leaving = JoinSet::new();
             for connection in self.pool.open() {
                 if brokers.iter().any(|address| address == connection.address()) {
-                    // Brokers notice a closed socket anyway; this only helps behind proxies.
-                    let _ = self.session.call(&connection, &unregister, deadline).await;
+                    let (session, unregister) = (Arc::clone(&self.session), unregister.clone());
+                    leaving.spawn(async move { session.call(&connection, &unregister, deadline).await });
                 }
             }
+            // Brokers notice a closed socket anyway; this helps behind proxies.
+            leaving.join_all().await;
         }
-        self.pool.close();
     }
 
     /// Every broker address of the known routes, each once, sorted.
     fn known_brokers(&self) -> Vec<String> {
         let routes = self.routes.known();
         sorted(routes.iter().flat_map(|route| route.brokers()).map(|(_, _, address)| address.to_owned()))
+    }
+}
+
+/// Ends the connections, however `close` ends.
+struct ClosePool<'a>(&'a Pool);
+
+impl Drop for ClosePool<'_> {
+    fn drop(&mut self) {
+        self.0.close();
     }
 }
 

@@ -5,6 +5,7 @@ use super::events::Event;
 use crate::env::{self, Instant};
 use crate::error::{ClientError, Code};
 use crate::protocol::TopicRoute;
+use crate::protocol::namespace::RETRY_PREFIX;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -36,11 +37,11 @@ struct Topic {
 
 impl Topic {
     /// When to look again.
-    fn due(&self, refresh: Duration) -> Option<Instant> {
+    fn due(&self, refresh: Duration, now: Instant) -> Option<Instant> {
         if self.asking {
             return None;
         }
-        let Some(asked_at) = self.asked_at else { return Some(env::now()) };
+        let Some(asked_at) = self.asked_at else { return Some(now) };
         let pause = match (self.wanted, &self.state.borrow().route) {
             (true, _) => CLOSEST,
             (false, None) => UNKNOWN.min(refresh),
@@ -94,9 +95,11 @@ impl Routes {
         self.lock().values().filter_map(|topic| topic.state.borrow().route.clone()).collect()
     }
 
-    /// The topics whose last look failed.
+    /// The topics whose last look failed. A retry topic that nobody has made yet is none of them: the broker makes it in its time.
     pub(super) fn problems(&self) -> Vec<ClientError> {
-        self.lock().values().filter_map(|topic| topic.state.borrow().error.clone()).collect()
+        let topics = self.lock();
+        let of_users = topics.iter().filter(|(name, _)| !name.starts_with(RETRY_PREFIX));
+        of_users.filter_map(|(_, topic)| topic.state.borrow().error.clone()).collect()
     }
 
     /// Takes the topics that are due; says when the next one will be.
@@ -105,7 +108,7 @@ impl Routes {
         let mut due = Vec::new();
         let mut next: Option<Instant> = None;
         for (name, topic) in self.lock().iter_mut() {
-            match topic.due(refresh) {
+            match topic.due(refresh, now) {
                 Some(at) if at <= now => {
                     topic.asking = true;
                     topic.wanted = false;

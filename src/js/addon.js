@@ -4,4 +4,4 @@
 // @ts-ignore
 const native = require('./native.js')
 
-module.exports = /** @type {typeof import('./native-surface')} */ (native)
+module.exports = /** @type {typeof import('./native-surface')} */ (/** @type {unknown} */ (native))

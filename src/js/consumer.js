@@ -1,5 +1,6 @@
 'use strict'
 
+const { AsyncResource } = require('node:async_hooks')
 const { Client } = require('./client.js')
 const { Core } = require('./core.js')
 const { RocketMQError, call, errorFrom, invalid } = require('./errors.js')
@@ -48,8 +49,6 @@ class PushConsumer extends Client {
   #host = null
   /** Topics whose handler was warned of for what it returns. */
   #junkTopics = new Set()
-  /** Of the last moment before the end. @type {ConsumerStats | null} */
-  #lastStats = null
 
   /**
    * @param {import('../../index').PushConsumerOptions | string} given
@@ -75,10 +74,7 @@ class PushConsumer extends Client {
         native.start(slot, parsed.client.startTimeoutMs, consumerCalls, this.#makeMessage)
       },
       drain: () => {},
-      ended: () => {
-        this.#lastStats = this.stats()
-        this.#warnOfRunning()
-      },
+      ended: () => {},
     })
     super(core, CONSUMER_EVENTS)
     this.#core = core
@@ -103,7 +99,7 @@ class PushConsumer extends Client {
   /** @returns {readonly QueueState[]} */
   assignment() {
     const { native } = this.#core
-    if (native === null || this.#lastStats !== null) return []
+    if (native === null || this.state === 'closed') return []
     /** @type {QueueState[]} */
     const queues = JSON.parse(call(() => native.assignment()))
     return queues.map((queue) => {
@@ -115,11 +111,8 @@ class PushConsumer extends Client {
 
   /** @returns {ConsumerStats} */
   stats() {
-    if (this.#lastStats !== null) return this.#lastStats
-    const { native } = this.#core
-    if (native === null) return NO_STATS
     const running = [...this.#lanes.values()].filter((lane) => lane.running !== undefined).length
-    return { ...JSON.parse(call(() => native.stats())), running }
+    return { ...(this.#core.counts() ?? NO_STATS), running }
   }
 
   /** @returns {import('../../index').Health} */
@@ -152,8 +145,11 @@ class PushConsumer extends Client {
       native,
       places: new Places(this.#options.concurrency),
       handlerTimeoutMs: this.#options.handlerTimeoutMs,
-      // In the context of `start()`: nothing leaks from one message into the next.
-      handle: (message, consumeContext) => context.runInAsyncScope(this.#handle, this, message, consumeContext),
+      // Each call begins in the context of `start()`, in a copy of its own: nothing leaks from one message into the next.
+      handle: (message, consumeContext) => {
+        const own = context.runInAsyncScope(() => new AsyncResource('RocketMQHandler'))
+        return own.runInAsyncScope(this.#handle, this, message, consumeContext)
+      },
       warn: (error) => this.#core.warn(error),
       junk: (message) => this.#junk(message),
       suspended: (message, delayMs, cause) => this.#suspended(message, delayMs, cause),
@@ -185,7 +181,7 @@ class PushConsumer extends Client {
     let lane = this.#lanes.get(index)
     if (lane === undefined) {
       const host = /** @type {import('./lane').Host} */ (this.#host)
-      const [topic, brokerName, queueId] = host.native.queue(index)
+      const [topic, brokerName, queueId] = host.native.queue(index) ?? ['', '', -1] // never absent while it delivers
       lane = new Lane(host, index, Object.freeze({ topic, brokerName, queueId }))
       this.#lanes.set(index, lane)
     }
@@ -240,19 +236,6 @@ class PushConsumer extends Client {
     this.#core.show('suspended', 'warn', 'ERR_ROCKETMQ_HANDLER', topic, text, fields)
     this.#core.emit('suspended', message, cause === undefined ? { delayMs } : { delayMs, cause })
   }
-
-  /** Handlers that outlive `close()`: their queues are neither committed nor unlocked, the broker's lock runs out. */
-  #warnOfRunning() {
-    for (const lane of this.#lanes.values()) {
-      const { running, queue } = lane
-      if (running === undefined) continue
-      lane.abort(new RocketMQError('ERR_ROCKETMQ_CLOSED', 'the consumer is closed'))
-      const text = `a handler still runs at the end of close(); its queue is not unlocked (${where(queue, running.queueOffset)})`
-      this.#core.warn(
-        new RocketMQError('ERR_ROCKETMQ_HANDLER', text, { topic: queue.topic, queue, msgId: running.msgId }),
-      )
-    }
-  }
 }
 
 /**
@@ -262,7 +245,7 @@ class PushConsumer extends Client {
 function blockedError({ topic, brokerName, queueId }, { msgId, queueOffset, attempt, since, cause }) {
   const queue = { topic, brokerName, queueId }
   const text = `a failing handler blocks a queue since ${new Date(since).toISOString()} (${where(queue, queueOffset)}, message ${msgId}, attempt ${attempt})`
-  return new RocketMQError('ERR_ROCKETMQ_HANDLER', text, { topic, queue, msgId, retriable: true, cause })
+  return new RocketMQError('ERR_ROCKETMQ_HANDLER', text, { topic, queue, msgId, cause })
 }
 
 /**

@@ -81,6 +81,8 @@ class Core {
   #calls = []
   /** @type {number[]} */
   #free = []
+  /** The last counts that native gave. @type {any} */
+  #counts = null
   /** What was said by `process.emitWarning`. */
   #said = new Set()
 
@@ -161,7 +163,7 @@ class Core {
   }
 
   async #open() {
-    const { signal, startTimeoutMs } = this.#settings
+    const { signal } = this.#settings
     if (signal?.aborted) {
       void this.close()
       throw this.#abortedError()
@@ -204,6 +206,7 @@ class Core {
   #backToIdle() {
     this.state = 'idle'
     this.native = null
+    this.#counts = null
     this.#unwatch?.()
     this.#calls = []
     this.#free = []
@@ -269,6 +272,7 @@ class Core {
     if (native !== null) {
       if (wasRunning) await this.#side.drain(deadline)
       const rest = Math.ceil(Math.max(deadline - performance.now(), Math.min(LEAST_CLOSE_MS, timeoutMs)))
+      this.counts() // native may not count any more once it is closed
       await this.#closeNative(native, rest)
       this.#side.ended()
       this.#abandon()
@@ -423,7 +427,8 @@ class Core {
    * @param {unknown[]} args
    */
   #report(name, fields, ...args) {
-    this.log(RECORDS[name].level, fields, RECORDS[name].text)
+    // What ends while we close was ended by us.
+    this.log(this.isOver() ? 'info' : RECORDS[name].level, fields, RECORDS[name].text)
     this.emit(name, ...args)
   }
 
@@ -477,6 +482,20 @@ class Core {
    */
   emit(event, ...args) {
     undisturbed(() => this.#emitter?.emit(event, ...args))
+  }
+
+  /**
+   * Native's counts, the last ones when it is gone; null before the start.
+   * @returns {any}
+   */
+  counts() {
+    if (this.native === null) return null
+    try {
+      this.#counts = JSON.parse(this.native.stats())
+    } catch (thrown) {
+      if (!this.isOver()) throw errorFromThrown(thrown)
+    }
+    return this.#counts
   }
 
   /**

@@ -152,7 +152,7 @@ export class NativeProducer implements NativeClient {
     properties: string[][],
     timeoutMs: number,
     feeding: boolean,
-  ): number | void
+  ): number
   /** What waited for this lane in JavaScript has gone: it may be sent to directly again. */
   drained(lane: number): void
   /** A failure of this key is delivered: what is called from now on starts afresh. */
@@ -165,11 +165,12 @@ export class NativeProducer implements NativeClient {
   health(): string
 }
 
+/** It warns by itself of a handler that outlives `close()`, after it has called `abort`; `ack` is for late ones, too. */
 export class NativeConsumer implements NativeClient {
   constructor(config: NativeConfig, settings: ConsumerSettings)
   readonly clientId: string
   start(slot: number, timeoutMs: number, calls: ConsumerCalls, makeMessage: MakeMessage): void
-  queue(index: number): [topic: string, brokerName: string, queueId: number]
+  queue(index: number): [topic: string, brokerName: string, queueId: number] | null
   /** Whether the handler may be called now, in this tick. Every "no" is final for its generation. */
   mayStart(queue: number, generation: number, offset: number): boolean
   /** Bit 0: go on with this chunk. The rest, of a failure that counts: the delay in milliseconds. */

@@ -50,6 +50,15 @@ const Outcome = Object.freeze({ SUCCESS: 0, LATER: 1, SUSPEND: 2, DEAD_LETTER: 3
 const SUCCESS = Object.freeze({ kind: Outcome.SUCCESS, suspendMs: 0 })
 
 /**
+ * Whether a delay is one that `suspend` lets through: whoever copies an outcome may have changed it.
+ * @param {unknown} ms
+ * @returns {ms is number}
+ */
+function isSuspension(ms) {
+  return typeof ms === 'number' && Number.isInteger(ms) && ms >= MIN_SUSPEND_MS && ms <= MAX_SUSPEND_MS
+}
+
+/**
  * The verdict in a value that says one, whether returned or thrown.
  * @param {unknown} value
  * @returns {Verdict | null}
@@ -59,9 +68,9 @@ function said(value) {
   if (value === ConsumeStatus.RECONSUME_LATER) return { kind: Outcome.LATER, suspendMs: 0 }
   if (typeof value !== 'object' || value === null) return null
   const outcome = /** @type {Record<string | symbol, unknown>} */ (value)
-  if (outcome[OUTCOME] === 'suspend') return { kind: Outcome.SUSPEND, suspendMs: Number(outcome.suspendMs) }
   if (outcome[OUTCOME] === 'deadLetter') return { kind: Outcome.DEAD_LETTER, suspendMs: 0, cause: outcome.reason }
-  return null
+  if (outcome[OUTCOME] !== 'suspend' || !isSuspension(outcome.suspendMs)) return null
+  return { kind: Outcome.SUSPEND, suspendMs: outcome.suspendMs }
 }
 
 /**

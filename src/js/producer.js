@@ -3,7 +3,7 @@
 const check = require('./check.js')
 const { Client } = require('./client.js')
 const { Core } = require('./core.js')
-const { call, invalid } = require('./errors.js')
+const { invalid } = require('./errors.js')
 const { flatten, shardingKey: checkShardingKey } = require('./message.js')
 const { NativeProducer } = require('./addon.js')
 const options = require('./options.js')
@@ -34,8 +34,6 @@ class Producer extends Client {
   #sends
   /** @type {import('./native-surface').ProducerSettings} */
   #settings
-  /** Of the last moment before the end. @type {ProducerStats | null} */
-  #lastStats = null
 
   /**
    * @param {import('../../index').ProducerOptions | string} given
@@ -54,10 +52,7 @@ class Producer extends Client {
         })
       },
       drain: (deadline) => this.#sends.drain(deadline),
-      ended: () => {
-        this.#sends.ended()
-        this.#lastStats = this.stats()
-      },
+      ended: () => this.#sends.ended(),
     })
     super(core, [])
     this.#core = core
@@ -161,10 +156,7 @@ class Producer extends Client {
 
   /** @returns {ProducerStats} */
   stats() {
-    if (this.#lastStats !== null) return this.#lastStats
-    const { native } = this.#core
-    const { waiting } = this.#sends
-    return native === null ? { waiting, ...NO_STATS } : { waiting, ...JSON.parse(call(() => native.stats())) }
+    return { waiting: this.#sends.waiting, ...(this.#core.counts() ?? NO_STATS) }
   }
 }
 

@@ -186,7 +186,7 @@ class Sends {
     const messages = /** @type {FlatMessage[]} */ (send.messages)
     const timeoutMs = feeding ? Math.max(1, Math.ceil(send.deadline - performance.now())) : send.timeoutMs
     if (send.batch) {
-      const lane = this.#native.sendBatch(
+      return this.#native.sendBatch(
         slot,
         topic,
         shardingKey,
@@ -197,7 +197,6 @@ class Sends {
         timeoutMs,
         feeding,
       )
-      return typeof lane === 'number' ? lane : -1
     }
     const [{ body, tags, keys, properties }] = messages
     return this.#native.send(slot, topic, shardingKey, body, tags, keys, properties, timeoutMs, feeding)

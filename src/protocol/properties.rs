@@ -40,7 +40,7 @@ pub(crate) mod name {
 }
 
 /// Names users may not set.
-const RESERVED: [&str; 50] = [
+pub(crate) const RESERVED: [&str; 50] = [
     name::TAGS,
     name::KEYS,
     name::WAIT,

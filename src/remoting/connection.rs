@@ -226,6 +226,9 @@ impl Connection {
         shared.poison(reason);
         // Half a second is plenty for a FIN; a dead peer must not hold the task.
         let _ = tokio::time::timeout(Duration::from_millis(500), shared.outbox.shut_down()).await;
+        // A closed client lives on until JavaScript's garbage collector finds it; its sockets must not.
+        drop(reader);
+        shared.outbox.release();
         shared.closed.send_replace(true);
     }
 

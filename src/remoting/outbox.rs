@@ -106,4 +106,11 @@ impl Outbox {
         // A peer that is gone already has no use for it.
         let _ = std::future::poll_fn(|context| Pin::new(&mut self.lock().writer).poll_shutdown(context)).await;
     }
+
+    /// Lets go of the socket, whoever still holds the connection.
+    pub(super) fn release(&self) {
+        let mut state = self.lock();
+        state.writer = Box::new(tokio::io::sink());
+        state.waiting.clear();
+    }
 }

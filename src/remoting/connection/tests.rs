@@ -181,3 +181,13 @@ async fn the_peers_requests_are_handed_over_and_answered_under_their_own_number(
     assert!(answer.is_response());
     assert_eq!((answer.opaque, answer.body), (99, Bytes::from_static(b"info")));
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_closed_connection_frees_its_socket_although_somebody_still_holds_it() {
+    let (connection, mut peer, _requests) = connect(1 << 16);
+    connection.close();
+    connection.closed().await;
+    // A stream that is only shut down would still take this.
+    assert_eq!(peer.stream.write(b"x").await.unwrap_err().kind(), std::io::ErrorKind::BrokenPipe);
+    assert!(connection.is_closed());
+}

@@ -1,0 +1,38 @@
+'use strict'
+
+const { execFile } = require('node:child_process')
+const path = require('node:path')
+const { promisify } = require('node:util')
+const { backend, createTopic } = require('./support')
+
+const ROOT = path.resolve(__dirname, '..')
+const run = promisify(execFile)
+
+/** What an example prints; rejects unless it ends by itself with the exit code 0. */
+async function output(script) {
+  const topic = await createTopic({ queues: 4 })
+  const env = { ...process.env, ROCKETMQ_NAMESRV: backend.nameServer, ROCKETMQ_TOPIC: topic }
+  const { stdout } = await run(process.execPath, [script], { cwd: ROOT, env, timeout: 50_000 })
+  return stdout
+}
+
+test('the producer stores the steps of each order in order', async () => {
+  const text = await output('examples/producer.js')
+  expect(text.match(/^order-\d: queue \d, offsets \d+( < \d+){3}$/gm)).toHaveLength(3)
+  expect(text).toContain('sent: 12')
+})
+
+test('the consumer handles them in order, although one fails at first', async () => {
+  const text = await output('examples/consumer.js')
+  expect(text.match(/waits 100 ms: the bank does not answer/g)).toHaveLength(3)
+  expect(text.match(/paid, attempt 2/g)).toHaveLength(3)
+})
+
+test('the graceful shutdown lets the running handler end', async () => {
+  expect(await output('examples/graceful-shutdown.js')).toContain('1 handler begun, 1 ended, the client is closed')
+})
+
+test('the one in TypeScript compiles and runs', async () => {
+  await run(process.execPath, [require.resolve('typescript/bin/tsc'), '--project', 'examples'], { cwd: ROOT })
+  expect(await output('target/examples/typescript.js')).toContain("{ id: 'order-1', step: 4 }")
+})

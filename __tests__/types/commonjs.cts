@@ -1,0 +1,18 @@
+// The public types as a user of CommonJS meets them. Compiled, not run.
+import rocketmq = require('rocketmq-orderly')
+import { ConsumeStatus, Producer, type ReceivedMessage } from 'rocketmq-orderly'
+
+async function main(): Promise<void> {
+  const producer: rocketmq.Producer = new Producer({ groupId: 'g', nameServer: '127.0.0.1:9876' })
+  await producer.start()
+  await producer.sendOrderly(new rocketmq.Message('orders', 'x'), 'key')
+  const seen: ReceivedMessage[] = []
+  const consumer = new rocketmq.PushConsumer('g', true).subscribe('orders', (message) => {
+    seen.push(message)
+    return ConsumeStatus.CONSUME_SUCCESS
+  })
+  await consumer.start()
+  await Promise.all([producer.close(), consumer.close()])
+}
+
+export = main

@@ -1,0 +1,205 @@
+// The public types as a user of ES modules meets them. Compiled, not run.
+import { once } from 'node:events'
+import {
+  Client,
+  ConsumeStatus,
+  Message,
+  Producer,
+  PushConsumer,
+  RocketMQError,
+  SendStatus,
+  deadLetter,
+  suspend,
+  type ClientEvents,
+  type ConsumeContext,
+  type ConsumeOutcome,
+  type ConsumerStats,
+  type ErrorCode,
+  type Handler,
+  type Health,
+  type Logger,
+  type MessageInit,
+  type MessageQueue,
+  type ProducerOptions,
+  type PushConsumerOptions,
+  type QueueState,
+  type ReceivedMessage,
+  type SendResult,
+} from 'rocketmq-orderly'
+
+/** Compiles where A and B are the same type. */
+type Same<A, B> = (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : false
+const same = <_T extends true>(): void => undefined
+
+// ---------------------------------------------------------------- producer
+
+const producerOptions: ProducerOptions = {
+  groupId: 'g',
+  nameServer: ['a:9876', 'b:9876'],
+  credentials: { accessKey: 'a', secretKey: 'b', securityToken: 'c', channel: 'ALIYUN' },
+  namespace: 'n',
+  instanceName: 'i',
+  requestTimeoutMs: 1,
+  startTimeoutMs: 1,
+  closeTimeoutMs: 1,
+  logger: console,
+  signal: AbortSignal.timeout(1),
+  topics: ['orders'],
+  shardingHash: 'ons',
+  batching: 'off',
+  sendTimeoutMs: 1,
+  maxPendingMessages: 1,
+  maxPendingBytes: 1,
+  onRouteChange: 'hold',
+  maxMessageBytes: 1,
+}
+const maybe: { timeoutMs: number | undefined } = { timeoutMs: undefined }
+
+export async function produce(): Promise<void> {
+  await using producer = await new Producer(producerOptions).start()
+  same<Same<typeof producer, Producer>>()
+  new Producer('g', true).setNameServerAddress('a:9876').setSessionCredentials('a', 'b', 'ALIYUN')
+  new Producer({ groupId: 'g', nameServer: undefined, signal: undefined, batching: undefined })
+
+  const result = await producer.sendOrderly({ topic: 'orders', body: 'x', keys: ['a'] }, 'key', maybe)
+  same<Same<typeof result, SendResult>>()
+  same<Same<typeof result.queue, MessageQueue>>()
+  if (result.status === SendStatus.SLAVE_NOT_AVAILABLE) console.log(result.msgId, result.queueOffset.toFixed())
+  const results = await producer.sendOrderlyBatch([new Message('orders', Buffer.from('x'))], 'key')
+  same<Same<typeof results, SendResult[]>>()
+  await producer.sendOrderlyWithShardingKey(new Message('orders').setBody('x').setTags('t'), 'key')
+  await producer.ready({ signal: AbortSignal.timeout(1) })
+  await producer.flush()
+  console.log(producer.stats().waiting, producer.state, producer.clientId)
+  const queues: readonly MessageQueue[] = await producer.queues('orders')
+  const health: Health = producer.health()
+  console.log(queues.length, health.ok, health.problems[0]?.code)
+
+  producer
+    .on('warning', (error) => same<Same<typeof error, RocketMQError>>())
+    .once('routeChanged', (topic, changed) => console.log(topic.length, changed.length))
+    .off('close', () => undefined)
+  await producer.close({ timeoutMs: 1 })
+  await producer.shutdown()
+
+  // @ts-expect-error a misspelt event
+  producer.on('warnings', () => undefined)
+  // @ts-expect-error an event of consumers
+  producer.on('assigned', () => undefined)
+  // @ts-expect-error not an unordered producer
+  new Producer('g', false)
+  // @ts-expect-error no group
+  new Producer({})
+  // @ts-expect-error no sharding key
+  await producer.sendOrderly({ topic: 'orders', body: 'x' })
+  // @ts-expect-error no body
+  await producer.sendOrderly({ topic: 'orders' }, 'key')
+  // @ts-expect-error a body is a string or bytes
+  await producer.sendOrderly({ topic: 'orders', body: { a: 1 } }, 'key')
+  // @ts-expect-error not an option of a send
+  await producer.sendOrderly({ topic: 'orders', body: 'x' }, 'key', { timeout: 1 })
+}
+
+// ---------------------------------------------------------------- consumer
+
+const consumerOptions: PushConsumerOptions = {
+  groupId: 'g',
+  initialPosition: new Date(),
+  concurrency: { max: 1 },
+  messageModel: 'clustering',
+  maxReconsumeTimes: Infinity,
+  suspendMs: { initialMs: 100, factor: 2, maxMs: 1000 },
+  handlerTimeoutMs: 1,
+  onUndecodable: 'hold',
+  prefetch: { messages: 1, bytes: 1 },
+  commitIntervalMs: 1,
+}
+
+const handler: Handler = async (message, context) => {
+  same<Same<typeof message, ReceivedMessage>>()
+  same<Same<typeof context, ConsumeContext>>()
+  same<Same<typeof message.body, Buffer>>()
+  same<Same<typeof message.queueOffset, number>>()
+  const { id } = message.json<{ id: number }>()
+  const unknown = message.json()
+  same<Same<typeof unknown, unknown>>()
+  await fetch('http://localhost', { signal: context.signal })
+  if (id === 0) return deadLetter('no id')
+  if (message.reconsumeTimes > 3) throw suspend(1000)
+  if (message.shardingKey === undefined) return ConsumeStatus.RECONSUME_LATER
+  return ConsumeStatus.CONSUME_SUCCESS
+}
+
+export async function consume(): Promise<void> {
+  const consumer = new PushConsumer(consumerOptions)
+    .subscribe('orders', handler)
+    .subscribe('a', () => undefined, 'TagA || TagB')
+    .subscribe('b', async () => {}, { tags: '*' })
+    .subscribe('c', () => suspend(10), { sql92: 'price > 3' })
+  const producer = new Producer('g', true)
+  consumer.subscribe('forwarded', async (message) => {
+    await producer.sendOrderly(message, message.shardingKey ?? 'none')
+  })
+  consumer.on('suspended', (message, { delayMs, cause }) => console.log(message.msgId, delayMs.toFixed(), cause))
+  consumer.on('deadLetter', (message, detail) => console.log(message.topic, detail.cause))
+  consumer.on('assigned', (queues) => console.log(queues.length))
+  consumer.on('offsetReset', (queue, { from, to }) => console.log(queue.queueId, to - from))
+  consumer.on('undecodable', (queue, error) => console.log(queue.brokerName, error.code))
+  const started = await consumer.start()
+  same<Same<typeof started, PushConsumer>>()
+  const states: readonly QueueState[] = consumer.assignment()
+  const stats: ConsumerStats = consumer.stats()
+  console.log(states[0]?.blockedBy?.since, stats.lag)
+  const [error] = (await once(consumer as never, 'warning')) as [RocketMQError]
+  console.log(error.code)
+
+  // @ts-expect-error a row count is no outcome
+  consumer.subscribe('d', () => 1)
+  // @ts-expect-error nor is a boolean, later
+  consumer.subscribe('d', async () => true)
+  // @ts-expect-error nor any other text
+  consumer.subscribe('d', async () => 'OK' as string)
+  // @ts-expect-error outcomes are made by their functions
+  consumer.subscribe('d', () => ({ suspendMs: 10 }))
+  // @ts-expect-error either tags or SQL
+  consumer.subscribe('d', () => undefined, { regex: '.' })
+}
+
+const outcomes: ConsumeOutcome[] = [suspend(10), deadLetter(), deadLetter('x'), 'CONSUME_SUCCESS', 'RECONSUME_LATER']
+
+// ---------------------------------------------------------------- shared
+
+export function handle(error: unknown): ErrorCode | undefined {
+  if (!(error instanceof RocketMQError)) return undefined
+  if (error.code === 'ERR_ROCKETMQ_TIMEOUT' && error.outcome === 'unknown') console.log(error.msgId, error.cause)
+  // @ts-expect-error a misspelt code
+  if (error.code === 'ERR_ROCKETMQ_TIME_OUT') console.log(error)
+  return error.code
+}
+
+export function either(client: Client<ClientEvents>): Promise<unknown> {
+  return client.start()
+}
+
+const message: MessageInit = new Message('orders')
+const logger: Logger = { info() {}, warn() {}, error() {} }
+new RocketMQError('ERR_ROCKETMQ_BROKER', 'for a test', { brokerCode: 1, retriable: true })
+console.log(outcomes, message, logger, maybe)
+
+// @ts-expect-error abstract
+new Client()
+// @ts-expect-error what later releases may have is not declared before it works
+const tls: ProducerOptions = { groupId: 'g', tls: true }
+// @ts-expect-error
+const credentials: ProducerOptions = { groupId: 'g', credentials: () => ({ accessKey: 'a', secretKey: 'b' }) }
+// @ts-expect-error
+const compression: ProducerOptions = { groupId: 'g', compression: 'zlib' }
+// @ts-expect-error
+const hash: ProducerOptions = { groupId: 'g', shardingHash: 'go' }
+// @ts-expect-error
+const broadcasting: PushConsumerOptions = { groupId: 'g', messageModel: 'broadcasting' }
+// @ts-expect-error
+const byKey: PushConsumerOptions = { groupId: 'g', concurrency: { by: 'key' } }
+// @ts-expect-error
+const skipping: PushConsumerOptions = { groupId: 'g', onUndecodable: 'skip' }
+console.log(tls, credentials, compression, hash, broadcasting, byKey, skipping)

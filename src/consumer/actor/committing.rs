@@ -1,0 +1,67 @@
+//! Commits: when changed, one in flight, awaited; never lower except by a reset, none after the lock is known lost.
+
+use std::sync::Arc;
+
+use super::Actor;
+use super::waiting::{Interrupted, Patience, done};
+use crate::client::CallError;
+use crate::consumer::brokers::Brokers;
+use crate::env;
+use crate::protocol::CommitOutcome;
+
+impl<B: Brokers> Actor<B> {
+    /// Whether something is done that the broker does not know of.
+    pub(super) fn must_commit(&self) -> bool {
+        self.buffer.position() > self.committed
+    }
+
+    /// Starts the next commit when it is time.
+    pub(super) fn start_commit(&mut self) {
+        if self.commit.is_some() || !self.must_commit() || self.commit_at > env::now() {
+            return;
+        }
+        let offset = self.buffer.position();
+        let request = self.commit_of(offset);
+        let timeout = self.shared.brokers.timing().request_timeout;
+        let shared = Arc::clone(&self.shared);
+        self.commit =
+            Some(Box::pin(async move { (offset, shared.ask_master(&request.broker_name, &request, timeout).await) }));
+    }
+
+    /// Takes the answer in. `ResetPending` is none to act on: the next pull brings the new offset.
+    pub(super) fn commit_answered(&mut self, offset: i64, answer: Result<CommitOutcome, CallError>) {
+        match answer {
+            Ok(_) => {
+                self.committed = self.committed.max(offset);
+                self.commit_pause.reset();
+                self.commit_at = env::now() + self.shared.options.commit_interval;
+            }
+            Err(error) => {
+                self.commit_at = env::now() + self.commit_pause.next();
+                let error = error.into_error().with_queue(self.queue.name());
+                self.shared.debug(&self.queue, error.message());
+                self.problem = Some(error);
+            }
+        }
+    }
+
+    /// Waits for the commit in flight, so that none overtakes it.
+    pub(super) async fn finish_commit(&mut self) {
+        if self.commit.is_some() {
+            let (offset, answer) = done(&mut self.commit).await;
+            self.commit_answered(offset, answer);
+        }
+    }
+
+    /// Commits what is done, now.
+    pub(super) async fn commit_now(&mut self, patience: Patience) -> Result<(), Interrupted> {
+        self.finish_commit().await;
+        if self.must_commit() {
+            let offset = self.buffer.position();
+            self.ask(&self.commit_of(offset), patience).await?;
+            self.committed = offset;
+            self.commit_at = env::now() + self.shared.options.commit_interval;
+        }
+        Ok(())
+    }
+}

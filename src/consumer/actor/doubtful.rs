@@ -1,0 +1,67 @@
+//! Doubtful: the connection broke, a renewal stayed unanswered, or the machine slept.
+//!
+//! Nothing starts; a running handler ends and its result is kept. After a fresh lock the greater of what we know and what is
+//! committed counts: another owner may have worked in between. Refused, or the lease over: lost.
+
+use super::waiting::{Interrupted, Patience};
+use super::{Actor, End, Step};
+use crate::consumer::brokers::Brokers;
+use crate::consumer::gate::Tenure;
+use crate::consumer::queue::{Phase, Wanted};
+use crate::env;
+
+impl<B: Brokers> Actor<B> {
+    /// Waits for the keeper's word on the lock, and looks around when it is ours again.
+    pub(super) async fn doubtful(&mut self) -> Step {
+        self.queue.gate.close();
+        self.set_phase(Phase::Doubtful);
+        loop {
+            self.take_outcomes();
+            self.publish();
+            match self.queue.gate.tenure() {
+                Tenure::Absent | Tenure::Lost => return Step::End(End::Lost),
+                Tenure::Held(lease) | Tenure::Regained(lease) | Tenure::Doubtful(lease)
+                    if lease.until() <= env::now() =>
+                {
+                    return Step::End(End::Lost);
+                }
+                Tenure::Held(_) | Tenure::Regained(_) if !self.positioned || !self.is_running() => break,
+                Tenure::Held(_) | Tenure::Regained(_) | Tenure::Doubtful(_) => {}
+            }
+            let nothing_left = !self.is_running() && (!self.positioned || !self.must_commit());
+            if self.wanted() != Wanted::Yes && nothing_left {
+                return Step::End(End::Drained);
+            }
+            self.nudged(None).await;
+        }
+        if !self.queue.gate.acknowledge() {
+            return Step::Doubt;
+        }
+        if !self.positioned {
+            return Step::Position;
+        }
+        match self.look_around().await {
+            Ok(()) if self.wanted() == Wanted::Yes => Step::Run,
+            Ok(()) | Err(Interrupted::GivenUp) => Step::Drain,
+            Err(Interrupted::Forced(step)) => step,
+        }
+    }
+
+    async fn look_around(&mut self) -> Result<(), Interrupted> {
+        self.finish_commit().await;
+        let stored = self.ask(&self.query(), Patience::WhileHeld).await?;
+        let committed = stored.unwrap_or(0);
+        if committed > self.buffer.position() {
+            let front = self.buffer.position();
+            self.buffer.advance_to(committed);
+            if self.buffer.position() != front {
+                self.suspended_until = None;
+                self.blocked = None;
+                self.giving_up = None;
+                self.handoff = None;
+            }
+        }
+        self.committed = committed;
+        self.commit_now(Patience::WhileHeld).await
+    }
+}

@@ -1,0 +1,69 @@
+//! Draining and Committing: nothing new starts, the running handler ends in peace, what is done is committed.
+
+use super::waiting::{Interrupted, Patience, done};
+use super::{Actor, End, Step};
+use crate::consumer::brokers::Brokers;
+use crate::consumer::queue::{Phase, Wanted};
+use crate::env;
+
+/// A commit that is refused this often is left to the next owner, who handles those messages again.
+const COMMIT_ATTEMPTS: u32 = 3;
+
+impl<B: Brokers> Actor<B> {
+    /// Drains the queue; wanted again meanwhile, it goes on where it was.
+    pub(super) async fn draining(&mut self) -> Step {
+        self.queue.gate.close();
+        self.pull = None;
+        self.set_phase(Phase::Draining);
+        loop {
+            self.take_outcomes();
+            self.publish();
+            if let Some(step) = self.forced() {
+                return step;
+            }
+            if self.wanted() == Wanted::Yes {
+                return Step::Run;
+            }
+            if !self.is_running() {
+                break;
+            }
+            self.nudged(None).await;
+        }
+        if let Some(step) = self.last_handoff().await {
+            return step;
+        }
+        match self.commit_now(Patience::Attempts(COMMIT_ATTEMPTS)).await {
+            Ok(()) => {}
+            Err(Interrupted::GivenUp) => {
+                if let Some(error) = self.problem.clone() {
+                    self.shared.warn(error.with_queue(self.queue.name()));
+                }
+            }
+            Err(Interrupted::Forced(step)) => return step,
+        }
+        self.publish();
+        if self.wanted() == Wanted::Yes { Step::Run } else { Step::End(End::Drained) }
+    }
+
+    /// One last attempt for a message on its way to the dead-letter queue; else its next owner handles it again.
+    async fn last_handoff(&mut self) -> Option<Step> {
+        self.handoff_at = env::now();
+        self.start_handoff();
+        while self.handoff.is_some() {
+            if let Some(step) = self.forced() {
+                return Some(step);
+            }
+            let until = self.lease_end();
+            let Self { queue, handoff, .. } = self;
+            let answer = tokio::select! {
+                answer = done(handoff) => Some(answer),
+                () = queue.gate.changed() => None,
+                () = tokio::time::sleep_until(until) => None,
+            };
+            if let Some(answer) = answer {
+                self.handoff_answered(answer);
+            }
+        }
+        None
+    }
+}

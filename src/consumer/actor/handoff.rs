@@ -1,0 +1,103 @@
+//! The hand-off to the dead-letter queue: a send to the group's retry topic that the broker turns into one.
+//!
+//! While it is not acknowledged only the hand-off is tried again; the handler is not called and the queue is held.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use super::Actor;
+use crate::client::CallError;
+use crate::consumer::brokers::Brokers;
+use crate::consumer::sink::Delivery;
+use crate::env;
+use crate::protocol::properties::{self, name};
+use crate::protocol::{SendMessage, SendReceipt};
+
+/// The producer group of all hand-offs; brokers let it pass with the consumer group's rights.
+const INNER_PRODUCER: &str = "CLIENT_INNER_PRODUCER";
+/// Properties that must not travel: a delay would hold the copy back for up to 2 h (4.9), a transaction mark would hide it.
+const LEFT_OUT: [&str; 5] =
+    [name::DELAY, "TRAN_MSG", name::RETRY_TOPIC, name::RECONSUME_TIME, name::MAX_RECONSUME_TIMES];
+
+/// The front message is on its way out.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct GivingUp {
+    /// The handler asked for it, rather than `maxReconsumeTimes`.
+    pub(super) asked: bool,
+}
+
+impl<B: Brokers> Actor<B> {
+    /// Starts the next attempt when it is time.
+    pub(super) fn start_handoff(&mut self) {
+        let Some(GivingUp { asked }) = self.giving_up else { return };
+        if self.handoff.is_some() || self.handoff_at > env::now() {
+            return;
+        }
+        let Some(front) = self.buffer.front() else { return };
+        let request = self.dead_letter(&front, asked);
+        let timeout = self.shared.brokers.timing().request_timeout;
+        let shared = Arc::clone(&self.shared);
+        self.handoff = Some(Box::pin(async move { shared.ask_master(&request.broker_name, &request, timeout).await }));
+    }
+
+    /// Takes the answer in: only an acknowledged hand-off lets the queue go on.
+    pub(super) fn handoff_answered(&mut self, answer: Result<SendReceipt, CallError>) {
+        let Some(front) = self.buffer.front() else { return };
+        match answer {
+            Ok(_) => {
+                self.handoff_pause.reset();
+                self.handoff_problem = None;
+                self.shared.counters.dead_lettered.fetch_add(1, Ordering::Relaxed);
+                self.finished(front.message.queue_offset);
+                self.shared.sink.dead_lettered(self.queue.index, front);
+            }
+            Err(error) => {
+                self.handoff_at = env::now() + self.handoff_pause.next();
+                let error = error.into_error().with_queue(self.queue.name());
+                if self.handoff_problem.is_none() {
+                    self.shared.warn(error.clone());
+                }
+                self.handoff_problem = Some(error);
+            }
+        }
+    }
+
+    /// j = n + 1 and l = max (of `deadLetter()`: n) reach the dead-letter queue on every version of the broker.
+    fn dead_letter(&self, front: &Delivery, asked: bool) -> SendMessage {
+        let message = &front.message;
+        let attempt = i32::try_from(front.attempt).unwrap_or(i32::MAX);
+        let before = attempt - 1;
+        let most = if asked { before } else { self.shared.options.max_reconsume_times.unwrap_or(before) };
+        let origin = message.property(name::RETRY_TOPIC).filter(|_| self.queue.hidden);
+        let real_topic = origin.map_or_else(|| self.queue.real.topic.clone(), |origin| self.real_origin(origin));
+        let msg_id = message.msg_id();
+        let added = [
+            (name::RETRY_TOPIC, real_topic),
+            (name::RECONSUME_TIME, attempt.to_string()),
+            (name::MAX_RECONSUME_TIMES, most.to_string()),
+        ];
+        let own = message.properties.iter().map(|(key, value)| (key.as_str(), value.as_str()));
+        let kept = own.filter(|(key, _)| !LEFT_OUT.contains(key));
+        let first =
+            message.property(name::ORIGIN_MESSAGE_ID).is_none().then_some((name::ORIGIN_MESSAGE_ID, msg_id.as_str()));
+        let added = added.iter().map(|(key, value)| (*key, value.as_str()));
+        SendMessage {
+            producer_group: INNER_PRODUCER.to_owned(),
+            topic: self.shared.retry_topic.clone(),
+            broker_name: self.queue.real.broker_name.clone(),
+            queue_id: 0,
+            // Never the stored one: its IPv6 bits destroy the broker's log, and the body is decompressed.
+            sys_flag: 0,
+            born_timestamp: message.born_timestamp,
+            flag: message.flag,
+            properties: properties::encode(kept.chain(first).chain(added)),
+            reconsume_times: attempt,
+            max_reconsume_times: Some(most),
+            body: message.body.clone(),
+        }
+    }
+
+    fn real_origin(&self, origin: &str) -> String {
+        if self.shared.topics.contains_key(origin) { origin.to_owned() } else { self.shared.brokers.wrap(origin) }
+    }
+}

@@ -1,0 +1,319 @@
+//! The queue actor: one task per queue that was ever ours. It owns the queue's lock, buffer, pull, offset and commits.
+//!
+//! ```text
+//! Locking → Positioning → Running ⇄ Suspended
+//!               ↑            ⇅ Doubtful ──refused or 30 s──→ Lost
+//! any state → Draining → Committing → Unlocking → gone        Draining → Running when assigned again with a valid lock
+//! ```
+
+mod buffer;
+mod committing;
+mod direct;
+mod doubtful;
+mod draining;
+mod handoff;
+mod locking;
+mod outcomes;
+mod positioning;
+mod pulling;
+mod resetting;
+mod running;
+mod waiting;
+
+use std::sync::Arc;
+
+use tokio::sync::{mpsc, oneshot, watch};
+
+use self::buffer::Buffer;
+use self::handoff::GivingUp;
+use self::waiting::Pending;
+use super::brokers::Brokers;
+use super::budget::Share;
+use super::gate::Tenure;
+use super::queue::{Blocked, Order, Phase, Queue, Wanted};
+use super::shared::Shared;
+use crate::client::{Answer, CallError, Event};
+use crate::env::{self, Backoff, Instant};
+use crate::error::{ClientError, Code};
+use crate::protocol::{CommitOutcome, MessageQueue, Pulled, SendReceipt, StoredMessage};
+
+/// How an epoch of ownership ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum End {
+    /// The lock was refused, or ran out.
+    Lost,
+    /// Nothing runs, everything is committed.
+    Drained,
+}
+
+/// What the actor does next while it owns the lock.
+#[derive(Debug)]
+enum Step {
+    Position,
+    Run,
+    Doubt,
+    Drain,
+    Reset,
+    Direct { message: Box<StoredMessage>, reply: oneshot::Sender<Answer> },
+    End(End),
+}
+
+/// An offset that somebody else has set.
+#[derive(Clone, Copy, Debug)]
+struct Correction {
+    to: i64,
+    /// By an administrator, or because messages are gone: then what is buffered comes first.
+    administrator: bool,
+}
+
+/// A record that cannot be delivered, and holds the queue.
+#[derive(Clone, Debug)]
+struct Held {
+    offset: i64,
+    error: ClientError,
+}
+
+/// See the module.
+struct Actor<B> {
+    shared: Arc<Shared<B>>,
+    queue: Arc<Queue>,
+    wanted: watch::Receiver<Wanted>,
+    orders: mpsc::Receiver<Order>,
+
+    phase: Phase,
+    /// The committed offset was read, or set, in this epoch.
+    positioned: bool,
+    generation: u32,
+    buffer: Buffer,
+    share: Share,
+    /// The offset that the broker has acknowledged; never sent lower, except by a reset.
+    committed: i64,
+    /// The queue's end as the last pull said.
+    max: i64,
+    suspended_until: Option<Instant>,
+    blocked: Option<Blocked>,
+    giving_up: Option<GivingUp>,
+    correction: Option<Correction>,
+    /// The first pull's correction is no news: the account may not ask where the queue begins.
+    provisional: bool,
+    /// Offset and time: the first message may lie before the time asked for, 4.9 answers so behind the last message.
+    not_before: Option<(i64, i64)>,
+    held: Option<Held>,
+    /// What keeps the last pull or commit from succeeding.
+    problem: Option<ClientError>,
+    /// Why the dead-letter queue has not acknowledged the front message yet.
+    handoff_problem: Option<ClientError>,
+    last_pull: i64,
+    last_consumed: i64,
+
+    pull: Pending<Result<Pulled, CallError>>,
+    pull_at: Instant,
+    pull_since: Instant,
+    pull_pause: Backoff,
+    commit: Pending<(i64, Result<CommitOutcome, CallError>)>,
+    commit_at: Instant,
+    commit_pause: Backoff,
+    handoff: Pending<Result<SendReceipt, CallError>>,
+    handoff_at: Instant,
+    handoff_pause: Backoff,
+}
+
+/// Runs until the consumer closes and the queue is given back.
+pub(crate) async fn run<B: Brokers>(shared: Arc<Shared<B>>, queue: Arc<Queue>, orders: mpsc::Receiver<Order>) {
+    let mut actor = Actor::new(shared, queue, orders);
+    loop {
+        actor.set_phase(Phase::Gone);
+        let wanted =
+            actor.wanted.wait_for(|wanted| *wanted != Wanted::No).await.map_or(Wanted::Never, |wanted| *wanted);
+        if wanted == Wanted::Never || actor.shared.is_sink_gone() {
+            return;
+        }
+        actor.epoch().await;
+    }
+}
+
+impl<B: Brokers> Actor<B> {
+    fn new(shared: Arc<Shared<B>>, queue: Arc<Queue>, orders: mpsc::Receiver<Order>) -> Self {
+        let now = env::now();
+        let (first, most) = shared.brokers.timing().backoff;
+        let pause = Backoff::new(first, most);
+        Self {
+            wanted: queue.wanted.subscribe(),
+            shared,
+            queue,
+            orders,
+            phase: Phase::Gone,
+            positioned: false,
+            generation: 0,
+            buffer: Buffer::new(0),
+            share: Share::default(),
+            committed: 0,
+            max: 0,
+            suspended_until: None,
+            blocked: None,
+            giving_up: None,
+            correction: None,
+            provisional: false,
+            not_before: None,
+            held: None,
+            problem: None,
+            handoff_problem: None,
+            last_pull: 0,
+            last_consumed: 0,
+            pull: None,
+            pull_at: now,
+            pull_since: now,
+            pull_pause: pause.clone(),
+            commit: None,
+            commit_at: now,
+            commit_pause: pause.clone(),
+            handoff: None,
+            handoff_at: now,
+            handoff_pause: pause,
+        }
+    }
+
+    /// From the first question for the lock to its end.
+    async fn epoch(&mut self) {
+        while self.orders.try_recv().is_ok() {}
+        self.positioned = false;
+        if !self.lock().await {
+            return;
+        }
+        self.shared.budget.join();
+        let end = self.own().await;
+        self.begin(self.buffer.position());
+        self.shared.budget.set(&mut self.share, 0);
+        self.shared.budget.part();
+        match end {
+            End::Lost => self.lost().await,
+            End::Drained => {
+                self.unlock().await;
+                self.emit(|queue| Event::Revoked { queues: vec![queue] });
+            }
+        }
+    }
+
+    async fn own(&mut self) -> End {
+        let mut step = Step::Position;
+        loop {
+            step = match step {
+                Step::Position => self.position().await,
+                Step::Run => self.running().await,
+                Step::Doubt => self.doubtful().await,
+                Step::Drain => self.draining().await,
+                Step::Reset => self.reset().await,
+                Step::Direct { message, reply } => self.direct(*message, reply).await,
+                Step::End(end) => return end,
+            }
+        }
+    }
+
+    /// A fresh start at this offset: nothing buffered, nothing failed, nothing under way.
+    fn begin(&mut self, offset: i64) {
+        self.buffer = Buffer::new(offset);
+        self.pull = None;
+        self.commit = None;
+        self.handoff = None;
+        self.suspended_until = None;
+        self.blocked = None;
+        self.giving_up = None;
+        self.correction = None;
+        self.provisional = false;
+        self.not_before = None;
+        self.held = None;
+        self.problem = None;
+        self.handoff_problem = None;
+        self.queue.gate.forget();
+    }
+
+    /// Whether the queue should be ours; never when nobody takes messages any more.
+    fn wanted(&self) -> Wanted {
+        if self.shared.is_sink_gone() { Wanted::Never } else { *self.wanted.borrow() }
+    }
+
+    /// Whether a handler runs. One whose environment has ended never ends itself.
+    fn is_running(&self) -> bool {
+        self.queue.gate.running().is_some() && !self.shared.is_sink_gone()
+    }
+
+    /// What the lock's state forces the actor to do; the lease's end is noticed here.
+    fn forced(&self) -> Option<Step> {
+        match self.queue.gate.tenure() {
+            Tenure::Held(lease) | Tenure::Regained(lease) | Tenure::Doubtful(lease) if lease.until() <= env::now() => {
+                Some(Step::End(End::Lost))
+            }
+            Tenure::Held(_) => None,
+            Tenure::Doubtful(_) | Tenure::Regained(_) => Some(Step::Doubt),
+            Tenure::Absent | Tenure::Lost => Some(Step::End(End::Lost)),
+        }
+    }
+
+    fn lease_end(&self) -> Instant {
+        match self.queue.gate.tenure() {
+            Tenure::Held(lease) | Tenure::Regained(lease) | Tenure::Doubtful(lease) => lease.until(),
+            Tenure::Absent | Tenure::Lost => env::now(),
+        }
+    }
+
+    fn set_phase(&mut self, phase: Phase) {
+        self.phase = phase;
+        self.publish();
+    }
+
+    /// Lets others see where the queue stands.
+    fn publish(&mut self) {
+        self.shared.budget.set(&mut self.share, self.buffer.bytes());
+        let mut view = self.queue.view();
+        view.phase = self.phase;
+        view.committed = self.committed;
+        view.next = self.buffer.position();
+        view.max = self.max;
+        view.buffered = self.buffer.len();
+        view.buffered_bytes = self.buffer.bytes();
+        view.buffered_range = self.buffer.range();
+        view.blocked.clone_from(&self.blocked);
+        let held = self.held.as_ref().map(|held| &held.error);
+        view.problem = held.or(self.handoff_problem.as_ref()).or(self.problem.as_ref()).cloned();
+        view.is_held = self.held.is_some();
+        view.last_pull = self.last_pull;
+        view.last_consumed = self.last_consumed;
+        if let Tenure::Held(lease) = self.queue.gate.tenure() {
+            view.last_locked = lease.wall_ms();
+        }
+    }
+
+    /// Tells users, who know nothing of the retry topic.
+    fn emit(&self, event: impl FnOnce(MessageQueue) -> Event) {
+        if !self.queue.hidden {
+            self.shared.brokers.emit(event(self.queue.shown.clone()));
+        }
+    }
+
+    /// The lock is gone: the handler's signal fires, its result no longer counts.
+    async fn lost(&mut self) {
+        if let Some(running) = self.queue.gate.lose() {
+            let text = format!(
+                "the lock of {} was lost while a handler ran: the queue may belong to another consumer now, and the result of \
+                 this handler does not count",
+                self.queue.shown
+            );
+            let error = ClientError::new(Code::LockLost, text).with_queue(self.queue.name());
+            self.shared.sink.abort(self.queue.index, running.generation, error);
+        }
+        self.emit(|queue| Event::LockLost { queue });
+        if self.wanted() != Wanted::Yes {
+            self.unlock().await;
+        }
+    }
+
+    /// Gives back whatever is left of the lock, once no handler runs.
+    async fn unlock(&mut self) {
+        self.set_phase(Phase::Draining);
+        while self.is_running() {
+            self.queue.gate.changed().await;
+        }
+        self.queue.gate.leave();
+        self.shared.unlock_queue(&self.queue).await;
+    }
+}

@@ -1,0 +1,208 @@
+//! Pulls: at most one at a time, ahead of the handlers.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::{Actor, Correction, Held};
+use crate::client::{CallError, Event};
+use crate::consumer::brokers::{Brokers, refusal};
+use crate::env;
+use crate::error::{ClientError, Code};
+use crate::protocol::code::response;
+use crate::protocol::message::UndecodableReason;
+use crate::protocol::properties::name;
+use crate::protocol::{Crc, ExpressionKind, Pull, PullStatus, Pulled, StoredMessage, Subscription, decode_messages};
+
+/// Most messages of one answer.
+const MOST: usize = 32;
+/// After an answer that came back at once with nothing: a broker without long polls is not asked in a tight loop.
+const EMPTY_HANDED: Duration = Duration::from_millis(50);
+
+impl<B: Brokers> Actor<B> {
+    /// Whether there is room for what the next pull may bring.
+    pub(super) fn may_pull(&self) -> bool {
+        let room = self.buffer.is_empty() || self.buffer.len() + MOST <= self.shared.options.prefetch_messages;
+        room && self.correction.is_none() && self.shared.budget.has_room(&self.share)
+    }
+
+    /// Starts the next pull when it is time.
+    pub(super) fn start_pull(&mut self) {
+        self.shared.budget.set(&mut self.share, self.buffer.bytes());
+        if self.pull.is_some() || !self.may_pull() || self.pull_at > env::now() {
+            return;
+        }
+        let timing = self.shared.brokers.timing();
+        let timeout = timing.pull_timeout;
+        let queue = &self.queue.real;
+        let subscription = self.shared.subscription(&queue.topic);
+        let request = Pull {
+            group: self.shared.group.clone(),
+            topic: queue.topic.clone(),
+            broker_name: queue.broker_name.clone(),
+            queue_id: queue.queue_id,
+            queue_offset: self.buffer.next(),
+            suspend_ms: i64::try_from(timing.pull_suspend.as_millis()).unwrap_or(i64::MAX),
+            sub_version: subscription.as_ref().map_or(0, |subscription| subscription.version),
+            kind: subscription.as_ref().map_or(ExpressionKind::Tag, |subscription| subscription.kind),
+            expression: None,
+        };
+        self.pull_since = env::now();
+        self.last_pull = self.shared.brokers.wall_ms();
+        let shared = Arc::clone(&self.shared);
+        self.pull = Some(Box::pin(async move { shared.ask_master(&request.broker_name, &request, timeout).await }));
+    }
+
+    /// Takes the answer in.
+    pub(super) fn pulled(&mut self, answer: Result<Pulled, CallError>) {
+        match answer {
+            Ok(pulled) => {
+                self.pull_pause.reset();
+                self.max = pulled.max_offset;
+                if self.held.is_none() {
+                    self.problem = None;
+                }
+                self.take_in(&pulled);
+            }
+            Err(error) => self.pull_failed(&error),
+        }
+    }
+
+    fn take_in(&mut self, pulled: &Pulled) {
+        let asked = self.buffer.next();
+        match pulled.status {
+            PullStatus::Found => self.admit(pulled),
+            PullStatus::NothingNew | PullStatus::NoMatch => self.buffer.set_next(pulled.next_offset),
+            PullStatus::OffsetIllegal { reset: false } if self.provisional => {
+                self.buffer.set_next(pulled.next_offset);
+            }
+            PullStatus::OffsetIllegal { reset } => {
+                self.correction = Some(Correction { to: pulled.next_offset, administrator: reset });
+            }
+        }
+        self.provisional = false;
+        let quick = env::now() < self.pull_since + EMPTY_HANDED;
+        if quick && self.buffer.next() == asked && self.held.is_none() {
+            self.pull_at = env::now() + EMPTY_HANDED;
+        }
+    }
+
+    /// Buffers what is wanted of an answer, up to the first record that cannot be delivered.
+    fn admit(&mut self, pulled: &Pulled) {
+        let subscription = self.shared.subscription(&self.queue.real.topic);
+        for decoded in decode_messages(&pulled.body, Crc::Check) {
+            let next = self.buffer.next();
+            let message = match decoded {
+                Ok(message) if message.queue_offset < next => continue,
+                Ok(message) => message,
+                Err(bad) if bad.queue_offset.is_some_and(|offset| offset < next) => continue,
+                Err(bad) => {
+                    let error = self.undecodable(bad.queue_offset.unwrap_or(next), &bad.reason);
+                    return self.hold(bad.queue_offset.unwrap_or(next), error);
+                }
+            };
+            let offset = message.queue_offset;
+            if self.buffer.len() >= self.shared.options.prefetch_messages {
+                self.held = None;
+                return self.buffer.set_next(offset);
+            }
+            if self.is_filtered(subscription.as_ref(), &message) {
+                self.buffer.set_next(offset + 1);
+                continue;
+            }
+            let Some(topic) = self.handler_topic(&message) else {
+                let error = self.without_handler(&message);
+                return self.hold(offset, error);
+            };
+            self.buffer.push(message, topic);
+        }
+        self.held = None;
+        self.buffer.set_next(pulled.next_offset);
+    }
+
+    /// The broker compares hash codes of tags only; and a search by time may answer with a message before it.
+    fn is_filtered(&mut self, subscription: Option<&Subscription>, message: &StoredMessage) -> bool {
+        if let Some((offset, time)) = self.not_before.take()
+            && message.queue_offset == offset
+            && message.store_timestamp < time
+        {
+            return true;
+        }
+        subscription.is_some_and(|subscription| !subscription.matches(message.tags()))
+    }
+
+    /// The user's name of the topic whose handler gets the message: in the retry topic, the one it came from.
+    pub(super) fn handler_topic(&self, message: &StoredMessage) -> Option<Arc<str>> {
+        let topics = &self.shared.topics;
+        if !self.queue.hidden {
+            return topics.get(&self.queue.real.topic).cloned();
+        }
+        // Java writes the user's name, we and the brokers the real one.
+        let origin = message.property(name::RETRY_TOPIC)?;
+        topics.get(origin).or_else(|| topics.get(&self.shared.brokers.wrap(origin))).cloned()
+    }
+
+    fn undecodable(&self, offset: i64, reason: &UndecodableReason) -> ClientError {
+        let text = format!(
+            "the message at offset {offset} of {} cannot be decoded: {reason}; the queue waits",
+            self.queue.shown
+        );
+        ClientError::new(Code::Undecodable, text).with_queue(self.queue.name())
+    }
+
+    fn without_handler(&self, message: &StoredMessage) -> ClientError {
+        let origin = message.property(name::RETRY_TOPIC).unwrap_or("no topic");
+        let text = format!(
+            "message {} in the group's retry topic came from {origin}, which this consumer does not subscribe to; the retry \
+             queue waits for a consumer that does",
+            message.msg_id()
+        );
+        ClientError::new(Code::Handler, text).with_queue(self.queue.name())
+    }
+
+    /// The queue waits before this record, and the record is looked at again from time to time. Told once.
+    fn hold(&mut self, offset: i64, error: ClientError) {
+        self.buffer.set_next(offset);
+        self.pull_at = env::now() + self.held_pause();
+        if self.held.as_ref().is_some_and(|held| held.offset == offset) {
+            return;
+        }
+        if error.code() == Code::Undecodable {
+            let event = error.clone();
+            self.emit(|queue| Event::Undecodable { queue, error: event });
+        }
+        if self.queue.hidden || error.code() != Code::Undecodable {
+            self.shared.warn(error.clone());
+        }
+        self.held = Some(Held { offset, error });
+    }
+
+    fn held_pause(&mut self) -> Duration {
+        self.pull_pause.next().max(self.shared.brokers.timing().backoff.1)
+    }
+
+    fn pull_failed(&mut self, error: &CallError) {
+        let topic = &self.queue.real.topic;
+        let mut pause = None;
+        match refusal(error).map(|refusal| refusal.code) {
+            Some(response::FLOW_CONTROL) => pause = Some(self.shared.brokers.timing().flow_control_delay),
+            Some(response::SUBSCRIPTION_NOT_EXIST | response::SUBSCRIPTION_NOT_LATEST) => self.shared.want_heartbeat(),
+            Some(response::TOPIC_NOT_EXIST) => self.shared.brokers.refresh_route(topic),
+            _ => {}
+        }
+        self.pull_at = env::now() + pause.unwrap_or_else(|| self.pull_pause.next());
+        let told = self.problem.is_some() || pause.is_some();
+        let shown = error.clone().into_error().with_queue(self.queue.name());
+        self.shared.debug(&self.queue, shown.message());
+        // Broken connections have events of their own; 24 and 25 heal with the next heartbeat.
+        let heals = !matches!(error, CallError::Refused { .. } | CallError::Malformed(_))
+            || refusal(error).is_some_and(|refusal| {
+                matches!(refusal.code, response::SUBSCRIPTION_NOT_EXIST | response::SUBSCRIPTION_NOT_LATEST)
+            });
+        if !told && !heals {
+            self.shared.warn(shown.clone());
+        }
+        if pause.is_none() {
+            self.problem = Some(shown);
+        }
+    }
+}

@@ -1,0 +1,113 @@
+//! Running, and Suspended, which is Running without deliveries: one pull ahead, chunks to the sink, commits behind.
+
+use std::sync::atomic::Ordering;
+
+use super::waiting::{at, done};
+use super::{Actor, Correction, Step};
+use crate::consumer::brokers::Brokers;
+use crate::consumer::queue::{Order, Phase, Wanted};
+use crate::env::{self, Instant};
+
+/// What ended a turn of the loop.
+enum Turn {
+    Nothing,
+    Pulled(Result<crate::protocol::Pulled, crate::client::CallError>),
+    Committed((i64, Result<crate::protocol::CommitOutcome, crate::client::CallError>)),
+    HandedOff(Result<crate::protocol::SendReceipt, crate::client::CallError>),
+    Ordered(Order),
+}
+
+impl<B: Brokers> Actor<B> {
+    /// Works until the lock, an administrator, or what is wanted leads elsewhere.
+    pub(super) async fn running(&mut self) -> Step {
+        if let Some(step) = self.settle().await {
+            return step;
+        }
+        if self.wanted() != Wanted::Yes {
+            return Step::Drain;
+        }
+        let Some(generation) = self.queue.gate.open() else {
+            // Doubted in this very moment, which the next look tells.
+            return self.forced().unwrap_or(Step::Run);
+        };
+        self.generation = generation;
+        self.buffer.restart();
+        loop {
+            if let Some(step) = self.elsewhere() {
+                return step;
+            }
+            self.deliver();
+            self.start_pull();
+            self.start_commit();
+            self.start_handoff();
+            self.phase = if self.suspended_until.is_some() || self.giving_up.is_some() {
+                Phase::Suspended
+            } else {
+                Phase::Running
+            };
+            self.publish();
+            let turn = self.turn().await;
+            self.take_outcomes();
+            match turn {
+                Turn::Nothing => {}
+                Turn::Pulled(answer) => self.pulled(answer),
+                Turn::Committed((offset, answer)) => self.commit_answered(offset, answer),
+                Turn::HandedOff(answer) => self.handoff_answered(answer),
+                Turn::Ordered(Order::Reset(to)) => self.correction = Some(Correction { to, administrator: true }),
+                Turn::Ordered(Order::Direct { reply, .. }) if reply.is_closed() => {}
+                Turn::Ordered(Order::Direct { message, reply }) => return Step::Direct { message, reply },
+            }
+        }
+    }
+
+    fn elsewhere(&mut self) -> Option<Step> {
+        if let Some(step) = self.forced() {
+            return Some(step);
+        }
+        // Before a drain: the next owner would not hear of an administrator's reset.
+        if self.correction.is_some_and(|correction| correction.administrator || self.buffer.is_empty()) {
+            return Some(Step::Reset);
+        }
+        (self.wanted() != Wanted::Yes).then_some(Step::Drain)
+    }
+
+    /// Chunks to the sink, as long as the queue is not held by its first message.
+    fn deliver(&mut self) {
+        if self.suspended_until.is_some_and(|until| until <= env::now()) {
+            self.suspended_until = None;
+        }
+        while self.suspended_until.is_none() && self.giving_up.is_none() {
+            let Some(chunk) = self.buffer.take_chunk() else { return };
+            for delivery in chunk.iter().filter(|delivery| delivery.message.reconsume_times > 0) {
+                self.queue.gate.note_attempts(delivery.message.queue_offset, delivery.message.reconsume_times);
+            }
+            if !self.shared.sink.deliver(self.queue.index, self.generation, chunk) {
+                self.shared.sink_gone.store(true, Ordering::Release);
+                return;
+            }
+        }
+    }
+
+    async fn turn(&mut self) -> Turn {
+        let next = self.next_deadline();
+        let Self { queue, wanted, orders, pull, commit, handoff, .. } = self;
+        tokio::select! {
+            biased;
+            () = queue.gate.changed() => Turn::Nothing,
+            _ = wanted.changed() => Turn::Nothing,
+            answer = done(commit) => Turn::Committed(answer),
+            answer = done(handoff) => Turn::HandedOff(answer),
+            Some(order) = orders.recv() => Turn::Ordered(order),
+            answer = done(pull) => Turn::Pulled(answer),
+            () = at(Some(next)) => Turn::Nothing,
+        }
+    }
+
+    fn next_deadline(&self) -> Instant {
+        let commit = (self.commit.is_none() && self.must_commit()).then_some(self.commit_at);
+        let handoff = (self.handoff.is_none() && self.giving_up.is_some()).then_some(self.handoff_at);
+        let pull = (self.pull.is_none() && self.may_pull()).then_some(self.pull_at);
+        let times = [commit, handoff, pull, self.suspended_until];
+        times.into_iter().flatten().fold(self.lease_end(), Instant::min)
+    }
+}

@@ -1,0 +1,141 @@
+//! How an actor waits: never for one thing only.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use tokio::time::sleep_until;
+
+use super::{Actor, Step};
+use crate::consumer::brokers::Brokers;
+use crate::consumer::queue::Wanted;
+use crate::env::{self, Backoff, Instant};
+use crate::error::Code;
+use crate::protocol::Request;
+
+/// A request under way; kept beside the loop, so that nothing of it is lost when something else happens first.
+pub(super) type Pending<T> = Option<Pin<Box<dyn Future<Output = T> + Send>>>;
+
+/// Why a question has no answer.
+#[derive(Debug)]
+pub(super) enum Interrupted {
+    /// The lock's state, or that the queue is no longer wanted, leads elsewhere.
+    Forced(Step),
+    /// Tried often enough.
+    GivenUp,
+}
+
+/// How long to go on asking.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Patience {
+    /// While the queue is wanted.
+    WhileWanted,
+    /// While the queue is wanted and the account is not at fault.
+    UnlessDenied,
+    /// While the lock is held.
+    WhileHeld,
+    /// While the lock is held, and this often.
+    Attempts(u32),
+}
+
+impl<B: Brokers> Actor<B> {
+    /// Waits until something may have changed: at the gate, in what is wanted, or because the lease or this time is up.
+    pub(super) async fn nudged(&mut self, at: Option<Instant>) {
+        let lease_end = self.lease_end();
+        let until = at.map_or(lease_end, |at| at.min(lease_end));
+        tokio::select! {
+            () = self.queue.gate.changed() => {}
+            _ = self.wanted.changed() => {}
+            () = sleep_until(until) => {}
+        }
+    }
+
+    /// Waits for the running handler's end, with its result counted. A step: the lock's state leads elsewhere.
+    pub(super) async fn settle(&mut self) -> Option<Step> {
+        loop {
+            self.take_outcomes();
+            self.publish();
+            if let Some(step) = self.forced() {
+                return Some(step);
+            }
+            if !self.is_running() {
+                return None;
+            }
+            self.nudged(None).await;
+        }
+    }
+
+    /// Asks the master again and again until it answers.
+    pub(super) async fn ask<R>(&mut self, request: &R, patience: Patience) -> Result<R::Response, Interrupted>
+    where
+        R: Request + Sync,
+        R::Response: Send,
+    {
+        let timing = self.shared.brokers.timing();
+        let timeout = timing.request_timeout;
+        let mut pause = Backoff::new(timing.backoff.0, timing.backoff.1);
+        let mut attempts = 0;
+        loop {
+            let shared = Arc::clone(&self.shared);
+            let queue = Arc::clone(&self.queue);
+            let mut call = Box::pin(shared.ask_master(&queue.real.broker_name, request, timeout));
+            let error = loop {
+                self.interrupted(patience)?;
+                tokio::select! {
+                    result = &mut call => match result {
+                        Ok(response) => {
+                            self.problem = None;
+                            return Ok(response);
+                        }
+                        Err(error) => break error.into_error(),
+                    },
+                    () = self.nudged(None) => {}
+                }
+            };
+            self.shared.debug(&self.queue, error.message());
+            let denied = error.code() == Code::AccessDenied;
+            self.problem = Some(error);
+            self.publish();
+            attempts += 1;
+            if patience == Patience::Attempts(attempts) || (denied && patience == Patience::UnlessDenied) {
+                return Err(Interrupted::GivenUp);
+            }
+            let until = env::now() + pause.next();
+            while env::now() < until {
+                self.interrupted(patience)?;
+                self.nudged(Some(until)).await;
+            }
+        }
+    }
+
+    fn interrupted(&self, patience: Patience) -> Result<(), Interrupted> {
+        if let Some(step) = self.forced() {
+            return Err(Interrupted::Forced(step));
+        }
+        let while_wanted = matches!(patience, Patience::WhileWanted | Patience::UnlessDenied);
+        if while_wanted && self.wanted() != Wanted::Yes {
+            return Err(Interrupted::Forced(Step::Drain));
+        }
+        Ok(())
+    }
+}
+
+/// The result of a request under way; never, where there is none.
+pub(super) async fn done<T>(pending: &mut Pending<T>) -> T {
+    match pending {
+        Some(future) => {
+            let result = future.as_mut().await;
+            *pending = None;
+            result
+        }
+        None => std::future::pending().await,
+    }
+}
+
+/// At that time; never, where there is none.
+pub(super) async fn at(time: Option<Instant>) {
+    match time {
+        Some(time) => sleep_until(time).await,
+        None => std::future::pending().await,
+    }
+}

@@ -1,0 +1,199 @@
+//! The gate alone.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+
+use super::*;
+
+const LEASE: Duration = Duration::from_secs(30);
+const SECOND: Duration = Duration::from_secs(1);
+
+fn limited(max_reconsume_times: Option<i32>) -> Gate {
+    let suspend = Suspend { initial: SECOND, factor: 2.0, max: 3 * SECOND };
+    let epoch = env::now();
+    let gate =
+        Gate::new(suspend, max_reconsume_times, Arc::new(move || i64::try_from(epoch.elapsed().as_millis()).unwrap()));
+    gate.granted(gate.lease(LEASE));
+    gate
+}
+
+fn open() -> (Gate, u32) {
+    let gate = limited(None);
+    let generation = gate.open().unwrap();
+    (gate, generation)
+}
+
+fn done(gate: &Gate, generation: u32, offset: i64) -> Ack {
+    gate.ack(generation, offset, Outcome::Success, None)
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_handler_at_a_time_each_in_the_gates_generation() {
+    let (gate, generation) = open();
+    assert!(gate.may_start(generation, 0));
+    assert!(gate.open().is_none(), "a new epoch does not begin beside a running handler");
+    assert!(done(&gate, generation, 0).go_on);
+    assert!(gate.may_start(generation, 1));
+    assert!(!gate.ack(generation, 7, Outcome::Success, None).counted, "that one does not run");
+    assert!(done(&gate, generation, 1).counted);
+    assert_eq!(gate.take().1.len(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_no_is_final_for_its_generation() {
+    let (gate, generation) = open();
+    assert!(gate.may_start(generation, 0));
+    assert!(!gate.may_start(generation, 1), "one is running");
+    done(&gate, generation, 0);
+    assert!(!gate.may_start(generation, 1), "the second chunk must not run with the rest of the first skipped");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_retry_raises_the_generation_inside_the_ack() {
+    let (gate, generation) = open();
+    assert!(gate.may_start(generation, 0));
+    let ack = gate.ack(generation, 0, Outcome::Later, Some("no stock".into()));
+    assert_eq!((ack.counted, ack.go_on, ack.delay), (true, false, SECOND));
+    assert!(!gate.may_start(generation, 1), "the second chunk is stale before the actor wakes up");
+    let (current, outcomes) = gate.take();
+    assert_eq!(current, generation + 1);
+    assert_eq!(outcomes[0].verdict, Verdict::Again(env::now() + SECOND));
+    assert_eq!(outcomes[0].reason.as_deref(), Some("no stock"));
+    assert!(gate.may_start(current, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn delays_grow_with_each_failure_of_one_message_and_a_handlers_own_wins() {
+    let (gate, _) = open();
+    let attempt = |offset, outcome| {
+        let (generation, _) = gate.take();
+        assert!(gate.may_start(generation, offset));
+        gate.ack(generation, offset, outcome, None).delay.as_millis()
+    };
+    assert_eq!(
+        [attempt(0, Outcome::Later), attempt(0, Outcome::Later), attempt(0, Outcome::Later)],
+        [1_000, 2_000, 3_000]
+    );
+    assert_eq!(attempt(0, Outcome::Suspend(Duration::from_millis(10))), 10);
+    assert_eq!(attempt(0, Outcome::Success), 0);
+    assert_eq!(attempt(1, Outcome::Later), 1_000, "another message begins anew");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_message_is_given_up_when_its_attempts_are_used_up() {
+    let gate = limited(Some(2));
+    let mut generation = gate.open().unwrap();
+    let mut verdicts = Vec::new();
+    for _ in 0..3 {
+        assert!(gate.may_start(generation, 4));
+        let ack = gate.ack(generation, 4, Outcome::Later, None);
+        let (current, outcomes) = gate.take();
+        verdicts.push((outcomes[0].verdict == Verdict::GiveUp { asked: false }, ack.delay.is_zero()));
+        generation = current;
+    }
+    assert_eq!(verdicts, [(false, false), (false, false), (true, true)]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn attempts_that_the_broker_counted_count() {
+    let gate = limited(Some(2));
+    let generation = gate.open().unwrap();
+    gate.note_attempts(4, 2);
+    assert!(gate.may_start(generation, 4));
+    gate.ack(generation, 4, Outcome::Later, None);
+    assert_eq!(gate.take().1[0].verdict, Verdict::GiveUp { asked: false });
+}
+
+#[tokio::test(start_paused = true)]
+async fn dead_letter_holds_the_queue_until_the_actor_goes_on() {
+    let (gate, generation) = open();
+    assert!(gate.may_start(generation, 0));
+    assert!(!gate.ack(generation, 0, Outcome::DeadLetter, None).go_on);
+    assert!(!gate.may_start(generation, 1));
+    assert_eq!(gate.take().1[0].verdict, Verdict::GiveUp { asked: true });
+}
+
+#[tokio::test(start_paused = true)]
+async fn closing_lets_the_running_handler_count() {
+    let (gate, generation) = open();
+    assert!(gate.may_start(generation, 0));
+    gate.close();
+    let ack = done(&gate, generation, 0);
+    assert_eq!((ack.counted, ack.go_on), (true, false));
+    assert!(!gate.may_start(generation, 1));
+    assert!(gate.open().unwrap() > generation, "every opening is a new generation");
+    assert!(!gate.may_start(generation, 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_late_ack_after_a_lost_lock_ends_the_handler_and_does_not_count() {
+    let (gate, generation) = open();
+    assert!(gate.may_start(generation, 0));
+    assert_eq!(gate.lose(), Some(Running { generation, offset: 0 }));
+    assert!(gate.open().is_none(), "lost");
+    gate.granted(gate.lease(LEASE));
+    assert!(gate.open().is_none(), "the old handler still runs");
+    let ack = done(&gate, generation, 0);
+    assert_eq!((ack.counted, ack.go_on), (false, false));
+    assert!(gate.take().1.is_empty());
+    assert!(gate.open().is_some());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lease_that_ran_out_starts_nothing_even_before_anybody_noticed() {
+    let (gate, generation) = open();
+    tokio::time::advance(LEASE).await;
+    assert!(!gate.may_start(generation, 0));
+    assert_eq!(gate.tenure(), Tenure::Lost);
+    gate.renewed(gate.lease(LEASE));
+    assert_eq!(gate.tenure(), Tenure::Lost, "a renewal does not bring back what was given up");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refusal_for_the_lease_alone_raises_the_generation() {
+    let (gate, generation) = open();
+    assert!(gate.doubt());
+    assert!(!gate.may_start(generation, 0));
+    gate.renewed(gate.lease(LEASE));
+    assert!(gate.acknowledge());
+    assert!(!gate.may_start(generation, 0), "the chunk is over; the actor delivers again");
+    assert!(gate.take().0 > generation);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_doubt_keeps_the_running_handlers_result() {
+    let (gate, generation) = open();
+    assert!(gate.may_start(generation, 0));
+    gate.doubt();
+    gate.close();
+    assert!(done(&gate, generation, 0).counted);
+    gate.renewed(gate.lease(LEASE));
+    assert!(gate.open().is_none(), "not before the actor has looked what happened meanwhile");
+    assert!(gate.acknowledge());
+    assert!(gate.open().is_some());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_machine_that_slept_starts_nothing() {
+    let wall = Arc::new(AtomicI64::new(0));
+    let clock = Arc::clone(&wall);
+    let suspend = Suspend { initial: SECOND, factor: 1.0, max: SECOND };
+    let gate = Gate::new(suspend, None, Arc::new(move || clock.load(Ordering::Relaxed)));
+    gate.granted(gate.lease(LEASE));
+    let generation = gate.open().unwrap();
+    wall.store(70_000, Ordering::Relaxed);
+    assert!(gate.slept());
+    assert!(!gate.may_start(generation, 0));
+    assert!(matches!(gate.tenure(), Tenure::Doubtful(_)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_administrators_message_moves_nothing() {
+    let (gate, _) = open();
+    gate.close();
+    let generation = gate.open_direct().unwrap();
+    assert!(gate.may_start(generation, 0));
+    let ack = gate.ack(generation, 0, Outcome::Later, None);
+    assert_eq!((ack.counted, ack.go_on, ack.delay), (true, false, Duration::ZERO));
+    assert!(gate.take().1[0].direct);
+}

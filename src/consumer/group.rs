@@ -1,0 +1,247 @@
+//! The group: who its members are, and which queues are ours among them.
+//!
+//! Towards the actors it only says what is wanted, level-triggered; they end when they have ended, and it never waits for them.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+use tokio::time::sleep_until;
+
+use super::actor;
+use super::brokers::Brokers;
+use super::gate::Gate;
+use super::options::InitialPosition;
+use super::queue::{Queue, Wanted};
+use super::shared::Shared;
+use crate::client::{CallError, Event, Level, RouteState};
+use crate::env::{self, Instant};
+use crate::protocol::allocation::averagely;
+use crate::protocol::route::MASTER;
+use crate::protocol::{ConsumeFrom, ConsumerData, ConsumerList, MessageQueue, Subscription};
+
+/// Between two rebalances that something called for.
+const CLOSEST: Duration = Duration::from_millis(200);
+/// After a reconnect: members come back with their next heartbeat, and a list read before shows too few.
+const REFILL: Duration = Duration::from_secs(3);
+/// Until the next look while we, or a master, are missing.
+const MISSING: Duration = Duration::from_secs(1);
+/// Orders that may wait for one queue.
+const ORDERS: usize = 8;
+
+impl<B: Brokers> Shared<B> {
+    /// What heartbeats say.
+    pub(crate) fn registration(&self) -> ConsumerData {
+        ConsumerData {
+            group: self.group.clone(),
+            from: match self.options.initial_position {
+                InitialPosition::Last => ConsumeFrom::LastOffset,
+                InitialPosition::First => ConsumeFrom::FirstOffset,
+                InitialPosition::Timestamp(_) => ConsumeFrom::Timestamp,
+            },
+            broadcasting: false,
+            subscriptions: self.subscriptions(),
+        }
+    }
+
+    /// The masters of all our topics, each once.
+    pub(crate) fn masters(&self) -> BTreeSet<String> {
+        let topics = self.subscriptions();
+        let routes = topics
+            .iter()
+            .filter_map(|subscription| self.brokers.watch_route(&subscription.topic).borrow().route.clone());
+        let brokers = routes.flat_map(|route| {
+            let masters = route.brokers().filter(|(_, id, _)| *id == MASTER);
+            masters.map(|(_, _, address)| address.to_owned()).collect::<Vec<_>>()
+        });
+        brokers.collect()
+    }
+
+    /// The group's members as each master sees them.
+    pub(crate) async fn member_lists(self: &Arc<Self>) -> Vec<(String, Result<Vec<String>, CallError>)> {
+        let mut questions = JoinSet::new();
+        for address in self.masters() {
+            let shared = Arc::clone(self);
+            questions.spawn(async move {
+                let request = ConsumerList { group: shared.group.clone() };
+                let answer = shared.brokers.call(&address, &request, shared.brokers.timing().request_timeout).await;
+                (address, answer)
+            });
+        }
+        questions.join_all().await
+    }
+
+    fn lost_masters(&self) -> std::sync::MutexGuard<'_, BTreeSet<String>> {
+        self.lost_masters.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The queue of that name, with an actor of its own from the first time on.
+    fn queue_for(self: &Arc<Self>, real: &MessageQueue) -> Arc<Queue> {
+        let mut queues = self.queues.write().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = queues.find(real) {
+            return Arc::clone(known);
+        }
+        let hidden = real.topic == self.retry_topic;
+        let gate = Gate::new(self.options.suspend, self.options.max_reconsume_times, self.wall());
+        let shown = MessageQueue { topic: self.brokers.unwrap(&real.topic), ..real.clone() };
+        let (orders, receiver) = mpsc::channel(ORDERS);
+        let queue = Arc::new(Queue::new(queues.next_index(), real.clone(), shown, hidden, gate, orders));
+        queues.add(Arc::clone(&queue));
+        let task = env::spawn(actor::run(Arc::clone(self), Arc::clone(&queue), receiver));
+        self.actors.lock().unwrap_or_else(PoisonError::into_inner).push((Arc::clone(&queue), task));
+        queue
+    }
+}
+
+/// See the module.
+struct Group<B> {
+    shared: Arc<Shared<B>>,
+    /// What is ours by the last allocation, by topic.
+    allocated: BTreeMap<String, BTreeSet<MessageQueue>>,
+    /// No allocation before: lists are refilling.
+    quiet_until: Option<Instant>,
+    /// Ended with the group.
+    watchers: JoinSet<()>,
+    watched_masters: BTreeSet<String>,
+}
+
+/// Rebalances until it is aborted.
+pub(crate) async fn run<B: Brokers>(shared: Arc<Shared<B>>) {
+    let mut group = Group {
+        shared,
+        allocated: BTreeMap::new(),
+        quiet_until: None,
+        watchers: JoinSet::new(),
+        watched_masters: BTreeSet::new(),
+    };
+    for subscription in group.shared.subscriptions() {
+        group.watch_route(&subscription.topic);
+    }
+    loop {
+        group.watch_masters();
+        let pause = group.rebalance().await;
+        let (soonest, due) = (env::now() + CLOSEST, env::now() + pause);
+        tokio::select! {
+            () = group.shared.wake.notified() => sleep_until(soonest).await,
+            () = sleep_until(due) => {}
+        }
+    }
+}
+
+impl<B: Brokers> Group<B> {
+    fn watch_route(&mut self, topic: &str) {
+        let mut route = self.shared.brokers.watch_route(topic);
+        let shared = Arc::clone(&self.shared);
+        self.watchers.spawn(async move {
+            let mut known = route.borrow_and_update().route.clone();
+            while route.changed().await.is_ok() {
+                let RouteState { route: now, .. } = route.borrow_and_update().clone();
+                // The `Arc` changes only when the route does.
+                if now.as_ref().map(Arc::as_ptr) != known.as_ref().map(Arc::as_ptr) {
+                    known = now;
+                    shared.wake.notify_one();
+                }
+            }
+        });
+    }
+
+    fn watch_masters(&mut self) {
+        for address in self.shared.masters() {
+            if self.watched_masters.insert(address.clone()) {
+                let mut losses = self.shared.brokers.losses(&address);
+                let shared = Arc::clone(&self.shared);
+                self.watchers.spawn(async move {
+                    while losses.changed().await.is_ok() {
+                        shared.lost_masters().insert(address.clone());
+                        shared.wake.notify_one();
+                    }
+                });
+            }
+        }
+    }
+
+    /// One look at the group; returns when the next one is due.
+    async fn rebalance(&mut self) -> Duration {
+        if self.shared.heartbeat_wanted.swap(false, Ordering::AcqRel) {
+            self.shared.brokers.heartbeat_all().await;
+        }
+        let members = self.members().await;
+        let now = env::now();
+        if let Some(until) = self.quiet_until.filter(|until| now < *until) {
+            return until - now;
+        }
+        self.quiet_until = None;
+        if !members.iter().any(|member| member == self.shared.brokers.id()) {
+            // Nothing is released for it: our heartbeat has not arrived, or nobody answers.
+            self.shared.brokers.heartbeat_all().await;
+            return env::jittered(MISSING);
+        }
+        let changed = self.allocate(&members);
+        if !changed.is_empty() {
+            self.announce(&changed).await;
+        }
+        if self.shared.lost_masters().is_empty() { self.shared.brokers.timing().rebalance_interval } else { MISSING }
+    }
+
+    /// All members that any master knows, each once, sorted.
+    async fn members(&mut self) -> Vec<String> {
+        let mut members = BTreeSet::new();
+        for (address, answer) in self.shared.member_lists().await {
+            let back = match answer {
+                Ok(list) => {
+                    members.extend(list);
+                    true
+                }
+                // "No consumer" is code 1, and so is much else: nothing is known from this master.
+                Err(error) => matches!(error, CallError::Refused { .. }),
+            };
+            if back && self.shared.lost_masters().remove(&address) {
+                self.quiet_until = Some(env::now() + env::jittered(REFILL));
+            }
+        }
+        members.into_iter().collect()
+    }
+
+    /// Says what is wanted from now on; the topics for which that has changed.
+    fn allocate(&mut self, members: &[String]) -> Vec<String> {
+        let mut changed = Vec::new();
+        for Subscription { topic, .. } in self.shared.subscriptions() {
+            let Some(route) = self.shared.brokers.watch_route(&topic).borrow().route.clone() else { continue };
+            let queues = route.read_queues(&topic);
+            let Some(ours) = averagely(&queues, members, self.shared.brokers.id()) else { continue };
+            let ours: BTreeSet<_> = ours.into_iter().collect();
+            let before = self.allocated.insert(topic.clone(), ours.clone()).unwrap_or_default();
+            if ours == before {
+                continue;
+            }
+            for queue in before.difference(&ours) {
+                self.shared.queue_for(queue).wanted.send_replace(Wanted::No);
+            }
+            for queue in ours.difference(&before) {
+                self.shared.queue_for(queue).wanted.send_replace(Wanted::Yes);
+            }
+            changed.push(topic);
+        }
+        changed
+    }
+
+    /// Brokers hear of newer subscriptions before a pull names them, as with Java's clients.
+    async fn announce(&self, changed: &[String]) {
+        let mut subscriptions = self.shared.subscriptions();
+        let now = self.shared.brokers.wall_ms();
+        for subscription in &mut subscriptions {
+            if changed.contains(&subscription.topic) {
+                subscription.version = now.max(subscription.version + 1);
+            }
+        }
+        let registration = ConsumerData { subscriptions: subscriptions.clone(), ..self.shared.registration() };
+        self.shared.brokers.register(Some(registration));
+        self.shared.brokers.heartbeat_all().await;
+        self.shared.set_subscriptions(subscriptions);
+        let fields = serde_json::json!({ "group": self.shared.options.group, "topics": changed });
+        self.shared.brokers.emit(Event::log(Level::Debug, "the group was rebalanced", fields));
+    }
+}

@@ -1,0 +1,92 @@
+//! How long a granted lock counts here.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::env::Instant;
+
+/// The wall clock, ms since 1970. Injected, so that a test can make the machine sleep.
+pub(crate) type Wall = Arc<dyn Fn() -> i64 + Send + Sync>;
+
+/// How far the wall clock may run ahead of the monotonic one before the machine must have slept.
+const TOLERANCE_MS: i128 = 5_000;
+
+/// A lock from the moment it was asked for: the broker's own 60 s begin later, so this end comes first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Lease {
+    since: Instant,
+    wall_ms: i64,
+    until: Instant,
+}
+
+/// Whether a lease counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Validity {
+    /// It does.
+    Valid,
+    /// The wall clock ran ahead: the machine slept, and the broker's time ran on.
+    Slept,
+    /// It has run out.
+    Over,
+}
+
+impl Lease {
+    /// A lease that was asked for at `now`, when the wall clock said `wall_ms`.
+    pub(crate) fn begin(now: Instant, wall_ms: i64, length: Duration) -> Self {
+        Self { since: now, wall_ms, until: now + length }
+    }
+
+    /// The end, on the monotonic clock.
+    pub(crate) fn until(&self) -> Instant {
+        self.until
+    }
+
+    /// When it was asked for, ms since 1970.
+    pub(crate) fn wall_ms(&self) -> i64 {
+        self.wall_ms
+    }
+
+    /// Whether it counts. The wall clock can make it doubtful, never valid.
+    pub(crate) fn check(&self, now: Instant, wall_ms: i64) -> Validity {
+        if now >= self.until {
+            return Validity::Over;
+        }
+        let elapsed = now.saturating_duration_since(self.since).as_millis().cast_signed();
+        let ahead = i128::from(wall_ms) - i128::from(self.wall_ms) - elapsed;
+        if ahead > TOLERANCE_MS { Validity::Slept } else { Validity::Valid }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::env;
+
+    const LENGTH: Duration = Duration::from_secs(30);
+
+    #[test]
+    fn ends_by_the_monotonic_clock_whatever_the_wall_clock_says() {
+        let now = env::now();
+        let lease = Lease::begin(now, 1_000_000, LENGTH);
+        let just_before = now + Duration::from_millis(29_999);
+        assert_eq!(lease.check(just_before, 1_029_999), Validity::Valid);
+        assert_eq!(lease.check(now + LENGTH, 1_000_000), Validity::Over);
+        assert_eq!(lease.check(now + LENGTH, -3_600_000), Validity::Over);
+    }
+
+    #[test]
+    fn a_wall_clock_set_back_changes_nothing() {
+        let now = env::now();
+        let lease = Lease::begin(now, 100_000_000, LENGTH);
+        assert_eq!(lease.check(now + Duration::from_secs(1), 0), Validity::Valid);
+    }
+
+    #[test]
+    fn a_wall_clock_that_ran_ahead_by_more_than_5_s_means_sleep() {
+        let now = env::now();
+        let lease = Lease::begin(now, 0, LENGTH);
+        let later = now + Duration::from_secs(1);
+        assert_eq!(lease.check(later, 6_000), Validity::Valid);
+        assert_eq!(lease.check(later, 6_001), Validity::Slept);
+    }
+}

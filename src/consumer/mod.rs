@@ -1,0 +1,159 @@
+//! The ordered push consumer: group membership, allocation, one actor and one gate per owned queue, delivery.
+
+mod actor;
+mod brokers;
+mod budget;
+mod close;
+mod gate;
+mod group;
+mod keeper;
+mod lease;
+mod options;
+mod pushes;
+mod queue;
+mod report;
+mod shared;
+mod sink;
+mod start;
+#[cfg(test)]
+mod tests;
+
+use std::collections::HashMap;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::{OnceCell, watch};
+use tokio::task::JoinHandle;
+
+pub(crate) use self::brokers::Brokers;
+pub(crate) use self::gate::{Ack, Outcome};
+pub(crate) use self::options::{ConsumerOptions, InitialPosition, Suspend, Wish};
+pub(crate) use self::report::{ConsumerStats, Health, QueueState};
+pub(crate) use self::sink::{Delivery, Sink};
+
+use self::shared::Shared;
+use crate::error::{ClientError, Code};
+use crate::protocol::{ExpressionKind, MessageQueue, Subscription, namespace};
+
+/// How long a failed start may take leave of the brokers that took its heartbeat.
+const FAREWELL: Duration = Duration::from_millis(500);
+
+/// An ordered push consumer. Each queue has at most one running handler in the whole group.
+pub(crate) struct Consumer<B> {
+    shared: Arc<Shared<B>>,
+    tasks: Mutex<Vec<JoinHandle<()>>>,
+    closing: watch::Sender<bool>,
+    closed: OnceCell<()>,
+}
+
+impl<B> std::fmt::Debug for Consumer<B> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Consumer").field("shared", &self.shared).finish_non_exhaustive()
+    }
+}
+
+impl<B: Brokers> Consumer<B> {
+    /// Nothing is asked of anybody before [`Consumer::start`]. Refuses an expression that can match nothing.
+    pub(crate) fn new(brokers: B, options: ConsumerOptions, sink: Arc<dyn Sink>) -> Result<Self, ClientError> {
+        let group = brokers.wrap(&options.group);
+        let now = brokers.wall_ms();
+        let mut topics = HashMap::new();
+        let mut subscriptions = Vec::new();
+        for wish in &options.subscriptions {
+            let topic = brokers.wrap(&wish.topic);
+            let subscription = match wish.kind {
+                ExpressionKind::Tag => Subscription::by_tags(topic.as_str(), &wish.expression, now),
+                ExpressionKind::Sql92 => Subscription::by_sql92(topic.as_str(), &wish.expression, now),
+            };
+            subscriptions.push(subscription.map_err(|invalid| invalid_argument(&invalid.to_string()))?);
+            topics.insert(topic, Arc::from(wish.topic.as_str()));
+        }
+        // Java subscribes it too; without it our heartbeats and Java's would undo each other.
+        let retry = Subscription::by_tags(namespace::retry_topic(&group), "*", now);
+        subscriptions.push(retry.map_err(|invalid| invalid_argument(&invalid.to_string()))?);
+        let shared = Arc::new(Shared::new(brokers, options, sink, group, subscriptions, topics));
+        let (closing, _) = watch::channel(false);
+        Ok(Self { shared, tasks: Mutex::default(), closing, closed: OnceCell::new() })
+    }
+
+    /// Resolves when routes are known, heartbeats are accepted, subscriptions are valid and the brokers list us. A start that
+    /// fails leaves nothing running.
+    pub(crate) async fn start(&self, bound: Duration) -> Result<(), ClientError> {
+        let last = start::LastFailure::default();
+        let mut closing = self.closing.subscribe();
+        let result = tokio::select! {
+            prepared = tokio::time::timeout(bound, start::prepare(&self.shared, &last)) => {
+                prepared.unwrap_or_else(|_| Err(last.take(bound)))
+            }
+            _ = closing.wait_for(|closing| *closing) => Err(ClientError::new(Code::Closed, "closed while starting")),
+        };
+        if let Err(error) = result {
+            let _ = tokio::time::timeout(FAREWELL, self.shared.brokers.close()).await;
+            return Err(error);
+        }
+        let mut tasks = self.tasks.lock().unwrap_or_else(PoisonError::into_inner);
+        if *self.closing.borrow() {
+            return Err(ClientError::new(Code::Closed, "closed while starting"));
+        }
+        tasks.push(crate::env::spawn(group::run(Arc::clone(&self.shared))));
+        if let Some(calls) = self.shared.brokers.pushes() {
+            tasks.push(crate::env::spawn(pushes::run(Arc::clone(&self.shared), calls)));
+        }
+        Ok(())
+    }
+
+    /// The queue of that number, with the topic as the user sees it.
+    pub(crate) fn queue(&self, index: u32) -> Option<MessageQueue> {
+        self.shared.queue(index).map(|queue| queue.shown.clone())
+    }
+
+    /// Whether that message's handler may be called now, in this very tick.
+    pub(crate) fn may_start(&self, queue: u32, generation: u32, offset: i64) -> bool {
+        self.shared.queue(queue).is_some_and(|queue| queue.gate.may_start(generation, offset))
+    }
+
+    /// A handler has ended.
+    pub(crate) fn ack(
+        &self,
+        queue: u32,
+        generation: u32,
+        offset: i64,
+        outcome: Outcome,
+        reason: Option<String>,
+    ) -> Ack {
+        let ignored = Ack { counted: false, go_on: false, delay: Duration::ZERO };
+        self.shared.queue(queue).map_or(ignored, |queue| queue.gate.ack(generation, offset, outcome, reason))
+    }
+
+    /// The queues that are ours, or on their way in or out.
+    pub(crate) fn assignment(&self) -> Vec<QueueState> {
+        self.shared.assignment()
+    }
+
+    /// Counts.
+    pub(crate) fn stats(&self) -> ConsumerStats {
+        self.shared.stats()
+    }
+
+    /// What is wrong at the moment.
+    pub(crate) fn health(&self) -> Health {
+        self.shared.health()
+    }
+
+    /// As [`Consumer::close`], when nobody runs handlers any more: what was running never ends.
+    pub(crate) async fn abandon(&self, bound: Duration) {
+        self.shared.sink_gone.store(true, Ordering::Release);
+        self.close(bound).await;
+    }
+
+    /// Drains, commits, unlocks, unregisters; at its bound it returns with what is done. Again: waits for the first call.
+    pub(crate) async fn close(&self, bound: Duration) {
+        self.closing.send_replace(true);
+        self.closed.get_or_init(|| self.close_once(bound)).await;
+    }
+}
+
+fn invalid_argument(text: &str) -> ClientError {
+    ClientError::new(Code::InvalidArgument, text)
+}

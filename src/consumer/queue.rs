@@ -1,0 +1,186 @@
+//! A queue as all parts of the consumer know it: its names, its gate, and what its actor publishes.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::{mpsc, oneshot, watch};
+
+use super::gate::Gate;
+use crate::client::Answer;
+use crate::error::{ClientError, QueueName};
+use crate::protocol::{MessageQueue, StoredMessage};
+
+/// Whether a queue should be ours.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Wanted {
+    /// No: to be drained if it is.
+    No,
+    /// Yes.
+    Yes,
+    /// No, and never again: the consumer closes.
+    Never,
+}
+
+/// What an actor is asked to do between two messages.
+#[derive(Debug)]
+pub(crate) enum Order {
+    /// An administrator moves the offset (220).
+    Reset(i64),
+    /// An administrator hands over one message (309).
+    Direct {
+        /// The message.
+        message: Box<StoredMessage>,
+        /// Where the answer goes.
+        reply: oneshot::Sender<Answer>,
+    },
+}
+
+/// Where a queue's actor stands.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Phase {
+    /// Not ours and not wanted.
+    #[default]
+    Gone,
+    /// The lock is asked for.
+    Locking,
+    /// Locked; where to begin is being found out.
+    Positioning,
+    /// Handlers run.
+    Running,
+    /// A message waits for its next attempt, or for the dead-letter queue.
+    Suspended,
+    /// The lock is uncertain.
+    Doubtful,
+    /// On its way out.
+    Draining,
+}
+
+/// What blocks a queue.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Blocked {
+    /// Id of the message.
+    pub(crate) msg_id: String,
+    /// Its offset.
+    pub(crate) offset: i64,
+    /// The attempt that failed last, from 1.
+    pub(crate) attempt: u32,
+    /// When the first attempt failed, ms since 1970.
+    pub(crate) since: i64,
+    /// The handler's words.
+    pub(crate) reason: Option<String>,
+}
+
+/// What an actor publishes.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct View {
+    /// Where it stands.
+    pub(crate) phase: Phase,
+    /// The committed offset, as last acknowledged or read.
+    pub(crate) committed: i64,
+    /// Offset of the next message to handle.
+    pub(crate) next: i64,
+    /// Offset behind the queue's last message, as the last pull said.
+    pub(crate) max: i64,
+    /// Messages in memory.
+    pub(crate) buffered: usize,
+    /// Their bytes.
+    pub(crate) buffered_bytes: usize,
+    /// Offsets of the first and the last of them.
+    pub(crate) buffered_range: Option<(i64, i64)>,
+    /// What blocks the queue after a failing handler.
+    pub(crate) blocked: Option<Blocked>,
+    /// What keeps it from going on otherwise: an undecodable record, a hand-off without answer, a pull that fails.
+    pub(crate) problem: Option<ClientError>,
+    /// A record that cannot be delivered holds the queue.
+    pub(crate) is_held: bool,
+    /// Last pull, last handler, last lock: ms since 1970, 0 for never.
+    pub(crate) last_pull: i64,
+    /// See `last_pull`.
+    pub(crate) last_consumed: i64,
+    /// See `last_pull`.
+    pub(crate) last_locked: i64,
+}
+
+/// One queue; lives as long as the consumer.
+#[derive(Debug)]
+pub(crate) struct Queue {
+    /// Its number at the border to JavaScript.
+    pub(crate) index: u32,
+    /// With the real topic.
+    pub(crate) real: MessageQueue,
+    /// With the topic as the user sees it.
+    pub(crate) shown: MessageQueue,
+    /// Of the group's retry topic: not in events and assignments.
+    pub(crate) hidden: bool,
+    /// May this message start?
+    pub(crate) gate: Gate,
+    /// Level-triggered, never a message that can be lost.
+    pub(crate) wanted: watch::Sender<Wanted>,
+    /// To the actor.
+    pub(crate) orders: mpsc::Sender<Order>,
+    view: Mutex<View>,
+}
+
+impl Queue {
+    /// A queue that nobody wants yet.
+    pub(crate) fn new(
+        index: u32,
+        real: MessageQueue,
+        shown: MessageQueue,
+        hidden: bool,
+        gate: Gate,
+        orders: mpsc::Sender<Order>,
+    ) -> Self {
+        let wanted = watch::Sender::new(Wanted::No);
+        Self { index, real, shown, hidden, gate, wanted, orders, view: Mutex::default() }
+    }
+
+    /// Its name for errors.
+    pub(crate) fn name(&self) -> QueueName {
+        QueueName {
+            topic: self.shown.topic.clone(),
+            broker_name: self.shown.broker_name.clone(),
+            queue_id: self.shown.queue_id,
+        }
+    }
+
+    /// What its actor published last.
+    pub(crate) fn view(&self) -> MutexGuard<'_, View> {
+        self.view.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// All queues the consumer ever had, by number and by name.
+#[derive(Debug, Default)]
+pub(crate) struct Queues {
+    by_index: Vec<Arc<Queue>>,
+    by_name: BTreeMap<MessageQueue, u32>,
+}
+
+impl Queues {
+    /// The queue of that number.
+    pub(crate) fn at(&self, index: u32) -> Option<&Arc<Queue>> {
+        self.by_index.get(index as usize)
+    }
+
+    /// The queue of that real name.
+    pub(crate) fn find(&self, name: &MessageQueue) -> Option<&Arc<Queue>> {
+        self.by_name.get(name).and_then(|index| self.at(*index))
+    }
+
+    /// The number that the next queue gets.
+    pub(crate) fn next_index(&self) -> u32 {
+        u32::try_from(self.by_index.len()).unwrap_or(u32::MAX)
+    }
+
+    /// Adds a queue with the next number.
+    pub(crate) fn add(&mut self, queue: Arc<Queue>) {
+        self.by_name.insert(queue.real.clone(), queue.index);
+        self.by_index.push(queue);
+    }
+
+    /// All of them, by number.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Arc<Queue>> {
+        self.by_index.iter()
+    }
+}

@@ -1,0 +1,190 @@
+//! What all tasks of one consumer share.
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::time::Duration;
+
+use tokio::sync::{Notify, mpsc};
+use tokio::task::JoinHandle;
+
+use super::brokers::Brokers;
+use super::budget::Budget;
+use super::keeper::Ask;
+use super::lease::Wall;
+use super::options::ConsumerOptions;
+use super::queue::{Queue, Queues};
+use super::sink::Sink;
+use crate::client::{CallError, Event, Level};
+use crate::error::{ClientError, Code};
+use crate::protocol::{MessageQueue, Request, Subscription};
+
+/// The way to a lock keeper, and its task.
+type KeeperHandle = (mpsc::Sender<Ask>, JoinHandle<()>);
+
+/// Counts since the start.
+#[derive(Debug, Default)]
+pub(crate) struct Counters {
+    /// Messages whose handler succeeded.
+    pub(crate) consumed: AtomicU64,
+    /// Failed attempts.
+    pub(crate) failed: AtomicU64,
+    /// Messages handed to the dead-letter queue.
+    pub(crate) dead_lettered: AtomicU64,
+}
+
+/// See the module.
+pub(crate) struct Shared<B> {
+    /// The way to the brokers.
+    pub(crate) brokers: B,
+    /// The way to the handlers.
+    pub(crate) sink: Arc<dyn Sink>,
+    /// Nobody takes messages any more: Node's environment has ended.
+    pub(crate) sink_gone: AtomicBool,
+    /// As given.
+    pub(crate) options: ConsumerOptions,
+    /// Real name.
+    pub(crate) group: String,
+    /// Real name.
+    pub(crate) retry_topic: String,
+    /// The topics that have handlers, real name to user's name.
+    pub(crate) topics: HashMap<String, Arc<str>>,
+    /// All subscriptions, the retry topic's too.
+    subscriptions: RwLock<Vec<Subscription>>,
+    /// Where to begin without a committed offset, noted by the start.
+    pub(crate) notes: Mutex<HashMap<MessageQueue, i64>>,
+    /// Memory of all queues.
+    pub(crate) budget: Budget,
+    /// Every queue there ever was.
+    pub(crate) queues: RwLock<Queues>,
+    /// The lock keepers by broker name.
+    pub(crate) keepers: Mutex<HashMap<String, KeeperHandle>>,
+    /// The actors, with their queues.
+    pub(crate) actors: Mutex<Vec<(Arc<Queue>, JoinHandle<()>)>>,
+    /// Masters whose connection ended and that have not answered since.
+    pub(crate) lost_masters: Mutex<BTreeSet<String>>,
+    /// Wakes the rebalance.
+    pub(crate) wake: Notify,
+    /// A broker seems not to know our subscriptions.
+    pub(crate) heartbeat_wanted: AtomicBool,
+    /// Counts since the start.
+    pub(crate) counters: Counters,
+    /// When the consumer was made, ms since 1970.
+    pub(crate) started: i64,
+}
+
+impl<B> std::fmt::Debug for Shared<B> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Shared").field("group", &self.group).finish_non_exhaustive()
+    }
+}
+
+impl<B: Brokers> Shared<B> {
+    /// Nothing runs yet.
+    pub(crate) fn new(
+        brokers: B,
+        options: ConsumerOptions,
+        sink: Arc<dyn Sink>,
+        group: String,
+        subscriptions: Vec<Subscription>,
+        topics: HashMap<String, Arc<str>>,
+    ) -> Self {
+        Self {
+            sink,
+            sink_gone: AtomicBool::new(false),
+            retry_topic: crate::protocol::namespace::retry_topic(&group),
+            group,
+            topics,
+            subscriptions: RwLock::new(subscriptions),
+            notes: Mutex::default(),
+            budget: Budget::new(options.prefetch_bytes),
+            queues: RwLock::default(),
+            keepers: Mutex::default(),
+            actors: Mutex::default(),
+            lost_masters: Mutex::default(),
+            wake: Notify::new(),
+            heartbeat_wanted: AtomicBool::new(false),
+            counters: Counters::default(),
+            started: brokers.wall_ms(),
+            options,
+            brokers,
+        }
+    }
+
+    /// The wall clock for gates.
+    pub(crate) fn wall(self: &Arc<Self>) -> Wall {
+        let shared = Arc::downgrade(self);
+        Arc::new(move || shared.upgrade().map_or_else(crate::env::wall_ms, |shared| shared.brokers.wall_ms()))
+    }
+
+    /// All subscriptions.
+    pub(crate) fn subscriptions(&self) -> Vec<Subscription> {
+        self.subscriptions.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The subscription of a real topic.
+    pub(crate) fn subscription(&self, topic: &str) -> Option<Subscription> {
+        let all = self.subscriptions.read().unwrap_or_else(PoisonError::into_inner);
+        all.iter().find(|subscription| subscription.topic == topic).cloned()
+    }
+
+    /// Gives topics' subscriptions a newer version; brokers must hear of it before a pull names it.
+    pub(crate) fn set_subscriptions(&self, subscriptions: Vec<Subscription>) {
+        *self.subscriptions.write().unwrap_or_else(PoisonError::into_inner) = subscriptions;
+    }
+
+    /// The queue of that number.
+    pub(crate) fn queue(&self, index: u32) -> Option<Arc<Queue>> {
+        self.queues.read().unwrap_or_else(PoisonError::into_inner).at(index).cloned()
+    }
+
+    /// The queue of that real name.
+    pub(crate) fn find(&self, name: &MessageQueue) -> Option<Arc<Queue>> {
+        self.queues.read().unwrap_or_else(PoisonError::into_inner).find(name).cloned()
+    }
+
+    /// Every queue there ever was, by number.
+    pub(crate) fn all_queues(&self) -> Vec<Arc<Queue>> {
+        self.queues.read().unwrap_or_else(PoisonError::into_inner).iter().cloned().collect()
+    }
+
+    /// One request to the master of a broker name.
+    pub(crate) async fn ask_master<R>(
+        &self,
+        broker_name: &str,
+        request: &R,
+        timeout: Duration,
+    ) -> Result<R::Response, CallError>
+    where
+        R: Request + Sync,
+        R::Response: Send,
+    {
+        let Some(address) = self.brokers.master(broker_name) else {
+            let text = format!("broker {broker_name} has no master at the moment; its queues pause until it has");
+            return Err(CallError::NotSent(ClientError::new(Code::NoMaster, text)));
+        };
+        self.brokers.call(&address, request, timeout).await
+    }
+
+    /// Has the next rebalance begin with a heartbeat, and soon.
+    pub(crate) fn want_heartbeat(&self) {
+        self.heartbeat_wanted.store(true, Ordering::Release);
+        self.wake.notify_one();
+    }
+
+    /// A record for developers.
+    pub(crate) fn debug(&self, queue: &Queue, text: &str) {
+        let fields = serde_json::json!({ "queue": queue.shown, "group": self.options.group });
+        self.brokers.emit(Event::log(Level::Debug, text, fields));
+    }
+
+    /// A fault in the background.
+    pub(crate) fn warn(&self, error: ClientError) {
+        self.brokers.emit(Event::Warning { error });
+    }
+
+    /// Whether Node's environment has ended.
+    pub(crate) fn is_sink_gone(&self) -> bool {
+        self.sink_gone.load(Ordering::Acquire)
+    }
+}

@@ -1,0 +1,281 @@
+//! The start: everything that can be wrong with a consumer is found out before it resolves.
+
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::task::JoinSet;
+use tokio::time::{sleep, timeout};
+
+use super::brokers::{Brokers, refusal};
+use super::options::InitialPosition;
+use super::shared::Shared;
+use crate::client::CallError;
+use crate::error::{ClientError, Code};
+use crate::protocol::code::response;
+use crate::protocol::{
+    CheckClientConfig, ExpressionKind, MaxOffset, MessageQueue, QueryOffset, SearchOffset, Subscription, TopicRoute,
+};
+
+/// Between two attempts of one step.
+const PAUSE: Duration = Duration::from_millis(200);
+/// How long a broker may take to show us among the group's members after it took our heartbeat.
+const SEEN_WITHIN: Duration = Duration::from_secs(3);
+
+/// The last failure of a step that is being tried again: what a start that runs out of time reports.
+#[derive(Debug, Default)]
+pub(super) struct LastFailure(Mutex<Option<ClientError>>);
+
+impl LastFailure {
+    fn set(&self, error: ClientError) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
+    }
+
+    /// The failure as the start's own.
+    pub(super) fn take(&self, bound: Duration) -> ClientError {
+        let last = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
+        last.unwrap_or_else(|| {
+            let text = format!(
+                "the consumer did not start within {} ms: brokers or name servers did not answer",
+                bound.as_millis()
+            );
+            ClientError::new(Code::Timeout, text)
+        })
+    }
+}
+
+/// All steps; the caller bounds them.
+pub(super) async fn prepare<B: Brokers>(shared: &Arc<Shared<B>>, last: &LastFailure) -> Result<(), ClientError> {
+    let routes = routes(shared, last).await?;
+    check_expressions(shared, &routes, last).await?;
+    shared.brokers.watch_route(&shared.retry_topic);
+    shared.brokers.register(Some(shared.registration()));
+    register(shared, last).await?;
+    be_seen(shared, last).await?;
+    note_positions(shared, &routes, last).await
+}
+
+/// Whether a failed step may be tried again.
+fn passing(error: &CallError) -> bool {
+    match error {
+        CallError::NotSent(error) => error.code() != Code::AccessDenied,
+        CallError::Unanswered(_) | CallError::Malformed(_) => true,
+        CallError::Refused { refusal, .. } => matches!(
+            refusal.code,
+            response::SYSTEM_BUSY | response::SERVICE_NOT_AVAILABLE | response::FLOW_CONTROL | response::GO_AWAY
+        ),
+    }
+}
+
+async fn routes<B: Brokers>(
+    shared: &Arc<Shared<B>>,
+    last: &LastFailure,
+) -> Result<Vec<(String, Arc<TopicRoute>)>, ClientError> {
+    let mut routes = Vec::new();
+    // All are asked for at once; the waiting is one after the other.
+    for topic in shared.topics.keys() {
+        shared.brokers.watch_route(topic);
+    }
+    for (topic, shown) in &shared.topics {
+        let route = loop {
+            match shared.brokers.route(topic).await {
+                Ok(route) => break route,
+                Err(error) if error.retriable() => last.set(error),
+                Err(error) => return Err(error.with_topic(shown.as_ref())),
+            }
+            sleep(PAUSE).await;
+        };
+        routes.push((topic.clone(), route));
+    }
+    Ok(routes)
+}
+
+/// SQL expressions are checked by a broker, which alone can tell.
+async fn check_expressions<B: Brokers>(
+    shared: &Arc<Shared<B>>,
+    routes: &[(String, Arc<TopicRoute>)],
+    last: &LastFailure,
+) -> Result<(), ClientError> {
+    for subscription in
+        shared.subscriptions().into_iter().filter(|subscription| subscription.kind != ExpressionKind::Tag)
+    {
+        let Some((topic, route)) = routes.iter().find(|(topic, _)| *topic == subscription.topic) else { continue };
+        let broker_names: BTreeSet<String> =
+            route.read_queues(topic).into_iter().map(|queue| queue.broker_name).collect();
+        let Some(broker_name) = broker_names.into_iter().find(|name| shared.brokers.master(name).is_some()) else {
+            continue;
+        };
+        let shown = shared.brokers.unwrap(topic);
+        check_expression(shared, &broker_name, subscription, &shown, last).await?;
+    }
+    Ok(())
+}
+
+async fn check_expression<B: Brokers>(
+    shared: &Arc<Shared<B>>,
+    broker_name: &str,
+    subscription: Subscription,
+    shown: &str,
+    last: &LastFailure,
+) -> Result<(), ClientError> {
+    let request = CheckClientConfig {
+        client_id: shared.brokers.id().to_owned(),
+        group: shared.group.clone(),
+        namespace: shared.brokers.namespace().map(str::to_owned),
+        subscription,
+    };
+    loop {
+        match shared.ask_master(broker_name, &request, shared.brokers.timing().request_timeout).await {
+            Ok(()) => return Ok(()),
+            Err(error) if passing(&error) => last.set(error.into_error()),
+            Err(error) if error.is_access_denied() => return Err(error.into_error().with_topic(shown)),
+            Err(error) => {
+                let broker_code = refusal(&error).map(|refusal| refusal.code);
+                let text = format!(
+                    "the expression for topic {shown} was refused (the broker may need enablePropertyFilter=true)"
+                );
+                let failure = ClientError::new(Code::Filter, text).with_topic(shown).with_cause(error.into_error());
+                return Err(broker_code.map_or(failure.clone(), |code| failure.with_broker_code(code)));
+            }
+        }
+        sleep(PAUSE).await;
+    }
+}
+
+/// A heartbeat that every master accepts.
+async fn register<B: Brokers>(shared: &Arc<Shared<B>>, last: &LastFailure) -> Result<(), ClientError> {
+    loop {
+        let masters = shared.masters();
+        let mut missing = None;
+        for (address, answer) in shared.brokers.heartbeat_all().await {
+            match answer {
+                Err(error) if masters.contains(&address) => {
+                    if !passing(&error) {
+                        return Err(error.into_error());
+                    }
+                    missing = Some(error.into_error());
+                }
+                // A slave that does not answer keeps nobody from consuming.
+                Ok(()) | Err(_) => {}
+            }
+        }
+        match missing {
+            None if masters.is_empty() => {
+                last.set(ClientError::new(
+                    Code::NoMaster,
+                    "no broker of the subscribed topics has a master at the moment",
+                ));
+            }
+            None => return Ok(()),
+            Some(error) => last.set(error),
+        }
+        sleep(PAUSE).await;
+    }
+}
+
+/// A 5.x broker answers the heartbeat of a group it will not create as any other; only its list of members tells.
+async fn be_seen<B: Brokers>(shared: &Arc<Shared<B>>, last: &LastFailure) -> Result<(), ClientError> {
+    let listed = async {
+        loop {
+            let mut missing = None;
+            for (address, answer) in shared.member_lists().await {
+                match answer {
+                    Ok(ids) if ids.iter().any(|member| member == shared.brokers.id()) => {}
+                    Err(error) if error.is_access_denied() => return Err(error.into_error()),
+                    Ok(_) | Err(CallError::Refused { .. }) => missing = Some(address),
+                    Err(error) => {
+                        last.set(error.into_error());
+                        missing = Some(address);
+                    }
+                }
+            }
+            if missing.is_none() {
+                return Ok(());
+            }
+            sleep(PAUSE).await;
+            shared.brokers.heartbeat_all().await;
+        }
+    };
+    timeout(SEEN_WITHIN, listed).await.unwrap_or_else(|_| {
+        let group = &shared.options.group;
+        let text = format!(
+            "the broker took the heartbeat but does not list this consumer in group {group}: the group does not exist and is \
+             not created by itself; create it, for example with: mqadmin updateSubGroup -c <cluster> -g {group}"
+        );
+        Err(ClientError::new(Code::GroupNotFound, text))
+    })
+}
+
+/// Notes where a group without committed offsets begins, so that nothing stored after the start is skipped.
+async fn note_positions<B: Brokers>(
+    shared: &Arc<Shared<B>>,
+    routes: &[(String, Arc<TopicRoute>)],
+    last: &LastFailure,
+) -> Result<(), ClientError> {
+    let position = shared.options.initial_position;
+    if position == InitialPosition::First {
+        return Ok(());
+    }
+    let mut questions = JoinSet::new();
+    for queue in routes.iter().flat_map(|(topic, route)| route.read_queues(topic)) {
+        let shared = Arc::clone(shared);
+        questions.spawn(async move { (queue.clone(), note(&shared, &queue, position).await) });
+    }
+    while let Some(answered) = questions.join_next().await {
+        let Ok((queue, mut noted)) = answered else { continue };
+        let offset = loop {
+            match noted {
+                Ok(offset) => break offset,
+                Err(error) if passing(&error) => last.set(error.into_error()),
+                Err(error) => return Err(error.into_error().with_topic(shared.brokers.unwrap(&queue.topic))),
+            }
+            sleep(PAUSE).await;
+            noted = note(shared, &queue, position).await;
+        };
+        if let Some(offset) = offset {
+            shared.notes.lock().unwrap_or_else(PoisonError::into_inner).insert(queue, offset);
+        }
+    }
+    Ok(())
+}
+
+/// Where the queue would begin; `None` where a committed offset makes that useless and the account may not ask.
+async fn note<B: Brokers>(
+    shared: &Arc<Shared<B>>,
+    queue: &MessageQueue,
+    position: InitialPosition,
+) -> Result<Option<i64>, CallError> {
+    let MessageQueue { topic, broker_name, queue_id } = queue.clone();
+    let bound = shared.brokers.timing().request_timeout;
+    let answer = match position {
+        InitialPosition::Timestamp(timestamp) => {
+            let request = SearchOffset { topic, broker_name, queue_id, timestamp };
+            shared.ask_master(&queue.broker_name, &request, bound).await
+        }
+        InitialPosition::Last | InitialPosition::First => {
+            let request = MaxOffset { topic, broker_name, queue_id };
+            shared.ask_master(&queue.broker_name, &request, bound).await
+        }
+    };
+    match answer {
+        Ok(offset) => Ok(Some(offset)),
+        Err(error) if error.is_access_denied() => {
+            let MessageQueue { topic, broker_name, queue_id } = queue.clone();
+            let request = QueryOffset { group: shared.group.clone(), topic, broker_name, queue_id };
+            match shared.ask_master(&queue.broker_name, &request, bound).await {
+                Ok(Some(_)) => Ok(None),
+                _ => Err(may_not_ask(shared, queue, error)),
+            }
+        }
+        Err(error) => Err(error),
+    }
+}
+
+fn may_not_ask<B: Brokers>(shared: &Arc<Shared<B>>, queue: &MessageQueue, error: CallError) -> CallError {
+    let topic = shared.brokers.unwrap(&queue.topic);
+    let text = format!(
+        "the account may not ask for the offsets of topic {topic}, which initialPosition 'last' or a date needs: grant it the \
+         action Get on the topic, or use initialPosition 'first'"
+    );
+    CallError::NotSent(ClientError::new(Code::AccessDenied, text).with_topic(topic).with_cause(error.into_error()))
+}

@@ -1,0 +1,472 @@
+//! A cluster of scripted brokers that keeps real semantics: locks with owner and expiry, commits without a check, members by
+//! connection, held pulls, pushes. Everything that happens goes into one log.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
+
+use bytes::Bytes;
+use serde_json::Value;
+use tokio::sync::watch;
+
+use super::line::Line;
+use super::records::{Stored, plain, record};
+use crate::consumer::gate::Outcome;
+use crate::env::{self, Instant};
+use crate::protocol::code::{request, response};
+use crate::protocol::properties::{self, name};
+use crate::protocol::route::{BrokerData, QueueData};
+use crate::protocol::{Command, Fields, MessageQueue, Push, TopicRoute};
+
+pub(super) const GROUP: &str = "GID_test";
+pub(super) const RETRY: &str = "%RETRY%GID_test";
+const LOCK_TIME: Duration = Duration::from_secs(60);
+
+/// What happened, in order.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Entry {
+    Locked { client: String, queue: MessageQueue, fresh: bool },
+    Refused { client: String, queue: MessageQueue },
+    UnlockSent { client: String, queue: MessageQueue },
+    Unlocked { client: String, queue: MessageQueue },
+    CommitSent { client: String, queue: MessageQueue, offset: i64 },
+    Committed { client: String, queue: MessageQueue, offset: i64 },
+    Pulled { queue: MessageQueue, offset: i64 },
+    Started { client: String, queue: MessageQueue, offset: i64, attempt: u32, topic: String },
+    Ended { client: String, queue: MessageQueue, offset: i64, outcome: Outcome, counted: bool },
+    Aborted { client: String, queue: MessageQueue, code: &'static str },
+    DeadLetter { topic: String, body: Bytes, j: i32, l: i32, f: i32, properties: Vec<(String, String)> },
+    DeadLettered { client: String, queue: MessageQueue, offset: i64 },
+    Event { client: String, text: String },
+    Crashed { broker: String },
+    Closed { client: String },
+}
+
+/// What the cluster does to the next requests of a kind.
+#[derive(Clone, Debug)]
+pub(super) enum Fault {
+    /// Refused with this code and remark.
+    Refuse(i32, &'static str),
+    /// Not executed, and never answered.
+    Swallow,
+    /// Executed, but the answer is lost.
+    Mute,
+    /// Executed after this time.
+    Delay(Duration),
+}
+
+#[derive(Default)]
+pub(super) struct Broker {
+    pub(super) up: bool,
+    /// Client ids of connections that sent a heartbeat.
+    pub(super) members: BTreeSet<String>,
+    pub(super) locks: BTreeMap<MessageQueue, (String, Instant)>,
+    pub(super) offsets: BTreeMap<MessageQueue, i64>,
+    pub(super) queues: BTreeMap<MessageQueue, Vec<Stored>>,
+    pub(super) minimum: BTreeMap<MessageQueue, i64>,
+    /// Resets of an administrator that wait for a pull (5.5.0).
+    pub(super) pending_resets: BTreeMap<MessageQueue, i64>,
+    faults: Vec<(i32, usize, Fault)>,
+}
+
+pub(super) struct State {
+    pub(super) brokers: BTreeMap<String, Broker>,
+    pub(super) lines: BTreeMap<String, Arc<Line>>,
+    routes: BTreeMap<String, Arc<TopicRoute>>,
+    log: Vec<(Instant, Entry)>,
+    /// From the log: offsets started, in order, and offsets that succeeded and counted.
+    pub(super) started: BTreeMap<MessageQueue, Vec<i64>>,
+    pub(super) succeeded: BTreeMap<MessageQueue, BTreeSet<i64>>,
+}
+
+pub(super) struct Cluster {
+    state: Mutex<State>,
+    arrivals: watch::Sender<u64>,
+    pub(super) route_version: watch::Sender<u64>,
+}
+
+pub(super) fn queue(topic: &str, broker: &str, id: i32) -> MessageQueue {
+    MessageQueue::new(topic, broker, id)
+}
+
+pub(super) fn address(broker: &str) -> String {
+    format!("{broker}:10911")
+}
+
+impl Cluster {
+    /// Brokers of these names with one topic, `orders`, of so many queues on each.
+    pub(super) fn new(brokers: &[&str], queues: i32) -> Arc<Self> {
+        let state = State {
+            brokers: BTreeMap::new(),
+            lines: BTreeMap::new(),
+            routes: BTreeMap::new(),
+            log: Vec::new(),
+            started: BTreeMap::new(),
+            succeeded: BTreeMap::new(),
+        };
+        let (arrivals, route_version) = (watch::Sender::new(0), watch::Sender::new(0));
+        let cluster = Arc::new(Self { state: Mutex::new(state), arrivals, route_version });
+        for broker in brokers {
+            cluster.state().brokers.insert((*broker).to_owned(), Broker { up: true, ..Broker::default() });
+        }
+        cluster.set_topic("orders", brokers, queues);
+        cluster
+    }
+
+    pub(super) fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap()
+    }
+
+    /// Creates a topic or changes its number of queues.
+    pub(super) fn set_topic(&self, topic: &str, brokers: &[&str], queues: i32) {
+        let mut route = TopicRoute::default();
+        let mut state = self.state();
+        for broker in brokers {
+            let (read_queues, write_queues, perm) = (queues, queues, 6);
+            route.queue_datas.push(QueueData { broker_name: (*broker).to_owned(), read_queues, write_queues, perm });
+            let addresses = BTreeMap::from([(0, address(broker))]);
+            route.broker_datas.push(BrokerData {
+                broker_name: (*broker).to_owned(),
+                cluster: String::from("c"),
+                addresses,
+            });
+            for id in 0..queues {
+                state.brokers.get_mut(*broker).unwrap().queues.entry(queue(topic, broker, id)).or_default();
+            }
+        }
+        state.routes.insert(topic.to_owned(), Arc::new(route));
+        drop(state);
+        self.route_version.send_modify(|version| *version += 1);
+    }
+
+    pub(super) fn route(&self, topic: &str) -> Option<Arc<TopicRoute>> {
+        self.state().routes.get(topic).cloned()
+    }
+
+    pub(super) fn log(&self, entry: Entry) {
+        let mut state = self.state();
+        match &entry {
+            Entry::Started { queue, offset, .. } => state.started.entry(queue.clone()).or_default().push(*offset),
+            Entry::Ended { queue, offset, outcome: Outcome::Success, counted: true, .. } => {
+                state.succeeded.entry(queue.clone()).or_default().insert(*offset);
+            }
+            _ => {}
+        }
+        state.note(entry);
+    }
+
+    pub(super) fn entries(&self) -> Vec<(Instant, Entry)> {
+        self.state().log.clone()
+    }
+
+    pub(super) fn store(&self, queue: &MessageQueue, message: Stored) {
+        self.state().queue(queue).push(message);
+        self.arrivals.send_modify(|arrivals| *arrivals += 1);
+    }
+
+    pub(super) fn send(&self, queue: &MessageQueue, count: usize) {
+        for _ in 0..count {
+            self.store(queue, plain(b"body"));
+        }
+    }
+
+    pub(super) fn committed(&self, queue: &MessageQueue) -> Option<i64> {
+        self.state().brokers[&queue.broker_name].offsets.get(queue).copied()
+    }
+
+    pub(super) fn set_committed(&self, queue: &MessageQueue, offset: i64) {
+        self.state().broker(queue).offsets.insert(queue.clone(), offset);
+    }
+
+    pub(super) fn owner(&self, queue: &MessageQueue) -> Option<String> {
+        self.state().brokers[&queue.broker_name].owner(queue)
+    }
+
+    /// The next `times` requests of this code meet this.
+    pub(super) fn fault(&self, broker: &str, code: i32, times: usize, fault: Fault) {
+        self.state().brokers.get_mut(broker).unwrap().faults.push((code, times, fault));
+    }
+
+    /// kill -9: locks and members are gone, and with `lose_commits` the offsets of the last seconds.
+    pub(super) fn crash(&self, broker: &str, lose_commits: i64) {
+        let lines: Vec<_> = {
+            let mut state = self.state();
+            let down = state.brokers.get_mut(broker).unwrap();
+            down.up = false;
+            down.members.clear();
+            down.locks.clear();
+            for offset in down.offsets.values_mut() {
+                *offset = (*offset - lose_commits).max(0);
+            }
+            state.lines.values().cloned().collect()
+        };
+        self.log(Entry::Crashed { broker: broker.to_owned() });
+        for line in lines {
+            line.lose(&address(broker));
+        }
+    }
+
+    pub(super) fn recover(&self, broker: &str) {
+        self.state().brokers.get_mut(broker).unwrap().up = true;
+    }
+
+    /// A heartbeat has arrived on this client's connection.
+    pub(super) fn beat(&self, broker: &str, client: &str) {
+        let news = self.state().brokers.get_mut(broker).unwrap().members.insert(client.to_owned());
+        {
+            let mut state = self.state();
+            let retry = queue(RETRY, broker, 0);
+            state.broker(&retry).queues.entry(retry.clone()).or_default();
+            if !state.routes.contains_key(RETRY) {
+                let mut route = (*state.routes["orders"]).clone();
+                for data in &mut route.queue_datas {
+                    (data.read_queues, data.write_queues) = (1, 1);
+                }
+                state.routes.insert(RETRY.to_owned(), Arc::new(route));
+                self.route_version.send_modify(|version| *version += 1);
+            }
+        }
+        if news {
+            self.notify(broker);
+        }
+    }
+
+    /// A connection has ended, or its client has unregistered.
+    pub(super) fn leave(&self, broker: &str, client: &str) {
+        let was_member =
+            self.state().brokers.get_mut(broker).is_some_and(|broker| broker.up && broker.members.remove(client));
+        if was_member {
+            self.notify(broker);
+        }
+    }
+
+    fn notify(&self, broker: &str) {
+        let lines: Vec<_> = {
+            let state = self.state();
+            let members = &state.brokers[broker].members;
+            members.iter().filter_map(|member| state.lines.get(member)).cloned().collect()
+        };
+        for line in lines {
+            line.push(Push::MembersChanged { group: GROUP.to_owned() });
+        }
+    }
+
+    pub(super) fn take_fault(&self, broker: &str, code: i32) -> Option<Fault> {
+        let mut state = self.state();
+        let faults = &mut state.brokers.get_mut(broker)?.faults;
+        let at = faults.iter().position(|(kind, times, _)| *kind == code && *times > 0)?;
+        faults[at].1 -= 1;
+        Some(faults[at].2.clone())
+    }
+
+    /// Executes a request; a pull may be held.
+    pub(super) async fn execute(&self, broker: &str, client: &str, command: &Command) -> Command {
+        if command.code != request::PULL_MESSAGE {
+            return self.state().execute(broker, client, command);
+        }
+        let suspend = command.fields.parse::<u64>("suspendTimeoutMillis").unwrap();
+        let until = env::now() + Duration::from_millis(suspend);
+        let mut arrivals = self.arrivals.subscribe();
+        loop {
+            let answer = self.state().pull(broker, client, command, env::now() >= until);
+            if let Some(answer) = answer {
+                return answer;
+            }
+            let _ = tokio::time::timeout_at(until, arrivals.changed()).await;
+        }
+    }
+}
+
+impl Broker {
+    fn owner(&self, queue: &MessageQueue) -> Option<String> {
+        let (owner, since) = self.locks.get(queue)?;
+        (env::now() < *since + LOCK_TIME).then(|| owner.clone())
+    }
+}
+
+impl State {
+    pub(super) fn broker(&mut self, queue: &MessageQueue) -> &mut Broker {
+        self.brokers.get_mut(&queue.broker_name).unwrap()
+    }
+
+    fn queue(&mut self, queue: &MessageQueue) -> &mut Vec<Stored> {
+        self.broker(queue).queues.entry(queue.clone()).or_default()
+    }
+
+    fn note(&mut self, entry: Entry) {
+        self.log.push((env::now(), entry));
+    }
+
+    fn execute(&mut self, broker: &str, client: &str, command: &Command) -> Command {
+        match command.code {
+            request::GET_CONSUMER_LIST_BY_GROUP => {
+                let members = &self.brokers[broker].members;
+                if members.is_empty() {
+                    return refuse(command, 1, "no consumer for this group, GID_test");
+                }
+                respond(command, &serde_json::json!({ "consumerIdList": members }).to_string())
+            }
+            request::LOCK_BATCH_MQ => self.lock(client, command),
+            request::UNLOCK_BATCH_MQ => {
+                for queue in queues_of(command) {
+                    if self.broker(&queue).owner(&queue).is_some_and(|owner| owner == client) {
+                        self.broker(&queue).locks.remove(&queue);
+                        self.note(Entry::Unlocked { client: client.to_owned(), queue });
+                    }
+                }
+                respond(command, "")
+            }
+            request::QUERY_CONSUMER_OFFSET => {
+                let queue = queue_of(broker, command);
+                match self.broker(&queue).offsets.get(&queue) {
+                    Some(offset) => with_offset(command, *offset),
+                    None => {
+                        refuse(command, response::QUERY_NOT_FOUND, "Not found, maybe this group consumer boot first")
+                    }
+                }
+            }
+            request::UPDATE_CONSUMER_OFFSET => {
+                let (queue, offset) = (queue_of(broker, command), command.fields.parse("commitOffset").unwrap());
+                if self.broker(&queue).pending_resets.contains_key(&queue) {
+                    return Command { remark: Some("Offset has been previously reset".into()), ..respond(command, "") };
+                }
+                self.broker(&queue).offsets.insert(queue.clone(), offset);
+                self.note(Entry::Committed { client: client.to_owned(), queue, offset });
+                respond(command, "")
+            }
+            request::GET_MAX_OFFSET => {
+                let queue = queue_of(broker, command);
+                let end = i64::try_from(self.queue(&queue).len()).unwrap();
+                with_offset(command, end)
+            }
+            request::GET_MIN_OFFSET => {
+                let queue = queue_of(broker, command);
+                with_offset(command, self.broker(&queue).minimum.get(&queue).copied().unwrap_or(0))
+            }
+            request::SEARCH_OFFSET_BY_TIMESTAMP => {
+                // As 4.9: behind the last message, the last message.
+                let queue = queue_of(broker, command);
+                let time: i64 = command.fields.parse("timestamp").unwrap();
+                let stored = self.queue(&queue);
+                let found = stored.iter().position(|message| message.timestamp >= time);
+                let last = stored.len().saturating_sub(1);
+                with_offset(command, i64::try_from(found.unwrap_or(last)).unwrap())
+            }
+            request::SEND_MESSAGE_V2 => self.give_up(command),
+            request::CHECK_CLIENT_CONFIG => respond(command, ""),
+            code => refuse(command, 3, &format!("request type {code} not supported")),
+        }
+    }
+
+    fn lock(&mut self, client: &str, command: &Command) -> Command {
+        let mut granted = Vec::new();
+        for queue in queues_of(command) {
+            let owner = self.broker(&queue).owner(&queue);
+            if owner.as_deref().is_some_and(|owner| owner != client) {
+                self.note(Entry::Refused { client: client.to_owned(), queue });
+                continue;
+            }
+            self.broker(&queue).locks.insert(queue.clone(), (client.to_owned(), env::now()));
+            self.note(Entry::Locked { client: client.to_owned(), queue: queue.clone(), fresh: owner.is_none() });
+            granted.push(queue);
+        }
+        granted.reverse();
+        respond(command, &serde_json::json!({ "lockOKMQSet": granted }).to_string())
+    }
+
+    /// A send to the retry topic becomes a dead letter, as 5.x decides: more attempts than the limit.
+    fn give_up(&mut self, command: &Command) -> Command {
+        let fields = &command.fields;
+        let entry = Entry::DeadLetter {
+            topic: fields.get("b").unwrap().to_owned(),
+            body: command.body.clone(),
+            j: fields.parse("j").unwrap(),
+            l: fields.parse("l").unwrap(),
+            f: fields.parse("f").unwrap(),
+            properties: properties::decode(fields.get("i").unwrap()),
+        };
+        self.note(entry);
+        let mut answer = respond(command, "");
+        answer.fields = [("msgId", "0A00000200002A9F00000000075BCD15"), ("queueId", "0"), ("queueOffset", "0")]
+            .into_iter()
+            .collect();
+        answer
+    }
+
+    fn pull(&mut self, broker: &str, client: &str, command: &Command, time_is_up: bool) -> Option<Command> {
+        let queue = queue_of(broker, command);
+        if !self.brokers[broker].members.contains(client) {
+            return Some(refuse(command, response::SUBSCRIPTION_NOT_EXIST, "the consumer's group info not exist"));
+        }
+        let offset: i64 = command.fields.parse("queueOffset").unwrap();
+        let minimum = self.broker(&queue).minimum.get(&queue).copied().unwrap_or(0);
+        let end = i64::try_from(self.queue(&queue).len()).unwrap();
+        if let Some(to) = self.broker(&queue).pending_resets.remove(&queue) {
+            return Some(pulled(command, response::PULL_OFFSET_MOVED, "OFFSET_RESET", to, minimum, end, Bytes::new()));
+        }
+        if offset < minimum || offset > end {
+            let (remark, to) =
+                if offset < minimum { ("OFFSET_TOO_SMALL", minimum) } else { ("OFFSET_OVERFLOW_BADLY", end) };
+            return Some(pulled(command, response::PULL_OFFSET_MOVED, remark, to, minimum, end, Bytes::new()));
+        }
+        let mut body = Vec::new();
+        let mut next = offset;
+        let first = usize::try_from(offset).unwrap();
+        let stored: Vec<_> = self.queue(&queue).iter().skip(first).take(32).cloned().collect();
+        for message in &stored {
+            body.extend_from_slice(&record(&queue.topic, queue.queue_id, next, message));
+            next += 1;
+        }
+        if next > offset {
+            self.note(Entry::Pulled { queue, offset });
+            return Some(pulled(command, response::SUCCESS, "FOUND", next, minimum, end, Bytes::from(body)));
+        }
+        time_is_up.then(|| {
+            pulled(command, response::PULL_NOT_FOUND, "OFFSET_OVERFLOW_ONE", offset, minimum, end, Bytes::new())
+        })
+    }
+}
+
+fn respond(command: &Command, body: &str) -> Command {
+    command.respond(response::SUCCESS, None, Bytes::copy_from_slice(body.as_bytes()))
+}
+
+fn refuse(command: &Command, code: i32, remark: &str) -> Command {
+    command.respond(code, Some(remark.to_owned()), Bytes::new())
+}
+
+fn with_offset(command: &Command, offset: i64) -> Command {
+    let mut answer = respond(command, "");
+    answer.fields = Fields::new();
+    answer.fields.push_display("offset", offset);
+    answer
+}
+
+fn pulled(command: &Command, code: i32, remark: &str, next: i64, minimum: i64, end: i64, body: Bytes) -> Command {
+    let mut answer = command.respond(code, Some(remark.to_owned()), body);
+    answer.fields.push_display("nextBeginOffset", next);
+    answer.fields.push_display("minOffset", minimum);
+    answer.fields.push_display("maxOffset", end);
+    answer.fields.push("suggestWhichBrokerId", "0");
+    answer
+}
+
+fn queue_of(broker: &str, command: &Command) -> MessageQueue {
+    queue(command.fields.get("topic").unwrap(), broker, command.fields.parse("queueId").unwrap())
+}
+
+/// The queues named in the body of 41 or 42.
+pub(super) fn queues_of(command: &Command) -> Vec<MessageQueue> {
+    let body: Value = serde_json::from_slice(&command.body).unwrap();
+    serde_json::from_value(body["mqSet"].clone()).unwrap()
+}
+
+/// A property's value.
+pub(super) fn property<'a>(properties: &'a [(String, String)], wanted: &str) -> Option<&'a str> {
+    properties.iter().find(|(key, _)| key == wanted).map(|(_, value)| value.as_str())
+}
+
+/// A message with a tag.
+pub(super) fn tagged(tag: &str) -> Stored {
+    Stored { properties: vec![(name::TAGS.to_owned(), tag.to_owned())], ..plain(b"tagged") }
+}

@@ -1,0 +1,16 @@
+//! The consumer on scripted brokers, in virtual time. Tests are named after what must hold.
+
+mod admin;
+mod blocked;
+mod checks;
+mod cluster;
+mod handover;
+mod line;
+mod ordering;
+mod records;
+mod shutdown;
+mod starting;
+mod storm;
+mod trouble;
+
+pub(crate) use records::message;

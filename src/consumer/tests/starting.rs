@@ -1,0 +1,132 @@
+//! The start finds out what can be wrong.
+
+use std::time::Duration;
+
+use super::cluster::{Cluster, Fault, queue};
+use super::line::{Member, options, succeeds};
+use crate::consumer::{ConsumerOptions, InitialPosition, Wish};
+use crate::env;
+use crate::error::{ClientError, Code};
+use crate::protocol::ExpressionKind;
+use crate::protocol::code::request::{CHECK_CLIENT_CONFIG, GET_MAX_OFFSET, HEART_BEAT};
+
+const BOUND: Duration = Duration::from_secs(10);
+
+fn wish(topic: &str, kind: ExpressionKind, expression: &str) -> ConsumerOptions {
+    let wish = Wish { topic: topic.to_owned(), kind, expression: expression.to_owned() };
+    ConsumerOptions { subscriptions: vec![wish], ..options() }
+}
+
+async fn failure(cluster: &std::sync::Arc<Cluster>, options: ConsumerOptions) -> ClientError {
+    let member = Member::new("c1", cluster, options, succeeds(1));
+    let error = member.consumer.start(BOUND).await.unwrap_err();
+    let began = env::now();
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    assert!(cluster.entries().iter().all(|(time, _)| *time <= began), "a failed start leaves nothing running");
+    error
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_unknown_topic_is_named() {
+    let cluster = Cluster::new(&["a"], 1);
+    let error = failure(&cluster, wish("nowhere", ExpressionKind::Tag, "*")).await;
+    assert_eq!(error.code(), Code::TopicNotFound);
+    assert!(error.to_json().contains("\"topic\":\"nowhere\""));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refused_account_fails_at_once() {
+    let cluster = Cluster::new(&["a"], 1);
+    cluster.fault(
+        "a",
+        HEART_BEAT,
+        99,
+        Fault::Refuse(1, "org.apache.rocketmq.acl.common.AclException: no acl config for X"),
+    );
+    let began = env::now();
+    assert_eq!(failure(&cluster, options()).await.code(), Code::AccessDenied);
+    assert!(began.elapsed() < Duration::from_secs(62));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_group_that_the_broker_will_not_create_is_told() {
+    let cluster = Cluster::new(&["a"], 1);
+    cluster.fault("a", HEART_BEAT, 99, Fault::Swallow);
+    let member = Member::new("c1", &cluster, options(), succeeds(1));
+    // The greeting of a new connection registers nothing either.
+    member.line.forget_greetings();
+    let error = member.consumer.start(BOUND).await.unwrap_err();
+    assert_eq!(error.code(), Code::GroupNotFound);
+    assert!(error.message().contains("GID_test"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_expression_is_checked_by_a_broker() {
+    let cluster = Cluster::new(&["a"], 1);
+    cluster.fault("a", CHECK_CLIENT_CONFIG, 1, Fault::Refuse(23, "parse failed"));
+    let error = failure(&cluster, wish("orders", ExpressionKind::Sql92, "a >")).await;
+    assert_eq!((error.code(), error.broker_code()), (Code::Filter, Some(23)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_tag_expression_that_matches_nothing_is_refused_before_anything_is_asked() {
+    let cluster = Cluster::new(&["a"], 1);
+    let line = Member::new("c1", &cluster, options(), succeeds(1)).line;
+    let sink = std::sync::Arc::new(std::sync::Arc::clone(&Member::new("c2", &cluster, options(), succeeds(1)).pump));
+    let error = crate::consumer::Consumer::new(line, wish("orders", ExpressionKind::Tag, " || "), sink).unwrap_err();
+    assert_eq!(error.code(), Code::InvalidArgument);
+}
+
+#[tokio::test(start_paused = true)]
+async fn dead_brokers_fail_the_start_within_its_bound() {
+    let cluster = Cluster::new(&["a"], 1);
+    cluster.state().brokers.get_mut("a").unwrap().up = false;
+    let member = Member::new("c1", &cluster, options(), succeeds(1));
+    let began = env::now();
+    let error = member.consumer.start(BOUND).await.unwrap_err();
+    assert_eq!(error.code(), Code::Connection);
+    assert!(began.elapsed() < BOUND + Duration::from_millis(100));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_broker_that_comes_up_in_time_is_waited_for() {
+    let cluster = Cluster::new(&["a"], 1);
+    cluster.state().brokers.get_mut("a").unwrap().up = false;
+    let member = Member::new("c1", &cluster, options(), succeeds(1));
+    let starting = tokio::spawn({
+        let consumer = std::sync::Arc::clone(&member.consumer);
+        async move { consumer.start(BOUND).await }
+    });
+    tokio::time::sleep(Duration::from_secs(4)).await;
+    cluster.recover("a");
+    starting.await.unwrap().unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_the_right_to_ask_for_offsets_the_error_names_it() {
+    let cluster = Cluster::new(&["a"], 1);
+    let denied = Fault::Refuse(16, "User:x has no permission to access Topic:orders");
+    cluster.fault("a", GET_MAX_OFFSET, 99, denied);
+    let last = ConsumerOptions { initial_position: InitialPosition::Last, ..options() };
+    let error = failure(&cluster, last.clone()).await;
+    assert_eq!(error.code(), Code::AccessDenied);
+    assert!(error.message().contains("Get"));
+    // A committed offset makes the question useless.
+    cluster.set_committed(&queue("orders", "a", 0), 0);
+    let member = Member::new("c2", &cluster, last, succeeds(1));
+    member.consumer.start(BOUND).await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn closing_ends_a_start() {
+    let cluster = Cluster::new(&["a"], 1);
+    cluster.state().brokers.get_mut("a").unwrap().up = false;
+    let member = Member::new("c1", &cluster, options(), succeeds(1));
+    let starting = tokio::spawn({
+        let consumer = std::sync::Arc::clone(&member.consumer);
+        async move { consumer.start(BOUND).await }
+    });
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    member.close().await;
+    assert_eq!(starting.await.unwrap().unwrap_err().code(), Code::Closed);
+}

@@ -1,0 +1,122 @@
+//! What goes in and out of a producer: messages, receipts, and the one who is told.
+
+use bytes::Bytes;
+use serde::Serialize;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::error::ClientError;
+use crate::protocol::MessageQueue;
+
+/// One message of a batch that the user made.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Content {
+    /// The payload, 1 byte at least.
+    pub(crate) body: Bytes,
+    /// The tag.
+    pub(crate) tags: Option<String>,
+    /// The keys, joined by a space.
+    pub(crate) keys: Option<String>,
+    /// The user's own properties.
+    pub(crate) properties: Vec<(String, String)>,
+}
+
+/// A message on its way in.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Outgoing {
+    /// The caller's number of this send; settled exactly once, then free again.
+    pub(crate) slot: u32,
+    /// The topic as the user sees it.
+    pub(crate) topic: String,
+    /// The sharding key.
+    pub(crate) sharding_key: String,
+    /// The payload, 1 byte at least.
+    pub(crate) body: Bytes,
+    /// The tag.
+    pub(crate) tags: Option<String>,
+    /// The keys, joined by a space.
+    pub(crate) keys: Option<String>,
+    /// The user's own properties.
+    pub(crate) properties: Vec<(String, String)>,
+    /// What is left of this send's time, instead of the producer's own.
+    pub(crate) timeout: Option<Duration>,
+}
+
+/// Several messages for one request: stored whole or not at all.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct OutgoingBatch {
+    /// The caller's number of this send; settled exactly once, then free again.
+    pub(crate) slot: u32,
+    /// The topic as the user sees it.
+    pub(crate) topic: String,
+    /// The sharding key of all of them.
+    pub(crate) sharding_key: String,
+    /// The messages, 1 at least.
+    pub(crate) messages: Vec<Content>,
+    /// What is left of this send's time, instead of the producer's own.
+    pub(crate) timeout: Option<Duration>,
+}
+
+/// Where a message was stored.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Receipt {
+    /// `SendStatus`: 0 stored as configured, 1 flush to disk unconfirmed, 2 copy to a slave unconfirmed, 3 no slave there.
+    pub(crate) status: i32,
+    /// The unique id that consumers see.
+    pub(crate) msg_id: String,
+    /// The broker's own id of the stored copy; empty where it gave none.
+    pub(crate) offset_msg_id: String,
+    /// The queue, with the topic as the user sees it.
+    pub(crate) queue: Arc<MessageQueue>,
+    /// The offset in that queue.
+    pub(crate) queue_offset: i64,
+}
+
+/// The key that a failure has closed, until [`heard`](super::Producer::heard) reports its delivery.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct FailureKey {
+    /// The topic as the user sees it.
+    pub(crate) topic: Arc<str>,
+    /// The sharding key.
+    pub(crate) sharding_key: Arc<str>,
+}
+
+/// Whether a message was taken in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Admission {
+    /// It will be settled.
+    Taken,
+    /// No room: the caller keeps it in its FIFO of this lane, and feeds that when [`Calls::room`] says so.
+    Full {
+        /// The number of the lane.
+        lane: u32,
+    },
+}
+
+/// The side that called. Its methods never block and never call the producer back on the same stack.
+pub(crate) trait Calls: Send + Sync + 'static {
+    /// The outcome of a send. A failure that closes its key names it; whatever its key takes with it does not.
+    fn settle(&self, slot: u32, result: Result<Receipt, ClientError>, failure: Option<FailureKey>);
+    /// The outcome of a batch, one receipt per message.
+    fn settle_batch(&self, slot: u32, result: Result<Vec<Receipt>, ClientError>, failure: Option<FailureKey>);
+    /// The FIFO of this lane may be fed: until a send is refused again, or until it is empty and `drained` is called.
+    fn room(&self, lane: u32);
+}
+
+/// Counts for `stats()`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct ProducerStats {
+    /// Messages held here: waiting, or not yet answered.
+    pub(crate) pending_messages: usize,
+    /// Their bodies and properties, in bytes.
+    pub(crate) pending_bytes: usize,
+    /// Messages stored.
+    pub(crate) sent: u64,
+    /// Messages rejected.
+    pub(crate) failed: u64,
+    /// Requests to brokers, repeated ones included.
+    pub(crate) requests: u64,
+    /// Requests that repeated an earlier one.
+    pub(crate) retries: u64,
+}

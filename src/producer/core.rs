@@ -1,0 +1,147 @@
+//! The lock, and what is done outside of it.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use tokio::sync::{Notify, watch};
+
+use super::brokers::Brokers;
+use super::calls::Calls;
+use super::lane::{self, until};
+use super::message::Press;
+use super::options::Batching;
+use super::state::{Ending, Out, Phase, Settlement, State};
+use crate::client::RouteState;
+use crate::env;
+
+/// What the tasks of a producer share.
+pub(super) struct Core<B> {
+    pub(super) brokers: B,
+    pub(super) calls: Arc<dyn Calls>,
+    pub(super) press: Press,
+    /// Real name.
+    pub(super) group: String,
+    pub(super) batching: Batching,
+    pub(super) state: Mutex<State>,
+    /// Settlements that have been decided and not delivered yet.
+    delivering: AtomicUsize,
+    /// Something has ended; `close` looks whether it was the last.
+    pub(super) ended: Notify,
+}
+
+impl<B: Brokers> Core<B> {
+    pub(super) fn new(brokers: B, calls: Arc<dyn Calls>, press: Press, group: String, state: State) -> Arc<Self> {
+        Arc::new(Self {
+            brokers,
+            calls,
+            press,
+            group,
+            batching: state.options.batching,
+            state: Mutex::new(state),
+            delivering: AtomicUsize::new(0),
+            ended: Notify::new(),
+        })
+    }
+
+    /// Does something under the lock, and after it what follows from it.
+    pub(super) fn with<R>(self: &Arc<Self>, act: impl FnOnce(&mut State, &mut Out) -> R) -> R {
+        let mut out = Out::default();
+        let (result, closing) = {
+            let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+            let result = act(&mut state, &mut out);
+            self.delivering.fetch_add(out.settled.len(), Ordering::Relaxed);
+            (result, state.phase == Phase::Closing)
+        };
+        self.follow(out);
+        if closing {
+            self.ended.notify_waiters();
+        }
+        result
+    }
+
+    fn follow(self: &Arc<Self>, out: Out) {
+        for lane in out.starts {
+            env::spawn(lane::run(Arc::clone(self), lane));
+        }
+        let settled = out.settled.len();
+        for Settlement { slot, ending } in out.settled {
+            match ending {
+                Ending::One(receipt) => self.calls.settle(slot, Ok(receipt), None),
+                Ending::Batch(receipts) => self.calls.settle_batch(slot, Ok(receipts), None),
+                Ending::Failed { error, failure, is_batch: false } => self.calls.settle(slot, Err(error), failure),
+                Ending::Failed { error, failure, is_batch: true } => self.calls.settle_batch(slot, Err(error), failure),
+            }
+        }
+        for lane in out.rooms {
+            self.calls.room(lane);
+        }
+        for topic in out.refresh {
+            self.brokers.refresh_route(&topic);
+        }
+        for warning in out.warnings {
+            self.brokers.warn(warning);
+        }
+        self.delivering.fetch_sub(settled, Ordering::Relaxed);
+    }
+
+    /// Whether nothing is left that `close` would have to wait for.
+    pub(super) fn is_empty(&self) -> bool {
+        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.load.messages == 0 && state.refused == 0 && self.delivering.load(Ordering::Relaxed) == 0
+    }
+
+    /// The number of a topic, whose route is watched from now on.
+    pub(super) fn topic(self: &Arc<Self>, name: &str) -> u32 {
+        let (topic, is_new) = self.with(|state, _| state.topic(name, || self.brokers.wrap(name)));
+        if is_new {
+            let real = self.with(|state, _| Arc::clone(&state.topics[topic as usize].real));
+            let route = self.brokers.watch_route(&real);
+            env::spawn(watch_topic(Arc::clone(self), topic, route));
+        }
+        topic
+    }
+}
+
+/// Follows a topic's route, and looks after the messages that wait for a queue.
+async fn watch_topic<B: Brokers>(core: Arc<Core<B>>, topic: u32, mut route: watch::Receiver<RouteState>) {
+    /// How often the route is wanted while messages wait for it.
+    const ASK: std::time::Duration = std::time::Duration::from_secs(1);
+    let (lane, wake) = core.with(|state, _| {
+        let lane = state.topics[topic as usize].lane;
+        (lane, Arc::clone(&state.lanes[lane].wake))
+    });
+    loop {
+        let seen = route.borrow_and_update().clone();
+        core.with(|state, out| state.look(topic, seen.route.as_ref(), seen.error, out));
+        loop {
+            let (due, waits) = core.with(|state, _| {
+                let waits = state.front(lane).is_some();
+                let it = &mut state.lanes[lane];
+                if !waits {
+                    it.earliest = None;
+                }
+                it.armed = it.earliest;
+                (it.earliest, waits)
+            });
+            tokio::select! {
+                changed = route.changed() => {
+                    if changed.is_err() {
+                        return;
+                    }
+                    break;
+                }
+                () = wake.notified() => {}
+                () = until(due) => {}
+                () = tokio::time::sleep(ASK), if waits => {
+                    core.with(|state, out| out.refresh.push(Arc::clone(&state.topics[topic as usize].real)));
+                }
+            }
+            let closed = core.with(|state, out| {
+                state.expire_waiting(lane, env::now(), out);
+                state.phase == Phase::Closed
+            });
+            if closed {
+                return;
+            }
+        }
+    }
+}

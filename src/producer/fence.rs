@@ -1,0 +1,136 @@
+//! Settling: every send once, a key's failures with everything of the key that was called before they are delivered.
+
+use super::calls::FailureKey;
+use super::slab::NIL;
+use super::state::{Ending, Out, Settlement, Stage, State};
+use crate::error::{ClientError, Code, Outcome};
+
+impl State {
+    /// Puts a new message behind the others of its key.
+    pub(super) fn link(&mut self, id: u32) {
+        let key = self.pending[id].key;
+        let last = std::mem::replace(&mut self.keys[key].last, id);
+        self.pending[id].before = last;
+        if last == NIL {
+            self.keys[key].first = id;
+        } else {
+            self.pending[last].after = id;
+        }
+    }
+
+    fn unlink(&mut self, id: u32) {
+        let (key, before, after) = {
+            let message = &mut self.pending[id];
+            message.settled = true;
+            if let Some(slot) = self.slots.get_mut(message.slot as usize).filter(|pending| **pending == id) {
+                *slot = NIL;
+            }
+            (message.key, message.before, message.after)
+        };
+        if before == NIL {
+            self.keys[key].first = after;
+        } else {
+            self.pending[before].after = after;
+        }
+        if after == NIL {
+            self.keys[key].last = before;
+        } else {
+            self.pending[after].before = before;
+        }
+    }
+
+    /// Resolves a message that was stored.
+    pub(super) fn resolve(&mut self, id: u32, ending: Ending, out: &mut Out) {
+        self.unlink(id);
+        let message = &self.pending[id];
+        self.sent += message.load.messages as u64;
+        out.settled.push(Settlement { slot: message.slot, ending });
+    }
+
+    /// Rejects one message. `failure`: this is what closes its key.
+    fn reject(&mut self, id: u32, error: ClientError, failure: bool, out: &mut Out) {
+        self.unlink(id);
+        let message = &mut self.pending[id];
+        let certain = !message.unknown && message.stage != Stage::Flying;
+        let mut error = error.with_outcome(if certain { Outcome::NotStored } else { Outcome::Unknown });
+        if message.wired || message.stage == Stage::Flying {
+            error = error.with_msg_id(std::mem::take(&mut message.msg_id));
+        }
+        let (slot, is_batch, stage) = (message.slot, message.is_batch, message.stage);
+        self.failed += message.load.messages as u64;
+        let key = &self.keys[message.key];
+        let (topic, home) = (key.topic, key.home);
+        let name = &self.topics[topic as usize].name;
+        let failure = failure
+            .then(|| FailureKey { topic: std::sync::Arc::clone(name), sharding_key: std::sync::Arc::clone(&key.name) });
+        let error = self.locate(error, topic, home);
+        out.settled.push(Settlement { slot, ending: Ending::Failed { error, failure, is_batch } });
+        if stage == Stage::Waiting {
+            self.vacate(id);
+        }
+    }
+
+    /// A message fails for good, and everything of its key behind it. The key is closed until the caller has delivered that.
+    pub(super) fn fail(&mut self, id: u32, error: ClientError, out: &mut Out) {
+        let key = self.pending[id].key;
+        let mut next = self.pending[id].after;
+        self.keys[key].undelivered += 1;
+        self.keys[key].failure.get_or_insert_with(|| error.clone());
+        let broken = broken(&error);
+        self.reject(id, error, true, out);
+        while next != NIL {
+            let id = next;
+            next = self.pending[id].after;
+            self.reject(id, broken.clone(), false, out);
+        }
+    }
+
+    /// A call for a key that is closed: it never gets in.
+    pub(super) fn refuse_closed_key(&mut self, key: u32, slot: u32, is_batch: bool, count: usize, out: &mut Out) {
+        let key = &self.keys[key];
+        let cause = key.failure.clone().unwrap_or_else(|| ClientError::new(Code::Internal, "an unknown failure"));
+        let error = broken(&cause).with_outcome(Outcome::NotStored).with_topic(&*self.topics[key.topic as usize].name);
+        self.failed += count as u64;
+        out.settled.push(Settlement { slot, ending: Ending::Failed { error, failure: None, is_batch } });
+    }
+
+    /// The caller is delivering a failure of this key: with the last one that is under way the key is open again.
+    pub(super) fn heard(&mut self, topic: &str, sharding_key: &str) {
+        let Some(&topic) = self.topic_ids.get(topic) else { return };
+        let Some(&id) = self.topics[topic as usize].keys.get(sharding_key) else { return };
+        let key = &mut self.keys[id];
+        key.undelivered = key.undelivered.saturating_sub(1);
+        if key.undelivered == 0 {
+            key.failure = None;
+            self.tidy_key(id);
+        }
+    }
+
+    /// A caller's signal: what is not on the wire is taken out.
+    pub(super) fn abort(&mut self, slot: u32, out: &mut Out) {
+        let id = self.slots.get(slot as usize).copied().unwrap_or(NIL);
+        let Some(message) = self.pending.get(id) else { return };
+        if message.stage != Stage::Flying && !message.unknown {
+            self.fail(id, ClientError::new(Code::Aborted, "aborted before it was sent"), out);
+        }
+    }
+
+    /// Rejects everything that is left, in the order of the calls of each key.
+    pub(super) fn reject_all(&mut self, out: &mut Out) {
+        let firsts: Vec<u32> = self.keys.iter().map(|(_, key)| key.first).filter(|&first| first != NIL).collect();
+        for mut id in firsts {
+            while id != NIL {
+                let after = self.pending[id].after;
+                let error =
+                    ClientError::new(Code::Closed, "the producer was closed before this message was acknowledged");
+                self.reject(id, error, false, out);
+                id = after;
+            }
+        }
+    }
+}
+
+fn broken(cause: &ClientError) -> ClientError {
+    ClientError::new(Code::OrderBroken, "not sent: an earlier message of the same sharding key failed")
+        .with_cause(cause.clone())
+}

@@ -1,0 +1,461 @@
+//! One request of a lane: what goes into it, and what its answer does to the messages in it.
+
+use bytes::BytesMut;
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use super::answers::Verdict;
+use super::calls::Receipt;
+use super::options::Batching;
+use super::state::{Ending, Entry, Out, Payload, Phase, Stage, State};
+use crate::env::{self, Instant};
+use crate::error::{ClientError, Code};
+use crate::protocol::{MessageQueue, SendBatch, SendMessage, SendReceipt, StoredStatus, batch};
+
+/// Most messages in a batch of ours.
+const BATCH_MESSAGES: usize = 2_048;
+/// Most bytes in a batch of ours; brokers take no more by default.
+const BATCH_BYTES: usize = 4 * 1024 * 1024;
+/// How often a code 1 without a known meaning is tried again.
+const SYSTEM_ERROR_RETRIES: u32 = 3;
+
+/// The messages of a lane that are on the wire, or rest between two attempts. Owned by the lane's task.
+#[derive(Debug, Default)]
+pub(super) struct Flight {
+    pub(super) ids: Vec<u32>,
+    pub(super) payloads: Vec<Payload>,
+    pub(super) queue: Option<Arc<MessageQueue>>,
+    /// Real name.
+    pub(super) topic: Arc<str>,
+    pub(super) born: i64,
+    /// The first deadline of a message in it.
+    pub(super) earliest: Option<Instant>,
+    /// Some attempt has an unknown outcome.
+    pub(super) unknown: bool,
+    /// Its messages or its queue have changed since it was encoded.
+    pub(super) is_stale: bool,
+    system_errors: u32,
+    /// The highest offset that was acknowledged before.
+    floor: i64,
+}
+
+/// A request, encoded once for all its attempts.
+#[derive(Debug)]
+pub(super) enum Wire {
+    One(SendMessage),
+    Batch(SendBatch),
+}
+
+impl Wire {
+    pub(super) fn is_batch(&self) -> bool {
+        matches!(self, Self::Batch(_))
+    }
+}
+
+/// What a lane's task does next.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Next {
+    /// The request is over.
+    Done,
+    /// The same again, after a rest.
+    Again,
+}
+
+impl Flight {
+    /// The request for these messages. An error is a defect: the local limits were not kept.
+    pub(super) fn wire(&self, group: &str) -> Result<Wire, ClientError> {
+        let defect = |text: &str| ClientError::new(Code::Internal, text);
+        let queue = self.queue.as_ref().ok_or_else(|| defect("a request without a queue"))?;
+        let entries: Vec<&Entry> = self
+            .payloads
+            .iter()
+            .flat_map(|payload| match payload {
+                Payload::One(entry) => std::slice::from_ref(entry),
+                Payload::Batch(entries) => entries.as_slice(),
+            })
+            .collect();
+        let (producer_group, topic, broker_name) =
+            (group.to_owned(), self.topic.to_string(), queue.broker_name.clone());
+        if let [entry] = entries.as_slice() {
+            return Ok(Wire::One(SendMessage {
+                producer_group,
+                topic,
+                broker_name,
+                queue_id: queue.queue_id,
+                sys_flag: 0,
+                born_timestamp: self.born,
+                flag: 0,
+                properties: entry.properties.clone(),
+                reconsume_times: 0,
+                max_reconsume_times: None,
+                body: entry.body.clone(),
+            }));
+        }
+        let size = entries.iter().map(|entry| batch::entry_len(entry.body.len(), entry.properties.len())).sum();
+        let mut body = BytesMut::with_capacity(size);
+        for entry in entries {
+            batch::append(&mut body, 0, &entry.body, &entry.properties).map_err(|error| defect(&error.to_string()))?;
+        }
+        Ok(Wire::Batch(SendBatch {
+            producer_group,
+            topic,
+            broker_name,
+            queue_id: queue.queue_id,
+            born_timestamp: env::wall_ms(),
+            body: body.freeze(),
+        }))
+    }
+}
+
+impl State {
+    /// The next request of a lane; none when it has become idle, and then it has no task any more.
+    pub(super) fn compose(&mut self, lane: u32, now: Instant, out: &mut Out) -> Option<Flight> {
+        if self.phase != Phase::Closed {
+            if self.has_vanished(lane) {
+                self.leave_queue(lane, &mut Flight::default(), out);
+            }
+            self.expire_waiting(lane, now, out);
+        }
+        let Some(first) = self.front(lane) else {
+            let it = &mut self.lanes[lane];
+            it.busy = false;
+            it.earliest = None;
+            it.armed = None;
+            it.error = None;
+            self.tidy_lane(lane);
+            return None;
+        };
+        let mut flight = Flight::default();
+        let most = self.batch_size(lane, first);
+        let (limit, mut size) = (BATCH_BYTES.min(self.options.max_message_bytes), 0);
+        while let Some(id) = self.front(lane) {
+            let message = &mut self.pending[id];
+            size += message.encoded;
+            if !flight.ids.is_empty() && (flight.ids.len() >= most || message.is_batch || size > limit) {
+                break;
+            }
+            message.stage = Stage::Flying;
+            flight.unknown |= message.unknown;
+            flight.earliest = Some(flight.earliest.map_or(message.deadline, |it| it.min(message.deadline)));
+            if flight.ids.is_empty() {
+                flight.born = message.born;
+            }
+            flight.payloads.extend(message.payload.take());
+            flight.ids.push(id);
+            let it = &mut self.lanes[lane];
+            it.fifo.pop_front();
+            it.singles = it.singles.saturating_sub(1);
+        }
+        let it = &mut self.lanes[lane];
+        if it.fifo.is_empty() {
+            it.earliest = None;
+        }
+        self.target(lane, &mut flight);
+        Some(flight)
+    }
+
+    fn batch_size(&self, lane: u32, first: u32) -> usize {
+        let it = &self.lanes[lane];
+        let singly = self.options.batching == Batching::Off || self.topics[it.topic as usize].singly || it.singles > 0;
+        if singly || self.pending[first].is_batch { 1 } else { BATCH_MESSAGES }
+    }
+
+    /// Where a request goes: the lane's queue as it is now.
+    fn target(&self, lane: u32, flight: &mut Flight) {
+        let it = &self.lanes[lane];
+        let topic = &self.topics[it.topic as usize];
+        flight.topic = Arc::clone(&topic.real);
+        flight.is_stale = true;
+        if let Some(queue) = it.queue.map(|queue| &topic.queues[queue as usize]) {
+            flight.queue = Some(Arc::clone(&queue.name));
+            flight.floor = queue.mark;
+        }
+    }
+
+    /// The lane's queue has gone from the list: what is not on the wire, and cannot be in that queue, gets another.
+    ///
+    /// False: the request stays, as it may be stored; only what waits behind it, of other keys, has moved.
+    pub(super) fn leave_queue(&mut self, lane: u32, flight: &mut Flight, out: &mut Out) -> bool {
+        if self.lanes[lane].key.is_some() {
+            if flight.unknown {
+                return false;
+            }
+            self.rehome(lane, &flight.ids);
+            self.target(lane, flight);
+            return false;
+        }
+        let mut staying = HashSet::new();
+        let mut moving = Vec::new();
+        if flight.unknown {
+            staying.extend(flight.ids.iter().map(|&id| self.pending[id].key));
+        } else {
+            moving = self.give_back(flight);
+        }
+        moving.extend(self.take_fifo(lane));
+        staying.extend(moving.iter().map(|&id| &self.pending[id]).filter(|it| it.unknown).map(|it| it.key));
+        self.move_away(lane, moving, &staying, out);
+        !flight.unknown
+    }
+
+    /// Ends a request whose messages wait again: they have their payloads back.
+    fn give_back(&mut self, flight: &mut Flight) -> Vec<u32> {
+        let ids = std::mem::take(&mut flight.ids);
+        for (&id, payload) in ids.iter().zip(flight.payloads.drain(..)) {
+            let message = &mut self.pending[id];
+            message.payload = Some(payload);
+            message.stage = Stage::Waiting;
+        }
+        ids
+    }
+
+    /// Drops from a request what has been settled meanwhile.
+    pub(super) fn prune(&mut self, flight: &mut Flight, out: &mut Out) {
+        if !flight.ids.iter().any(|&id| self.pending[id].settled) {
+            return;
+        }
+        let (mut ids, mut payloads) = (Vec::new(), Vec::new());
+        for (id, payload) in std::mem::take(&mut flight.ids).into_iter().zip(flight.payloads.drain(..)) {
+            if self.pending[id].settled {
+                self.finish(id);
+            } else {
+                ids.push(id);
+                payloads.push(payload);
+            }
+        }
+        flight.earliest = ids.iter().map(|&id| self.pending[id].deadline).min();
+        flight.ids = ids;
+        flight.payloads = payloads;
+        flight.is_stale = true;
+        self.invite(out);
+    }
+
+    /// A message's last request has ended.
+    fn finish(&mut self, id: u32) {
+        self.release(id);
+        self.pending.remove(id);
+    }
+
+    /// The messages of a request rest, or fly again.
+    pub(super) fn set_stage(&mut self, flight: &Flight, stage: Stage) {
+        for &id in &flight.ids {
+            self.pending[id].stage = stage;
+        }
+    }
+
+    /// Fails what has waited too long, in the lane's request and behind it.
+    pub(super) fn expire(&mut self, lane: u32, flight: &mut Flight, now: Instant, out: &mut Out) {
+        if flight.earliest.is_some_and(|earliest| earliest <= now) {
+            let mut earliest = None::<Instant>;
+            for &id in &flight.ids {
+                let message = &self.pending[id];
+                if message.settled {
+                    continue;
+                }
+                if message.deadline > now {
+                    earliest = Some(earliest.map_or(message.deadline, |it| it.min(message.deadline)));
+                    continue;
+                }
+                let tried = message.stage == Stage::Resting && !message.unknown;
+                let error = self.too_late(lane, tried);
+                self.fail(id, error, out);
+            }
+            flight.earliest = earliest;
+        }
+        self.expire_waiting(lane, now, out);
+    }
+
+    /// An attempt has ended: the table of answers.
+    pub(super) fn conclude(&mut self, lane: u32, flight: &mut Flight, verdict: Verdict, out: &mut Out) -> Next {
+        let wired = !matches!(verdict, Verdict::NotStored { wired: false, .. });
+        for &id in &flight.ids {
+            self.pending[id].wired |= wired;
+        }
+        match verdict {
+            Verdict::Stored(receipt) => {
+                self.stored(lane, flight, &receipt, out);
+                self.lanes[lane].error = None;
+                self.tried(lane, true);
+                Next::Done
+            }
+            Verdict::NotStored { error, .. } => {
+                self.lanes[lane].error = Some(error);
+                self.look_again(lane, out);
+                self.again(lane, flight, out)
+            }
+            Verdict::Unknown { error, system_error } => {
+                flight.unknown = true;
+                for &id in &flight.ids {
+                    self.pending[id].unknown = true;
+                }
+                self.look_again(lane, out);
+                flight.system_errors += u32::from(system_error);
+                if flight.system_errors > SYSTEM_ERROR_RETRIES {
+                    return self.refused(lane, flight, &error, out);
+                }
+                self.lanes[lane].error = Some(error);
+                self.again(lane, flight, out)
+            }
+            Verdict::BatchesRefused(error) => {
+                let topic = self.lanes[lane].topic as usize;
+                self.topics[topic].singly = true;
+                self.one_by_one(lane, flight, &error, None, out)
+            }
+            Verdict::Illegal(error) if flight.ids.len() > 1 => self.one_by_one(lane, flight, &error, Some(true), out),
+            Verdict::Illegal(error) => {
+                self.land(flight);
+                self.tried(lane, false);
+                self.refused(lane, flight, &error, out)
+            }
+            Verdict::Refused { error, certain } => {
+                if certain {
+                    self.land(flight);
+                } else {
+                    flight.unknown = true;
+                }
+                self.look_again(lane, out);
+                self.tried(lane, false);
+                self.refused(lane, flight, &error, out)
+            }
+        }
+    }
+
+    /// The attempt is over and stored nothing: only earlier ones can have.
+    fn land(&mut self, flight: &Flight) {
+        self.set_stage(flight, Stage::Resting);
+    }
+
+    fn look_again(&self, lane: u32, out: &mut Out) {
+        out.refresh.push(Arc::clone(&self.topics[self.lanes[lane].topic as usize].real));
+    }
+
+    fn again(&mut self, lane: u32, flight: &mut Flight, out: &mut Out) -> Next {
+        self.prune(flight, out);
+        if flight.ids.is_empty() {
+            self.tried(lane, false);
+            return Next::Done;
+        }
+        if self.has_vanished(lane) && self.leave_queue(lane, flight, out) {
+            return Next::Done;
+        }
+        if !flight.unknown {
+            self.land(flight);
+        }
+        Next::Again
+    }
+
+    /// Keeps count of the messages of a refused batch that were then tried alone.
+    fn tried(&mut self, lane: u32, passed: bool) {
+        let it = &mut self.lanes[lane];
+        let Some(all_passed) = it.trial else { return };
+        it.trial = (it.singles > 0).then_some(all_passed && passed);
+        if it.trial.is_none() && all_passed && passed {
+            // Not one of them was at fault: it was the batch.
+            let topic = it.topic as usize;
+            self.topics[topic].singly = true;
+        }
+    }
+
+    /// Nothing of a batch was stored, and its messages may pass alone.
+    fn one_by_one(
+        &mut self,
+        lane: u32,
+        flight: &mut Flight,
+        error: &ClientError,
+        trial: Option<bool>,
+        out: &mut Out,
+    ) -> Next {
+        self.land(flight);
+        let is_users = flight.ids.first().is_some_and(|&id| self.pending[id].is_batch);
+        if is_users {
+            let text = "this service takes no batches for this topic: send the messages one by one with sendOrderly()";
+            let mut refusal = ClientError::new(Code::Broker, text).with_cause(error.clone());
+            if let Some(code) = error.broker_code() {
+                refusal = refusal.with_broker_code(code);
+            }
+            return self.refused(lane, flight, &refusal, out);
+        }
+        let all = flight.ids.len();
+        self.prune(flight, out);
+        let whole = flight.ids.len() == all;
+        let ids = self.give_back(flight);
+        let it = &mut self.lanes[lane];
+        it.singles = ids.len();
+        it.trial = trial.map(|trial| trial && whole).filter(|_| !ids.is_empty());
+        for id in ids.into_iter().rev() {
+            let deadline = self.pending[id].deadline;
+            let it = &mut self.lanes[lane];
+            it.fifo.push_front(id);
+            it.earliest = Some(it.earliest.map_or(deadline, |earliest| earliest.min(deadline)));
+        }
+        Next::Done
+    }
+
+    /// The first message of each key fails with the broker's words, the others with it.
+    fn refused(&mut self, lane: u32, flight: &mut Flight, error: &ClientError, out: &mut Out) -> Next {
+        for &id in &flight.ids {
+            if !self.pending[id].settled {
+                self.pending[id].unknown |= flight.unknown;
+                self.fail(id, error.clone(), out);
+            }
+        }
+        self.prune(flight, out);
+        self.lanes[lane].error = None;
+        Next::Done
+    }
+
+    fn stored(&mut self, lane: u32, flight: &mut Flight, receipt: &SendReceipt, out: &mut Out) {
+        let mut offset = receipt.queue_offset;
+        self.check_order(lane, flight, receipt, out);
+        let status = match receipt.status {
+            StoredStatus::Ok => 0,
+            StoredStatus::FlushDiskTimeout => 1,
+            StoredStatus::FlushSlaveTimeout => 2,
+            StoredStatus::SlaveNotAvailable => 3,
+        };
+        let mut offset_ids = receipt.msg_ids.split(',');
+        let Some(queue) = flight.queue.take() else { return };
+        flight.payloads.clear();
+        let mut next = |msg_id: String| {
+            let queue_offset = offset;
+            offset += 1;
+            let offset_msg_id = offset_ids.next().unwrap_or_default().to_owned();
+            Receipt { status, msg_id, offset_msg_id, queue: Arc::clone(&queue), queue_offset }
+        };
+        for id in std::mem::take(&mut flight.ids) {
+            let message = &mut self.pending[id];
+            let msg_id = std::mem::take(&mut message.msg_id);
+            let settled = message.settled;
+            let ending = if message.is_batch {
+                // A settled one has given its ids away; its places count all the same.
+                let ids = msg_id.split(',').map(str::to_owned).chain(std::iter::repeat_with(String::new));
+                Ending::Batch(ids.take(message.load.messages).map(&mut next).collect())
+            } else {
+                Ending::One(next(msg_id))
+            };
+            if !settled {
+                self.resolve(id, ending, out);
+            }
+            self.finish(id);
+        }
+        self.invite(out);
+    }
+
+    /// Everything acknowledged before a request was sent has a lower offset than what the request stores.
+    fn check_order(&mut self, lane: u32, flight: &Flight, receipt: &SendReceipt, out: &mut Out) {
+        let count: usize = flight.ids.iter().map(|&id| self.pending[id].load.messages).sum();
+        let last = receipt.queue_offset + i64::try_from(count).unwrap_or(0) - 1;
+        let it = &self.lanes[lane];
+        let (topic, Some(queue)) = (it.topic, it.queue) else { return };
+        let mark = &mut self.topics[topic as usize].queues[queue as usize].mark;
+        if receipt.queue_offset > flight.floor {
+            *mark = last.max(*mark);
+            return;
+        }
+        *mark = last;
+        let text = format!(
+            "the broker stored a message at offset {}, after it had acknowledged offset {}: was data lost, or the topic made anew?",
+            receipt.queue_offset, flight.floor
+        );
+        out.warnings.push(self.locate(ClientError::new(Code::Protocol, text), topic, Some(queue)));
+    }
+}

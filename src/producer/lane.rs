@@ -1,0 +1,184 @@
+//! The task of a busy lane: one request after the other, never two.
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::{Notify, OwnedSemaphorePermit};
+
+use super::answers::{Verdict, verdict};
+use super::brokers::{Brokers, Unsent};
+use super::core::Core;
+use super::flight::{Flight, Next, Wire};
+use super::options::Batching;
+use super::state::{Phase, Stage};
+use crate::env::{self, Backoff, Instant};
+use crate::error::{ClientError, Code};
+
+/// Deadlines that pass close together are looked at together.
+const LOOK: Duration = Duration::from_millis(10);
+
+/// How waiting for something has ended.
+enum Waited<T> {
+    /// It has happened.
+    Ended(T),
+    /// There is nothing left to wait for: all was settled, or has moved.
+    Over,
+}
+
+/// Sends what is in a lane until it is empty.
+pub(super) async fn run<B: Brokers>(core: Arc<Core<B>>, lane: u32) {
+    let wake = core.with(|state, _| Arc::clone(&state.lanes[lane].wake));
+    let task = Task { core: &core, lane, wake: &wake };
+    loop {
+        let permit = task.permit(&mut Flight::default()).await;
+        let Some(flight) = core.with(|state, out| state.compose(lane, env::now(), out)) else { return };
+        task.fly(flight, permit).await;
+    }
+}
+
+struct Task<'a, B> {
+    core: &'a Arc<Core<B>>,
+    lane: u32,
+    wake: &'a Notify,
+}
+
+impl<B: Brokers> Task<'_, B> {
+    /// One request, from its first attempt to its end.
+    async fn fly(&self, mut flight: Flight, mut permit: Option<OwnedSemaphorePermit>) {
+        let (first, most) = self.core.brokers.timing().send_backoff;
+        let mut backoff = Backoff::new(first, most);
+        let mut wire = Err(ClientError::new(Code::Internal, "a request that was never encoded"));
+        for attempt in 0_u64.. {
+            if std::mem::take(&mut flight.is_stale) {
+                wire = flight.wire(&self.core.group);
+            }
+            let request = match &wire {
+                Ok(request) => request,
+                Err(error) => {
+                    let defect = Verdict::Refused { error: error.clone(), certain: true };
+                    self.core.with(|state, out| state.conclude(self.lane, &mut flight, defect, out));
+                    return;
+                }
+            };
+            let Some(answer) = self.attempt(&mut flight, request, attempt > 0).await else { return };
+            drop(permit.take());
+            let verdict = verdict(answer, request.is_batch());
+            let next = self.core.with(|state, out| state.conclude(self.lane, &mut flight, verdict, out));
+            if next == Next::Done || !self.rest(&mut flight, backoff.next()).await {
+                return;
+            }
+            permit = self.permit(&mut flight).await;
+            let goes_on = self.core.with(|state, out| {
+                state.prune(&mut flight, out);
+                state.set_stage(&flight, Stage::Flying);
+                !flight.ids.is_empty()
+            });
+            if !goes_on {
+                return;
+            }
+        }
+    }
+
+    /// One attempt; none when the producer was closed meanwhile.
+    async fn attempt(
+        &self,
+        flight: &mut Flight,
+        wire: &Wire,
+        again: bool,
+    ) -> Option<Result<crate::protocol::SendReceipt, Unsent>> {
+        let broker = match wire {
+            Wire::One(request) => &request.broker_name,
+            Wire::Batch(request) => &request.broker_name,
+        };
+        let Some(address) = self.core.brokers.master(broker) else {
+            let text = format!("the broker {broker} has no master at the moment");
+            return Some(Err(Unsent::NotSent(ClientError::new(Code::NoMaster, text))));
+        };
+        self.core.with(|state, _| {
+            state.requests += 1;
+            state.retries += u64::from(again);
+        });
+        let timeout = self.core.brokers.timing().request_timeout;
+        let waited = match wire {
+            Wire::One(request) => self.during(flight, true, self.core.brokers.send(&address, request, timeout)).await,
+            Wire::Batch(request) => {
+                self.during(flight, true, self.core.brokers.send_batch(&address, request, timeout)).await
+            }
+        };
+        match waited {
+            Waited::Ended(answer) => Some(answer),
+            Waited::Over => None,
+        }
+    }
+
+    /// Waits before another attempt. False when there is none to make.
+    async fn rest(&self, flight: &mut Flight, delay: Duration) -> bool {
+        matches!(self.during(flight, false, tokio::time::sleep(delay)).await, Waited::Ended(()))
+    }
+
+    /// Leave for one more request to the lane's broker, where lanes are keys.
+    async fn permit(&self, flight: &mut Flight) -> Option<OwnedSemaphorePermit> {
+        if self.core.batching != Batching::Key {
+            return None;
+        }
+        let requests = self.core.with(|state, _| {
+            let broker = state.broker_of(self.lane);
+            Arc::clone(&state.brokers[broker as usize].requests)
+        });
+        match self.during(flight, false, requests.acquire_owned()).await {
+            Waited::Ended(permit) => permit.ok(),
+            Waited::Over => None,
+        }
+    }
+
+    /// Waits for `doing`, and looks after the deadlines of the lane meanwhile. `on_wire`: `doing` is an attempt, which has to end
+    /// by itself, whatever becomes of its messages.
+    async fn during<T>(&self, flight: &mut Flight, on_wire: bool, doing: impl Future<Output = T>) -> Waited<T> {
+        tokio::pin!(doing);
+        let mut not_before = None;
+        loop {
+            let due = self.arm(flight, not_before);
+            tokio::select! {
+                biased;
+                done = &mut doing => return Waited::Ended(done),
+                () = self.wake.notified() => {}
+                () = until(due) => not_before = Some(env::now() + LOOK),
+            }
+            let over = self.core.with(|state, out| {
+                if state.phase == Phase::Closed {
+                    state.prune(flight, out);
+                    return true;
+                }
+                let had_any = !flight.ids.is_empty();
+                state.expire(self.lane, flight, env::now(), out);
+                if on_wire {
+                    return false;
+                }
+                state.prune(flight, out);
+                let moved = state.has_vanished(self.lane) && state.leave_queue(self.lane, flight, out);
+                had_any && (moved || flight.ids.is_empty())
+            });
+            if over {
+                return Waited::Over;
+            }
+        }
+    }
+
+    /// Tells the lane when its task will look at deadlines next.
+    fn arm(&self, flight: &Flight, not_before: Option<Instant>) -> Option<Instant> {
+        self.core.with(|state, _| {
+            let lane = &mut state.lanes[self.lane];
+            let due = [flight.earliest, lane.earliest].into_iter().flatten().min();
+            lane.armed = due;
+            due.map(|due| not_before.map_or(due, |not_before| due.max(not_before)))
+        })
+    }
+}
+
+/// Sleeps until then; for ever without a then.
+pub(super) async fn until(then: Option<Instant>) {
+    match then {
+        Some(then) => tokio::time::sleep_until(then).await,
+        None => std::future::pending().await,
+    }
+}

@@ -1,0 +1,242 @@
+//! The ordered producer: a sharding key's messages are stored in the order of the calls, or not at all.
+//!
+//! A message is let in under one short lock (`admission`), waits in its lane, and leaves with what else has gathered there when the
+//! lane's one request has been answered (`lane`, `flight`). `answers` is the table of what an answer means. A failure takes with
+//! it what of its key was called before it was delivered (`fence`). Past the limits the caller keeps its messages (`room`).
+
+mod admission;
+mod answers;
+mod brokers;
+mod calls;
+mod core;
+mod dispatch;
+mod fence;
+mod flight;
+mod lane;
+mod message;
+mod options;
+mod queue_selector;
+mod room;
+mod slab;
+mod state;
+#[cfg(test)]
+mod tests;
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use self::core::Core;
+use self::message::Press;
+use self::state::{Phase, State};
+use crate::env;
+use crate::error::{ClientError, Code};
+use crate::protocol::{MessageQueue, UniqueIds, limits};
+
+/// The least time for taking leave of the brokers.
+const LEAVE: Duration = Duration::from_millis(500);
+
+#[allow(unused_imports, reason = "the binding takes what it needs from this list")]
+pub(crate) use self::{
+    brokers::{Brokers, Unsent},
+    calls::{Admission, Calls, Content, FailureKey, Outgoing, OutgoingBatch, ProducerStats, Receipt},
+    options::{Batching, OnRouteChange, ProducerOptions, ShardingHash},
+};
+
+/// Sends messages in order. Its methods may be called from any thread, but the calls of one caller from one at a time: their order
+/// is the order of the messages.
+pub(crate) struct Producer<B> {
+    core: Arc<Core<B>>,
+    topics: Vec<String>,
+    group: String,
+}
+
+impl<B> fmt::Debug for Producer<B> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Producer").field("group", &self.group).finish_non_exhaustive()
+    }
+}
+
+impl<B: Brokers> Producer<B> {
+    /// A producer that is not started. `calls` is told of every outcome.
+    pub(crate) fn new(brokers: B, options: ProducerOptions, calls: Arc<dyn Calls>) -> Arc<Self> {
+        let random = i32::from_ne_bytes(env::random_u32().to_ne_bytes());
+        let ids = UniqueIds::new(brokers.local_ip(), std::process::id(), random);
+        let press = Press::new(&options, brokers.namespace(), ids);
+        let real_group = brokers.wrap(&options.group);
+        let (topics, group) = (options.topics.clone(), options.group.clone());
+        Arc::new(Self { core: Core::new(brokers, calls, press, real_group, State::new(options)), topics, group })
+    }
+
+    /// Checks what can be checked: the topics' routes, their permission to write, and a heartbeat to their masters; without topics,
+    /// that a name server answers. The caller sets the bound.
+    pub(crate) async fn start(&self) -> Result<(), ClientError> {
+        let brokers = &self.core.brokers;
+        limits::group(&self.group)?;
+        for topic in &self.topics {
+            limits::topic(topic)?;
+        }
+        for topic in &self.topics {
+            let route = brokers.route(&brokers.wrap(topic)).await.map_err(|error| error.with_topic(topic))?;
+            if route.write_queues(topic).is_empty() {
+                let text =
+                    "the topic has no queue that takes messages: no write permission, or no broker of it has a master";
+                return Err(ClientError::new(Code::NoWritableQueue, text).with_topic(topic));
+            }
+        }
+        brokers.register(&self.core.group);
+        for topic in &self.topics {
+            self.core.topic(topic);
+        }
+        if self.topics.is_empty() {
+            brokers.reach().await?;
+        } else {
+            self.greet().await?;
+        }
+        self.core.with(|state, _| {
+            if state.phase == Phase::Idle {
+                state.phase = Phase::Running;
+            }
+        });
+        Ok(())
+    }
+
+    /// A heartbeat to every master: wrong keys fail here. A broker that is down is no obstacle while another is up.
+    async fn greet(&self) -> Result<(), ClientError> {
+        let mut first = None;
+        let mut reached = false;
+        for (_, outcome) in self.core.brokers.heartbeat().await {
+            match outcome {
+                Ok(()) => reached = true,
+                Err(error) if matches!(error.code(), Code::Connection | Code::Timeout) => {
+                    first.get_or_insert(error);
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        match first {
+            Some(error) if !reached => Err(error),
+            _ => Ok(()),
+        }
+    }
+
+    /// Takes a message in, or names the lane that has no room. `feeding`: it comes from the caller's FIFO of such a lane.
+    ///
+    /// An error means that nothing has happened and nothing will be settled.
+    pub(crate) fn send(&self, mut message: Outgoing, feeding: bool) -> Result<Admission, ClientError> {
+        let prepared = self.core.press.message(&mut message)?;
+        self.admit(&message.topic, &message.sharding_key, prepared, feeding)
+    }
+
+    /// Takes a batch in, as `send` does: one request, stored whole or not at all.
+    pub(crate) fn send_batch(&self, batch: OutgoingBatch, feeding: bool) -> Result<Admission, ClientError> {
+        let prepared = self.core.press.batch(&batch)?;
+        self.admit(&batch.topic, &batch.sharding_key, prepared, feeding)
+    }
+
+    fn admit(
+        &self,
+        topic: &str,
+        sharding_key: &str,
+        message: admission::Prepared,
+        feeding: bool,
+    ) -> Result<Admission, ClientError> {
+        // The common case takes the lock once.
+        let mut message = Some(message);
+        let admission = self.core.with(|state, out| -> Result<_, ClientError> {
+            state.is_open(feeding)?;
+            let Some(&topic) = state.topic_ids.get(topic) else { return Ok(None) };
+            Ok(message.take().map(|message| state.admit(topic, sharding_key, message, feeding, out)))
+        })?;
+        match (admission, message) {
+            (None, Some(message)) => {
+                let topic = self.core.topic(topic);
+                Ok(self.core.with(|state, out| state.admit(topic, sharding_key, message, feeding, out)))
+            }
+            (admission, _) => {
+                admission.ok_or_else(|| ClientError::new(Code::Internal, "a message was lost on its way in"))
+            }
+        }
+    }
+
+    /// The caller's FIFO of this lane is empty: its messages may come directly again.
+    pub(crate) fn drained(&self, lane: u32) {
+        self.core.with(|state, out| state.drained(lane, out));
+    }
+
+    /// The caller is delivering a failure of this key; what it calls from now on starts afresh.
+    pub(crate) fn heard(&self, topic: &str, sharding_key: &str) {
+        self.core.with(|state, _| state.heard(topic, sharding_key));
+    }
+
+    /// A caller's signal: a message that waits is taken out, and its key's successors with it; on the wire it has no effect.
+    pub(crate) fn abort(&self, slot: u32) {
+        self.core.with(|state, out| state.abort(slot, out));
+    }
+
+    /// The queues a key of this topic may go to, in the order its index addresses.
+    pub(crate) async fn queues(&self, topic: &str) -> Result<Vec<MessageQueue>, ClientError> {
+        limits::topic(topic)?;
+        self.core.with(|state, _| state.is_open(false))?;
+        let listed = self.core.with(|state, _| state.topic_ids.get(topic).map(|&topic| state.list(topic)));
+        match listed {
+            Some(queues) if !queues.is_empty() => Ok(queues),
+            _ => {
+                let route = self.core.brokers.route(&self.core.brokers.wrap(topic)).await;
+                Ok(route.map_err(|error| error.with_topic(topic))?.write_queues(topic))
+            }
+        }
+    }
+
+    /// Counts.
+    pub(crate) fn stats(&self) -> ProducerStats {
+        self.core.with(|state, _| ProducerStats {
+            pending_messages: state.load.messages,
+            pending_bytes: state.load.bytes,
+            sent: state.sent,
+            failed: state.failed,
+            requests: state.requests,
+            retries: state.retries,
+        })
+    }
+
+    /// Ends what was called before, as long as `timeout` allows; then rejects what is left. New calls are refused at once, but the
+    /// caller's FIFOs may still be fed. At the end the client is closed.
+    pub(crate) async fn close(&self, timeout: Duration) {
+        self.core.with(|state, _| {
+            if state.phase != Phase::Closed {
+                state.phase = Phase::Closing;
+            }
+        });
+        let deadline = env::now() + timeout;
+        // Its outcome does not matter: either nothing is left, or the time is up.
+        let _ = tokio::time::timeout_at(deadline, self.emptied()).await;
+        self.core.with(|state, out| {
+            state.phase = Phase::Closed;
+            state.reject_all(out);
+            for (_, lane) in state.lanes.iter() {
+                lane.wake.notify_one();
+            }
+        });
+        // Brokers that are gone cannot be taken leave of.
+        let deadline = deadline.max(env::now() + LEAVE);
+        let _ = tokio::time::timeout_at(deadline, self.core.brokers.close()).await;
+    }
+
+    /// What is wrong at the moment.
+    pub(crate) fn problems(&self) -> Vec<ClientError> {
+        self.core.brokers.problems()
+    }
+
+    async fn emptied(&self) {
+        loop {
+            let ended = self.core.ended.notified();
+            tokio::pin!(ended);
+            ended.as_mut().enable();
+            if self.core.is_empty() {
+                return;
+            }
+            ended.await;
+        }
+    }
+}

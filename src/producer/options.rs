@@ -1,0 +1,80 @@
+//! What a producer is told at construction, already checked and resolved.
+
+use std::time::Duration;
+
+/// How a sharding key becomes a number (PROTOCOL 7.1).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum ShardingHash {
+    /// Apache's `SelectMessageQueueByHash`: `|hashCode % n|`.
+    #[default]
+    Java,
+    /// Alibaba Cloud's ONS client: `|hashCode| % n`, and 0 for the one hash that has no absolute value.
+    Ons,
+}
+
+/// What one request may hold, and so what a lane is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Batching {
+    /// A lane is a queue; one batch may mix the keys of a queue.
+    #[default]
+    Queue,
+    /// A lane is a sharding key; one batch has one key, as Alibaba Cloud demands.
+    Key,
+    /// A lane is a queue; every message travels alone.
+    Off,
+}
+
+impl Batching {
+    /// What `'auto'` means: one key per batch on Alibaba Cloud (by the name servers' hosts, or the channel), else one queue.
+    pub(crate) fn auto<'a>(hosts: impl IntoIterator<Item = &'a str>, channel: Option<&str>) -> Self {
+        let cloud = |host: &str| host.starts_with("MQ_INST_") || host.ends_with(".aliyuncs.com");
+        if channel == Some("ALIYUN") || hosts.into_iter().any(cloud) { Self::Key } else { Self::Queue }
+    }
+}
+
+/// What happens to keys when a broker leaves the route.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum OnRouteChange {
+    /// A key moves once nothing of it is unresolved.
+    #[default]
+    Follow,
+    /// The queues of a broker that has left stay in the list: their sends wait and time out.
+    Hold,
+}
+
+/// Everything a producer is told.
+#[derive(Clone, Debug)]
+pub(crate) struct ProducerOptions {
+    /// The producer group as the user sees it.
+    pub(crate) group: String,
+    /// Topics that `start()` checks, as the user sees them.
+    pub(crate) topics: Vec<String>,
+    /// How keys are spread over queues.
+    pub(crate) sharding_hash: ShardingHash,
+    /// What a lane is.
+    pub(crate) batching: Batching,
+    /// The time of one send, from the call: waiting, every attempt, everything.
+    pub(crate) send_timeout: Duration,
+    /// Most messages held here; one broker's lanes may hold half.
+    pub(crate) max_pending_messages: usize,
+    /// Most bytes of bodies and properties held here; one broker's lanes may hold half.
+    pub(crate) max_pending_bytes: usize,
+    /// What happens to keys when a broker leaves the route.
+    pub(crate) on_route_change: OnRouteChange,
+    /// Largest body, and largest batch a user may send, in bytes.
+    pub(crate) max_message_bytes: usize,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn auto_batches_by_key_on_alibaba_cloud_only() {
+        assert_eq!(Batching::auto(["127.0.0.1"], None), Batching::Queue);
+        assert_eq!(Batching::auto(["broker.example.com"], Some("OTHER")), Batching::Queue);
+        assert_eq!(Batching::auto(["10.0.0.1", "MQ_INST_1_B.x"], None), Batching::Key);
+        assert_eq!(Batching::auto(["mq.cn-hangzhou.aliyuncs.com"], None), Batching::Key);
+        assert_eq!(Batching::auto(["127.0.0.1"], Some("ALIYUN")), Batching::Key);
+    }
+}

@@ -1,0 +1,571 @@
+//! Everything a producer holds, behind one short lock: topics, keys, lanes, messages, and how much each broker has of them.
+
+use bytes::Bytes;
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+use tokio::sync::{Notify, Semaphore};
+
+use super::calls::{FailureKey, Receipt};
+use super::options::{Batching, ProducerOptions};
+use super::slab::{NIL, Slab};
+use crate::env::Instant;
+use crate::error::{ClientError, Code};
+use crate::protocol::MessageQueue;
+
+/// Requests in flight to one broker when a lane is a key: there may be many more keys than a broker has use for.
+const KEY_REQUESTS_PER_BROKER: usize = 256;
+/// The broker of messages whose queue is not chosen yet.
+pub(super) const NO_BROKER: u32 = 0;
+
+/// Where the producer is in its life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Phase {
+    /// Not started.
+    Idle,
+    /// Takes everything.
+    Running,
+    /// Takes only what its caller already holds, and ends what it has.
+    Closing,
+    /// Takes nothing and has nothing.
+    Closed,
+}
+
+/// Messages and bytes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Load {
+    pub(super) messages: usize,
+    pub(super) bytes: usize,
+}
+
+impl Load {
+    pub(super) fn add(&mut self, other: Self) {
+        self.messages += other.messages;
+        self.bytes += other.bytes;
+    }
+
+    pub(super) fn take(&mut self, other: Self) {
+        self.messages -= other.messages;
+        self.bytes -= other.bytes;
+    }
+}
+
+/// One message as it goes onto the wire.
+#[derive(Debug)]
+pub(super) struct Entry {
+    pub(super) body: Bytes,
+    /// Encoded.
+    pub(super) properties: String,
+}
+
+/// What a pending send carries.
+#[derive(Debug)]
+pub(super) enum Payload {
+    One(Entry),
+    /// A batch of the user's: one request, whole.
+    Batch(Vec<Entry>),
+}
+
+/// Where a pending send is between the call and its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Stage {
+    /// In its lane's FIFO.
+    Waiting,
+    /// In its lane's request, which was not stored and rests before the next attempt.
+    Resting,
+    /// In its lane's request: on the wire, or unknown.
+    Flying,
+}
+
+/// A send that has been taken in, until nothing of it can be on the wire any more.
+#[derive(Debug)]
+pub(super) struct Pending {
+    pub(super) slot: u32,
+    pub(super) key: u32,
+    pub(super) lane: u32,
+    /// Which broker's load it counts in.
+    pub(super) broker: u32,
+    pub(super) stage: Stage,
+    /// The caller has its outcome.
+    pub(super) settled: bool,
+    /// Counts in no load any more; only a place in the FIFO is left of it.
+    pub(super) gone: bool,
+    /// Some frame with it was written.
+    pub(super) wired: bool,
+    /// Some attempt of it has an unknown outcome.
+    pub(super) unknown: bool,
+    pub(super) deadline: Instant,
+    pub(super) load: Load,
+    /// Bytes in the body of a batch.
+    pub(super) encoded: usize,
+    /// When it was called, wall clock.
+    pub(super) born: i64,
+    /// Unique ids, joined by commas.
+    pub(super) msg_id: String,
+    /// With its request while it flies or rests.
+    pub(super) payload: Option<Payload>,
+    pub(super) is_batch: bool,
+    /// Neighbours among the unsettled messages of the key, in the order of the calls.
+    pub(super) before: u32,
+    pub(super) after: u32,
+}
+
+/// A sharding key with something pending, undelivered, or waiting with the caller.
+#[derive(Debug)]
+pub(super) struct Key {
+    pub(super) topic: u32,
+    pub(super) name: Arc<str>,
+    /// Pending sends, settled ones included while they are on the wire.
+    pub(super) unresolved: usize,
+    /// The topic's queue it goes to; kept while anything is unresolved.
+    pub(super) home: Option<u32>,
+    /// Its own lane, where lanes are keys.
+    pub(super) lane: Option<u32>,
+    /// The lane in whose FIFO at the caller it may have messages.
+    pub(super) waits: Option<u32>,
+    /// First and last unsettled message.
+    pub(super) first: u32,
+    pub(super) last: u32,
+    /// The fence: failures that the caller has not delivered yet.
+    pub(super) undelivered: usize,
+    /// The first of them.
+    pub(super) failure: Option<ClientError>,
+}
+
+/// A queue of a topic that is or was in its list.
+#[derive(Debug)]
+pub(super) struct Queue {
+    pub(super) name: Arc<MessageQueue>,
+    pub(super) broker: u32,
+    /// In the list now.
+    pub(super) listed: bool,
+    /// Its lane, where lanes are queues; stays once made.
+    pub(super) lane: Option<u32>,
+    /// The highest offset acknowledged, −1 before the first.
+    pub(super) mark: i64,
+}
+
+/// A topic that was sent to.
+#[derive(Debug)]
+pub(super) struct Topic {
+    /// As the user sees it.
+    pub(super) name: Arc<str>,
+    /// With the namespace.
+    pub(super) real: Arc<str>,
+    pub(super) queues: Vec<Queue>,
+    pub(super) queue_ids: HashMap<(u32, i32), u32>,
+    /// What a key's index addresses: numbers into `queues`. Empty while nothing can be chosen.
+    pub(super) list: Vec<u32>,
+    pub(super) keys: HashMap<Arc<str>, u32>,
+    /// The lane of messages without a queue.
+    pub(super) lane: u32,
+    /// How many of its other lanes have a FIFO at the caller.
+    pub(super) refused: usize,
+    /// Batches are not taken for this topic.
+    pub(super) singly: bool,
+    /// How the last look at the route failed.
+    pub(super) error: Option<ClientError>,
+    /// The route the list was made of, by address.
+    pub(super) route: Option<Arc<crate::protocol::TopicRoute>>,
+}
+
+/// A lane that was refused something: the caller has a FIFO of it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Refused {
+    /// The broker whose room it needs.
+    pub(super) broker: u32,
+    /// It stands in that broker's line. Else it was told of room, or waits for other lanes of its topic.
+    pub(super) in_line: Option<u64>,
+}
+
+/// The unit of order.
+#[derive(Debug)]
+pub(super) struct Lane {
+    pub(super) topic: u32,
+    /// Where it sends to; none for messages without a queue.
+    pub(super) queue: Option<u32>,
+    /// Its key, where lanes are keys.
+    pub(super) key: Option<u32>,
+    pub(super) fifo: VecDeque<u32>,
+    /// How many places of the FIFO hold nothing any more.
+    pub(super) dead: usize,
+    /// It has a task.
+    pub(super) busy: bool,
+    /// No message in the FIFO ends before this.
+    pub(super) earliest: Option<Instant>,
+    /// When its task will look at deadlines by itself.
+    pub(super) armed: Option<Instant>,
+    pub(super) wake: Arc<Notify>,
+    /// How many at the front of the FIFO go one by one.
+    pub(super) singles: usize,
+    /// They go so to find the guilty one of a refused batch; whether all before passed.
+    pub(super) trial: Option<bool>,
+    pub(super) refused: Option<Refused>,
+    /// Keys that may have messages in the caller's FIFO.
+    pub(super) marked: Vec<u32>,
+    /// How the last attempt failed.
+    pub(super) error: Option<ClientError>,
+}
+
+/// What is held for one broker.
+#[derive(Debug)]
+pub(super) struct Broker {
+    pub(super) name: Arc<str>,
+    pub(super) load: Load,
+    pub(super) requests: Arc<Semaphore>,
+    /// Refused lanes that need its room, each with its ticket; an entry whose ticket is old counts nothing.
+    pub(super) line: VecDeque<(u32, u64)>,
+}
+
+/// What a send has come to.
+#[derive(Debug)]
+pub(super) enum Ending {
+    One(Receipt),
+    Batch(Vec<Receipt>),
+    Failed { error: ClientError, failure: Option<FailureKey>, is_batch: bool },
+}
+
+/// Outcome of a send, for whoever called it.
+#[derive(Debug)]
+pub(super) struct Settlement {
+    pub(super) slot: u32,
+    pub(super) ending: Ending,
+}
+
+/// What is to be done once the lock is released, in this order.
+#[derive(Debug, Default)]
+pub(super) struct Out {
+    pub(super) settled: Vec<Settlement>,
+    pub(super) rooms: Vec<u32>,
+    /// Lanes that need a task.
+    pub(super) starts: Vec<u32>,
+    /// Topics, by real name, whose route is wanted.
+    pub(super) refresh: Vec<Arc<str>>,
+    pub(super) warnings: Vec<ClientError>,
+}
+
+/// See the module.
+#[derive(Debug)]
+pub(super) struct State {
+    pub(super) options: ProducerOptions,
+    pub(super) phase: Phase,
+    pub(super) topics: Vec<Topic>,
+    pub(super) topic_ids: HashMap<Arc<str>, u32>,
+    pub(super) keys: Slab<Key>,
+    pub(super) lanes: Slab<Lane>,
+    pub(super) pending: Slab<Pending>,
+    /// By number; the first is [`NO_BROKER`].
+    pub(super) brokers: Vec<Broker>,
+    pub(super) broker_ids: HashMap<String, u32>,
+    /// The pending send of each slot of the caller, or [`NIL`].
+    pub(super) slots: Vec<u32>,
+    pub(super) load: Load,
+    /// Lanes with a FIFO at the caller.
+    pub(super) refused: usize,
+    pub(super) tickets: u64,
+    pub(super) sent: u64,
+    pub(super) failed: u64,
+    pub(super) requests: u64,
+    pub(super) retries: u64,
+}
+
+impl State {
+    pub(super) fn new(options: ProducerOptions) -> Self {
+        let mut state = Self {
+            options,
+            phase: Phase::Idle,
+            topics: Vec::new(),
+            topic_ids: HashMap::new(),
+            keys: Slab::default(),
+            lanes: Slab::default(),
+            pending: Slab::default(),
+            brokers: Vec::new(),
+            broker_ids: HashMap::new(),
+            slots: Vec::new(),
+            load: Load::default(),
+            refused: 0,
+            tickets: 0,
+            sent: 0,
+            failed: 0,
+            requests: 0,
+            retries: 0,
+        };
+        state.broker("");
+        state
+    }
+
+    /// The number of a topic; a new one has no queues yet, and somebody must watch its route.
+    pub(super) fn topic(&mut self, name: &str, real: impl FnOnce() -> String) -> (u32, bool) {
+        if let Some(&topic) = self.topic_ids.get(name) {
+            return (topic, false);
+        }
+        let topic = number(self.topics.len());
+        let lane = self.lanes.insert(Lane::new(topic, None, None));
+        let name: Arc<str> = name.into();
+        self.topic_ids.insert(Arc::clone(&name), topic);
+        self.topics.push(Topic {
+            name,
+            real: real().into(),
+            queues: Vec::new(),
+            queue_ids: HashMap::new(),
+            list: Vec::new(),
+            keys: HashMap::new(),
+            lane,
+            refused: 0,
+            singly: false,
+            error: None,
+            route: None,
+        });
+        (topic, true)
+    }
+
+    /// The number of a broker.
+    pub(super) fn broker(&mut self, name: &str) -> u32 {
+        if let Some(&broker) = self.broker_ids.get(name) {
+            return broker;
+        }
+        let broker = number(self.brokers.len());
+        self.broker_ids.insert(name.to_owned(), broker);
+        self.brokers.push(Broker {
+            name: name.into(),
+            load: Load::default(),
+            requests: Arc::new(Semaphore::new(KEY_REQUESTS_PER_BROKER)),
+            line: VecDeque::new(),
+        });
+        broker
+    }
+
+    /// The number of a queue of a topic.
+    pub(super) fn queue(&mut self, topic: u32, queue: &MessageQueue) -> u32 {
+        let broker = self.broker(&queue.broker_name);
+        let topic = &mut self.topics[topic as usize];
+        let next = number(topic.queues.len());
+        let id = *topic.queue_ids.entry((broker, queue.queue_id)).or_insert(next);
+        if id == next {
+            topic.queues.push(Queue { name: Arc::new(queue.clone()), broker, listed: false, lane: None, mark: -1 });
+        }
+        id
+    }
+
+    pub(super) fn queue_of(&self, topic: u32, queue: u32) -> &Queue {
+        &self.topics[topic as usize].queues[queue as usize]
+    }
+
+    /// The number of a sharding key.
+    pub(super) fn key(&mut self, topic: u32, name: &str) -> u32 {
+        if let Some(&key) = self.topics[topic as usize].keys.get(name) {
+            return key;
+        }
+        let name: Arc<str> = name.into();
+        let key = self.keys.insert(Key {
+            topic,
+            name: Arc::clone(&name),
+            unresolved: 0,
+            home: None,
+            lane: None,
+            waits: None,
+            first: NIL,
+            last: NIL,
+            undelivered: 0,
+            failure: None,
+        });
+        self.topics[topic as usize].keys.insert(name, key);
+        key
+    }
+
+    /// The lane of a key whose queue is chosen.
+    pub(super) fn lane_of(&mut self, key: u32, queue: u32) -> u32 {
+        let topic = self.keys[key].topic;
+        if self.options.batching == Batching::Key {
+            if let Some(lane) = self.keys[key].lane {
+                // Another queue than before only when nothing of the key is in the lane.
+                self.lanes[lane].queue = Some(queue);
+                return lane;
+            }
+            let lane = self.lanes.insert(Lane::new(topic, Some(queue), Some(key)));
+            self.keys[key].lane = Some(lane);
+            return lane;
+        }
+        if let Some(lane) = self.queue_of(topic, queue).lane {
+            return lane;
+        }
+        let lane = self.lanes.insert(Lane::new(topic, Some(queue), None));
+        self.topics[topic as usize].queues[queue as usize].lane = Some(lane);
+        lane
+    }
+
+    /// The broker whose room a lane's messages take.
+    pub(super) fn broker_of(&self, lane: u32) -> u32 {
+        let lane = &self.lanes[lane];
+        lane.queue.map_or(NO_BROKER, |queue| self.queue_of(lane.topic, queue).broker)
+    }
+
+    /// Whether a lane's queue is out of the list, while there is a list.
+    pub(super) fn has_vanished(&self, lane: u32) -> bool {
+        let lane = &self.lanes[lane];
+        let topic = &self.topics[lane.topic as usize];
+        lane.queue.is_some_and(|queue| !topic.list.is_empty() && !topic.queues[queue as usize].listed)
+    }
+
+    /// Forgets a lane that is empty, idle and not refused. The lanes of queues and topics stay: there are few.
+    pub(super) fn tidy_lane(&mut self, lane: u32) {
+        let Some(it) = self.lanes.get(lane) else { return };
+        let Some(key) = it.key else { return };
+        if !it.busy && it.fifo.is_empty() && it.refused.is_none() {
+            self.lanes.remove(lane);
+            self.keys[key].lane = None;
+            self.tidy_key(key);
+        }
+    }
+
+    /// Forgets a key of which nothing is left anywhere.
+    pub(super) fn tidy_key(&mut self, key: u32) {
+        let it = &mut self.keys[key];
+        if it.unresolved == 0 {
+            it.home = None;
+            if it.undelivered == 0 && it.waits.is_none() && it.lane.is_none() {
+                let name = Arc::clone(&it.name);
+                let topic = it.topic;
+                self.keys.remove(key);
+                self.topics[topic as usize].keys.remove(&name);
+            }
+        }
+    }
+
+    /// Puts a message at the end of a lane and sees that somebody looks after it.
+    pub(super) fn push(&mut self, lane: u32, id: u32, out: &mut Out) {
+        let broker = self.broker_of(lane);
+        let message = &mut self.pending[id];
+        message.lane = lane;
+        message.stage = Stage::Waiting;
+        if message.broker != broker {
+            self.brokers[message.broker as usize].load.take(message.load);
+            self.brokers[broker as usize].load.add(message.load);
+            message.broker = broker;
+        }
+        let deadline = message.deadline;
+        let it = &mut self.lanes[lane];
+        it.fifo.push_back(id);
+        it.earliest = Some(it.earliest.map_or(deadline, |earliest| earliest.min(deadline)));
+        if it.queue.is_none() {
+            if it.fifo.len() == 1 {
+                out.refresh.push(Arc::clone(&self.topics[it.topic as usize].real));
+                it.wake.notify_one();
+            } else if it.armed.is_none_or(|armed| deadline < armed) {
+                it.wake.notify_one();
+            }
+        } else if !it.busy {
+            it.busy = true;
+            out.starts.push(lane);
+        } else if it.armed.is_some_and(|armed| deadline < armed) {
+            it.wake.notify_one();
+        }
+    }
+
+    /// A message that is no longer anywhere near the wire: out of all counts.
+    pub(super) fn release(&mut self, id: u32) {
+        let message = &mut self.pending[id];
+        message.gone = true;
+        message.payload = None;
+        let (load, broker, key) = (message.load, message.broker, message.key);
+        self.load.take(load);
+        self.brokers[broker as usize].load.take(load);
+        self.keys[key].unresolved -= 1;
+        self.tidy_key(key);
+    }
+
+    /// A waiting message is out of all counts; its place in the FIFO is left for later.
+    pub(super) fn vacate(&mut self, id: u32) {
+        self.release(id);
+        let lane = &mut self.lanes[self.pending[id].lane];
+        lane.dead += 1;
+        if lane.dead > 64 && lane.dead * 2 > lane.fifo.len() {
+            let lane = self.pending[id].lane;
+            self.sweep(lane);
+        }
+    }
+
+    /// Takes the empty places out of a FIFO.
+    fn sweep(&mut self, lane: u32) {
+        let lane = &mut self.lanes[lane];
+        lane.dead = 0;
+        let mut singles = 0;
+        let before = lane.singles;
+        let mut place = 0;
+        let pending = &mut self.pending;
+        lane.fifo.retain(|&id| {
+            place += 1;
+            if pending[id].gone {
+                pending.remove(id);
+                return false;
+            }
+            singles += usize::from(place <= before);
+            true
+        });
+        if lane.singles > singles {
+            lane.singles = singles;
+            lane.trial = lane.trial.map(|_| false);
+        }
+    }
+
+    /// The first message of a lane, past places that hold nothing any more.
+    pub(super) fn front(&mut self, lane: u32) -> Option<u32> {
+        loop {
+            let it = &mut self.lanes[lane];
+            let id = *it.fifo.front()?;
+            if !self.pending[id].gone {
+                return Some(id);
+            }
+            it.fifo.pop_front();
+            it.dead = it.dead.saturating_sub(1);
+            if it.singles > 0 {
+                it.singles -= 1;
+                it.trial = it.trial.map(|_| false);
+            }
+            self.pending.remove(id);
+        }
+    }
+
+    /// An error about a lane's queue or topic.
+    pub(super) fn locate(&self, error: ClientError, topic: u32, queue: Option<u32>) -> ClientError {
+        let topic = &self.topics[topic as usize];
+        match queue.map(|queue| &topic.queues[queue as usize].name) {
+            Some(name) => error.with_queue(crate::error::QueueName {
+                topic: name.topic.clone(),
+                broker_name: name.broker_name.clone(),
+                queue_id: name.queue_id,
+            }),
+            None => error.with_topic(&*topic.name),
+        }
+    }
+}
+
+impl Lane {
+    fn new(topic: u32, queue: Option<u32>, key: Option<u32>) -> Self {
+        Self {
+            topic,
+            queue,
+            key,
+            fifo: VecDeque::new(),
+            dead: 0,
+            busy: false,
+            earliest: None,
+            armed: None,
+            wake: Arc::new(Notify::new()),
+            singles: 0,
+            trial: None,
+            refused: None,
+            marked: Vec::new(),
+            error: None,
+        }
+    }
+}
+
+/// A count as a number; there are never 2³² of anything here.
+pub(super) fn number(count: usize) -> u32 {
+    u32::try_from(count).unwrap_or(NIL)
+}
+
+/// The error of a call on a producer that has been closed, or closed meanwhile.
+pub(super) fn closed() -> ClientError {
+    ClientError::new(Code::Closed, "the producer is closed")
+}
