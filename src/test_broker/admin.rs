@@ -317,13 +317,13 @@ pub(super) fn consume_stats(state: &State, index: usize, command: &Command) -> R
         let queue = broker.topics.get(&place.topic).and_then(|topic| topic.queue(place.queue_id));
         let committed = broker.offsets.committed(&Place::new(group, &place.topic, place.queue_id)).unwrap_or(0);
         let last = queue.and_then(|queue| queue.at(committed - 1)).map_or(0, |record| record.store_timestamp);
-        let mut stats = json!({
+        let mut entry = json!({
             "brokerOffset": queue.map_or(0, |queue| queue.visible), "consumerOffset": committed, "lastTimestamp": last,
         });
         if state.release.is_v5() {
-            stats["pullOffset"] = committed.into();
+            entry["pullOffset"] = committed.into();
         }
-        (place, stats)
+        (place, entry)
     }));
     Ok(Reply::success().with_body(format!("{{\"consumeTps\":0.0,\"offsetTable\":{table}}}")))
 }

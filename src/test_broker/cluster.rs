@@ -45,7 +45,6 @@ const STREAM: u64 = 1;
 pub(super) struct Shared {
     pub(super) release: Release,
     pub(super) time_factor: f64,
-    pub(super) seed: u64,
     state: Mutex<State>,
     /// Goes up with every change that somebody may wait for.
     changed: watch::Sender<u64>,
@@ -55,11 +54,10 @@ pub(super) struct Shared {
 }
 
 impl Shared {
-    pub(super) fn new(release: Release, time_factor: f64, seed: u64, state: State) -> Arc<Self> {
+    pub(super) fn new(release: Release, time_factor: f64, state: State) -> Arc<Self> {
         Arc::new(Self {
             release,
             time_factor,
-            seed,
             state: Mutex::new(state),
             changed: watch::Sender::new(0),
             closed: watch::Sender::new(false),

@@ -110,9 +110,9 @@ fn queue_send(
 ) -> Answer {
     let broker = state.broker(index);
     let store = Arc::clone(&broker.store);
-    if verdict.stall_ms == 0
-        && let Ok(_turn) = store.try_lock()
-    {
+    // Taken now, so that what comes next finds it taken.
+    let turn = Arc::clone(&store).try_lock_owned().ok();
+    if turn.is_some() && verdict.stall_ms == 0 {
         return Answer::Now(send::send(shared, state, index, from, command));
     }
     let wait = broker.number("waitTimeMillsInSendQueue").unwrap_or(WAIT_IN_QUEUE_MS);
@@ -120,7 +120,11 @@ fn queue_send(
     let stall = Duration::from_millis(verdict.stall_ms);
     let (shared, command) = (Arc::clone(shared), command.clone());
     let reply = async move {
-        let Ok(turn) = tokio::time::timeout(patience, store.lock()).await else {
+        let turn = match turn {
+            Some(turn) => Ok(turn),
+            None => tokio::time::timeout(patience, store.lock_owned()).await,
+        };
+        let Ok(turn) = turn else {
             let remark =
                 format!("[TIMEOUT_CLEAN_QUEUE]broker busy, start flow control for a while, period in queue: {wait}ms");
             return Reply::refuse(response::SYSTEM_BUSY, remark);

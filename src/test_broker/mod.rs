@@ -41,12 +41,10 @@ use crate::env;
 use crate::error::{ClientError, Code};
 use crate::protocol::Credentials;
 
-pub(crate) use self::control::{Perm, Publication};
+pub(crate) use self::control::{Perm, Position, Publication, codes_of};
 pub(crate) use self::faults::{ClientPattern, Effect, FaultMatch};
 pub(crate) use self::release::Release;
 
-/// Queues of a topic whose number nobody gave.
-pub(crate) const DEFAULT_QUEUES: i32 = 4;
 /// Most brokers.
 const MAX_BROKERS: usize = 64;
 /// A 4.9 broker that stopped in peace is in the routes so long; scaled.
@@ -144,7 +142,7 @@ impl TestBroker {
             return Err(ClientError::new(Code::InvalidArgument, format!("brokers: must be from 1 to {MAX_BROKERS}")));
         }
         let state = State::new(release, seed, Accounts::of(credentials));
-        let shared = Shared::new(release, time_factor, seed, state);
+        let shared = Shared::new(release, time_factor, state);
         let listening = |port| move |error: io::Error| cannot_listen(port, &error);
         let name_server = Running::start(&shared, Server::NameServer, port).await.map_err(listening(port))?;
         let mut servers = Servers {

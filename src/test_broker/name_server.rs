@@ -20,7 +20,6 @@ const STANDARD_JSON: i32 = 401;
 /// What the name server knows besides the brokers themselves.
 #[derive(Debug)]
 pub(super) struct NameServer {
-    pub(super) running: bool,
     config: BTreeMap<String, String>,
     values: BTreeMap<(String, String), String>,
     /// Brokers whose routes have lost their write bit.
@@ -32,7 +31,7 @@ pub(super) struct NameServer {
 impl Default for NameServer {
     fn default() -> Self {
         let config = [(ORDER_ENABLED.to_owned(), "false".to_owned())].into();
-        Self { running: true, config, values: BTreeMap::new(), wiped: BTreeSet::new(), deleted: BTreeSet::new() }
+        Self { config, values: BTreeMap::new(), wiped: BTreeSet::new(), deleted: BTreeSet::new() }
     }
 }
 
