@@ -252,7 +252,7 @@ enum Task {
     StartBroker { index: usize, keep: String },
     StopNameServer,
     StartNameServer,
-    Changed,
+    StoredSince { places: Vec<i64> },
 }
 
 impl Task {
@@ -272,7 +272,10 @@ impl Task {
             }
             Self::StopNameServer => broker.stop_name_server().await.map(|()| Value::Null),
             Self::StartNameServer => broker.start_name_server().await.map(|()| Value::Null),
-            Self::Changed => Ok(broker.changed().await.into()),
+            Self::StoredSince { places } => {
+                let (messages, places) = broker.stored_since(places).await?;
+                Ok(serde_json::json!({ "messages": messages, "places": places }))
+            }
         }
     }
 }

@@ -144,7 +144,7 @@ fn demands(command: &Command) -> Vec<(&'static str, String, &'static [&'static s
         request::UNREGISTER_CLIENT if !field("consumerGroup").is_empty() => {
             vec![("Group", field("consumerGroup"), &["Sub"])]
         }
-        request::UNREGISTER_CLIENT | 32 | 33 => Vec::new(),
+        request::UNREGISTER_CLIENT | 32 | 33 | request::CHECK_CLIENT_CONFIG => Vec::new(),
         request::LOCK_BATCH_MQ | request::UNLOCK_BATCH_MQ => {
             let body = body();
             let mut demands = vec![("Group", body_text(&body, "consumerGroup"), &["Sub"] as &[_])];
@@ -164,7 +164,6 @@ fn demands(command: &Command) -> Vec<(&'static str, String, &'static [&'static s
             }
             demands
         }
-        request::CHECK_CLIENT_CONFIG => Vec::new(),
         _ => vec![("Cluster", "*".to_owned(), &["Update"])],
     }
 }

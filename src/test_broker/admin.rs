@@ -301,17 +301,15 @@ pub(super) fn topic_stats(state: &State, index: usize, command: &Command) -> Res
 pub(super) fn consume_stats(state: &State, index: usize, command: &Command) -> Result<Reply, Reply> {
     let group = text(command, "consumerGroup")?;
     let broker = &state.brokers[index];
-    let topics: Vec<String> = match command.fields.get("topic").filter(|topic| !topic.is_empty()) {
-        Some(topic) => vec![topic.to_owned()],
-        None => {
-            let wanted =
-                broker.registrations.consumers.get(group).into_iter().flat_map(|group| group.wanted.keys().cloned());
-            let mut topics: Vec<_> =
-                wanted.chain(broker.offsets.of(group).map(|(topic, _, _)| topic.to_owned())).collect();
-            topics.sort();
-            topics.dedup();
-            topics
-        }
+    let topics = if let Some(topic) = command.fields.get("topic").filter(|topic| !topic.is_empty()) {
+        vec![topic.to_owned()]
+    } else {
+        let known = broker.registrations.consumers.get(group);
+        let wanted = known.into_iter().flat_map(|group| group.wanted.keys().cloned());
+        let mut topics: Vec<_> = wanted.chain(broker.offsets.of(group).map(|(topic, _, _)| topic.to_owned())).collect();
+        topics.sort();
+        topics.dedup();
+        topics
     };
     let table = by_queue(topics.iter().flat_map(|topic| broker.read_queues(topic)).map(|place| {
         let queue = broker.topics.get(&place.topic).and_then(|topic| topic.queue(place.queue_id));

@@ -275,8 +275,8 @@ impl Broker {
     /// The settings of a group, which comes into being where that is allowed.
     pub(super) fn group(&mut self, name: &str) -> Option<&GroupConfig> {
         if !self.groups.contains_key(name) {
-            let auto = self.is_set("autoCreateSubscriptionGroup") && !(self.release.is_v5() && !is_name(name, 120));
-            if !auto {
+            let legal = !self.release.is_v5() || is_name(name, 120);
+            if !legal || !self.is_set("autoCreateSubscriptionGroup") {
                 return None;
             }
             self.groups.insert(name.to_owned(), GroupConfig::of(name, self.release));

@@ -457,11 +457,32 @@ impl TestBroker {
         Ok(())
     }
 
-    /// Waits until the state changes; false once closed. For whoever prints what is stored.
-    pub(crate) async fn changed(&self) -> bool {
-        let _ = self.shared.changes().changed().await;
-        !self.shared.is_closed()
+    /// Waits for messages stored behind these places of the brokers' logs; the messages and the new places. For whoever prints
+    /// what is stored.
+    pub(crate) async fn stored_since(&self, mut places: Vec<i64>) -> Result<(Vec<MessageView>, Vec<i64>), ClientError> {
+        let mut changes = self.shared.changes();
+        loop {
+            changes.borrow_and_update();
+            self.open()?;
+            let stored = stored_behind(&self.shared.lock(), &mut places);
+            if !stored.is_empty() {
+                return Ok((stored, places));
+            }
+            changes.changed().await.map_err(|_| super::closed())?;
+        }
     }
+}
+
+/// Messages behind these places of the brokers' logs; moves the places behind them.
+fn stored_behind(state: &State, places: &mut Vec<i64>) -> Vec<MessageView> {
+    let mut stored = Vec::new();
+    places.resize(state.brokers.len(), 0);
+    for (broker, place) in state.brokers.iter().zip(places) {
+        let records = broker.log.range(*place..).filter_map(|(offset, _)| broker.message_at(*offset));
+        stored.extend(records.map(|record| MessageView::of(&broker.name, record)));
+        *place = broker.log_end;
+    }
+    stored
 }
 
 fn offsets_of(state: &State, group: &str) -> Vec<OffsetView> {

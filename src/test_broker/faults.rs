@@ -80,6 +80,7 @@ pub(crate) enum Effect {
 
 /// All that the rules want of one request.
 #[derive(Debug, Clone, Default, PartialEq)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a rule's wish of its own")]
 pub(super) struct Verdict {
     pub(super) delay_ms: u64,
     pub(super) stall_ms: u64,

@@ -69,8 +69,7 @@ pub(super) fn answer(state: &mut State, command: &Command) -> Answer {
         102 => delete_value(state, command),
         205 => wipe(state, command, true),
         327 => wipe(state, command, false),
-        206 => Ok(topic_list(state)),
-        224 => Ok(topic_list(state)),
+        206 | 224 => Ok(topic_list(state)),
         216 => delete_topic(state, command),
         318 => update_config(state, command),
         319 => Ok(Reply::success().with_body(properties_text(&state.name_server.config))),
@@ -205,5 +204,6 @@ pub(super) fn read_properties(text: &str) -> impl Iterator<Item = (String, Strin
 
 /// The same, written.
 pub(super) fn properties_text(properties: &BTreeMap<String, String>) -> String {
-    properties.iter().map(|(name, value)| format!("{name}={value}\n")).collect()
+    let lines: Vec<_> = properties.iter().map(|(name, value)| format!("{name}={value}\n")).collect();
+    lines.concat()
 }

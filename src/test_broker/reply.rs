@@ -1,5 +1,6 @@
 //! Answers, and what every handler asks of a request's fields.
 
+use std::fmt::Display;
 use std::future::Future;
 use std::pin::Pin;
 use std::str::FromStr;
@@ -43,8 +44,8 @@ impl Reply {
     }
 
     /// Adds a header field.
-    pub(super) fn with(mut self, name: &'static str, value: impl ToString) -> Self {
-        self.fields.push(name, value.to_string());
+    pub(super) fn with(mut self, name: &'static str, value: impl Display) -> Self {
+        self.fields.push_display(name, value);
         self
     }
 

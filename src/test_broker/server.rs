@@ -174,6 +174,15 @@ struct ReplyPath {
     flight: Flight,
 }
 
+/// What a frame is.
+enum Decoded {
+    Request(Box<Arrived>),
+    /// An answer to a question of the broker's, or of a client that is not listened to any more.
+    Answer,
+    /// It is not all there.
+    Incomplete,
+}
+
 /// The connection is over.
 struct Over;
 
@@ -244,9 +253,17 @@ impl Session {
         let mut looks = tokio::time::interval(IDLE_LOOK);
         loop {
             fresh = fresh && !begins(&mut buffer);
-            while !fresh && let Some(next) = self.decode(&mut buffer).transpose() {
-                let Ok(next) = next else { return };
-                arrived.extend(next);
+            // A fresh 5.x connection is not decided upon yet.
+            loop {
+                if fresh {
+                    break;
+                }
+                match self.decode(&mut buffer) {
+                    Ok(Decoded::Request(request)) => arrived.push_back(*request),
+                    Ok(Decoded::Answer) => {}
+                    Ok(Decoded::Incomplete) => break,
+                    Err(Over) => return,
+                }
             }
             while let Some(next) = self.pick(&mut arrived) {
                 if self.handle(next).await.is_err() {
@@ -283,18 +300,18 @@ impl Session {
         u128::from(idle) >= IDLE.as_millis() || beat.is_some_and(|beat| beat + IDLE <= env::now())
     }
 
-    /// Takes the next frame out of the buffer. `Ok(None)` inside: a frame that asks for nothing.
-    fn decode(&mut self, buffer: &mut BytesMut) -> Result<Option<Option<Arrived>>, Over> {
+    /// Takes the next frame out of the buffer.
+    fn decode(&mut self, buffer: &mut BytesMut) -> Result<Decoded, Over> {
         let codec = if buffer.get(4) == Some(&1) { Codec::Binary } else { Codec::Json };
-        let Some(command) = frame::decode(buffer).map_err(|_| Over)? else { return Ok(None) };
+        let Some(command) = frame::decode(buffer).map_err(|_| Over)? else { return Ok(Decoded::Incomplete) };
         if self.silent.load(Ordering::Relaxed) {
-            return Ok(Some(None));
+            return Ok(Decoded::Answer);
         }
         if command.is_response() {
             if let Server::Broker(index) = self.server {
                 relay::answered(&self.shared, index, self.id, command);
             }
-            return Ok(Some(None));
+            return Ok(Decoded::Answer);
         }
         let mut state = self.shared.lock();
         let (broker, known) = match self.server {
@@ -313,7 +330,7 @@ impl Session {
         let send_queue = asked.send_queue().cloned();
         let flight = Flight { shared: Arc::clone(&self.shared), number, asked: Some(asked) };
         let reply = ReplyPath { opaque: command.opaque, oneway: command.is_oneway(), codec, verdict, flight };
-        Ok(Some(Some(Arrived { command, send_queue, reply })))
+        Ok(Decoded::Request(Box::new(Arrived { command, send_queue, reply })))
     }
 
     /// The request to execute next. Two sends of one queue that are here together may change places, as in a broker's pool.

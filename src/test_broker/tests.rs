@@ -420,8 +420,9 @@ async fn a_delay_moves_a_dead_letter_of_4_9_only() {
         raw.ask(&request).await;
         assert_eq!(test.messages("%DLQ%G").unwrap().len(), usize::from(at_once));
         let arrived = async {
+            let mut places = Vec::new();
             while test.messages("%DLQ%G").unwrap().is_empty() {
-                test.changed().await;
+                places = test.stored_since(places).await.unwrap().1;
             }
         };
         tokio::time::timeout(PATIENCE, arrived).await.unwrap();
