@@ -95,6 +95,8 @@ impl<B: Brokers> Core<B> {
         if is_new {
             let real = self.with(|state, _| Arc::clone(&state.topics[topic as usize].real));
             let route = self.brokers.watch_route(&real);
+            let seen = route.borrow().clone();
+            self.with(|state, out| state.look(topic, seen.route.as_ref(), seen.error, out));
             env::spawn(watch_topic(Arc::clone(self), topic, route));
         }
         topic

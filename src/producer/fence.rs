@@ -65,8 +65,11 @@ impl State {
             .then(|| FailureKey { topic: std::sync::Arc::clone(name), sharding_key: std::sync::Arc::clone(&key.name) });
         let error = self.locate(error, topic, home);
         out.settled.push(Settlement { slot, ending: Ending::Failed { error, failure, is_batch } });
-        if stage == Stage::Waiting {
-            self.vacate(id);
+        match stage {
+            Stage::Waiting => self.vacate(id),
+            // The others of its request need not rest for its sake.
+            Stage::Resting => self.lanes[self.pending[id].lane].wake.notify_one(),
+            Stage::Flying => {}
         }
     }
 

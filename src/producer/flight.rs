@@ -10,6 +10,7 @@ use super::options::Batching;
 use super::state::{Ending, Entry, Out, Payload, Phase, Stage, State};
 use crate::env::{self, Instant};
 use crate::error::{ClientError, Code};
+use crate::protocol::code::response;
 use crate::protocol::{MessageQueue, SendBatch, SendMessage, SendReceipt, StoredStatus, batch};
 
 /// Most messages in a batch of ours.
@@ -278,8 +279,10 @@ impl State {
                 Next::Done
             }
             Verdict::NotStored { error, .. } => {
+                if !matches!(error.broker_code(), Some(response::SYSTEM_BUSY | response::FLOW_CONTROL)) {
+                    self.look_again(lane, out);
+                }
                 self.lanes[lane].error = Some(error);
-                self.look_again(lane, out);
                 self.again(lane, flight, out)
             }
             Verdict::Unknown { error, system_error } => {

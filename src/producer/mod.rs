@@ -129,8 +129,8 @@ impl<B: Brokers> Producer<B> {
     }
 
     /// Takes a batch in, as `send` does: one request, stored whole or not at all.
-    pub(crate) fn send_batch(&self, batch: OutgoingBatch, feeding: bool) -> Result<Admission, ClientError> {
-        let prepared = self.core.press.batch(&batch)?;
+    pub(crate) fn send_batch(&self, mut batch: OutgoingBatch, feeding: bool) -> Result<Admission, ClientError> {
+        let prepared = self.core.press.batch(&mut batch)?;
         self.admit(&batch.topic, &batch.sharding_key, prepared, feeding)
     }
 

@@ -78,6 +78,7 @@ pub(super) enum Stage {
 
 /// A send that has been taken in, until nothing of it can be on the wire any more.
 #[derive(Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "facts that are independent of each other")]
 pub(super) struct Pending {
     pub(super) slot: u32,
     pub(super) key: u32,
@@ -209,7 +210,6 @@ pub(super) struct Lane {
 /// What is held for one broker.
 #[derive(Debug)]
 pub(super) struct Broker {
-    pub(super) name: Arc<str>,
     pub(super) load: Load,
     pub(super) requests: Arc<Semaphore>,
     /// Refused lanes that need its room, each with its ticket; an entry whose ticket is old counts nothing.
@@ -326,7 +326,6 @@ impl State {
         let broker = number(self.brokers.len());
         self.broker_ids.insert(name.to_owned(), broker);
         self.brokers.push(Broker {
-            name: name.into(),
             load: Load::default(),
             requests: Arc::new(Semaphore::new(KEY_REQUESTS_PER_BROKER)),
             line: VecDeque::new(),
@@ -456,7 +455,7 @@ impl State {
         } else if !it.busy {
             it.busy = true;
             out.starts.push(lane);
-        } else if it.armed.is_some_and(|armed| deadline < armed) {
+        } else if it.armed.is_none_or(|armed| deadline < armed) {
             it.wake.notify_one();
         }
     }

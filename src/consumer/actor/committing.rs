@@ -38,9 +38,7 @@ impl<B: Brokers> Actor<B> {
             }
             Err(error) => {
                 self.commit_at = env::now() + self.commit_pause.next();
-                let error = error.into_error().with_queue(self.queue.name());
-                self.shared.debug(&self.queue, error.message());
-                self.problem = Some(error);
+                self.report(error.into_error());
             }
         }
     }

@@ -6,7 +6,7 @@ use crate::consumer::brokers::Brokers;
 use crate::consumer::queue::{Phase, Wanted};
 use crate::env;
 
-/// A commit that is refused this often is left to the next owner, who handles those messages again.
+/// A commit that fails this often is given up.
 const COMMIT_ATTEMPTS: u32 = 3;
 
 impl<B: Brokers> Actor<B> {
@@ -33,12 +33,8 @@ impl<B: Brokers> Actor<B> {
             return step;
         }
         match self.commit_now(Patience::Attempts(COMMIT_ATTEMPTS)).await {
-            Ok(()) => {}
-            Err(Interrupted::GivenUp) => {
-                if let Some(error) = self.problem.clone() {
-                    self.shared.warn(error.with_queue(self.queue.name()));
-                }
-            }
+            // Given up, it was told; the next owner handles those messages again.
+            Ok(()) | Err(Interrupted::GivenUp) => {}
             Err(Interrupted::Forced(step)) => return step,
         }
         self.publish();

@@ -21,7 +21,7 @@ impl<B: Brokers> Actor<B> {
                     return true;
                 }
                 LockAnswer::Refused => self.problem = None,
-                LockAnswer::Failed(error) => self.problem = Some(error),
+                LockAnswer::Failed(error) => self.report(error),
             }
             self.publish();
             let pause = env::jittered(if env::now() < fast_until { fast } else { slow });

@@ -283,6 +283,17 @@ impl<B: Brokers> Actor<B> {
         }
     }
 
+    /// Something between us and the broker fails. Health shows it until it heals; a warning tells of each streak once, except
+    /// of broken connections, which have events of their own.
+    fn report(&mut self, error: ClientError) {
+        let error = error.with_queue(self.queue.name());
+        self.shared.debug(&self.queue, error.message());
+        if self.problem.is_none() && error.code() != Code::Connection {
+            self.shared.warn(error.clone());
+        }
+        self.problem = Some(error);
+    }
+
     /// Tells users, who know nothing of the retry topic.
     fn emit(&self, event: impl FnOnce(MessageQueue) -> Event) {
         if !self.queue.hidden {

@@ -181,28 +181,19 @@ impl<B: Brokers> Actor<B> {
     }
 
     fn pull_failed(&mut self, error: &CallError) {
-        let topic = &self.queue.real.topic;
-        let mut pause = None;
         match refusal(error).map(|refusal| refusal.code) {
-            Some(response::FLOW_CONTROL) => pause = Some(self.shared.brokers.timing().flow_control_delay),
+            Some(response::FLOW_CONTROL) => {
+                self.pull_at = env::now() + self.shared.brokers.timing().flow_control_delay;
+                return;
+            }
+            // Both heal with the next heartbeat.
             Some(response::SUBSCRIPTION_NOT_EXIST | response::SUBSCRIPTION_NOT_LATEST) => self.shared.want_heartbeat(),
-            Some(response::TOPIC_NOT_EXIST) => self.shared.brokers.refresh_route(topic),
-            _ => {}
+            Some(response::TOPIC_NOT_EXIST) => {
+                self.shared.brokers.refresh_route(&self.queue.real.topic);
+                self.report(error.clone().into_error());
+            }
+            _ => self.report(error.clone().into_error()),
         }
-        self.pull_at = env::now() + pause.unwrap_or_else(|| self.pull_pause.next());
-        let told = self.problem.is_some() || pause.is_some();
-        let shown = error.clone().into_error().with_queue(self.queue.name());
-        self.shared.debug(&self.queue, shown.message());
-        // Broken connections have events of their own; 24 and 25 heal with the next heartbeat.
-        let heals = !matches!(error, CallError::Refused { .. } | CallError::Malformed(_))
-            || refusal(error).is_some_and(|refusal| {
-                matches!(refusal.code, response::SUBSCRIPTION_NOT_EXIST | response::SUBSCRIPTION_NOT_LATEST)
-            });
-        if !told && !heals {
-            self.shared.warn(shown.clone());
-        }
-        if pause.is_none() {
-            self.problem = Some(shown);
-        }
+        self.pull_at = env::now() + self.pull_pause.next();
     }
 }

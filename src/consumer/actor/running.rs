@@ -92,13 +92,14 @@ impl<B: Brokers> Actor<B> {
         let next = self.next_deadline();
         let Self { queue, wanted, orders, pull, commit, handoff, .. } = self;
         tokio::select! {
+            // Quick handlers change the gate all the time; answers must not wait for a pause of theirs.
             biased;
-            () = queue.gate.changed() => Turn::Nothing,
-            _ = wanted.changed() => Turn::Nothing,
+            answer = done(pull) => Turn::Pulled(answer),
             answer = done(commit) => Turn::Committed(answer),
             answer = done(handoff) => Turn::HandedOff(answer),
             Some(order) = orders.recv() => Turn::Ordered(order),
-            answer = done(pull) => Turn::Pulled(answer),
+            () = queue.gate.changed() => Turn::Nothing,
+            _ = wanted.changed() => Turn::Nothing,
             () = at(Some(next)) => Turn::Nothing,
         }
     }

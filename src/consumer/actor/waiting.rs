@@ -92,9 +92,8 @@ impl<B: Brokers> Actor<B> {
                     () = self.nudged(None) => {}
                 }
             };
-            self.shared.debug(&self.queue, error.message());
             let denied = error.code() == Code::AccessDenied;
-            self.problem = Some(error);
+            self.report(error);
             self.publish();
             attempts += 1;
             if patience == Patience::Attempts(attempts) || (denied && patience == Patience::UnlessDenied) {

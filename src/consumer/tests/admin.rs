@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::checks::{events, overlaps, started, succeeded};
 use super::cluster::{Cluster, Entry, GROUP, queue};
-use super::line::{Handler, Member, options, succeeds, until};
+use super::member::{Handler, Member, options, succeeds, until};
 use super::records::{Stored, message, plain};
 use crate::client::Answer;
 use crate::consumer::gate::Outcome;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::checks::{assert_fifo_without_gaps, assert_safe_commits, events, started, succeeded};
 use super::cluster::{Cluster, Entry, Fault, RETRY, property, queue};
-use super::line::{Handler, Member, options, succeeds, until};
+use super::member::{Handler, Member, options, succeeds, until};
 use super::records::{Stored, plain};
 use crate::consumer::Suspend;
 use crate::consumer::gate::Outcome;
@@ -213,4 +213,47 @@ async fn a_retry_message_of_an_unknown_topic_holds_the_retry_queue_with_a_warnin
     assert_eq!(cluster.committed(&retry), Some(0), "held, never skipped");
     assert!(!member.consumer.health().problems.is_empty());
     assert_eq!(member.consumer.assignment().len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_dead_letter_of_the_retry_topic_keeps_its_first_topic_and_id() {
+    let cluster = Cluster::new(&["a"], 1);
+    let retry = queue(RETRY, "a", 0);
+    let handler: Handler = Arc::new(|_| (Duration::ZERO, Outcome::DeadLetter));
+    let _member = Member::start("c1", &cluster, options(), handler).await;
+    let properties = vec![
+        (name::RETRY_TOPIC.to_owned(), "orders".to_owned()),
+        (name::ORIGIN_MESSAGE_ID.to_owned(), "FIRST".to_owned()),
+    ];
+    cluster.store(&retry, Stored { properties, reconsume_times: 2, ..plain(b"again") });
+    let letter = || {
+        cluster.entries().into_iter().find_map(|(_, entry)| match entry {
+            Entry::DeadLetter { j, l, properties, .. } => Some((j, l, properties)),
+            _ => None,
+        })
+    };
+    until("handed off", || letter().is_some()).await;
+    let (j, l, properties) = letter().unwrap();
+    assert_eq!((j, l), (3, 2));
+    assert_eq!(property(&properties, name::RETRY_TOPIC), Some("orders"));
+    assert_eq!(property(&properties, name::ORIGIN_MESSAGE_ID), Some("FIRST"));
+    until("committed", || cluster.committed(&retry) == Some(1)).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn closing_hands_off_the_last_message_or_leaves_it_uncommitted() {
+    for (acknowledged, expected) in [(true, 1), (false, 0)] {
+        let cluster = Cluster::new(&["a"], 1);
+        let at = queue("orders", "a", 0);
+        cluster.set_committed(&at, 0);
+        cluster.send(&at, 2);
+        let handler: Handler = Arc::new(|_| (Duration::from_secs(3), Outcome::DeadLetter));
+        let member = Member::start("c1", &cluster, options(), handler).await;
+        until("running", || started(&cluster, &at) == [0]).await;
+        if !acknowledged {
+            cluster.fault("a", SEND_MESSAGE_V2, 9, Fault::Refuse(14, "service not available now"));
+        }
+        member.close().await;
+        assert_eq!((cluster.committed(&at), cluster.owner(&at)), (Some(expected), None));
+    }
 }

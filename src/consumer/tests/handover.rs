@@ -7,9 +7,10 @@ use super::checks::{
     assert_fifo_without_gaps, assert_hand_over_order, assert_safe_commits, events, overlaps, started, succeeded,
 };
 use super::cluster::{Cluster, Entry, queue};
-use super::line::{Member, options, succeeds, until};
+use super::member::{Member, options, succeeds, until};
 use crate::consumer::gate::Outcome;
 use crate::env;
+use crate::protocol::Push;
 
 #[tokio::test(start_paused = true)]
 async fn c6_a_joining_member_gets_its_share_in_order() {
@@ -150,4 +151,65 @@ async fn a_failing_message_keeps_its_queue_through_a_hand_over() {
     let _second = Member::start("c2", &cluster, options(), succeeds(1)).await;
     until("all handled", || succeeded(&cluster, &at).len() == 4).await;
     assert_fifo_without_gaps(&cluster);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_queue_given_up_while_its_lock_is_asked_for_is_unlocked_in_any_case() {
+    let cluster = Cluster::new(&["a"], 1);
+    let at = queue("orders", "a", 0);
+    cluster.state().broker(&at).locks.insert(at.clone(), ("stranger".into(), env::now()));
+    let member = Member::start("c1", &cluster, options(), succeeds(1)).await;
+    until("refused", || cluster.entries().iter().any(|(_, entry)| matches!(entry, Entry::Refused { .. }))).await;
+    assert_eq!(member.consumer.assignment()[0].state, "locking");
+    member.close().await;
+    assert!(
+        cluster.entries().iter().any(|(_, entry)| matches!(entry, Entry::UnlockSent { queue, .. } if *queue == at))
+    );
+    assert_eq!(cluster.owner(&at).as_deref(), Some("stranger"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn queues_that_leave_the_route_are_given_back() {
+    let cluster = Cluster::new(&["a"], 2);
+    let at = queue("orders", "a", 1);
+    cluster.send(&at, 2);
+    let member = Member::start("c1", &cluster, options(), succeeds(1)).await;
+    until("committed", || cluster.committed(&at) == Some(2)).await;
+    cluster.set_topic("orders", &["a"], 1);
+    until("unlocked", || cluster.owner(&at).is_none()).await;
+    until("revoked", || !events(&cluster, "\"revoked\"").is_empty()).await;
+    assert_eq!(member.consumer.assignment().len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn f21_a_storm_of_notifications_is_no_storm_of_rebalances() {
+    let cluster = Cluster::new(&["a"], 1);
+    let member = Member::start("c1", &cluster, options(), succeeds(1)).await;
+    until("assigned", || !events(&cluster, "\"assigned\"").is_empty()).await;
+    let before = cluster.state().member_lists;
+    for _ in 0..100 {
+        member.line.push(Push::MembersChanged { group: super::cluster::GROUP.into() });
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    let lists = cluster.state().member_lists - before;
+    assert!((4..=7).contains(&lists), "one look per 200 ms: {lists}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_member_that_nobody_lists_keeps_what_it_has() {
+    let cluster = Cluster::new(&["a"], 2);
+    let at = queue("orders", "a", 0);
+    let member = Member::start("c1", &cluster, options(), succeeds(1)).await;
+    until("ours", || cluster.owner(&at).is_some()).await;
+    cluster.state().broker(&at).members.clear();
+    cluster.fault(
+        "a",
+        crate::protocol::code::request::GET_CONSUMER_LIST_BY_GROUP,
+        30,
+        super::cluster::Fault::Refuse(1, "no consumer for this group"),
+    );
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    assert_eq!(member.consumer.assignment().len(), 2);
+    assert!(events(&cluster, "\"revoked\"").is_empty());
+    assert!(cluster.state().broker(&at).members.contains("c1"), "a heartbeat went out");
 }

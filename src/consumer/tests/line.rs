@@ -1,21 +1,21 @@
-//! One client's way to the scripted brokers, and a consumer on top with a pump like JavaScript's.
+//! One client's way to the scripted brokers.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::sleep;
 
-use super::cluster::{Cluster, Entry, Fault, GROUP, address, queues_of};
+use super::broker::queues_of;
+use super::cluster::{Cluster, Entry, Fault, address};
 use crate::client::{Answer, CallError, Event, PushCall, RouteState};
-use crate::consumer::gate::Outcome;
-use crate::consumer::{Brokers, Consumer, ConsumerOptions, Delivery, InitialPosition, Sink, Suspend, Wish};
+use crate::consumer::Brokers;
 use crate::env::{self, Timing};
 use crate::error::{ClientError, Code};
 use crate::protocol::code::request;
-use crate::protocol::{ConsumerData, ExpressionKind, MessageQueue, Push, Refusal, Request, ResponseError, TopicRoute};
+use crate::protocol::{ConsumerData, MessageQueue, Push, Refusal, Request, ResponseError, TopicRoute};
 
 /// One way, per direction.
 const LATENCY: Duration = Duration::from_millis(1);
@@ -42,7 +42,7 @@ pub(super) struct Line {
 }
 
 impl Line {
-    fn new(id: &str, cluster: &Arc<Cluster>) -> Arc<Self> {
+    pub(super) fn new(id: &str, cluster: &Arc<Cluster>) -> Arc<Self> {
         let (pushes, receiver) = mpsc::channel(64);
         let line = Arc::new(Self {
             id: id.to_owned(),
@@ -79,13 +79,13 @@ impl Line {
     }
 
     pub(super) fn push(&self, push: Push) {
-        let _ = self.pushes.try_send(PushCall { push, address: String::new(), reply: None });
+        let _ = self.pushes.try_send(PushCall { push, reply: None });
     }
 
     /// A broker's request, and what we answer.
     pub(super) async fn asked(&self, push: Push) -> Answer {
         let (reply, answer) = oneshot::channel();
-        self.pushes.try_send(PushCall { push, address: String::new(), reply: Some(reply) }).unwrap();
+        self.pushes.try_send(PushCall { push, reply: Some(reply) }).unwrap();
         answer.await.unwrap()
     }
 
@@ -291,153 +291,5 @@ impl Brokers for Arc<Line> {
 
     fn wall_ms(&self) -> i64 {
         self.wall.load(Ordering::Relaxed) + i64::try_from(self.epoch.elapsed().as_millis()).unwrap()
-    }
-}
-
-/// How long a handler takes, and how it ends.
-pub(super) type Handler = Arc<dyn Fn(&Delivery) -> (Duration, Outcome) + Send + Sync>;
-
-type Chunks = mpsc::UnboundedSender<(u32, Vec<Delivery>)>;
-
-/// The pump: one lane per queue, as JavaScript's.
-pub(super) struct Pump {
-    client: String,
-    cluster: Arc<Cluster>,
-    handler: Handler,
-    consumer: OnceLock<Arc<Consumer<Arc<Line>>>>,
-    lanes: Mutex<BTreeMap<u32, Chunks>>,
-    /// Nobody takes messages any more.
-    pub(super) gone: AtomicBool,
-}
-
-impl Pump {
-    fn consumer(&self) -> &Arc<Consumer<Arc<Line>>> {
-        self.consumer.get().unwrap()
-    }
-
-    fn name(&self, queue: u32) -> MessageQueue {
-        self.consumer().queue(queue).unwrap()
-    }
-
-    async fn lane(self: Arc<Self>, index: u32, mut chunks: mpsc::UnboundedReceiver<(u32, Vec<Delivery>)>) {
-        while let Some((generation, chunk)) = chunks.recv().await {
-            for delivery in chunk {
-                // A turn of the event loop between two messages.
-                tokio::task::yield_now().await;
-                if !self.run(index, generation, &delivery).await {
-                    break;
-                }
-            }
-        }
-    }
-
-    async fn run(&self, index: u32, generation: u32, delivery: &Delivery) -> bool {
-        let (offset, queue) = (delivery.message.queue_offset, self.name(index));
-        if !self.consumer().may_start(index, generation, offset) {
-            return false;
-        }
-        let client = self.client.clone();
-        let (attempt, topic) = (delivery.attempt, delivery.topic.to_string());
-        self.cluster.log(Entry::Started { client: client.clone(), queue: queue.clone(), offset, attempt, topic });
-        let (time, outcome) = (self.handler)(delivery);
-        sleep(time).await;
-        let ack = self.consumer().ack(index, generation, offset, outcome, None);
-        self.cluster.log(Entry::Ended { client, queue, offset, outcome, counted: ack.counted });
-        ack.go_on
-    }
-}
-
-impl Sink for Arc<Pump> {
-    fn deliver(&self, queue: u32, generation: u32, chunk: Vec<Delivery>) -> bool {
-        if self.gone.load(Ordering::Relaxed) {
-            return false;
-        }
-        let mut lanes = self.lanes.lock().unwrap();
-        let lane = lanes.entry(queue).or_insert_with(|| {
-            let (sender, receiver) = mpsc::unbounded_channel();
-            tokio::spawn(Arc::clone(self).lane(queue, receiver));
-            sender
-        });
-        lane.send((generation, chunk)).is_ok()
-    }
-
-    fn abort(&self, queue: u32, _generation: u32, error: ClientError) {
-        let code = error.code().as_str();
-        self.cluster.log(Entry::Aborted { client: self.client.clone(), queue: self.name(queue), code });
-    }
-
-    fn dead_lettered(&self, queue: u32, message: Delivery) {
-        let offset = message.message.queue_offset;
-        self.cluster.log(Entry::DeadLettered { client: self.client.clone(), queue: self.name(queue), offset });
-    }
-}
-
-/// A consumer, its line and its pump.
-#[derive(Clone)]
-pub(super) struct Member {
-    pub(super) consumer: Arc<Consumer<Arc<Line>>>,
-    pub(super) line: Arc<Line>,
-    pub(super) pump: Arc<Pump>,
-}
-
-/// Everything from the first message of `orders`, retries after 1 s for ever.
-pub(super) fn options() -> ConsumerOptions {
-    let second = Duration::from_secs(1);
-    ConsumerOptions {
-        group: GROUP.to_owned(),
-        subscriptions: vec![Wish {
-            topic: String::from("orders"),
-            kind: ExpressionKind::Tag,
-            expression: String::from("*"),
-        }],
-        initial_position: InitialPosition::First,
-        max_reconsume_times: None,
-        suspend: Suspend { initial: second, factor: 1.0, max: second },
-        prefetch_messages: 1_000,
-        prefetch_bytes: 64 * 1024 * 1024,
-        commit_interval: second,
-    }
-}
-
-/// A handler that takes this long and succeeds.
-pub(super) fn succeeds(millis: u64) -> Handler {
-    Arc::new(move |_| (Duration::from_millis(millis), Outcome::Success))
-}
-
-impl Member {
-    /// Not started.
-    pub(super) fn new(id: &str, cluster: &Arc<Cluster>, options: ConsumerOptions, handler: Handler) -> Self {
-        let line = Line::new(id, cluster);
-        let pump = Arc::new(Pump {
-            client: id.to_owned(),
-            cluster: Arc::clone(cluster),
-            handler,
-            consumer: OnceLock::new(),
-            lanes: Mutex::default(),
-            gone: AtomicBool::new(false),
-        });
-        let consumer = Arc::new(Consumer::new(Arc::clone(&line), options, Arc::new(Arc::clone(&pump))).unwrap());
-        let _ = pump.consumer.set(Arc::clone(&consumer));
-        Self { consumer, line, pump }
-    }
-
-    /// Started.
-    pub(super) async fn start(id: &str, cluster: &Arc<Cluster>, options: ConsumerOptions, handler: Handler) -> Self {
-        let member = Self::new(id, cluster, options, handler);
-        member.consumer.start(Duration::from_secs(10)).await.unwrap();
-        member
-    }
-
-    pub(super) async fn close(&self) {
-        self.consumer.close(Duration::from_secs(15)).await;
-    }
-}
-
-/// Waits, in virtual time, until the cluster's state is as described; 120 s at most.
-pub(super) async fn until(what: &str, mut is_so: impl FnMut() -> bool) {
-    let deadline = env::now() + Duration::from_secs(120);
-    while !is_so() {
-        assert!(env::now() < deadline, "waited in vain for: {what}");
-        sleep(Duration::from_millis(5)).await;
     }
 }

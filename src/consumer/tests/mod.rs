@@ -2,10 +2,12 @@
 
 mod admin;
 mod blocked;
+mod broker;
 mod checks;
 mod cluster;
 mod handover;
 mod line;
+mod member;
 mod ordering;
 mod records;
 mod shutdown;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::checks::{assert_fifo_without_gaps, assert_safe_commits, events, overlaps, started, succeeded};
 use super::cluster::{Cluster, Entry, queue, tagged};
-use super::line::{Member, options, succeeds, until};
+use super::member::{Member, options, succeeds, until};
 use super::records::{Stored, plain};
 use crate::consumer::gate::Outcome;
 use crate::consumer::{InitialPosition, Wish};

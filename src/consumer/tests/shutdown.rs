@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::checks::{events, started, succeeded};
 use super::cluster::{Cluster, Entry, queue};
-use super::line::{Member, options, succeeds, until};
+use super::member::{Member, options, succeeds, until};
 use crate::env;
 
 #[tokio::test(start_paused = true)]

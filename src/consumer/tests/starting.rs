@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::cluster::{Cluster, Fault, queue};
-use super::line::{Member, options, succeeds};
+use super::member::{Member, options, succeeds};
 use crate::consumer::{ConsumerOptions, InitialPosition, Wish};
 use crate::env;
 use crate::error::{ClientError, Code};

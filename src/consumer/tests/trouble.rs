@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::checks::{assert_fifo_without_gaps, assert_safe_commits, events, overlaps, started, succeeded};
 use super::cluster::{Cluster, Entry, Fault, queue};
-use super::line::{Member, options, succeeds, until};
+use super::member::{Member, options, succeeds, until};
 use crate::env;
 use crate::protocol::code::request::{LOCK_BATCH_MQ, PULL_MESSAGE, UNLOCK_BATCH_MQ};
 

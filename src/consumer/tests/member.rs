@@ -1,0 +1,165 @@
+//! A consumer on its line, with a pump like JavaScript's on top.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, OnceLock};
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+use tokio::time::sleep;
+
+use super::cluster::{Cluster, Entry, GROUP};
+use super::line::Line;
+use crate::consumer::gate::Outcome;
+use crate::consumer::{Consumer, ConsumerOptions, Delivery, InitialPosition, Sink, Suspend, Wish};
+use crate::env;
+use crate::error::ClientError;
+use crate::protocol::{ExpressionKind, MessageQueue};
+
+/// How long a handler takes, and how it ends.
+pub(super) type Handler = Arc<dyn Fn(&Delivery) -> (Duration, Outcome) + Send + Sync>;
+
+type Chunks = mpsc::UnboundedSender<(u32, Vec<Delivery>)>;
+
+/// The pump: one lane per queue, as JavaScript's.
+pub(super) struct Pump {
+    client: String,
+    cluster: Arc<Cluster>,
+    handler: Handler,
+    consumer: OnceLock<Arc<Consumer<Arc<Line>>>>,
+    lanes: Mutex<BTreeMap<u32, Chunks>>,
+    /// Nobody takes messages any more.
+    pub(super) gone: AtomicBool,
+}
+
+impl Pump {
+    fn consumer(&self) -> &Arc<Consumer<Arc<Line>>> {
+        self.consumer.get().unwrap()
+    }
+
+    fn name(&self, queue: u32) -> MessageQueue {
+        self.consumer().queue(queue).unwrap()
+    }
+
+    async fn lane(self: Arc<Self>, index: u32, mut chunks: mpsc::UnboundedReceiver<(u32, Vec<Delivery>)>) {
+        while let Some((generation, chunk)) = chunks.recv().await {
+            for delivery in chunk {
+                // A turn of the event loop between two messages.
+                tokio::task::yield_now().await;
+                if !self.run(index, generation, &delivery).await {
+                    break;
+                }
+            }
+        }
+    }
+
+    async fn run(&self, index: u32, generation: u32, delivery: &Delivery) -> bool {
+        let (offset, queue) = (delivery.message.queue_offset, self.name(index));
+        if !self.consumer().may_start(index, generation, offset) {
+            return false;
+        }
+        let client = self.client.clone();
+        let (attempt, topic) = (delivery.attempt, delivery.topic.to_string());
+        self.cluster.log(Entry::Started { client: client.clone(), queue: queue.clone(), offset, attempt, topic });
+        let (time, outcome) = (self.handler)(delivery);
+        sleep(time).await;
+        let ack = self.consumer().ack(index, generation, offset, outcome, None);
+        self.cluster.log(Entry::Ended { client, queue, offset, outcome, counted: ack.counted });
+        ack.go_on
+    }
+}
+
+impl Sink for Arc<Pump> {
+    fn deliver(&self, queue: u32, generation: u32, chunk: Vec<Delivery>) -> bool {
+        if self.gone.load(Ordering::Relaxed) {
+            return false;
+        }
+        let mut lanes = self.lanes.lock().unwrap();
+        let lane = lanes.entry(queue).or_insert_with(|| {
+            let (sender, receiver) = mpsc::unbounded_channel();
+            tokio::spawn(Arc::clone(self).lane(queue, receiver));
+            sender
+        });
+        lane.send((generation, chunk)).is_ok()
+    }
+
+    fn abort(&self, queue: u32, _generation: u32, error: ClientError) {
+        let code = error.code().as_str();
+        self.cluster.log(Entry::Aborted { client: self.client.clone(), queue: self.name(queue), code });
+    }
+
+    fn dead_lettered(&self, queue: u32, message: Delivery) {
+        let offset = message.message.queue_offset;
+        self.cluster.log(Entry::DeadLettered { client: self.client.clone(), queue: self.name(queue), offset });
+    }
+}
+
+/// A consumer, its line and its pump.
+#[derive(Clone)]
+pub(super) struct Member {
+    pub(super) consumer: Arc<Consumer<Arc<Line>>>,
+    pub(super) line: Arc<Line>,
+    pub(super) pump: Arc<Pump>,
+}
+
+/// Everything from the first message of `orders`, retries after 1 s for ever.
+pub(super) fn options() -> ConsumerOptions {
+    let second = Duration::from_secs(1);
+    ConsumerOptions {
+        group: GROUP.to_owned(),
+        subscriptions: vec![Wish {
+            topic: String::from("orders"),
+            kind: ExpressionKind::Tag,
+            expression: String::from("*"),
+        }],
+        initial_position: InitialPosition::First,
+        max_reconsume_times: None,
+        suspend: Suspend { initial: second, factor: 1.0, max: second },
+        prefetch_messages: 1_000,
+        prefetch_bytes: 64 * 1024 * 1024,
+        commit_interval: second,
+    }
+}
+
+/// A handler that takes this long and succeeds.
+pub(super) fn succeeds(millis: u64) -> Handler {
+    Arc::new(move |_| (Duration::from_millis(millis), Outcome::Success))
+}
+
+impl Member {
+    /// Not started.
+    pub(super) fn new(id: &str, cluster: &Arc<Cluster>, options: ConsumerOptions, handler: Handler) -> Self {
+        let line = Line::new(id, cluster);
+        let pump = Arc::new(Pump {
+            client: id.to_owned(),
+            cluster: Arc::clone(cluster),
+            handler,
+            consumer: OnceLock::new(),
+            lanes: Mutex::default(),
+            gone: AtomicBool::new(false),
+        });
+        let consumer = Arc::new(Consumer::new(Arc::clone(&line), options, Arc::new(Arc::clone(&pump))).unwrap());
+        let _ = pump.consumer.set(Arc::clone(&consumer));
+        Self { consumer, line, pump }
+    }
+
+    /// Started.
+    pub(super) async fn start(id: &str, cluster: &Arc<Cluster>, options: ConsumerOptions, handler: Handler) -> Self {
+        let member = Self::new(id, cluster, options, handler);
+        member.consumer.start(Duration::from_secs(10)).await.unwrap();
+        member
+    }
+
+    pub(super) async fn close(&self) {
+        self.consumer.close(Duration::from_secs(15)).await;
+    }
+}
+
+/// Waits, in virtual time, until the cluster's state is as described; 120 s at most.
+pub(super) async fn until(what: &str, mut is_so: impl FnMut() -> bool) {
+    let deadline = env::now() + Duration::from_secs(120);
+    while !is_so() {
+        assert!(env::now() < deadline, "waited in vain for: {what}");
+        sleep(Duration::from_millis(5)).await;
+    }
+}
