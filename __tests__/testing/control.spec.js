@@ -81,7 +81,9 @@ describe.each(['5.5', '4.9'])('version %s', (version) => {
     expect(locks[0].expiresAt).toBeGreaterThan(Date.now())
     const offsets = broker.offsets('GID-consumer').filter(({ queue }) => queue.topic === 'orders')
     expect(offsets.reduce((sum, { committedOffset }) => sum + committedOffset, 0)).toBe(5)
-    expect(offsets.every(({ lag, committedOffset, maxOffset }) => lag === 0 && committedOffset === maxOffset)).toBe(true)
+    expect(offsets.every(({ lag, committedOffset, maxOffset }) => lag === 0 && committedOffset === maxOffset)).toBe(
+      true,
+    )
     await worker.close()
     expect(broker.members('GID-consumer')).toEqual([])
     expect(broker.locks('GID-consumer')).toEqual([])
@@ -124,7 +126,7 @@ test('caughtUp() names what lags, and ends when the broker is closed', async () 
   })
   let release
   const held = new Promise((resolve) => (release = resolve))
-  await consumer(broker, 'orders', () => held)
+  await consumer(broker, 'orders', () => held, { closeTimeoutMs: 200 })
   await broker.publish({ topic: 'orders', body: 'x' }, 'k')
   await expect(broker.caughtUp('GID-consumer', { timeoutMs: 50 })).rejects.toThrow('orders@broker-a:0 lacks 1')
   const waiting = broker.caughtUp('GID-consumer', { timeoutMs: 60_000 })
@@ -138,12 +140,14 @@ test('requests are seen, and a producer that keeps order has one of a key in fli
   const broker = await start({ topics: { orders: 4 } })
   broker.fault({ request: 'send', delayMs: 5 })
   const client = await producer(broker)
-  const sends = Array.from({ length: 50 }, (_, i) => client.sendOrderly({ topic: 'orders', body: `${i}` }, `key-${i % 3}`))
+  const sends = Array.from({ length: 50 }, (_, i) =>
+    client.sendOrderly({ topic: 'orders', body: `${i}` }, `key-${i % 3}`),
+  )
   await Promise.all(sends)
   expect(broker.maxInFlightPerKey()).toBe(1)
   const seen = broker.requests()
-  const [route] = seen
-  expect(route).toMatchObject({ code: 105, name: 'GET_ROUTEINFO_BY_TOPIC', broker: '', topic: 'orders' })
+  const route = { code: 105, name: 'GET_ROUTEINFO_BY_TOPIC', broker: '', topic: 'orders' }
+  expect(seen).toContainEqual(expect.objectContaining(route))
   const sent = seen.filter(({ name }) => name.startsWith('SEND'))
   expect(new Set(sent.flatMap(({ shardingKeys }) => shardingKeys))).toEqual(new Set(['key-0', 'key-1', 'key-2']))
   expect(sent.every(({ client: id, broker: name }) => id === client.clientId && name === 'broker-a')).toBe(true)
@@ -160,7 +164,9 @@ test('a topic changes its queues and permissions, a queue its beginning', async 
   await broker.truncate(queue, 1)
   expect(await broker.messages('orders')).toEqual([])
   await broker.createTopic('sealed', { perm: 'r' })
-  const other = track(new Producer({ groupId: 'GID-other', nameServer: broker.nameServer, topics: ['sealed'], startTimeoutMs: 2_000 }))
+  const other = track(
+    new Producer({ groupId: 'GID-other', nameServer: broker.nameServer, topics: ['sealed'], startTimeoutMs: 2_000 }),
+  )
   await expect(other.start()).rejects.toMatchObject({ code: 'ERR_ROCKETMQ_NO_WRITABLE_QUEUE' })
 })
 
@@ -182,7 +188,12 @@ test('SQL92 selects by properties', async () => {
   const broker = await start({ topics: { orders: 1 } })
   const received = []
   const selecting = track(
-    new PushConsumer({ groupId: 'GID-sql', nameServer: broker.nameServer, initialPosition: 'first', commitIntervalMs: 20 }),
+    new PushConsumer({
+      groupId: 'GID-sql',
+      nameServer: broker.nameServer,
+      initialPosition: 'first',
+      commitIntervalMs: 20,
+    }),
   )
   selecting.subscribe('orders', (message) => void received.push(message.text()), {
     sql92: "amount BETWEEN 10 AND 20 AND colour IN ('red', 'blue')",
@@ -238,7 +249,7 @@ describe('bad use gets clear errors', () => {
     ]) {
       expect(() => broker.fault(fault)).toThrow(text)
     }
-    expect(() => broker.fault({ clientId: /(?<a>x)(?<a>y)/u.source ? '' : 'x', delayMs: 1 })).toThrow('fault.clientId')
+    expect(() => broker.fault({ clientId: 7, delayMs: 1 })).toThrow('fault.clientId: must be')
   })
 
   test('a closed broker, and one that never was', async () => {

@@ -29,7 +29,17 @@ const CATCH_UP_MS = 4_000
 
 const OPTIONS = ['topics', 'groups', 'brokers', 'port', 'version', 'credentials', 'seed', 'timeFactor']
 const MATCH = ['request', 'clientId', 'topic', 'queueId', 'nth', 'times', 'probability']
-const EFFECTS = ['delayMs', 'stallMs', 'answer', 'drop', 'disconnect', 'cutAnswerAt', 'blackhole', 'disorder', 'garbage']
+const EFFECTS = [
+  'delayMs',
+  'stallMs',
+  'answer',
+  'drop',
+  'disconnect',
+  'cutAnswerAt',
+  'blackhole',
+  'disorder',
+  'garbage',
+]
 const REQUESTS = /** @type {const} */ (['send', 'pull', 'lock', 'unlock', 'commit', 'heartbeat', 'route'])
 
 /** Only `TestBroker.start()` knows it. */
@@ -55,7 +65,10 @@ class TestBroker {
   /** @param {symbol} [start] */
   constructor(start) {
     if (start !== START) {
-      throw new RocketMQError('ERR_ROCKETMQ_INVALID_STATE', 'use TestBroker.start(): a test broker listens from the start')
+      throw new RocketMQError(
+        'ERR_ROCKETMQ_INVALID_STATE',
+        'use TestBroker.start(): a test broker listens from the start',
+      )
     }
   }
 
