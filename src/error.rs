@@ -188,6 +188,7 @@ impl ClientError {
     }
 
     /// What is known about the message of a failed send.
+    #[cfg(test)]
     pub(crate) fn outcome(&self) -> Option<Outcome> {
         self.0.outcome
     }

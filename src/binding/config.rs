@@ -89,7 +89,7 @@ pub(super) fn milliseconds(ms: f64) -> Duration {
 }
 
 /// A number of things; what is no count is none.
-#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a saturating conversion is meant")]
+#[expect(clippy::cast_sign_loss, reason = "a saturating conversion is meant")]
 pub(super) fn count(number: f64) -> usize {
     number as usize
 }

@@ -55,7 +55,6 @@ pub struct NativeConsumerOptions {
 }
 
 impl NativeConsumerOptions {
-    #[expect(clippy::cast_possible_truncation, reason = "whole numbers in range, checked by the facade")]
     fn check(self, group: String) -> std::result::Result<ConsumerOptions, ClientError> {
         let unknown = |field: &str, value: &str| {
             ClientError::new(Code::InvalidArgument, format!("{field}: unknown value {value:?}"))
@@ -91,10 +90,15 @@ impl NativeConsumerOptions {
     }
 }
 
+/// A chunk: queue, generation, messages.
+type Delivered = (u32, u32, Vec<Delivery>);
+/// Why a running handler should stop: queue, generation, reason.
+type Abort = (u32, u32, ClientError);
+
 /// The facade's functions.
 struct JsSink {
-    deliver: Callback<(u32, u32, Vec<Delivery>), FnArgs<(u32, u32, Chunk)>>,
-    abort: Callback<(u32, u32, ClientError), FnArgs<(u32, u32, String)>>,
+    deliver: Callback<Delivered, FnArgs<(u32, u32, Chunk)>>,
+    abort: Callback<Abort, FnArgs<(u32, u32, String)>>,
     dead_lettered: Callback<(u32, Delivery), FnArgs<(Single, u32)>>,
     answer: Callback<Answer, AnswerArgs>,
     events: Arc<JsEvents>,
@@ -106,11 +110,11 @@ impl JsSink {
         let make_chunk = Rc::clone(&make);
         Ok(Self {
             deliver: Callback::new(calls, "deliver", move |context| {
-                let (queue, generation, messages): (_, _, Vec<Delivery>) = context.value;
+                let (queue, generation, messages): Delivered = context.value;
                 Ok(FnArgs::from((queue, generation, Chunk { queue, messages, make: Rc::clone(&make_chunk) })))
             })?,
             abort: Callback::new(calls, "abort", |context| {
-                let (queue, generation, error): (_, _, ClientError) = context.value;
+                let (queue, generation, error): Abort = context.value;
                 Ok(FnArgs::from((queue, generation, error.to_json())))
             })?,
             dead_lettered: Callback::new(calls, "deadLettered", move |context| {
@@ -235,7 +239,6 @@ impl NativeConsumer {
 
     /// Whether the handler of this message may be called now, in this very tick. A "no" is final for its generation.
     #[napi(catch_unwind)]
-    #[expect(clippy::cast_possible_truncation, reason = "offsets came from here")]
     pub fn may_start(&self, queue: u32, generation: u32, offset: f64) -> bool {
         self.core().is_some_and(|core| core.may_start(queue, generation, offset as i64))
     }
@@ -243,7 +246,6 @@ impl NativeConsumer {
     /// A handler has ended: 0 success, 1 later, 2 after `suspendMs`, 3 to the dead-letter queue.
     /// Bit 0 of the result: go on with this chunk; the rest: the delay before the next attempt in milliseconds.
     #[napi(catch_unwind)]
-    #[expect(clippy::cast_possible_truncation, reason = "offsets came from here")]
     pub fn ack(
         &self,
         queue: u32,

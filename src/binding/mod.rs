@@ -4,6 +4,13 @@
 //! * Every failure crosses as the JSON text of a `ClientError`; the facade makes a `RocketMQError` of it.
 //! * Every synchronous export is `catch_unwind`; nothing in a threadsafe callback can panic, and the facade's callbacks never throw.
 //! * Threadsafe functions are strong from `start()` until the client is closed: that keeps the process alive, and then lets it exit.
+#![allow(unreachable_pub, reason = "what napi exports must be `pub`, and nothing in Rust sees it")]
+#![allow(clippy::needless_pass_by_value, reason = "napi hands owned values over")]
+#![allow(clippy::too_many_arguments, reason = "positional arguments cost a third of an object")]
+#![allow(
+    clippy::cast_possible_truncation,
+    reason = "numbers that come in were checked by the facade, or went out before"
+)]
 
 mod callback;
 mod config;
@@ -31,6 +38,7 @@ fn json(value: &impl Serialize) -> String {
 
 /// The names that a user's property may not have: RocketMQ's own.
 #[napi(catch_unwind)]
+#[cfg_attr(test, allow(dead_code, reason = "napi registers nothing in test builds"))]
 pub fn reserved_properties() -> Vec<String> {
     properties::RESERVED.iter().map(ToString::to_string).collect()
 }

@@ -247,7 +247,6 @@ impl NativeProducer {
 
     /// −1: taken. 0 and more: no room; the number of the lane whose FIFO the facade keeps.
     #[napi(catch_unwind)]
-    #[expect(clippy::too_many_arguments, reason = "positional arguments cost a third of an object")]
     pub fn send(
         &self,
         slot: u32,
@@ -276,7 +275,6 @@ impl NativeProducer {
     /// Several messages in one request. −1 or a lane's number, as `send`; settled through `answer` with an array of receipts, or an
     /// error and `"failedKey"` where it has closed the key.
     #[napi(catch_unwind)]
-    #[expect(clippy::too_many_arguments, reason = "as send")]
     pub fn send_batch(
         &self,
         slot: u32,

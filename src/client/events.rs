@@ -10,8 +10,6 @@ use serde::Serialize;
 pub(crate) enum Level {
     /// For the developers of this package.
     Debug,
-    /// Normal life.
-    Info,
     /// Something that heals by itself, but should be known.
     Warn,
 }

@@ -20,7 +20,6 @@ pub(crate) use session::Registration;
 
 use crate::env::{self, Timing};
 use crate::error::{ClientError, Code};
-use crate::protocol::route::MASTER;
 use crate::protocol::{Request, TopicRoute, Unregister, namespace};
 use crate::remoting::Pool;
 use name_servers::NameServers;
@@ -86,11 +85,6 @@ impl Client {
     /// Every interval.
     pub(crate) fn timing(&self) -> &Timing {
         &self.options.timing
-    }
-
-    /// The group as the brokers know it.
-    pub(crate) fn group(&self) -> String {
-        self.wrap(&self.options.group)
     }
 
     /// The instance id, where there is one.
@@ -172,22 +166,8 @@ impl Client {
     /// The addresses of all masters of the known routes, each once, sorted.
     pub(crate) fn masters(&self) -> Vec<String> {
         let routes = self.routes.known();
-        let addresses = routes.iter().flat_map(|route| route.brokers()).filter(|(_, id, _)| *id == MASTER);
-        sorted(addresses.map(|(_, _, address)| address.to_owned()))
-    }
-
-    /// Every address of a broker name, the master first.
-    pub(crate) fn addresses(&self, broker_name: &str) -> Vec<String> {
-        let routes = self.routes.known();
-        let of_one = |route: &Arc<TopicRoute>| {
-            route.addresses(broker_name).iter().map(|(_, address)| (*address).to_owned()).collect()
-        };
-        routes.iter().map(of_one).find(|addresses: &Vec<String>| !addresses.is_empty()).unwrap_or_default()
-    }
-
-    /// The default time for one request.
-    pub(crate) fn request_timeout(&self) -> Duration {
-        self.options.timing.request_timeout
+        let addresses = routes.iter().flat_map(|route| route.masters());
+        sorted(addresses.map(|(_, address)| address.to_owned()))
     }
 
     /// One request to a broker, within `timeout` in all: connects and greets first where needed. Never tries again by itself.

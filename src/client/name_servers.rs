@@ -24,12 +24,6 @@ impl NameServers {
         Self { addresses, chosen: AtomicUsize::new(first) }
     }
 
-    /// The one in use, for messages to people.
-    pub(super) fn current(&self) -> &str {
-        let chosen = self.chosen.load(Ordering::Relaxed);
-        self.addresses.get(chosen % self.addresses.len().max(1)).map_or("", String::as_str)
-    }
-
     /// All of them, for messages to people.
     pub(super) fn list(&self) -> String {
         self.addresses.join(";")

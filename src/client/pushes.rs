@@ -32,8 +32,6 @@ pub(crate) struct Answer {
 pub(crate) struct PushCall {
     /// What it asks.
     pub(crate) push: Push,
-    /// Which broker asks.
-    pub(crate) address: String,
     /// Where the answer goes; none for one-way requests.
     pub(crate) reply: Option<oneshot::Sender<Answer>>,
 }
@@ -82,7 +80,7 @@ impl Inbound for Pushes {
         };
         let (reply, answer) = oneshot::channel();
         let one_way = command.is_oneway();
-        let call = PushCall { push, address: address.to_owned(), reply: (!one_way).then_some(reply) };
+        let call = PushCall { push, reply: (!one_way).then_some(reply) };
         if self.calls.try_send(call).is_err() {
             self.log(address, command.code, "a broker's request was dropped: nobody takes it, or too many wait");
             return refuse(connection, &command, response::SYSTEM_ERROR, "the client is busy or has no consumer");

@@ -18,7 +18,7 @@ use crate::protocol::{MessageQueue, Push, StoredMessage};
 
 /// Takes brokers' requests until the client is closed.
 pub(crate) async fn run<B: Brokers>(shared: Arc<Shared<B>>, mut calls: mpsc::Receiver<PushCall>) {
-    while let Some(PushCall { push, reply, .. }) = calls.recv().await {
+    while let Some(PushCall { push, reply }) = calls.recv().await {
         if let Some((answer, reply)) = handle(&shared, push, reply).zip_with() {
             let _ = reply.send(answer);
         }

@@ -6,10 +6,11 @@ use tokio::sync::{Notify, watch};
 
 use super::brokers::Brokers;
 use super::calls::Calls;
+use super::entities::{Ending, Out, Phase, Settlement};
 use super::lane::{self, until};
 use super::message::Press;
 use super::options::Batching;
-use super::state::{Ending, Out, Phase, Settlement, State};
+use super::state::State;
 use crate::client::RouteState;
 use crate::env;
 
@@ -95,6 +96,8 @@ impl<B: Brokers> Core<B> {
         if is_new {
             let real = self.with(|state, _| Arc::clone(&state.topics[topic as usize].real));
             let route = self.brokers.watch_route(&real);
+            let seen = route.borrow().clone();
+            self.with(|state, out| state.look(topic, seen.route.as_ref(), seen.error, out));
             env::spawn(watch_topic(Arc::clone(self), topic, route));
         }
         topic

@@ -1,8 +1,9 @@
 //! Settling: every send once, a key's failures with everything of the key that was called before they are delivered.
 
 use super::calls::FailureKey;
+use super::entities::{Ending, Out, Settlement, Stage};
 use super::slab::NIL;
-use super::state::{Ending, Out, Settlement, Stage, State};
+use super::state::State;
 use crate::error::{ClientError, Code, Outcome};
 
 impl State {
@@ -65,8 +66,11 @@ impl State {
             .then(|| FailureKey { topic: std::sync::Arc::clone(name), sharding_key: std::sync::Arc::clone(&key.name) });
         let error = self.locate(error, topic, home);
         out.settled.push(Settlement { slot, ending: Ending::Failed { error, failure, is_batch } });
-        if stage == Stage::Waiting {
-            self.vacate(id);
+        match stage {
+            Stage::Waiting => self.vacate(id),
+            // The others of its request need not rest for its sake.
+            Stage::Resting => self.lanes[self.pending[id].lane].wake.notify_one(),
+            Stage::Flying => {}
         }
     }
 

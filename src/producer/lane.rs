@@ -8,9 +8,10 @@ use tokio::sync::{Notify, OwnedSemaphorePermit};
 use super::answers::{Verdict, verdict};
 use super::brokers::{Brokers, Unsent};
 use super::core::Core;
-use super::flight::{Flight, Next, Wire};
+use super::entities::{Phase, Stage};
+use super::flight::{Flight, Wire};
+use super::landing::Next;
 use super::options::Batching;
-use super::state::{Phase, Stage};
 use crate::env::{self, Backoff, Instant};
 use crate::error::{ClientError, Code};
 
@@ -23,6 +24,8 @@ enum Waited<T> {
     Ended(T),
     /// There is nothing left to wait for: all was settled, or has moved.
     Over,
+    /// The lane goes to another queue now, with all it has.
+    Elsewhere,
 }
 
 /// Sends what is in a lane until it is empty.
@@ -55,7 +58,7 @@ impl<B: Brokers> Task<'_, B> {
             let request = match &wire {
                 Ok(request) => request,
                 Err(error) => {
-                    let defect = Verdict::Refused { error: error.clone(), certain: true };
+                    let defect = Verdict::Refused { error: error.clone(), certain: true, wired: false };
                     self.core.with(|state, out| state.conclude(self.lane, &mut flight, defect, out));
                     return;
                 }
@@ -107,13 +110,13 @@ impl<B: Brokers> Task<'_, B> {
         };
         match waited {
             Waited::Ended(answer) => Some(answer),
-            Waited::Over => None,
+            Waited::Over | Waited::Elsewhere => None,
         }
     }
 
     /// Waits before another attempt. False when there is none to make.
     async fn rest(&self, flight: &mut Flight, delay: Duration) -> bool {
-        matches!(self.during(flight, false, tokio::time::sleep(delay)).await, Waited::Ended(()))
+        !matches!(self.during(flight, false, tokio::time::sleep(delay)).await, Waited::Over)
     }
 
     /// Leave for one more request to the lane's broker, where lanes are keys.
@@ -121,13 +124,16 @@ impl<B: Brokers> Task<'_, B> {
         if self.core.batching != Batching::Key {
             return None;
         }
-        let requests = self.core.with(|state, _| {
-            let broker = state.broker_of(self.lane);
-            Arc::clone(&state.brokers[broker as usize].requests)
-        });
-        match self.during(flight, false, requests.acquire_owned()).await {
-            Waited::Ended(permit) => permit.ok(),
-            Waited::Over => None,
+        loop {
+            let requests = self.core.with(|state, _| {
+                let broker = state.broker_of(self.lane);
+                Arc::clone(&state.brokers[broker as usize].requests)
+            });
+            match self.during(flight, false, requests.acquire_owned()).await {
+                Waited::Ended(permit) => return permit.ok(),
+                Waited::Elsewhere => {}
+                Waited::Over => return None,
+            }
         }
     }
 
@@ -144,22 +150,25 @@ impl<B: Brokers> Task<'_, B> {
                 () = self.wake.notified() => {}
                 () = until(due) => not_before = Some(env::now() + LOOK),
             }
-            let over = self.core.with(|state, out| {
+            let instead = self.core.with(|state, out| {
                 if state.phase == Phase::Closed {
                     state.prune(flight, out);
-                    return true;
+                    return Some(Waited::Over);
                 }
                 let had_any = !flight.ids.is_empty();
                 state.expire(self.lane, flight, env::now(), out);
                 if on_wire {
-                    return false;
+                    return None;
                 }
                 state.prune(flight, out);
-                let moved = state.has_vanished(self.lane) && state.leave_queue(self.lane, flight, out);
-                had_any && (moved || flight.ids.is_empty())
+                let vanished = state.has_vanished(self.lane);
+                if vanished && state.leave_queue(self.lane, flight, out) || flight.ids.is_empty() && had_any {
+                    return Some(Waited::Over);
+                }
+                (vanished && !state.has_vanished(self.lane)).then_some(Waited::Elsewhere)
             });
-            if over {
-                return Waited::Over;
+            if let Some(instead) = instead {
+                return instead;
             }
         }
     }

@@ -1,12 +1,11 @@
 //! From the user's message to bytes: the local limits, the unique id, the properties in the order of the wire.
 
-use bytes::Bytes;
 use std::time::Duration;
 
 use super::admission::Prepared;
 use super::calls::{Content, Outgoing, OutgoingBatch};
+use super::entities::{Entry, Load, Payload};
 use super::options::{Batching, ProducerOptions};
-use super::state::{Entry, Load, Payload};
 use crate::env;
 use crate::error::{ClientError, Code};
 use crate::protocol::properties::{self, name};
@@ -56,7 +55,7 @@ impl Press {
             properties: std::mem::take(&mut outgoing.properties),
         };
         let born = env::wall_ms();
-        let (entry, msg_id) = self.entry(&content, &outgoing.sharding_key, born)?;
+        let (entry, msg_id) = self.entry(content, &outgoing.sharding_key, born)?;
         Ok(Prepared {
             slot: outgoing.slot,
             load: Load { messages: 1, bytes: entry.body.len() + entry.properties.len() },
@@ -70,7 +69,7 @@ impl Press {
     }
 
     /// A batch of the user's.
-    pub(super) fn batch(&self, outgoing: &OutgoingBatch) -> Result<Prepared, ClientError> {
+    pub(super) fn batch(&self, outgoing: &mut OutgoingBatch) -> Result<Prepared, ClientError> {
         address(&outgoing.topic, &outgoing.sharding_key)?;
         if outgoing.messages.is_empty() {
             return Err(invalid("messages: must not be empty"));
@@ -81,7 +80,7 @@ impl Press {
         let born = env::wall_ms();
         let mut load = Load { messages: outgoing.messages.len(), bytes: 0 };
         let (mut encoded, mut entries, mut msg_ids) = (0, Vec::with_capacity(load.messages), String::new());
-        for content in &outgoing.messages {
+        for content in std::mem::take(&mut outgoing.messages) {
             let (entry, msg_id) = self.entry(content, &outgoing.sharding_key, born)?;
             load.bytes += entry.body.len() + entry.properties.len();
             encoded += batch::entry_len(entry.body.len(), entry.properties.len());
@@ -113,7 +112,7 @@ impl Press {
         env::now() + timeout.unwrap_or(self.send_timeout)
     }
 
-    fn entry(&self, content: &Content, sharding_key: &str, now: i64) -> Result<(Entry, String), ClientError> {
+    fn entry(&self, content: Content, sharding_key: &str, now: i64) -> Result<(Entry, String), ClientError> {
         limits::body(content.body.len(), self.max_message_bytes)?;
         if let Some(tags) = &content.tags {
             limits::tags(tags)?;
@@ -136,7 +135,7 @@ impl Press {
         let users = content.properties.iter().map(|(name, value)| (name.as_str(), value.as_str()));
         let properties = properties::encode(own.into_iter().flatten().chain(users));
         limits::properties(&properties)?;
-        Ok((Entry { body: Bytes::clone(&content.body), properties }, msg_id))
+        Ok((Entry { body: content.body, properties }, msg_id))
     }
 }
 

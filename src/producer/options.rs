@@ -24,14 +24,6 @@ pub(crate) enum Batching {
     Off,
 }
 
-impl Batching {
-    /// What `'auto'` means: one key per batch on Alibaba Cloud (by the name servers' hosts, or the channel), else one queue.
-    pub(crate) fn auto<'a>(hosts: impl IntoIterator<Item = &'a str>, channel: Option<&str>) -> Self {
-        let cloud = |host: &str| host.starts_with("MQ_INST_") || host.ends_with(".aliyuncs.com");
-        if channel == Some("ALIYUN") || hosts.into_iter().any(cloud) { Self::Key } else { Self::Queue }
-    }
-}
-
 /// What happens to keys when a broker leaves the route.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum OnRouteChange {
@@ -63,18 +55,4 @@ pub(crate) struct ProducerOptions {
     pub(crate) on_route_change: OnRouteChange,
     /// Largest body, and largest batch a user may send, in bytes.
     pub(crate) max_message_bytes: usize,
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn auto_batches_by_key_on_alibaba_cloud_only() {
-        assert_eq!(Batching::auto(["127.0.0.1"], None), Batching::Queue);
-        assert_eq!(Batching::auto(["broker.example.com"], Some("OTHER")), Batching::Queue);
-        assert_eq!(Batching::auto(["10.0.0.1", "MQ_INST_1_B.x"], None), Batching::Key);
-        assert_eq!(Batching::auto(["mq.cn-hangzhou.aliyuncs.com"], None), Batching::Key);
-        assert_eq!(Batching::auto(["127.0.0.1"], Some("ALIYUN")), Batching::Key);
-    }
 }

@@ -1,6 +1,7 @@
 //! The limits: who is let in, who waits with the caller, and who is told when there is room.
 
-use super::state::{Load, NO_BROKER, Out, Refused, State};
+use super::entities::{Load, Out, Refused};
+use super::state::State;
 
 /// How many lanes are told of room at a time; each feeds as much as it can before the next are told.
 const INVITED_AT_ONCE: usize = 4;
@@ -117,11 +118,5 @@ impl State {
     /// Whether a topic's messages without a queue wait with the caller, too.
     pub(super) fn is_topic_refused(&self, topic: u32) -> bool {
         self.lanes[self.topics[topic as usize].lane].refused.is_some()
-    }
-
-    /// The load of nobody's broker, for tests and `stats`.
-    #[cfg(test)]
-    pub(super) fn load_without_queue(&self) -> Load {
-        self.brokers[NO_BROKER as usize].load
     }
 }

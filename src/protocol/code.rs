@@ -44,8 +44,6 @@ pub(crate) mod request {
     pub(crate) const SEND_MESSAGE_V2: i32 = 310;
     /// Store a classic batch.
     pub(crate) const SEND_BATCH_MESSAGE: i32 = 320;
-    /// Push: a reply to a request message; not a feature of ours.
-    pub(crate) const PUSH_REPLY_MESSAGE_TO_CLIENT: i32 = 326;
 }
 
 /// Codes of responses.
@@ -68,8 +66,6 @@ pub(crate) mod response {
     pub(crate) const MESSAGE_ILLEGAL: i32 = 13;
     /// The broker takes no writes now.
     pub(crate) const SERVICE_NOT_AVAILABLE: i32 = 14;
-    /// A proxy misses `bname` or `n`.
-    pub(crate) const VERSION_NOT_SUPPORTED: i32 = 15;
     /// Refused: permission of a topic or group, or of the account (5.x).
     pub(crate) const NO_PERMISSION: i32 = 16;
     /// Unknown topic, or no route for it.

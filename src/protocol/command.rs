@@ -128,11 +128,6 @@ impl Fields {
         self.0.iter().map(|(name, value)| (name.as_ref(), value.as_str()))
     }
 
-    /// How many fields there are.
-    pub(crate) fn len(&self) -> usize {
-        self.0.len()
-    }
-
     /// Whether there are none.
     pub(crate) fn is_empty(&self) -> bool {
         self.0.is_empty()
@@ -180,6 +175,7 @@ impl Command {
     }
 
     /// The same request, marked to be left unanswered.
+    #[cfg(test)]
     pub(crate) fn oneway(mut self) -> Self {
         self.flag |= ONEWAY;
         self

@@ -1,6 +1,8 @@
 //! Frames: `i32 total | i32 type<<24 + header length | header | body`, big-endian.
 
-use bytes::{Buf, BufMut, Bytes, BytesMut};
+#[cfg(test)]
+use bytes::Bytes;
+use bytes::{Buf, BufMut, BytesMut};
 
 use super::command::Command;
 use super::header::{binary, json};
@@ -10,6 +12,7 @@ const LENGTH: usize = 4;
 /// Bytes of the type and header length.
 const MARK: usize = 4;
 /// Room for the usual header, to allocate once.
+#[cfg(test)]
 const HEAD_ESTIMATE: usize = 768;
 
 /// Largest `total` a server accepts: 16 MiB less the length field itself.
@@ -67,6 +70,7 @@ pub(crate) enum FrameError {
 }
 
 /// One whole frame. The body is copied once, behind its header.
+#[cfg(test)]
 pub(crate) fn encode(command: &Command, codec: Codec) -> Result<Bytes, FrameError> {
     let mut out = BytesMut::with_capacity(HEAD_ESTIMATE + command.body.len());
     encode_head(command, codec, &mut out)?;

@@ -9,6 +9,7 @@ pub(crate) const MAX_GROUP: usize = 120;
 /// Longest encoded properties, in bytes: 32 767 less what brokers add.
 pub(crate) const MAX_PROPERTIES: usize = 32_000;
 /// Largest body by default, in bytes.
+#[cfg(test)]
 pub(crate) const MAX_MESSAGE: usize = 4 * 1024 * 1024;
 
 /// An argument that is refused, by the name the user knows.

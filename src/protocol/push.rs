@@ -262,9 +262,6 @@ pub(crate) enum DirectOutcome {
     /// The handler threw.
     #[serde(rename = "CR_THROW_EXCEPTION")]
     ThrowException,
-    /// The handler returned something that is no outcome.
-    #[serde(rename = "CR_RETURN_NULL")]
-    ReturnNull,
 }
 
 /// Answer to 309.

@@ -177,12 +177,6 @@ impl TopicRoute {
         self.broker(broker_name)?.master()
     }
 
-    /// All addresses of a broker name by id, the master first.
-    pub(crate) fn addresses(&self, broker_name: &str) -> Vec<(i64, &str)> {
-        let addresses = self.broker(broker_name).map(|broker| &broker.addresses);
-        addresses.into_iter().flatten().map(|(id, address)| (*id, address.as_str())).collect()
-    }
-
     /// Every broker of the route: name, id, address.
     pub(crate) fn brokers(&self) -> impl Iterator<Item = (&str, i64, &str)> {
         self.broker_datas.iter().flat_map(|broker| {

@@ -104,6 +104,7 @@ impl Shared {
 
 impl Connection {
     /// Takes over a connected stream and starts to read.
+    #[cfg(test)]
     pub(crate) fn new<S>(address: &str, stream: S, inbound: Arc<dyn Inbound>) -> Self
     where
         S: AsyncRead + AsyncWrite + Send + 'static,

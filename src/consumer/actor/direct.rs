@@ -72,6 +72,7 @@ impl<B: Brokers> Actor<B> {
 fn answer(ended: &Ended, since: Instant) -> Answer {
     let (outcome, remark) = match ended.outcome {
         Outcome::Success => (DirectOutcome::Success, None),
+        Outcome::Later if ended.reason.is_some() => (DirectOutcome::ThrowException, ended.reason.clone()),
         Outcome::Later | Outcome::Suspend(_) => (DirectOutcome::Later, ended.reason.clone()),
         Outcome::DeadLetter => (
             DirectOutcome::Later,

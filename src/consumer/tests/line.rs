@@ -79,13 +79,13 @@ impl Line {
     }
 
     pub(super) fn push(&self, push: Push) {
-        let _ = self.pushes.try_send(PushCall { push, address: String::new(), reply: None });
+        let _ = self.pushes.try_send(PushCall { push, reply: None });
     }
 
     /// A broker's request, and what we answer.
     pub(super) async fn asked(&self, push: Push) -> Answer {
         let (reply, answer) = oneshot::channel();
-        self.pushes.try_send(PushCall { push, address: String::new(), reply: Some(reply) }).unwrap();
+        self.pushes.try_send(PushCall { push, reply: Some(reply) }).unwrap();
         answer.await.unwrap()
     }
 
