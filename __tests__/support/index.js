@@ -5,10 +5,14 @@ const { Cluster } = require('../../scripts/rocketmq/cluster')
 const { TestAdmin } = require('./admin')
 const { readBackend } = require('./backends')
 const { ChildProcess } = require('./child-process')
+const { EmbeddedCluster } = require('./embedded-cluster')
 const { ForeignMember } = require('./member')
 const { until } = require('./until')
 
-/** The broker of this run: { version: '5.5.0', major: 5, nameServer: 'host:port', brokers: [{ name, address }] }. */
+/**
+ * The broker of this run: { kind: 'embedded' | 'real' | 'external', version: '5.5.0', major: 5, nameServer: 'host:port',
+ * brokers: [{ name, address }] }.
+ */
 const backend = readBackend(globalThis.ROCKETMQ_BACKEND)
 backend.major = Number(backend.version.split('.')[0])
 
@@ -65,7 +69,8 @@ const clusters = new Set()
 
 /** Starts a cluster of this spec's own, of the version under test, stopped after the last test; for *.cluster.spec.js. */
 async function startCluster(options) {
-  const cluster = await Cluster.start({ version: backend.version, ...options })
+  const kind = backend.kind === 'embedded' ? EmbeddedCluster : Cluster
+  const cluster = await kind.start({ version: backend.version, ...options })
   cluster.admin = new TestAdmin(cluster.nameServer, { credentials: cluster.accounts?.admin })
   clusters.add(cluster)
   return cluster
