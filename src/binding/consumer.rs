@@ -200,9 +200,10 @@ impl NativeConsumer {
     pub fn start(&self, slot: u32, timeout_ms: f64, calls: Object<'_>, make_message: MakeMessage) -> Result<()> {
         let sink = Arc::new(JsSink::new(&calls, make_message, self.checked.debug)?);
         let client = Client::start(self.checked.options.clone(), Arc::clone(&sink.events) as _);
-        let core = match Consumer::new(client, self.options.clone(), Arc::clone(&sink) as _) {
+        let core = match Consumer::new(Arc::clone(&client), self.options.clone(), Arc::clone(&sink) as _) {
             Ok(core) => Arc::new(core),
             Err(error) => {
+                env::spawn(async move { client.close().await });
                 sink.release();
                 return Err(refuse(&error));
             }

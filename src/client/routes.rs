@@ -182,6 +182,7 @@ async fn look(client: &Client, topic: &str) {
     let answer = client.ask_route(topic).await;
     if let Some((first, route)) = client.routes.record(topic, answer)
         && !first
+        && !topic.starts_with(RETRY_PREFIX)
     {
         let topic = client.unwrap(topic);
         let queues = route.write_queues(&topic);

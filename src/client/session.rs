@@ -65,6 +65,11 @@ impl Session {
         lock(&self.refused_beats).values().cloned().collect()
     }
 
+    /// Forgets failures of brokers that are in no route any more.
+    pub(super) fn keep_beats_of(&self, addresses: &[String]) {
+        lock(&self.refused_beats).retain(|address, _| addresses.contains(address));
+    }
+
     /// Signs and sends one request, and decodes its answer.
     pub(super) async fn call<R: Request>(
         &self,

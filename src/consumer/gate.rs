@@ -330,10 +330,15 @@ impl Gate {
         self.changed.notify_one();
     }
 
-    /// A renewal was granted; nothing if the lock was given up meanwhile.
+    /// A renewal was granted; nothing if the lock was given up meanwhile. One that was asked for when the lease before was over
+    /// already bridges nothing: somebody else may have had the queue in between, and the process may just have been stopped.
     pub(crate) fn renewed(&self, lease: Lease) {
-        if !matches!(self.lock().tenure, Tenure::Absent | Tenure::Lost) {
-            self.granted(lease);
+        match self.tenure() {
+            Tenure::Absent | Tenure::Lost => {}
+            Tenure::Held(before) | Tenure::Doubtful(before) | Tenure::Regained(before) if lease.follows(&before) => {
+                self.granted(lease);
+            }
+            Tenure::Held(_) | Tenure::Doubtful(_) | Tenure::Regained(_) => self.refused(),
         }
     }
 
@@ -347,7 +352,7 @@ impl Gate {
         true
     }
 
-    /// The broker refused the renewal: somebody else may have the queue.
+    /// The broker refused the renewal, or it came too late: somebody else may have the queue.
     pub(crate) fn refused(&self) {
         if !matches!(self.lock().tenure, Tenure::Absent) {
             self.lose();

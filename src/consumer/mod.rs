@@ -15,6 +15,7 @@ mod report;
 mod shared;
 mod sink;
 mod start;
+mod strangers;
 #[cfg(test)]
 mod tests;
 
@@ -82,8 +83,9 @@ impl<B: Brokers> Consumer<B> {
     pub(crate) async fn start(&self, bound: Duration) -> Result<(), ClientError> {
         let last = start::LastFailure::default();
         let mut closing = self.closing.subscribe();
+        let patient_until = crate::env::now() + bound / 2;
         let result = tokio::select! {
-            prepared = tokio::time::timeout(bound, start::prepare(&self.shared, &last)) => {
+            prepared = tokio::time::timeout(bound, start::prepare(&self.shared, &last, patient_until)) => {
                 prepared.unwrap_or_else(|_| Err(last.take(bound)))
             }
             _ = closing.wait_for(|closing| *closing) => Err(ClientError::new(Code::Closed, "closed while starting")),

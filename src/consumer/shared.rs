@@ -15,6 +15,7 @@ use super::lease::Wall;
 use super::options::ConsumerOptions;
 use super::queue::{Queue, Queues};
 use super::sink::Sink;
+use super::strangers::Strangers;
 use crate::client::{CallError, Event, Level};
 use crate::error::{ClientError, Code};
 use crate::protocol::{MessageQueue, Request, Subscription};
@@ -67,6 +68,8 @@ pub(crate) struct Shared<B> {
     pub(crate) wake: Notify,
     /// A broker seems not to know our subscriptions.
     pub(crate) heartbeat_wanted: AtomicBool,
+    /// Signs of members that subscribe something else.
+    pub(crate) strangers: Mutex<Strangers>,
     /// Counts since the start.
     pub(crate) counters: Counters,
     /// When the consumer was made, ms since 1970.
@@ -104,6 +107,7 @@ impl<B: Brokers> Shared<B> {
             lost_masters: Mutex::default(),
             wake: Notify::new(),
             heartbeat_wanted: AtomicBool::new(false),
+            strangers: Mutex::default(),
             counters: Counters::default(),
             started: brokers.wall_ms(),
             options,

@@ -28,6 +28,10 @@ impl<B: Brokers> Actor<B> {
             let _ = reply.send(refused("the queue's lock is uncertain"));
             return step;
         }
+        if reply.is_closed() {
+            // The administrator was told that we did not answer in time.
+            return Step::Run;
+        }
         let Some(generation) = self.queue.gate.open_direct() else {
             let _ = reply.send(refused("the queue's lock is uncertain"));
             return Step::Run;

@@ -40,11 +40,9 @@ impl<B: Brokers> Actor<B> {
             self.start_pull();
             self.start_commit();
             self.start_handoff();
-            self.phase = if self.suspended_until.is_some() || self.giving_up.is_some() {
-                Phase::Suspended
-            } else {
-                Phase::Running
-            };
+            let is_held = self.held.is_some() && self.buffer.is_empty();
+            let is_suspended = self.suspended_until.is_some() || self.giving_up.is_some() || is_held;
+            self.phase = if is_suspended { Phase::Suspended } else { Phase::Running };
             self.publish();
             let turn = self.turn().await;
             self.take_outcomes();
@@ -107,8 +105,7 @@ impl<B: Brokers> Actor<B> {
     fn next_deadline(&self) -> Instant {
         let commit = (self.commit.is_none() && self.must_commit()).then_some(self.commit_at);
         let handoff = (self.handoff.is_none() && self.giving_up.is_some()).then_some(self.handoff_at);
-        let pull = (self.pull.is_none() && self.may_pull()).then_some(self.pull_at);
-        let times = [commit, handoff, pull, self.suspended_until];
+        let times = [commit, handoff, self.pull_due(), self.suspended_until];
         times.into_iter().flatten().fold(self.lease_end(), Instant::min)
     }
 }

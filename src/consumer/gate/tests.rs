@@ -197,3 +197,25 @@ async fn an_administrators_message_moves_nothing() {
     assert_eq!((ack.counted, ack.go_on, ack.delay), (true, false, Duration::ZERO));
     assert!(gate.take().1[0].direct);
 }
+
+#[tokio::test(start_paused = true)]
+async fn c9_a_renewal_asked_for_after_the_lease_was_over_does_not_bridge_the_gap() {
+    let (gate, generation) = open();
+    assert!(gate.may_start(generation, 0));
+    tokio::time::advance(LEASE + SECOND).await;
+    // Somebody else may have had the queue in between: nothing that began before counts, whoever notices first.
+    gate.renewed(gate.lease(LEASE));
+    assert_eq!(gate.tenure(), Tenure::Lost);
+    assert!(!done(&gate, generation, 0).counted);
+    assert!(!gate.may_start(generation, 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_renewal_asked_for_in_time_counts_though_its_answer_came_late() {
+    let (gate, generation) = open();
+    tokio::time::advance(LEASE - SECOND).await;
+    let lease = gate.lease(LEASE);
+    tokio::time::advance(2 * SECOND).await;
+    gate.renewed(lease);
+    assert!(gate.may_start(generation, 0));
+}
