@@ -174,3 +174,24 @@ impl Greeter for ToNameServer {
         self.0.disconnected(address);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Silent;
+
+    impl Events for Silent {
+        fn emit(&self, _event: Event) {}
+    }
+
+    #[test]
+    fn a_broker_that_left_the_routes_is_no_problem_any_more() {
+        let session = Session::new("c1".into(), None, Arc::new(Silent));
+        for address in ["a:10911", "b:10911"] {
+            lock(&session.refused_beats).insert(address.into(), ClientError::new(Code::Connection, address));
+        }
+        session.keep_beats_of(&["a:10911".into()]);
+        assert_eq!(session.problems().iter().map(ClientError::message).collect::<Vec<_>>(), ["a:10911"]);
+    }
+}

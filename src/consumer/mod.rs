@@ -112,7 +112,7 @@ impl<B: Brokers> Consumer<B> {
 
     /// Whether that message's handler may be called now, in this very tick.
     pub(crate) fn may_start(&self, queue: u32, generation: u32, offset: i64) -> bool {
-        self.shared.queue(queue).is_some_and(|queue| queue.gate.may_start(generation, offset))
+        self.shared.at_gate(queue, |gate| gate.may_start(generation, offset)).unwrap_or(false)
     }
 
     /// A handler has ended.
@@ -125,7 +125,7 @@ impl<B: Brokers> Consumer<B> {
         reason: Option<String>,
     ) -> Ack {
         let ignored = Ack { counted: false, go_on: false, delay: Duration::ZERO };
-        self.shared.queue(queue).map_or(ignored, |queue| queue.gate.ack(generation, offset, outcome, reason))
+        self.shared.at_gate(queue, |gate| gate.ack(generation, offset, outcome, reason)).unwrap_or(ignored)
     }
 
     /// The queues that are ours, or on their way in or out.

@@ -10,6 +10,7 @@ use tokio::task::JoinHandle;
 
 use super::brokers::Brokers;
 use super::budget::Budget;
+use super::gate::Gate;
 use super::keeper::Ask;
 use super::lease::Wall;
 use super::options::ConsumerOptions;
@@ -140,6 +141,11 @@ impl<B: Brokers> Shared<B> {
     /// The queue of that number.
     pub(crate) fn queue(&self, index: u32) -> Option<Arc<Queue>> {
         self.queues.read().unwrap_or_else(PoisonError::into_inner).at(index).cloned()
+    }
+
+    /// Asks the gate of the queue of that number.
+    pub(crate) fn at_gate<T>(&self, index: u32, ask: impl FnOnce(&Gate) -> T) -> Option<T> {
+        self.queues.read().unwrap_or_else(PoisonError::into_inner).at(index).map(|queue| ask(&queue.gate))
     }
 
     /// The queue of that real name.
