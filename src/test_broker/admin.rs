@@ -114,12 +114,33 @@ fn topic_json(name: &str, config: &TopicConfig, release: Release) -> Value {
     topic
 }
 
-/// 18: all topics.
+/// 21: all topics.
 pub(super) fn topics(state: &State, index: usize) -> Reply {
     let topics = state.brokers[index].topics.iter();
     let table: BTreeMap<_, _> =
         topics.map(|(name, topic)| (name, topic_json(name, &topic.config, state.release))).collect();
     Reply::success().with_body(tolerant::to_bytes(&json!({ "dataVersion": data_version(), "topicConfigTable": table })))
+}
+
+/// 18: several topics at once, of 5.x.
+pub(super) fn create_topics(state: &mut State, index: usize, command: &Command) -> Result<Reply, Reply> {
+    let body = json_body(command)?;
+    let list = body.get("topicConfigList").and_then(Value::as_array).cloned();
+    for topic in list.ok_or_else(|| Reply::thrown("java.lang.NullPointerException"))? {
+        let number = |name: &str| tolerant::integer(topic.get(name)).ok().and_then(|number| i32::try_from(number).ok());
+        let name = topic.get("topicName").and_then(Value::as_str).unwrap_or_default();
+        if !is_name(name, 127) {
+            return Err(Reply::refuse(response::INVALID_PARAMETER, format!("The specified topic is illegal: {name}")));
+        }
+        let config = TopicConfig {
+            read_queues: number("readQueueNums").unwrap_or(8).clamp(0, MAX_QUEUES),
+            write_queues: number("writeQueueNums").unwrap_or(8).clamp(0, MAX_QUEUES),
+            perm: number("perm").unwrap_or(6),
+            ..TopicConfig::of(0)
+        };
+        put_topic(state, index, name, config);
+    }
+    Ok(Reply::success())
 }
 
 /// 351: one topic, of 5.x.
@@ -158,7 +179,8 @@ pub(super) fn create_group(state: &mut State, index: usize, command: &Command) -
 pub(super) fn groups(state: &State, index: usize) -> Reply {
     let table: BTreeMap<_, _> = state.brokers[index].groups.iter().map(|(name, config)| (name, &config.0)).collect();
     let body = json!({ "dataVersion": data_version(), "subscriptionGroupTable": table });
-    Reply::success().with_body(tolerant::to_bytes(&body))
+    let reply = Reply::success().with_body(tolerant::to_bytes(&body));
+    if state.release.is_v5() { reply.with("totalGroupNum", state.brokers[index].groups.len()) } else { reply }
 }
 
 /// 352: one group, of 5.x.
@@ -191,7 +213,8 @@ pub(super) fn update_config(state: &mut State, index: usize, command: &Command) 
 
 /// 26: all settings.
 pub(super) fn config(state: &State, index: usize) -> Reply {
-    Reply::success().with_body(properties_text(&state.brokers[index].config))
+    let body = properties_text(&state.brokers[index].config);
+    Reply::success().with("version", data_version()).with_body(body)
 }
 
 /// 28: how the broker is.
@@ -294,7 +317,8 @@ pub(super) fn topic_stats(state: &State, index: usize, command: &Command) -> Res
         let (min, max) = queue.map_or((0, 0), |queue| (queue.min, queue.visible));
         (place, json!({ "lastUpdateTimestamp": last, "maxOffset": max, "minOffset": min }))
     }));
-    Ok(Reply::success().with_body(format!("{{\"offsetTable\":{table}}}")))
+    let rate = if state.release.is_v5() { ",\"topicPutTps\":0.0" } else { "" };
+    Ok(Reply::success().with_body(format!("{{\"offsetTable\":{table}{rate}}}")))
 }
 
 /// 208: how far a group has come.
@@ -319,7 +343,8 @@ pub(super) fn consume_stats(state: &State, index: usize, command: &Command) -> R
             "brokerOffset": queue.map_or(0, |queue| queue.visible), "consumerOffset": committed, "lastTimestamp": last,
         });
         if state.release.is_v5() {
-            entry["pullOffset"] = committed.into();
+            let pulled = broker.offsets.pull_offset(&Place::new(group, &place.topic, place.queue_id));
+            entry["pullOffset"] = pulled.unwrap_or(0).into();
         }
         (place, entry)
     }));
@@ -339,7 +364,7 @@ pub(super) fn reset_offset(
     let to: Option<i64> = optional(command, "offset").filter(|offset| *offset >= 0);
     let broker = state.broker(index);
     let by_server = broker.release.is_v5() && broker.is_set("useServerSideResetOffset");
-    if broker.release.is_v5() && broker.group(&group).is_none() {
+    if broker.release.is_v5() && !broker.groups.contains_key(&group) {
         let remark = format!("Group[{group}] not exist");
         return Err(Reply::refuse(response::SUBSCRIPTION_GROUP_NOT_EXIST, remark));
     }

@@ -1,7 +1,8 @@
 //! SQL92 conditions over properties: the operators that RocketMQ documents, and its idea of types.
 //!
 //! `=`, `<>`, `>`, `>=`, `<`, `<=`, `BETWEEN`, `IN`, `IS [NOT] NULL`, `AND`, `OR`, `NOT`; 5.x adds `CONTAINS`, `STARTSWITH`
-//! and `ENDSWITH`. Properties are texts; compared with a number they are read as one. Logic has three values, as in SQL:
+//! and `ENDSWITH`. As there, reading stops where no operator follows, and what is left is not looked at; `NOT` binds to what is
+//! next to it, so a comparison behind it needs parentheses; a property alone is a condition that is never true. Properties are texts; compared with a number they are read as one. Logic has three values, as in SQL:
 //! a missing property makes a comparison unknown, and unknown is no match.
 
 use sqlparser::ast::{BinaryOperator, Expr, InTarget, UnaryOperator, Value};
@@ -13,6 +14,8 @@ use sqlparser::tokenizer::Token;
 const MAX_LENGTH: usize = 8 * 1024;
 /// Deepest nesting read.
 const MAX_DEPTH: usize = 40;
+/// In front of the name of a negated operator of 5.x.
+const NOT: &str = "NOT ";
 /// How strongly the operators of 5.x bind: as `LIKE` does.
 const TEXT_OPERATOR: u8 = 19;
 
@@ -23,6 +26,8 @@ pub(super) struct Condition(Test);
 #[derive(Debug, Clone, PartialEq)]
 enum Test {
     Constant(bool),
+    /// A property taken for a boolean: unknown where it is missing, else false.
+    Cast(String),
     All(Vec<Test>),
     Any(Vec<Test>),
     Not(Box<Test>),
@@ -99,7 +104,18 @@ impl Dialect for Words {
     }
 
     fn get_next_precedence(&self, parser: &Parser<'_>) -> Option<Result<u8, ParserError>> {
-        self.next(parser).map(|_| Ok(TEXT_OPERATOR))
+        if self.next(parser).is_some() {
+            return Some(Ok(TEXT_OPERATOR));
+        }
+        let known = |token: &Token, words: &[&str]| match token {
+            Token::Word(word) => words.iter().any(|known| word.value.eq_ignore_ascii_case(known)),
+            Token::Eq | Token::Neq | Token::Lt | Token::LtEq | Token::Gt | Token::GtEq => true,
+            _ => false,
+        };
+        let token = parser.peek_token().token;
+        let negated = known(&token, &["NOT"]) && known(&parser.peek_nth_token(1).token, &["BETWEEN", "IN"]);
+        // No operator of ours: the condition ends here.
+        if negated || known(&token, &["AND", "OR", "BETWEEN", "IN", "IS"]) { None } else { Some(Ok(0)) }
     }
 
     fn parse_infix(&self, parser: &mut Parser<'_>, left: &Expr, _precedence: u8) -> Option<Result<Expr, ParserError>> {
@@ -107,11 +123,10 @@ impl Dialect for Words {
         for _ in 0..=usize::from(negated) {
             parser.next_token();
         }
-        let op = BinaryOperator::Custom(operator.name().to_owned());
-        Some(parser.parse_subexpr(TEXT_OPERATOR).map(|right| {
-            let test = Expr::BinaryOp { left: Box::new(left.clone()), op, right: Box::new(right) };
-            if negated { Expr::UnaryOp { op: UnaryOperator::Not, expr: Box::new(test) } } else { test }
-        }))
+        let not = if negated { NOT } else { "" };
+        let op = BinaryOperator::Custom(format!("{not}{}", operator.name()));
+        let right = parser.parse_subexpr(TEXT_OPERATOR);
+        Some(right.map(|right| Expr::BinaryOp { left: Box::new(left.clone()), op, right: Box::new(right) }))
     }
 }
 
@@ -125,7 +140,9 @@ impl Condition {
         let read = || {
             let mut parser = Parser::new(&words).with_recursion_limit(MAX_DEPTH).try_with_sql(text)?;
             let expression = parser.parse_expr()?;
-            parser.expect_token(&Token::EOF)?;
+            if parser.peek_token().token == Token::SemiColon {
+                return parser.expected("no semicolon", parser.peek_token());
+            }
             Ok::<_, ParserError>(expression)
         };
         let expression = read().map_err(|error| error.to_string())?;
@@ -148,7 +165,13 @@ fn test(expression: &Expr) -> Result<Test, String> {
             Value::Boolean(truth) => Test::Constant(truth),
             _ => return refused(expression),
         },
-        Expr::UnaryOp { op: UnaryOperator::Not, expr } => Test::Not(Box::new(test(expr)?)),
+        Expr::UnaryOp { op: UnaryOperator::Not, expr } => match &**expr {
+            Expr::Nested(_) | Expr::Value(_) | Expr::Identifier(_) | Expr::UnaryOp { .. } => {
+                Test::Not(Box::new(test(expr)?))
+            }
+            _ => return Err("NOT binds to what is next to it: put the comparison in parentheses".into()),
+        },
+        Expr::Identifier(_) => Test::Cast(property(expression)?),
         Expr::IsNull(inner) => Test::IsNull(property(inner)?),
         Expr::IsNotNull(inner) => Test::Not(Box::new(Test::IsNull(property(inner)?))),
         Expr::In { expr, target: InTarget::List(list), negated, global: false } => {
@@ -176,13 +199,14 @@ fn test(expression: &Expr) -> Result<Test, String> {
             BinaryOperator::Gt => ordered(operand(right)?, Comparison::Less, operand(left)?)?,
             BinaryOperator::GtEq => ordered(operand(right)?, Comparison::LessOrEqual, operand(left)?)?,
             BinaryOperator::Custom(name) => {
-                let operator = TextOperator::NAMES.iter().find(|(known, _)| known == name);
+                let bare = name.strip_prefix(NOT).unwrap_or(name);
+                let operator = TextOperator::NAMES.iter().find(|(known, _)| *known == bare);
                 let Some((_, operator)) = operator else { return refused(expression) };
                 let constant = text_constant(right)?;
                 if constant.is_empty() {
                     return Err(format!("{name} needs a text that is not empty"));
                 }
-                Test::Text(property(left)?, *operator, constant)
+                negate(Test::Text(property(left)?, *operator, constant), bare != name)
             }
             _ => return refused(expression),
         },
@@ -255,6 +279,7 @@ fn operand(expression: &Expr) -> Result<Operand, String> {
 fn evaluate<'a>(test: &Test, value: &impl Fn(&str) -> Option<&'a str>) -> Option<bool> {
     match test {
         Test::Constant(truth) => Some(*truth),
+        Test::Cast(name) => value(name).map(|_| false),
         Test::Not(inner) => evaluate(inner, value).map(|truth| !truth),
         Test::All(members) => all(members, value, false),
         Test::Any(members) => all(members, value, true),
@@ -347,7 +372,9 @@ mod tests {
             "d IS NULL",
             "a IS NOT NULL and (d is null or a > 9)",
             "c = TRUE",
-            "NOT c = FALSE",
+            "NOT (c = FALSE)",
+            "a > 4 LIKE whatever follows",
+            "NOT c",
             "TRUE",
             "__SHARDINGKEY = 'k1'",
             "b contains 'b' and b startswith 'a' and b endswith 'c'",
@@ -356,9 +383,21 @@ mod tests {
         ] {
             assert!(matches(wanted, &order), "{wanted}");
         }
-        for unwanted in
-            ["a > 5", "a in ('x')", "b = 'ABC'", "d > 1", "d <> 1", "NOT d = 1", "b > 1", "FALSE", "d in ('x')"]
-        {
+        for unwanted in [
+            "a > 5",
+            "a in ('x')",
+            "b = 'ABC'",
+            "d > 1",
+            "d <> 1",
+            "NOT (d = 1)",
+            "a",
+            "NOT d",
+            "a LIKE '5'",
+            "a + 1 > 2",
+            "b > 1",
+            "FALSE",
+            "d in ('x')",
+        ] {
             assert!(!matches(unwanted, &order), "{unwanted}");
         }
     }
@@ -367,7 +406,6 @@ mod tests {
     fn what_is_no_condition_is_refused() {
         for text in [
             "",
-            "a",
             "a >",
             "a > 'x'",
             "a = 1 and",
@@ -375,24 +413,25 @@ mod tests {
             "a between 'x' and 'y'",
             "a in (1)",
             "a = NULL",
-            "a + 1 > 2",
-            "a like 'x%'",
             "\"a\" = 1",
             "a > TRUE",
             "a = 1; drop table t",
             "1",
-            "a = 1 a = 2",
             "b contains ''",
+            "NOT a > 1",
+            "(a + 1) > 2",
+            "(a > 1",
         ] {
             assert!(Condition::parse(text, true).is_err(), "{text}");
         }
-        assert!(Condition::parse("b contains 'x'", false).is_err(), "4.9 does not know it");
+        let old = Condition::parse("b contains 'x'", false).unwrap();
+        assert!(!old.matches(&[("b".into(), "x".into())]), "for 4.9 the condition is `b`");
         assert!(Condition::parse(&format!("{}TRUE{}", "(".repeat(5000), ")".repeat(5000)), true).is_err());
         assert!(Condition::parse(&format!("{}TRUE", "NOT ".repeat(5000)), true).is_err());
         let long = |count| vec!["a = 1"; count].join(" AND ");
         assert!(Condition::parse(&long(800), true).unwrap().matches(&[("a".into(), "1".into())]));
         assert!(Condition::parse(&long(5000), true).is_err());
-        for chain in ["a = ".repeat(2000) + "1", "a - ".repeat(2000) + "1", "- ".repeat(4000) + "1 = a"] {
+        for chain in ["a = ".repeat(2000) + "1", "- ".repeat(4000) + "1 = a"] {
             assert!(Condition::parse(&chain, true).is_err());
         }
     }
