@@ -47,7 +47,8 @@ class Recorder {
   }
 
   #push({ code, ext, body }) {
-    this.#pushed.push({ code, ext: { ...ext }, body: shape(body, this.brokerAddress) })
+    const sorted = Object.fromEntries(Object.entries(ext).sort(([a], [b]) => (a < b ? -1 : 1)))
+    this.#pushed.push({ code, ext: sorted, body: shape(body, this.brokerAddress) })
     return { code: 0, body: Buffer.from('{}') }
   }
 

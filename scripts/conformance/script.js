@@ -463,7 +463,10 @@ async function administration(r) {
   })
   await r.broker('207 a group', 207, { groupName: 'GID-made' })
   await r.broker('18 no topics', 18)
-  await r.broker('21 the topics', 21, {}, undefined, { pick: (body) => body.topicConfigTable?.plain })
+  await r.broker('21 the topics', 21, {}, undefined, {
+    ignore: ['totalTopicNum'],
+    pick: (body) => body.topicConfigTable?.plain,
+  })
   await r.broker('202 a topic', 202, { topic: 'one' }, undefined, {
     ignoreBody: ['lastUpdateTimestamp', 'topicPutTps'],
   })

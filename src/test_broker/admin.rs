@@ -119,7 +119,10 @@ pub(super) fn topics(state: &State, index: usize) -> Reply {
     let topics = state.brokers[index].topics.iter();
     let table: BTreeMap<_, _> =
         topics.map(|(name, topic)| (name, topic_json(name, &topic.config, state.release))).collect();
-    Reply::success().with_body(tolerant::to_bytes(&json!({ "dataVersion": data_version(), "topicConfigTable": table })))
+    let count = table.len();
+    let body = json!({ "dataVersion": data_version(), "topicConfigTable": table });
+    let reply = Reply::success().with_body(tolerant::to_bytes(&body));
+    if state.release.is_v5() { reply.with("totalTopicNum", count) } else { reply }
 }
 
 /// 18: several topics at once, of 5.x.
@@ -335,7 +338,11 @@ pub(super) fn consume_stats(state: &State, index: usize, command: &Command) -> R
         topics.dedup();
         topics
     };
-    let table = by_queue(topics.iter().flat_map(|topic| broker.read_queues(topic)).map(|place| {
+    // 4.9 leaves topics out that the members do not subscribe.
+    let members = broker.registrations.consumers.get(group);
+    let shown = |topic: &String| state.release.is_v5() || members.is_none_or(|known| known.wanted.contains_key(topic));
+    let queues = topics.iter().filter(|topic| shown(topic)).flat_map(|topic| broker.read_queues(topic));
+    let table = by_queue(queues.map(|place| {
         let queue = broker.topics.get(&place.topic).and_then(|topic| topic.queue(place.queue_id));
         let committed = broker.offsets.committed(&Place::new(group, &place.topic, place.queue_id)).unwrap_or(0);
         let last = queue.and_then(|queue| queue.at(committed - 1)).map_or(0, |record| record.store_timestamp);
