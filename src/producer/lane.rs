@@ -8,9 +8,10 @@ use tokio::sync::{Notify, OwnedSemaphorePermit};
 use super::answers::{Verdict, verdict};
 use super::brokers::{Brokers, Unsent};
 use super::core::Core;
-use super::flight::{Flight, Next, Wire};
+use super::entities::{Phase, Stage};
+use super::flight::{Flight, Wire};
+use super::landing::Next;
 use super::options::Batching;
-use super::state::{Phase, Stage};
 use crate::env::{self, Backoff, Instant};
 use crate::error::{ClientError, Code};
 
@@ -57,7 +58,7 @@ impl<B: Brokers> Task<'_, B> {
             let request = match &wire {
                 Ok(request) => request,
                 Err(error) => {
-                    let defect = Verdict::Refused { error: error.clone(), certain: true };
+                    let defect = Verdict::Refused { error: error.clone(), certain: true, wired: false };
                     self.core.with(|state, out| state.conclude(self.lane, &mut flight, defect, out));
                     return;
                 }

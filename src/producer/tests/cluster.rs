@@ -63,6 +63,8 @@ pub(super) enum Answer {
     Refused(i32, &'static str),
     /// The frame is not written.
     NotSent,
+    /// The frame is not written, as the greeting of the connection was refused.
+    Denied,
     /// No answer until the time-out, or a reset after this time; whether it is stored.
     Silent {
         reset: Option<Duration>,
@@ -256,7 +258,7 @@ impl Cluster {
                 (None, Some(script)) => script(&seized),
                 (None, None) => Step::from(OK),
             };
-            if !matches!(step.answer, Answer::NotSent) {
+            if !matches!(step.answer, Answer::NotSent | Answer::Denied) {
                 for message in &seized.messages {
                     *inner.attempts.entry(message.id().to_owned()).or_default() += 1;
                 }
@@ -284,6 +286,9 @@ impl Cluster {
                 };
                 let error = error.with_broker_code(code).with_address(address);
                 Err(Unsent::Refused { refusal: Refusal { code, remark: remark.to_owned() }, error })
+            }
+            Answer::Denied => {
+                Err(Unsent::NotSent(ClientError::new(Code::AccessDenied, "wrong keys").with_address(address)))
             }
             Answer::NotSent => {
                 tokio::time::sleep(step.delay).await;
