@@ -410,6 +410,36 @@ pub(super) fn reset_offset(
     Ok(Reply::success().with_body(format!("{{\"offsetTable\":{offsets}}}")))
 }
 
+/// 50: makes an account of 4.9, or changes it; its rights come with it.
+pub(super) fn update_acl(state: &mut State, command: &Command) -> Result<Reply, Reply> {
+    let (name, secret) = (text(command, "accessKey")?, text(command, "secretKey")?);
+    if name.len() <= 6 || secret.len() <= 6 {
+        return Err(Reply::error("The accessKey or secretKey's length should be bigger than 6"));
+    }
+    state.accounts.create(name, secret);
+    let action = |action: &str| match action {
+        "PUB" => Some("Pub".to_owned()),
+        "SUB" => Some("Sub".to_owned()),
+        _ => None,
+    };
+    let mut rights = Vec::new();
+    for (kind, default, own) in
+        [("Topic", "defaultTopicPerm", "topicPerms"), ("Group", "defaultGroupPerm", "groupPerms")]
+    {
+        let field = |name: &str| command.fields.get(name).unwrap_or_default();
+        let own = field(own).split(',').filter_map(|entry| entry.split_once('='));
+        for (resource, perm) in own.chain([("*", field(default))]) {
+            let actions = perm.split('|').map(str::trim).filter_map(action).collect();
+            rights.push(Right { resource: format!("{kind}:{resource}"), actions });
+        }
+    }
+    state.accounts.grant(name, rights);
+    if flag(command, "admin") {
+        state.accounts.promote(name);
+    }
+    Ok(Reply::success())
+}
+
 /// 3001: makes an account of 5.x.
 pub(super) fn create_user(state: &mut State, command: &Command) -> Result<Reply, Reply> {
     let body = json_body(command)?;

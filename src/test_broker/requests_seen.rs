@@ -13,7 +13,7 @@ use crate::protocol::{Command, json};
 const REMEMBERED: usize = 100_000;
 
 /// Request codes and their names.
-const NAMES: [(i32, &str); 49] = [
+const NAMES: [(i32, &str); 50] = [
     (10, "SEND_MESSAGE"),
     (11, "PULL_MESSAGE"),
     (12, "QUERY_MESSAGE"),
@@ -38,6 +38,7 @@ const NAMES: [(i32, &str); 49] = [
     (41, "LOCK_BATCH_MQ"),
     (42, "UNLOCK_BATCH_MQ"),
     (46, "CHECK_CLIENT_CONFIG"),
+    (50, "UPDATE_AND_CREATE_ACL_CONFIG"),
     (100, "PUT_KV_CONFIG"),
     (101, "GET_KV_CONFIG"),
     (105, "GET_ROUTEINFO_BY_TOPIC"),

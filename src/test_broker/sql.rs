@@ -136,12 +136,13 @@ impl Condition {
         if text.len() > MAX_LENGTH {
             return Err(format!("a condition may have {MAX_LENGTH} bytes, not {}", text.len()));
         }
+        check_letters(text)?;
         let words = Words { text_operators };
         let read = || {
             let mut parser = Parser::new(&words).with_recursion_limit(MAX_DEPTH).try_with_sql(text)?;
             let expression = parser.parse_expr()?;
-            if parser.peek_token().token == Token::SemiColon {
-                return parser.expected("no semicolon", parser.peek_token());
+            if matches!(parser.peek_token().token, Token::ShiftRight | Token::ShiftLeft | Token::Spaceship) {
+                return parser.expected("an operand", parser.peek_token());
             }
             Ok::<_, ParserError>(expression)
         };
@@ -153,6 +154,16 @@ impl Condition {
     pub(super) fn matches(&self, properties: &[(String, String)]) -> bool {
         let value = |name: &str| super::record::property(properties, name);
         evaluate(&self.0, &value) == Some(true)
+    }
+}
+
+/// Outside of quotes, only what RocketMQ's own reader knows.
+fn check_letters(text: &str) -> Result<(), String> {
+    let outside = text.split('\'').step_by(2).flat_map(str::chars);
+    let known = |letter: char| letter.is_alphanumeric() || letter.is_whitespace() || "_$,=<>()+-.".contains(letter);
+    match outside.into_iter().find(|letter| !known(*letter)) {
+        Some(letter) => Err(format!("Lexical error: {letter:?}")),
+        None => Ok(()),
     }
 }
 
