@@ -407,7 +407,7 @@ impl Drop for NativeProducer {
 }
 
 /// `[name, value, name, value]` → pairs.
-fn pairs(flat: Vec<String>) -> Vec<(String, String)> {
+pub(super) fn pairs(flat: Vec<String>) -> Vec<(String, String)> {
     let mut pairs = Vec::with_capacity(flat.len() / 2);
     let mut rest = flat.into_iter();
     while let (Some(name), Some(value)) = (rest.next(), rest.next()) {

@@ -208,6 +208,7 @@ async fn look(client: &Arc<Client>, topic: &str) {
     let shown = client.unwrap(topic);
     if let Some((first, route)) = client.routes.record(topic, &shown, answer)
         && !first
+        && !topic.starts_with(RETRY_PREFIX)
     {
         let topic = shown;
         let queues = route.write_queues(&topic);

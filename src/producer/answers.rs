@@ -43,6 +43,7 @@ pub(super) enum Verdict {
 pub(super) fn verdict(answer: Result<SendReceipt, Unsent>, batch: bool) -> Verdict {
     match answer {
         Ok(receipt) => Verdict::Stored(receipt),
+        // A new connection is greeted with a heartbeat, and that was refused.
         Err(Unsent::NotSent(error)) if error.code() == Code::AccessDenied => {
             Verdict::Refused { error, certain: true, wired: false }
         }

@@ -6,10 +6,11 @@ use tokio::sync::{Notify, watch};
 
 use super::brokers::Brokers;
 use super::calls::Calls;
+use super::entities::{Out, Phase, Settlement};
 use super::lane::{self, until};
 use super::message::Press;
 use super::options::Batching;
-use super::state::{Out, Phase, Settlement, State};
+use super::state::State;
 use crate::client::RouteState;
 use crate::env;
 

@@ -3,8 +3,9 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
+use super::entities::Out;
 use super::queue_selector::queue_list;
-use super::state::{Out, State};
+use super::state::State;
 use crate::env::Instant;
 use crate::error::{ClientError, Code};
 use crate::protocol::{MessageQueue, TopicRoute};

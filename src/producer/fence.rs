@@ -1,8 +1,9 @@
 //! Settling: every send once, a key's failures with everything of the key that was called before they are delivered.
 
 use super::calls::FailureKey;
+use super::entities::{Out, Settlement, Stage};
 use super::slab::NIL;
-use super::state::{Out, Settlement, Stage, State};
+use super::state::State;
 use crate::error::{ClientError, Code, Outcome};
 
 impl State {

@@ -8,9 +8,10 @@ use tokio::sync::{Notify, OwnedSemaphorePermit};
 use super::answers::{Verdict, verdict};
 use super::brokers::{Brokers, Unsent};
 use super::core::Core;
-use super::flight::{Flight, Next, Wire};
+use super::entities::{Phase, Stage};
+use super::flight::{Flight, Wire};
+use super::landing::Next;
 use super::options::Batching;
-use super::state::{Phase, Stage};
 use crate::env::{self, Backoff, Instant};
 use crate::error::{ClientError, Code};
 

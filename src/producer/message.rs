@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use super::admission::Prepared;
 use super::calls::{Content, Outgoing, OutgoingBatch};
+use super::entities::{Entry, Load, Payload};
 use super::options::{Batching, ProducerOptions};
-use super::state::{Entry, Load, Payload};
 use crate::env;
 use crate::error::{ClientError, Code};
 use crate::protocol::properties::{self, name};

@@ -1,7 +1,7 @@
 //! The ordered producer: a sharding key's messages are stored in the order of the calls, or not at all.
 //!
 //! A message is let in under one short lock (`admission`), waits in its lane, and leaves with what else has gathered there when the
-//! lane's one request has been answered (`lane`, `flight`). `answers` is the table of what an answer means. A failure takes with
+//! lane's one request has been answered (`lane`, `flight`). `answers` is the table of what an answer means, `landing` does it. A failure takes with
 //! it what of its key was called before it was delivered (`fence`). Past the limits the caller keeps its messages (`room`).
 
 mod admission;
@@ -10,8 +10,10 @@ mod brokers;
 mod calls;
 mod core;
 mod dispatch;
+mod entities;
 mod fence;
 mod flight;
+mod landing;
 mod lane;
 mod message;
 mod options;
@@ -27,8 +29,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use self::core::Core;
+use self::entities::Phase;
 use self::message::Press;
-use self::state::{Phase, State};
+use self::state::State;
 use crate::env;
 use crate::error::{ClientError, Code, Outcome};
 use crate::protocol::{MessageQueue, UniqueIds, limits};

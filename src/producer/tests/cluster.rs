@@ -63,6 +63,8 @@ pub(super) enum Answer {
     Refused(i32, &'static str),
     /// The frame is not written.
     NotSent,
+    /// The frame is not written, as the greeting of the connection was refused.
+    Denied,
     /// No answer until the time-out, or a reset after this time; whether it is stored.
     Silent {
         reset: Option<Duration>,
@@ -258,7 +260,7 @@ impl Cluster {
                 (None, Some(script)) => script(&seized),
                 (None, None) => Step::from(OK),
             };
-            if !matches!(step.answer, Answer::NotSent) {
+            if !matches!(step.answer, Answer::NotSent | Answer::Denied) {
                 for message in &seized.messages {
                     *inner.attempts.entry(message.id().to_owned()).or_default() += 1;
                 }
@@ -287,6 +289,9 @@ impl Cluster {
                 let error = error.with_broker_code(code).with_address(address);
                 Err(Unsent::Refused { refusal: Refusal { code, remark: remark.to_owned() }, error })
             }
+            Answer::Denied => {
+                Err(Unsent::NotSent(ClientError::new(Code::AccessDenied, "wrong keys").with_address(address)))
+            }
             Answer::NotSent => {
                 tokio::time::sleep(step.delay).await;
                 Err(Unsent::NotSent(ClientError::new(Code::Connection, "connection refused").with_address(address)))
@@ -308,13 +313,12 @@ impl Cluster {
 
     fn store(&self, seized: &Seized, status: StoredStatus) -> SendReceipt {
         let mut inner = self.inner();
-        let before = inner.copies;
+        let order = inner.copies;
         inner.copies += seized.messages.len();
         let queue = inner.stored.entry((seized.broker.clone(), seized.queue)).or_default();
         let first = queue.len();
-        for (order, message) in (before..).zip(&seized.messages) {
-            queue.push(Stored { order, message: message.clone() });
-        }
+        let copies = seized.messages.iter().zip(order..);
+        queue.extend(copies.map(|(message, order)| Stored { order, message: message.clone() }));
         let ids: Vec<String> = (first..queue.len()).map(|offset| format!("{}:{offset}", seized.broker)).collect();
         let true_offset = i64::try_from(first).unwrap();
         SendReceipt {

@@ -42,6 +42,9 @@ fn answer(rng: &mut StdRng, seized: &Seized, no_batches: bool) -> Step {
     Step { delay, answer }
 }
 
+/// A stored copy: its turn among all, its queue, its offset, its unique id.
+type Copy<'a> = (usize, (&'a str, i32), i64, &'a str);
+
 struct Storm {
     cluster: Arc<Cluster>,
     caller: Caller,
@@ -50,9 +53,6 @@ struct Storm {
     limit: usize,
     calls: Vec<usize>,
 }
-
-/// A stored copy: when in all, where, at which offset, under which id.
-type Copied<'a> = (usize, (&'a str, i32), i64, &'a str);
 
 impl Storm {
     async fn new(seed: u64) -> Self {
@@ -93,7 +93,9 @@ impl Storm {
             0 => self.cluster.fail_route(topic, ClientError::new(Code::TopicNotFound, "no such topic")),
             1 => {
                 let mut read_only = Cluster::route_of(ROUTES[1]);
-                read_only.queue_datas.iter_mut().for_each(|data| data.perm = 4);
+                for data in &mut read_only.queue_datas {
+                    data.perm = 4;
+                }
                 self.cluster.set(topic, read_only);
             }
             _ => self.cluster.set_route(topic, ROUTES[self.rng.random_range(0..ROUTES.len())]),
@@ -154,7 +156,7 @@ impl Storm {
         let inner = self.cluster.inner();
         let caller = self.caller.inner.lock().unwrap();
 
-        let mut copies: HashMap<&str, Vec<Copied<'_>>> = HashMap::new();
+        let mut copies: HashMap<&str, Vec<Copy>> = HashMap::new();
         for ((broker, queue), stored) in &inner.stored {
             for (offset, stored) in stored.iter().enumerate() {
                 let place =

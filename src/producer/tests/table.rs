@@ -253,6 +253,16 @@ async fn refusals_for_good_fail_the_whole_batch_at_once() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_greeting_that_is_refused_fails_at_once_and_has_no_id() {
+    let (cluster, caller) = one_queue().await;
+    cluster.then([Answer::Denied]);
+    let error = caller.error(caller.send("k", "m")).await;
+    assert_failed(&error, Code::AccessDenied, Outcome::NotStored);
+    assert!(json(&error)["msgId"].is_null());
+    assert_eq!(cluster.attempts().len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_unknown_outcome_is_tried_again_whole_while_the_lane_waits() {
     for unknown in [
         Answer::Silent { reset: None, stored: true },
