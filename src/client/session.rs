@@ -193,6 +193,7 @@ mod tests {
             lock(&session.refused_beats).insert(address.into(), ClientError::new(Code::Connection, address));
         }
         session.keep_beats_of(&["a:10911".into()]);
-        assert_eq!(session.problems().iter().map(ClientError::message).collect::<Vec<_>>(), ["a:10911"]);
+        assert_eq!(session.problem("a:10911").unwrap().message(), "a:10911");
+        assert!(session.problem("b:10911").is_none());
     }
 }
