@@ -7,13 +7,15 @@ use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::sync::LazyLock;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
-use tokio::net::{TcpStream, lookup_host};
+use tokio::net::{TcpListener, TcpStream, lookup_host};
 use tokio::runtime::{Builder, Runtime};
 
 /// A point of the monotonic clock; leases and deadlines are made of these.
 pub(crate) use tokio::time::Instant;
 /// A connected stream.
 pub(crate) type Socket = TcpStream;
+/// A socket that takes connections.
+pub(crate) type Listener = TcpListener;
 
 /// The threads of all clients of the process, main thread and worker threads alike. Never dropped: no environment of Node owns it.
 static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| {
@@ -104,6 +106,11 @@ pub(crate) async fn connect(address: &str) -> io::Result<Socket> {
         }
     }
     Err(last)
+}
+
+/// Listens on 127.0.0.1; port 0 takes any free one.
+pub(crate) async fn listen(port: u16) -> io::Result<Listener> {
+    TcpListener::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, port))).await
 }
 
 fn watchful(socket: &Socket) -> io::Result<()> {

@@ -4,12 +4,13 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// What a room may name, besides itself and the leaves.
-const MAY_NAME: [(&str, &[&str]); 8] = [
-    ("binding", &["producer", "consumer", "client", "protocol"]),
+const MAY_NAME: [(&str, &[&str]); 9] = [
+    ("binding", &["producer", "consumer", "client", "test_broker", "protocol"]),
     ("producer", &["client", "protocol"]),
     ("consumer", &["client", "protocol"]),
     ("client", &["remoting", "protocol"]),
     ("remoting", &["protocol"]),
+    ("test_broker", &["protocol"]),
     ("protocol", &[]),
     ("error", &[]),
     ("env", &[]),

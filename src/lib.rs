@@ -2,6 +2,7 @@
 //!
 //! The rooms, and which way they may look:
 //! `binding` → {`producer`, `consumer`} → `client` → `remoting` → `protocol`; `error` and `env` are leaves.
+//! `test_broker` looks at `protocol` only, and `binding` at it.
 
 mod binding;
 mod client;
@@ -11,6 +12,7 @@ mod error;
 mod producer;
 mod protocol;
 mod remoting;
+mod test_broker;
 
 #[cfg(test)]
 mod layering;

@@ -17,6 +17,7 @@ mod config;
 mod consumer;
 mod delivery;
 mod producer;
+mod test_broker;
 
 use crate::error::ClientError;
 use crate::protocol::properties;

@@ -60,14 +60,9 @@ impl Session {
         *lock(&self.registration) = registration;
     }
 
-    /// Heartbeats that fail at the moment.
-    pub(super) fn problems(&self) -> Vec<ClientError> {
-        lock(&self.refused_beats).values().cloned().collect()
-    }
-
-    /// Forgets failures of brokers that are in no route any more.
-    pub(super) fn keep_beats_of(&self, addresses: &[String]) {
-        lock(&self.refused_beats).retain(|address, _| addresses.contains(address));
+    /// How the last heartbeat to this address failed, if it did.
+    pub(super) fn problem(&self, address: &str) -> Option<ClientError> {
+        lock(&self.refused_beats).get(address).cloned()
     }
 
     /// Signs and sends one request, and decodes its answer.
@@ -88,8 +83,9 @@ impl Session {
         R::decode(answer).map_err(|error| match error {
             ResponseError::Refused(refusal) => {
                 if refusal.code == response::GO_AWAY {
-                    // The server is leaving; the next request shall find another connection.
-                    connection.close();
+                    // The server is leaving; the next request shall find another connection, and what it has been asked before may
+                    // still be answered.
+                    connection.retire();
                 }
                 CallError::Refused { refusal, address: connection.address().to_owned() }
             }
@@ -141,9 +137,9 @@ impl Greeter for ToBroker {
 
     async fn greet(&self, connection: &Connection, deadline: Instant) -> Result<(), CallError> {
         self.0.beat(connection, deadline).await.map_err(|failure| match failure {
+            refused @ CallError::Refused { .. } if refused.is_access_denied() => refused,
             // Whatever became of the heartbeat: the caller's own request was not sent.
-            CallError::Unanswered(error) | CallError::Malformed(error) => CallError::NotSent(error),
-            other => other,
+            other => CallError::NotSent(other.into_error()),
         })
     }
 
@@ -172,26 +168,5 @@ impl Greeter for ToNameServer {
 
     fn disconnected(&self, address: &str, _reason: ClientError) {
         self.0.disconnected(address);
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    struct Silent;
-
-    impl Events for Silent {
-        fn emit(&self, _event: Event) {}
-    }
-
-    #[test]
-    fn a_broker_that_left_the_routes_is_no_problem_any_more() {
-        let session = Session::new("c1".into(), None, Arc::new(Silent));
-        for address in ["a:10911", "b:10911"] {
-            lock(&session.refused_beats).insert(address.into(), ClientError::new(Code::Connection, address));
-        }
-        session.keep_beats_of(&["a:10911".into()]);
-        assert_eq!(session.problems().iter().map(ClientError::message).collect::<Vec<_>>(), ["a:10911"]);
     }
 }

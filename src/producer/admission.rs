@@ -5,9 +5,10 @@
 //! and while the FIFO of a topic without queues is not empty, everything of the topic that is called goes through it.
 
 use super::calls::Admission;
+use super::entities::{Load, NO_BROKER, Out, Payload, Pending, Phase, Stage};
 use super::queue_selector::queue_index;
 use super::slab::NIL;
-use super::state::{Load, NO_BROKER, Out, Payload, Pending, Phase, Stage, State, closed};
+use super::state::{State, closed};
 use crate::env::Instant;
 use crate::error::{ClientError, Code};
 

@@ -1,7 +1,7 @@
 //! The table of answers: what a broker's answer to a send means for the messages in it.
 
 use super::brokers::Unsent;
-use crate::error::ClientError;
+use crate::error::{ClientError, Code};
 use crate::protocol::code::response;
 use crate::protocol::{Refusal, SendReceipt};
 
@@ -34,6 +34,8 @@ pub(super) enum Verdict {
         error: ClientError,
         /// Whether it is certain that nothing was stored.
         certain: bool,
+        /// Whether the frame was written.
+        wired: bool,
     },
 }
 
@@ -41,6 +43,10 @@ pub(super) enum Verdict {
 pub(super) fn verdict(answer: Result<SendReceipt, Unsent>, batch: bool) -> Verdict {
     match answer {
         Ok(receipt) => Verdict::Stored(receipt),
+        // A new connection is greeted with a heartbeat, and that was refused.
+        Err(Unsent::NotSent(error)) if error.code() == Code::AccessDenied => {
+            Verdict::Refused { error, certain: true, wired: false }
+        }
         Err(Unsent::NotSent(error)) => Verdict::NotStored { error, wired: false },
         Err(Unsent::Unanswered(error)) => Verdict::Unknown { error, system_error: false },
         Err(Unsent::Refused { refusal, error }) => refused(&refusal, error, batch),
@@ -67,10 +73,10 @@ fn refused(refusal: &Refusal, error: ClientError, batch: bool) -> Verdict {
         | response::NO_PERMISSION
         | response::TOPIC_NOT_EXIST
         | response::SUBSCRIPTION_GROUP_NOT_EXIST
-        | response::INVALID_PARAMETER => Verdict::Refused { error, certain: true },
-        response::SYSTEM_ERROR if refusal.is_access_denied() => Verdict::Refused { error, certain: true },
+        | response::INVALID_PARAMETER => Verdict::Refused { error, certain: true, wired: true },
+        response::SYSTEM_ERROR if refusal.is_access_denied() => Verdict::Refused { error, certain: true, wired: true },
         response::SYSTEM_ERROR => Verdict::Unknown { error, system_error: true },
         // Codes that no broker is known to answer a send with: not tried again, and nothing is claimed about them.
-        _ => Verdict::Refused { error, certain: false },
+        _ => Verdict::Refused { error, certain: false, wired: true },
     }
 }

@@ -4,21 +4,17 @@ use bytes::BytesMut;
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use super::answers::Verdict;
-use super::calls::Receipt;
+use super::entities::{Entry, Out, Payload, Phase, Stage};
 use super::options::Batching;
-use super::state::{Ending, Entry, Out, Payload, Phase, Stage, State};
+use super::state::State;
 use crate::env::{self, Instant};
 use crate::error::{ClientError, Code};
-use crate::protocol::code::response;
-use crate::protocol::{MessageQueue, SendBatch, SendMessage, SendReceipt, StoredStatus, batch};
+use crate::protocol::{MessageQueue, SendBatch, SendMessage, batch};
 
 /// Most messages in a batch of ours.
 const BATCH_MESSAGES: usize = 2_048;
 /// Most bytes in a batch of ours; brokers take no more by default.
 const BATCH_BYTES: usize = 4 * 1024 * 1024;
-/// How often a code 1 without a known meaning is tried again.
-const SYSTEM_ERROR_RETRIES: u32 = 3;
 
 /// The messages of a lane that are on the wire, or rest between two attempts. Owned by the lane's task.
 #[derive(Debug, Default)]
@@ -35,9 +31,10 @@ pub(super) struct Flight {
     pub(super) unknown: bool,
     /// Its messages or its queue have changed since it was encoded.
     pub(super) is_stale: bool,
-    system_errors: u32,
+    /// How often it was answered with a code 1 of unknown meaning.
+    pub(super) system_errors: u32,
     /// The highest offset that was acknowledged before.
-    floor: i64,
+    pub(super) floor: i64,
 }
 
 /// A request, encoded once for all its attempts.
@@ -51,15 +48,6 @@ impl Wire {
     pub(super) fn is_batch(&self) -> bool {
         matches!(self, Self::Batch(_))
     }
-}
-
-/// What a lane's task does next.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) enum Next {
-    /// The request is over.
-    Done,
-    /// The same again, after a rest.
-    Again,
 }
 
 impl Flight {
@@ -199,7 +187,7 @@ impl State {
     }
 
     /// Ends a request whose messages wait again: they have their payloads back.
-    fn give_back(&mut self, flight: &mut Flight) -> Vec<u32> {
+    pub(super) fn give_back(&mut self, flight: &mut Flight) -> Vec<u32> {
         let ids = std::mem::take(&mut flight.ids);
         for (&id, payload) in ids.iter().zip(flight.payloads.drain(..)) {
             let message = &mut self.pending[id];
@@ -231,7 +219,7 @@ impl State {
     }
 
     /// A message's last request has ended.
-    fn finish(&mut self, id: u32) {
+    pub(super) fn finish(&mut self, id: u32) {
         self.release(id);
         self.pending.remove(id);
     }
@@ -263,202 +251,5 @@ impl State {
             flight.earliest = earliest;
         }
         self.expire_waiting(lane, now, out);
-    }
-
-    /// An attempt has ended: the table of answers.
-    pub(super) fn conclude(&mut self, lane: u32, flight: &mut Flight, verdict: Verdict, out: &mut Out) -> Next {
-        let wired = !matches!(verdict, Verdict::NotStored { wired: false, .. });
-        for &id in &flight.ids {
-            self.pending[id].wired |= wired;
-        }
-        match verdict {
-            Verdict::Stored(receipt) => {
-                self.stored(lane, flight, &receipt, out);
-                self.lanes[lane].error = None;
-                self.tried(lane, true);
-                Next::Done
-            }
-            Verdict::NotStored { error, .. } => {
-                if !matches!(error.broker_code(), Some(response::SYSTEM_BUSY | response::FLOW_CONTROL)) {
-                    self.look_again(lane, out);
-                }
-                self.lanes[lane].error = Some(error);
-                self.again(lane, flight, out)
-            }
-            Verdict::Unknown { error, system_error } => {
-                flight.unknown = true;
-                for &id in &flight.ids {
-                    self.pending[id].unknown = true;
-                }
-                self.look_again(lane, out);
-                flight.system_errors += u32::from(system_error);
-                if flight.system_errors > SYSTEM_ERROR_RETRIES {
-                    return self.refused(lane, flight, &error, out);
-                }
-                self.lanes[lane].error = Some(error);
-                self.again(lane, flight, out)
-            }
-            Verdict::BatchesRefused(error) => {
-                let topic = self.lanes[lane].topic as usize;
-                self.topics[topic].singly = true;
-                self.one_by_one(lane, flight, &error, None, out)
-            }
-            Verdict::Illegal(error) if flight.ids.len() > 1 => self.one_by_one(lane, flight, &error, Some(true), out),
-            Verdict::Illegal(error) => {
-                self.land(flight);
-                self.tried(lane, false);
-                self.refused(lane, flight, &error, out)
-            }
-            Verdict::Refused { error, certain } => {
-                if certain {
-                    self.land(flight);
-                } else {
-                    flight.unknown = true;
-                }
-                self.look_again(lane, out);
-                self.tried(lane, false);
-                self.refused(lane, flight, &error, out)
-            }
-        }
-    }
-
-    /// The attempt is over and stored nothing: only earlier ones can have.
-    fn land(&mut self, flight: &Flight) {
-        self.set_stage(flight, Stage::Resting);
-    }
-
-    fn look_again(&self, lane: u32, out: &mut Out) {
-        out.refresh.push(Arc::clone(&self.topics[self.lanes[lane].topic as usize].real));
-    }
-
-    fn again(&mut self, lane: u32, flight: &mut Flight, out: &mut Out) -> Next {
-        self.prune(flight, out);
-        if flight.ids.is_empty() {
-            self.tried(lane, false);
-            return Next::Done;
-        }
-        if self.has_vanished(lane) && self.leave_queue(lane, flight, out) {
-            return Next::Done;
-        }
-        if !flight.unknown {
-            self.land(flight);
-        }
-        Next::Again
-    }
-
-    /// Keeps count of the messages of a refused batch that were then tried alone.
-    fn tried(&mut self, lane: u32, passed: bool) {
-        let it = &mut self.lanes[lane];
-        let Some(all_passed) = it.trial else { return };
-        it.trial = (it.singles > 0).then_some(all_passed && passed);
-        if it.trial.is_none() && all_passed && passed {
-            // Not one of them was at fault: it was the batch.
-            let topic = it.topic as usize;
-            self.topics[topic].singly = true;
-        }
-    }
-
-    /// Nothing of a batch was stored, and its messages may pass alone.
-    fn one_by_one(
-        &mut self,
-        lane: u32,
-        flight: &mut Flight,
-        error: &ClientError,
-        trial: Option<bool>,
-        out: &mut Out,
-    ) -> Next {
-        self.land(flight);
-        let is_users = flight.ids.first().is_some_and(|&id| self.pending[id].is_batch);
-        if is_users {
-            let text = "this service takes no batches for this topic: send the messages one by one with sendOrderly()";
-            let mut refusal = ClientError::new(Code::Broker, text).with_cause(error.clone());
-            if let Some(code) = error.broker_code() {
-                refusal = refusal.with_broker_code(code);
-            }
-            return self.refused(lane, flight, &refusal, out);
-        }
-        let all = flight.ids.len();
-        self.prune(flight, out);
-        let whole = flight.ids.len() == all;
-        let ids = self.give_back(flight);
-        let it = &mut self.lanes[lane];
-        it.singles = ids.len();
-        it.trial = trial.map(|trial| trial && whole).filter(|_| !ids.is_empty());
-        for id in ids.into_iter().rev() {
-            let deadline = self.pending[id].deadline;
-            let it = &mut self.lanes[lane];
-            it.fifo.push_front(id);
-            it.earliest = Some(it.earliest.map_or(deadline, |earliest| earliest.min(deadline)));
-        }
-        Next::Done
-    }
-
-    /// The first message of each key fails with the broker's words, the others with it.
-    fn refused(&mut self, lane: u32, flight: &mut Flight, error: &ClientError, out: &mut Out) -> Next {
-        for &id in &flight.ids {
-            if !self.pending[id].settled {
-                self.pending[id].unknown |= flight.unknown;
-                self.fail(id, error.clone(), out);
-            }
-        }
-        self.prune(flight, out);
-        self.lanes[lane].error = None;
-        Next::Done
-    }
-
-    fn stored(&mut self, lane: u32, flight: &mut Flight, receipt: &SendReceipt, out: &mut Out) {
-        let mut offset = receipt.queue_offset;
-        self.check_order(lane, flight, receipt, out);
-        let status = match receipt.status {
-            StoredStatus::Ok => 0,
-            StoredStatus::FlushDiskTimeout => 1,
-            StoredStatus::FlushSlaveTimeout => 2,
-            StoredStatus::SlaveNotAvailable => 3,
-        };
-        let mut offset_ids = receipt.msg_ids.split(',');
-        let Some(queue) = flight.queue.take() else { return };
-        flight.payloads.clear();
-        let mut next = |msg_id: String| {
-            let queue_offset = offset;
-            offset += 1;
-            let offset_msg_id = offset_ids.next().unwrap_or_default().to_owned();
-            Receipt { status, msg_id, offset_msg_id, queue: Arc::clone(&queue), queue_offset }
-        };
-        for id in std::mem::take(&mut flight.ids) {
-            let message = &mut self.pending[id];
-            let msg_id = std::mem::take(&mut message.msg_id);
-            let settled = message.settled;
-            let ending = if message.is_batch {
-                // A settled one has given its ids away; its places count all the same.
-                let ids = msg_id.split(',').map(str::to_owned).chain(std::iter::repeat_with(String::new));
-                Ending::Batch(ids.take(message.load.messages).map(&mut next).collect())
-            } else {
-                Ending::One(next(msg_id))
-            };
-            if !settled {
-                self.resolve(id, ending, out);
-            }
-            self.finish(id);
-        }
-        self.invite(out);
-    }
-
-    /// Everything acknowledged before a request was sent has a lower offset than what the request stores.
-    fn check_order(&mut self, lane: u32, flight: &Flight, receipt: &SendReceipt, out: &mut Out) {
-        let count: usize = flight.ids.iter().map(|&id| self.pending[id].load.messages).sum();
-        let last = receipt.queue_offset + i64::try_from(count).unwrap_or(0) - 1;
-        let it = &self.lanes[lane];
-        let (topic, Some(queue)) = (it.topic, it.queue) else { return };
-        let mark = &mut self.topics[topic as usize].queues[queue as usize].mark;
-        if receipt.queue_offset > flight.floor {
-            *mark = last.max(*mark);
-            return;
-        }
-        *mark = last;
-        let text = format!(
-            "the broker stored a message at offset {}, after it had acknowledged offset {}: was data lost, or the topic made anew?",
-            receipt.queue_offset, flight.floor
-        );
-        out.warnings.push(self.locate(ClientError::new(Code::Protocol, text), topic, Some(queue)));
     }
 }

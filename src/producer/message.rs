@@ -1,16 +1,15 @@
 //! From the user's message to bytes: the local limits, the unique id, the properties in the order of the wire.
 
-use bytes::Bytes;
 use std::time::Duration;
 
 use super::admission::Prepared;
 use super::calls::{Content, Outgoing, OutgoingBatch};
+use super::entities::{Entry, Load, Payload};
 use super::options::{Batching, ProducerOptions};
-use super::state::{Entry, Load, Payload};
 use crate::env;
 use crate::error::{ClientError, Code};
 use crate::protocol::properties::{self, name};
-use crate::protocol::{Invalid, UniqueIds, batch, limits};
+use crate::protocol::{Invalid, UniqueIds, batch, limits, namespace};
 
 /// Most messages of one batch on Alibaba Cloud.
 const CLOUD_BATCH: usize = 4_096;
@@ -48,7 +47,7 @@ impl Press {
 
     /// One message. Everything that is wrong with it is found here, before anything is counted or written.
     pub(super) fn message(&self, outgoing: &mut Outgoing) -> Result<Prepared, ClientError> {
-        address(&outgoing.topic, &outgoing.sharding_key)?;
+        self.address(&outgoing.topic, &outgoing.sharding_key)?;
         let content = Content {
             body: std::mem::take(&mut outgoing.body),
             tags: outgoing.tags.take(),
@@ -56,7 +55,7 @@ impl Press {
             properties: std::mem::take(&mut outgoing.properties),
         };
         let born = env::wall_ms();
-        let (entry, msg_id) = self.entry(&content, &outgoing.sharding_key, born)?;
+        let (entry, msg_id) = self.entry(content, &outgoing.sharding_key, born)?;
         Ok(Prepared {
             slot: outgoing.slot,
             load: Load { messages: 1, bytes: entry.body.len() + entry.properties.len() },
@@ -70,8 +69,8 @@ impl Press {
     }
 
     /// A batch of the user's.
-    pub(super) fn batch(&self, outgoing: &OutgoingBatch) -> Result<Prepared, ClientError> {
-        address(&outgoing.topic, &outgoing.sharding_key)?;
+    pub(super) fn batch(&self, outgoing: &mut OutgoingBatch) -> Result<Prepared, ClientError> {
+        self.address(&outgoing.topic, &outgoing.sharding_key)?;
         if outgoing.messages.is_empty() {
             return Err(invalid("messages: must not be empty"));
         }
@@ -81,7 +80,7 @@ impl Press {
         let born = env::wall_ms();
         let mut load = Load { messages: outgoing.messages.len(), bytes: 0 };
         let (mut encoded, mut entries, mut msg_ids) = (0, Vec::with_capacity(load.messages), String::new());
-        for content in &outgoing.messages {
+        for content in std::mem::take(&mut outgoing.messages) {
             let (entry, msg_id) = self.entry(content, &outgoing.sharding_key, born)?;
             load.bytes += entry.body.len() + entry.properties.len();
             encoded += batch::entry_len(entry.body.len(), entry.properties.len());
@@ -109,11 +108,33 @@ impl Press {
         })
     }
 
+    /// A topic by the user's name, which has to fit together with the namespace.
+    pub(super) fn topic(&self, topic: &str) -> Result<(), ClientError> {
+        limits::topic(topic)?;
+        let namespace = self.namespace.as_deref().unwrap_or_default();
+        // Most have no namespace, or a short name.
+        if topic.len() + namespace.len() < limits::MAX_TOPIC {
+            return Ok(());
+        }
+        let length = namespace::wrap(namespace, topic).len();
+        if length > limits::MAX_TOPIC {
+            let text = format!("topic: {length} characters with its namespace, {} are allowed", limits::MAX_TOPIC);
+            return Err(invalid(&text));
+        }
+        Ok(())
+    }
+
+    fn address(&self, topic: &str, sharding_key: &str) -> Result<(), ClientError> {
+        self.topic(topic)?;
+        limits::sharding_key(sharding_key)?;
+        Ok(())
+    }
+
     fn deadline(&self, timeout: Option<Duration>) -> env::Instant {
         env::now() + timeout.unwrap_or(self.send_timeout)
     }
 
-    fn entry(&self, content: &Content, sharding_key: &str, now: i64) -> Result<(Entry, String), ClientError> {
+    fn entry(&self, content: Content, sharding_key: &str, now: i64) -> Result<(Entry, String), ClientError> {
         limits::body(content.body.len(), self.max_message_bytes)?;
         if let Some(tags) = &content.tags {
             limits::tags(tags)?;
@@ -136,14 +157,8 @@ impl Press {
         let users = content.properties.iter().map(|(name, value)| (name.as_str(), value.as_str()));
         let properties = properties::encode(own.into_iter().flatten().chain(users));
         limits::properties(&properties)?;
-        Ok((Entry { body: Bytes::clone(&content.body), properties }, msg_id))
+        Ok((Entry { body: content.body, properties }, msg_id))
     }
-}
-
-fn address(topic: &str, sharding_key: &str) -> Result<(), ClientError> {
-    limits::topic(topic)?;
-    limits::sharding_key(sharding_key)?;
-    Ok(())
 }
 
 /// Milliseconds since midnight (UTC) of the first of the month, as unique ids have them.

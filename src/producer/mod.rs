@@ -1,7 +1,7 @@
 //! The ordered producer: a sharding key's messages are stored in the order of the calls, or not at all.
 //!
 //! A message is let in under one short lock (`admission`), waits in its lane, and leaves with what else has gathered there when the
-//! lane's one request has been answered (`lane`, `flight`). `answers` is the table of what an answer means. A failure takes with
+//! lane's one request has been answered (`lane`, `flight`). `answers` is the table of what an answer means, `landing` does it. A failure takes with
 //! it what of its key was called before it was delivered (`fence`). Past the limits the caller keeps its messages (`room`).
 
 mod admission;
@@ -10,8 +10,10 @@ mod brokers;
 mod calls;
 mod core;
 mod dispatch;
+mod entities;
 mod fence;
 mod flight;
+mod landing;
 mod lane;
 mod message;
 mod options;
@@ -27,10 +29,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use self::core::Core;
+use self::entities::Phase;
 use self::message::Press;
-use self::state::{Phase, State};
+use self::state::State;
 use crate::env;
-use crate::error::{ClientError, Code};
+use crate::error::{ClientError, Code, Outcome};
 use crate::protocol::{MessageQueue, UniqueIds, limits};
 
 /// The least time for taking leave of the brokers.
@@ -39,7 +42,9 @@ const LEAVE: Duration = Duration::from_millis(500);
 #[allow(unused_imports, reason = "the binding takes what it needs from this list")]
 pub(crate) use self::{
     brokers::{Brokers, Unsent},
-    calls::{Admission, Calls, Content, FailureKey, Outgoing, OutgoingBatch, ProducerStats, Receipt},
+    calls::{
+        Admission, Calls, Content, FailureKey, Outgoing, OutgoingBatch, ProducerStats, Receipt, StoredRun, StoredSend,
+    },
     options::{Batching, OnRouteChange, ProducerOptions, ShardingHash},
 };
 
@@ -74,7 +79,7 @@ impl<B: Brokers> Producer<B> {
         let brokers = &self.core.brokers;
         limits::group(&self.group)?;
         for topic in &self.topics {
-            limits::topic(topic)?;
+            self.core.press.topic(topic)?;
         }
         for topic in &self.topics {
             let route = brokers.route(&brokers.wrap(topic)).await.map_err(|error| error.with_topic(topic))?;
@@ -129,8 +134,8 @@ impl<B: Brokers> Producer<B> {
     }
 
     /// Takes a batch in, as `send` does: one request, stored whole or not at all.
-    pub(crate) fn send_batch(&self, batch: &OutgoingBatch, feeding: bool) -> Result<Admission, ClientError> {
-        let prepared = self.core.press.batch(batch)?;
+    pub(crate) fn send_batch(&self, mut batch: OutgoingBatch, feeding: bool) -> Result<Admission, ClientError> {
+        let prepared = self.core.press.batch(&mut batch)?;
         self.admit(&batch.topic, &batch.sharding_key, prepared, feeding)
     }
 
@@ -144,7 +149,7 @@ impl<B: Brokers> Producer<B> {
         // The common case takes the lock once.
         let mut message = Some(message);
         let admission = self.core.with(|state, out| -> Result<_, ClientError> {
-            state.is_open(feeding)?;
+            state.is_open(feeding).map_err(|error| error.with_outcome(Outcome::NotStored))?;
             let Some(&topic) = state.topic_ids.get(topic) else { return Ok(None) };
             Ok(message.take().map(|message| state.admit(topic, sharding_key, message, feeding, out)))
         })?;
@@ -176,7 +181,7 @@ impl<B: Brokers> Producer<B> {
 
     /// The queues a key of this topic may go to, in the order its index addresses.
     pub(crate) async fn queues(&self, topic: &str) -> Result<Vec<MessageQueue>, ClientError> {
-        limits::topic(topic)?;
+        self.core.press.topic(topic)?;
         self.core.with(|state, _| state.is_open(false))?;
         let listed = self.core.with(|state, _| state.topic_ids.get(topic).map(|&topic| state.list(topic)));
         match listed {

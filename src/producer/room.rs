@@ -1,6 +1,7 @@
 //! The limits: who is let in, who waits with the caller, and who is told when there is room.
 
-use super::state::{Load, Out, Refused, State};
+use super::entities::{Load, Out, Refused};
+use super::state::State;
 
 /// How many lanes are told of room at a time; each feeds as much as it can before the next are told.
 const INVITED_AT_ONCE: usize = 4;

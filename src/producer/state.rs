@@ -1,247 +1,17 @@
 //! Everything a producer holds, behind one short lock: topics, keys, lanes, messages, and how much each broker has of them.
 
-use bytes::Bytes;
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
-use tokio::sync::{Notify, Semaphore};
+use tokio::sync::Semaphore;
 
-use super::calls::{FailureKey, Receipt};
+use super::entities::{Broker, Key, Lane, Load, NO_BROKER, Out, Pending, Phase, Queue, Stage, Topic};
 use super::options::{Batching, ProducerOptions};
 use super::slab::{NIL, Slab};
-use crate::env::Instant;
-use crate::error::{ClientError, Code};
+use crate::error::{ClientError, Code, Outcome};
 use crate::protocol::MessageQueue;
 
 /// Requests in flight to one broker when a lane is a key: there may be many more keys than a broker has use for.
 const KEY_REQUESTS_PER_BROKER: usize = 256;
-/// The broker of messages whose queue is not chosen yet.
-pub(super) const NO_BROKER: u32 = 0;
-
-/// Where the producer is in its life.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Phase {
-    /// Not started.
-    Idle,
-    /// Takes everything.
-    Running,
-    /// Takes only what its caller already holds, and ends what it has.
-    Closing,
-    /// Takes nothing and has nothing.
-    Closed,
-}
-
-/// Messages and bytes.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Load {
-    pub(super) messages: usize,
-    pub(super) bytes: usize,
-}
-
-impl Load {
-    pub(super) fn add(&mut self, other: Self) {
-        self.messages += other.messages;
-        self.bytes += other.bytes;
-    }
-
-    pub(super) fn take(&mut self, other: Self) {
-        self.messages -= other.messages;
-        self.bytes -= other.bytes;
-    }
-}
-
-/// One message as it goes onto the wire.
-#[derive(Debug)]
-pub(super) struct Entry {
-    pub(super) body: Bytes,
-    /// Encoded.
-    pub(super) properties: String,
-}
-
-/// What a pending send carries.
-#[derive(Debug)]
-pub(super) enum Payload {
-    One(Entry),
-    /// A batch of the user's: one request, whole.
-    Batch(Vec<Entry>),
-}
-
-/// Where a pending send is between the call and its end.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Stage {
-    /// In its lane's FIFO.
-    Waiting,
-    /// In its lane's request, which was not stored and rests before the next attempt.
-    Resting,
-    /// In its lane's request: on the wire, or unknown.
-    Flying,
-}
-
-/// A send that has been taken in, until nothing of it can be on the wire any more.
-#[derive(Debug)]
-#[expect(clippy::struct_excessive_bools, reason = "five independent facts")]
-pub(super) struct Pending {
-    pub(super) slot: u32,
-    pub(super) key: u32,
-    pub(super) lane: u32,
-    /// Which broker's load it counts in.
-    pub(super) broker: u32,
-    pub(super) stage: Stage,
-    /// The caller has its outcome.
-    pub(super) settled: bool,
-    /// Counts in no load any more; only a place in the FIFO is left of it.
-    pub(super) gone: bool,
-    /// Some frame with it was written.
-    pub(super) wired: bool,
-    /// Some attempt of it has an unknown outcome.
-    pub(super) unknown: bool,
-    pub(super) deadline: Instant,
-    pub(super) load: Load,
-    /// Bytes in the body of a batch.
-    pub(super) encoded: usize,
-    /// When it was called, wall clock.
-    pub(super) born: i64,
-    /// Unique ids, joined by commas.
-    pub(super) msg_id: String,
-    /// With its request while it flies or rests.
-    pub(super) payload: Option<Payload>,
-    pub(super) is_batch: bool,
-    /// Neighbours among the unsettled messages of the key, in the order of the calls.
-    pub(super) before: u32,
-    pub(super) after: u32,
-}
-
-/// A sharding key with something pending, undelivered, or waiting with the caller.
-#[derive(Debug)]
-pub(super) struct Key {
-    pub(super) topic: u32,
-    pub(super) name: Arc<str>,
-    /// Pending sends, settled ones included while they are on the wire.
-    pub(super) unresolved: usize,
-    /// The topic's queue it goes to; kept while anything is unresolved.
-    pub(super) home: Option<u32>,
-    /// Its own lane, where lanes are keys.
-    pub(super) lane: Option<u32>,
-    /// The lane in whose FIFO at the caller it may have messages.
-    pub(super) waits: Option<u32>,
-    /// First and last unsettled message.
-    pub(super) first: u32,
-    pub(super) last: u32,
-    /// The fence: failures that the caller has not delivered yet.
-    pub(super) undelivered: usize,
-    /// The first of them.
-    pub(super) failure: Option<ClientError>,
-}
-
-/// A queue of a topic that is or was in its list.
-#[derive(Debug)]
-pub(super) struct Queue {
-    pub(super) name: Arc<MessageQueue>,
-    pub(super) broker: u32,
-    /// In the list now.
-    pub(super) listed: bool,
-    /// Its lane, where lanes are queues; stays once made.
-    pub(super) lane: Option<u32>,
-    /// The highest offset acknowledged, −1 before the first.
-    pub(super) mark: i64,
-}
-
-/// A topic that was sent to.
-#[derive(Debug)]
-pub(super) struct Topic {
-    /// As the user sees it.
-    pub(super) name: Arc<str>,
-    /// With the namespace.
-    pub(super) real: Arc<str>,
-    pub(super) queues: Vec<Queue>,
-    pub(super) queue_ids: HashMap<(u32, i32), u32>,
-    /// What a key's index addresses: numbers into `queues`. Empty while nothing can be chosen.
-    pub(super) list: Vec<u32>,
-    pub(super) keys: HashMap<Arc<str>, u32>,
-    /// The lane of messages without a queue.
-    pub(super) lane: u32,
-    /// How many of its other lanes have a FIFO at the caller.
-    pub(super) refused: usize,
-    /// Batches are not taken for this topic.
-    pub(super) singly: bool,
-    /// How the last look at the route failed.
-    pub(super) error: Option<ClientError>,
-    /// The route the list was made of, by address.
-    pub(super) route: Option<Arc<crate::protocol::TopicRoute>>,
-}
-
-/// A lane that was refused something: the caller has a FIFO of it.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Refused {
-    /// The broker whose room it needs.
-    pub(super) broker: u32,
-    /// It stands in that broker's line. Else it was told of room, or waits for other lanes of its topic.
-    pub(super) in_line: Option<u64>,
-}
-
-/// The unit of order.
-#[derive(Debug)]
-pub(super) struct Lane {
-    pub(super) topic: u32,
-    /// Where it sends to; none for messages without a queue.
-    pub(super) queue: Option<u32>,
-    /// Its key, where lanes are keys.
-    pub(super) key: Option<u32>,
-    pub(super) fifo: VecDeque<u32>,
-    /// How many places of the FIFO hold nothing any more.
-    pub(super) dead: usize,
-    /// It has a task.
-    pub(super) busy: bool,
-    /// No message in the FIFO ends before this.
-    pub(super) earliest: Option<Instant>,
-    /// When its task will look at deadlines by itself.
-    pub(super) armed: Option<Instant>,
-    pub(super) wake: Arc<Notify>,
-    /// How many at the front of the FIFO go one by one.
-    pub(super) singles: usize,
-    /// They go so to find the guilty one of a refused batch; whether all before passed.
-    pub(super) trial: Option<bool>,
-    pub(super) refused: Option<Refused>,
-    /// Keys that may have messages in the caller's FIFO.
-    pub(super) marked: Vec<u32>,
-    /// How the last attempt failed.
-    pub(super) error: Option<ClientError>,
-}
-
-/// What is held for one broker.
-#[derive(Debug)]
-pub(super) struct Broker {
-    pub(super) load: Load,
-    pub(super) requests: Arc<Semaphore>,
-    /// Refused lanes that need its room, each with its ticket; an entry whose ticket is old counts nothing.
-    pub(super) line: VecDeque<(u32, u64)>,
-}
-
-/// What a send has come to.
-#[derive(Debug)]
-pub(super) enum Ending {
-    One(Receipt),
-    Batch(Vec<Receipt>),
-    Failed { error: ClientError, failure: Option<FailureKey>, is_batch: bool },
-}
-
-/// Outcome of a send, for whoever called it.
-#[derive(Debug)]
-pub(super) struct Settlement {
-    pub(super) slot: u32,
-    pub(super) ending: Ending,
-}
-
-/// What is to be done once the lock is released, in this order.
-#[derive(Debug, Default)]
-pub(super) struct Out {
-    pub(super) settled: Vec<Settlement>,
-    pub(super) rooms: Vec<u32>,
-    /// Lanes that need a task.
-    pub(super) starts: Vec<u32>,
-    /// Topics, by real name, whose route is wanted.
-    pub(super) refresh: Vec<Arc<str>>,
-    pub(super) warnings: Vec<ClientError>,
-}
 
 /// See the module.
 #[derive(Debug)]
@@ -538,33 +308,12 @@ impl State {
     }
 }
 
-impl Lane {
-    fn new(topic: u32, queue: Option<u32>, key: Option<u32>) -> Self {
-        Self {
-            topic,
-            queue,
-            key,
-            fifo: VecDeque::new(),
-            dead: 0,
-            busy: false,
-            earliest: None,
-            armed: None,
-            wake: Arc::new(Notify::new()),
-            singles: 0,
-            trial: None,
-            refused: None,
-            marked: Vec::new(),
-            error: None,
-        }
-    }
-}
-
 /// A count as a number; there are never 2³² of anything here.
 pub(super) fn number(count: usize) -> u32 {
     u32::try_from(count).unwrap_or(NIL)
 }
 
-/// The error of a call on a producer that has been closed, or closed meanwhile.
+/// The error of a call on a producer that has been closed, or closed while the message waited with the caller.
 pub(super) fn closed() -> ClientError {
-    ClientError::new(Code::Closed, "the producer is closed")
+    ClientError::new(Code::Closed, "the producer is closed").with_outcome(Outcome::NotStored)
 }

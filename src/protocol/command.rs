@@ -175,7 +175,6 @@ impl Command {
     }
 
     /// The same request, marked to be left unanswered.
-    #[cfg(test)]
     pub(crate) fn oneway(mut self) -> Self {
         self.flag |= ONEWAY;
         self

@@ -1,8 +1,6 @@
 //! Frames: `i32 total | i32 type<<24 + header length | header | body`, big-endian.
 
-#[cfg(test)]
-use bytes::Bytes;
-use bytes::{Buf, BufMut, BytesMut};
+use bytes::{Buf, BufMut, Bytes, BytesMut};
 
 use super::command::Command;
 use super::header::{binary, json};
@@ -12,7 +10,6 @@ const LENGTH: usize = 4;
 /// Bytes of the type and header length.
 const MARK: usize = 4;
 /// Room for the usual header, to allocate once.
-#[cfg(test)]
 const HEAD_ESTIMATE: usize = 768;
 
 /// Largest `total` a server accepts: 16 MiB less the length field itself.
@@ -70,7 +67,6 @@ pub(crate) enum FrameError {
 }
 
 /// One whole frame. The body is copied once, behind its header.
-#[cfg(test)]
 pub(crate) fn encode(command: &Command, codec: Codec) -> Result<Bytes, FrameError> {
     let mut out = BytesMut::with_capacity(HEAD_ESTIMATE + command.body.len());
     encode_head(command, codec, &mut out)?;

@@ -101,8 +101,9 @@ pub(crate) fn is_reserved(name: &str) -> bool {
 }
 
 /// Encodes properties, each closed by `\x02`, as 5.x does; 4.9 takes both forms.
-pub(crate) fn encode<'a>(properties: impl IntoIterator<Item = (&'a str, &'a str)>) -> String {
-    let mut text = String::new();
+pub(crate) fn encode<'a>(properties: impl IntoIterator<Item = (&'a str, &'a str), IntoIter: Clone>) -> String {
+    let properties = properties.into_iter();
+    let mut text = String::with_capacity(properties.clone().map(|(name, value)| name.len() + value.len() + 2).sum());
     for (name, value) in properties {
         text.push_str(name);
         text.push(NAME_VALUE_SEPARATOR);

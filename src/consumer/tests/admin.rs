@@ -4,11 +4,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::checks::{events, overlaps, started, succeeded};
-use super::cluster::{Cluster, Entry, GROUP, queue};
+use super::cluster::{Cluster, Entry, Fault, GROUP, queue};
 use super::member::{Handler, Member, options, succeeds, until};
 use super::records::{Stored, message, plain};
 use crate::client::Answer;
 use crate::consumer::gate::Outcome;
+use crate::protocol::code::request::UPDATE_CONSUMER_OFFSET;
 use crate::protocol::{MessageQueue, Push};
 
 fn reset(at: &MessageQueue, to: i64) -> Push {
@@ -187,4 +188,26 @@ async fn questions_of_administrators_are_answered() {
     {
         assert!(info.contains(part), "{part} in {info}");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_reset_waits_for_the_commit_in_flight() {
+    let cluster = Cluster::new(&["a"], 1);
+    let at = queue("orders", "a", 0);
+    cluster.set_committed(&at, 0);
+    cluster.send(&at, 40);
+    let member = Member::start("c1", &cluster, options(), succeeds(100)).await;
+    until("committed", || cluster.committed(&at).is_some_and(|offset| offset > 0)).await;
+    cluster.fault("a", UPDATE_CONSUMER_OFFSET, 1, Fault::Delay(Duration::from_millis(1_500)));
+    tokio::time::sleep(Duration::from_millis(1_100)).await;
+    member.line.push(reset(&at, 2));
+    until("reset", || !events(&cluster, "offsetReset").is_empty()).await;
+    let commits = cluster.entries().into_iter().filter_map(|(_, entry)| match entry {
+        Entry::Committed { queue, offset, .. } if queue == at => Some(offset),
+        _ => None,
+    });
+    let commits: Vec<_> = commits.collect();
+    assert!(commits.len() >= 3 && commits.ends_with(&[2]), "{commits:?}");
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    assert!(cluster.committed(&at).is_some_and(|offset| offset <= 10), "no late commit undoes it");
 }

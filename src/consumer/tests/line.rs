@@ -15,7 +15,7 @@ use crate::consumer::Brokers;
 use crate::env::{self, Timing};
 use crate::error::{ClientError, Code};
 use crate::protocol::code::request;
-use crate::protocol::{ConsumerData, MessageQueue, Push, Refusal, Request, ResponseError, TopicRoute};
+use crate::protocol::{Command, ConsumerData, MessageQueue, Push, Refusal, Request, ResponseError, TopicRoute};
 
 /// One way, per direction.
 const LATENCY: Duration = Duration::from_millis(1);
@@ -87,6 +87,39 @@ impl Line {
         let (reply, answer) = oneshot::channel();
         self.pushes.try_send(PushCall { push, reply: Some(reply) }).unwrap();
         answer.await.unwrap()
+    }
+
+    /// One request at the broker, with whatever faults it meets.
+    async fn exchange(self: Arc<Self>, broker: String, command: Command) -> Command {
+        let fault = self.cluster.take_fault(&broker, command.code);
+        match fault {
+            Some(Fault::Refuse(code, remark)) => {
+                return command.respond(code, Some(remark.into()), bytes::Bytes::new());
+            }
+            Some(Fault::Swallow) => std::future::pending::<()>().await,
+            Some(Fault::Delay(time)) => sleep(time).await,
+            Some(Fault::Mute) | None => {}
+        }
+        match command.code {
+            request::UPDATE_CONSUMER_OFFSET => {
+                let topic = command.fields.get("topic").unwrap();
+                let queue = MessageQueue::new(topic, &broker, command.fields.parse("queueId").unwrap());
+                let offset = command.fields.parse("commitOffset").unwrap();
+                self.cluster.log(Entry::CommitSent { client: self.id.clone(), queue, offset });
+            }
+            request::UNLOCK_BATCH_MQ => {
+                for queue in queues_of(&command) {
+                    self.cluster.log(Entry::UnlockSent { client: self.id.clone(), queue });
+                }
+            }
+            _ => {}
+        }
+        let answer = self.cluster.execute(&broker, &self.id, &command).await;
+        if matches!(fault, Some(Fault::Mute)) || self.silent.load(Ordering::Relaxed) {
+            std::future::pending::<()>().await;
+        }
+        sleep(LATENCY).await;
+        answer
     }
 
     /// From now on greetings register nothing.
@@ -190,43 +223,14 @@ impl Brokers for Arc<Line> {
         sleep(LATENCY).await;
         self.connect(broker)?;
         let mut losses = self.sender(address).subscribe();
-        let exchange = async {
-            match self.cluster.take_fault(broker, R::CODE) {
-                Some(Fault::Refuse(code, remark)) => {
-                    return command.respond(code, Some(remark.into()), bytes::Bytes::new());
-                }
-                Some(Fault::Swallow) => std::future::pending().await,
-                Some(Fault::Mute) => {
-                    self.cluster.execute(broker, &self.id, &command).await;
-                    std::future::pending::<()>().await;
-                }
-                Some(Fault::Delay(time)) => sleep(time).await,
-                None => {}
-            }
-            match R::CODE {
-                request::UPDATE_CONSUMER_OFFSET => {
-                    let topic = command.fields.get("topic").unwrap();
-                    let queue = MessageQueue::new(topic, broker, command.fields.parse("queueId").unwrap());
-                    let offset = command.fields.parse("commitOffset").unwrap();
-                    self.cluster.log(Entry::CommitSent { client: self.id.clone(), queue, offset });
-                }
-                request::UNLOCK_BATCH_MQ => {
-                    for queue in queues_of(&command) {
-                        self.cluster.log(Entry::UnlockSent { client: self.id.clone(), queue });
-                    }
-                }
-                _ => {}
-            }
-            let answer = self.cluster.execute(broker, &self.id, &command).await;
-            if self.silent.load(Ordering::Relaxed) {
-                std::future::pending::<()>().await;
-            }
-            sleep(LATENCY).await;
-            answer
-        };
+        // On the wire, whoever waits for the answer: a request that was given up is executed all the same.
+        let mut exchange = tokio::spawn(Arc::clone(self).exchange(broker.to_owned(), command));
         let answer = tokio::select! {
-            answer = tokio::time::timeout(timeout, exchange) => answer.map_err(|_| unanswered())?,
+            answer = tokio::time::timeout(timeout, &mut exchange) => {
+                answer.ok().and_then(Result::ok).ok_or_else(unanswered)?
+            }
             _ = losses.changed() => {
+                exchange.abort();
                 return Err(CallError::Unanswered(ClientError::new(Code::Connection, "connection reset")));
             }
         };

@@ -63,6 +63,8 @@ pub(super) enum Answer {
     Refused(i32, &'static str),
     /// The frame is not written.
     NotSent,
+    /// The frame is not written, as the greeting of the connection was refused.
+    Denied,
     /// No answer until the time-out, or a reset after this time; whether it is stored.
     Silent {
         reset: Option<Duration>,
@@ -112,6 +114,8 @@ pub(super) struct Inner {
     steps: VecDeque<Step>,
     script: Option<Script>,
     masters: HashMap<String, String>,
+    /// Addresses to which no connection is made.
+    pub(super) dead: HashSet<String>,
     routes: HashMap<String, watch::Sender<RouteState>>,
     /// Offsets that the next answers claim instead of the true ones.
     pub(super) lies: VecDeque<i64>,
@@ -157,8 +161,8 @@ impl Cluster {
     }
 
     /// The next attempts are answered so, one each; then by the script; without one they are stored.
-    pub(super) fn then(&self, answers: impl IntoIterator<Item = Answer>) {
-        self.inner().steps.extend(answers.into_iter().map(Step::from));
+    pub(super) fn then(&self, answers: impl IntoIterator<Item = impl Into<Step>>) {
+        self.inner().steps.extend(answers.into_iter().map(Into::into));
     }
 
     pub(super) fn script(&self, script: impl FnMut(&Seized) -> Step + Send + 'static) {
@@ -256,7 +260,7 @@ impl Cluster {
                 (None, Some(script)) => script(&seized),
                 (None, None) => Step::from(OK),
             };
-            if !matches!(step.answer, Answer::NotSent) {
+            if !matches!(step.answer, Answer::NotSent | Answer::Denied) {
                 for message in &seized.messages {
                     *inner.attempts.entry(message.id().to_owned()).or_default() += 1;
                 }
@@ -285,6 +289,9 @@ impl Cluster {
                 let error = error.with_broker_code(code).with_address(address);
                 Err(Unsent::Refused { refusal: Refusal { code, remark: remark.to_owned() }, error })
             }
+            Answer::Denied => {
+                Err(Unsent::NotSent(ClientError::new(Code::AccessDenied, "wrong keys").with_address(address)))
+            }
             Answer::NotSent => {
                 tokio::time::sleep(step.delay).await;
                 Err(Unsent::NotSent(ClientError::new(Code::Connection, "connection refused").with_address(address)))
@@ -306,14 +313,12 @@ impl Cluster {
 
     fn store(&self, seized: &Seized, status: StoredStatus) -> SendReceipt {
         let mut inner = self.inner();
-        let mut order = inner.copies;
+        let order = inner.copies;
         inner.copies += seized.messages.len();
         let queue = inner.stored.entry((seized.broker.clone(), seized.queue)).or_default();
         let first = queue.len();
-        for message in &seized.messages {
-            queue.push(Stored { order, message: message.clone() });
-            order += 1;
-        }
+        let copies = seized.messages.iter().zip(order..);
+        queue.extend(copies.map(|(message, order)| Stored { order, message: message.clone() }));
         let ids: Vec<String> = (first..queue.len()).map(|offset| format!("{}:{offset}", seized.broker)).collect();
         let true_offset = i64::try_from(first).unwrap();
         SendReceipt {
@@ -388,6 +393,22 @@ impl Brokers for Arc<Cluster> {
 
     async fn heartbeat(&self) -> Vec<(String, Result<(), ClientError>)> {
         self.inner().beats.clone()
+    }
+
+    fn is_connected(&self, address: &str) -> bool {
+        !self.inner().dead.contains(address)
+    }
+
+    fn trouble(&self, _address: &str) -> Option<ClientError> {
+        None
+    }
+
+    async fn connect(&self, address: &str, timeout: Duration) -> Result<(), Unsent> {
+        if self.is_connected(address) {
+            return Ok(());
+        }
+        tokio::time::sleep(timeout).await;
+        Err(Unsent::NotSent(ClientError::new(Code::Connection, "no connection").with_address(address)))
     }
 
     async fn send(&self, address: &str, request: &SendMessage, timeout: Duration) -> Result<SendReceipt, Unsent> {

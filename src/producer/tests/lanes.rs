@@ -23,7 +23,8 @@ async fn what_gathers_while_a_request_is_in_flight_leaves_as_one_batch() {
     let ended = caller.until(calls).await;
     for (i, ended) in ended.iter().enumerate() {
         let receipt = &ended.result.as_ref().unwrap()[0];
-        assert_eq!((receipt.queue_offset, receipt.offset_msg_id.as_str()), (i as i64, format!("a:{i}").as_str()));
+        assert_eq!(receipt.queue_offset, i64::try_from(i).unwrap());
+        assert_eq!(receipt.offset_msg_id, format!("a:{i}"));
         let inner = cluster.inner();
         assert_eq!(receipt.msg_id, inner.stored[&(String::from("a"), 0)][i].message.id());
     }

@@ -42,6 +42,9 @@ fn answer(rng: &mut StdRng, seized: &Seized, no_batches: bool) -> Step {
     Step { delay, answer }
 }
 
+/// A stored copy: its turn among all, its queue, its offset, its unique id.
+type Copy<'a> = (usize, (&'a str, i32), i64, &'a str);
+
 struct Storm {
     cluster: Arc<Cluster>,
     caller: Caller,
@@ -90,7 +93,9 @@ impl Storm {
             0 => self.cluster.fail_route(topic, ClientError::new(Code::TopicNotFound, "no such topic")),
             1 => {
                 let mut read_only = Cluster::route_of(ROUTES[1]);
-                read_only.queue_datas.iter_mut().for_each(|data| data.perm = 4);
+                for data in &mut read_only.queue_datas {
+                    data.perm = 4;
+                }
                 self.cluster.set(topic, read_only);
             }
             _ => self.cluster.set_route(topic, ROUTES[self.rng.random_range(0..ROUTES.len())]),
@@ -151,7 +156,7 @@ impl Storm {
         let inner = self.cluster.inner();
         let caller = self.caller.inner.lock().unwrap();
 
-        let mut copies: HashMap<&str, Vec<(usize, (&str, i32), i64, &str)>> = HashMap::new();
+        let mut copies: HashMap<&str, Vec<Copy>> = HashMap::new();
         for ((broker, queue), stored) in &inner.stored {
             for (offset, stored) in stored.iter().enumerate() {
                 let place =
@@ -159,7 +164,9 @@ impl Storm {
                 copies.entry(&stored.message.body).or_default().push(place);
             }
         }
-        copies.values_mut().for_each(|copies| copies.sort_unstable());
+        for copies in copies.values_mut() {
+            copies.sort_unstable();
+        }
 
         let mut last: HashMap<(&str, &str), usize> = HashMap::new();
         for (number, call) in caller.calls.iter().enumerate() {

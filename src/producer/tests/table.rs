@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::cluster::{Answer, OK, Step};
-use super::{one_queue, options, started};
+use super::{ProducerOptions, one_queue, options, started};
 use crate::env;
 use crate::error::{ClientError, Code, Outcome};
 use crate::producer::options::Batching;
@@ -105,6 +105,48 @@ async fn a_broker_without_a_master_is_waited_for() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn nothing_is_on_the_wire_while_there_is_no_connection() {
+    for batching in [Batching::Queue, Batching::Key, Batching::Off] {
+        let (cluster, caller) = started(ProducerOptions { batching, ..options() }, &[("a", 1)]).await;
+        cluster.inner().dead.insert(String::from("a:10911"));
+        let late = caller.call("T", "k", &["m0"], false, Some(Duration::from_secs(1)));
+        let error = caller.error(late).await;
+        assert_failed(&error, Code::Timeout, Outcome::NotStored);
+        assert!(json(&error)["msgId"].is_null());
+
+        let aborted = caller.send("k", "m1");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+        caller.abort(aborted);
+        assert_failed(&caller.error(aborted).await, Code::Aborted, Outcome::NotStored);
+
+        let call = caller.send("k", "m2");
+        tokio::time::sleep(Duration::from_secs(10)).await;
+        cluster.inner().dead.clear();
+        assert_eq!(caller.receipt(call).await.queue_offset, 0);
+        assert_eq!(cluster.attempts(), [["m2"]]);
+        let stats = caller.producer.stats();
+        assert_eq!((stats.requests, stats.retries), (1, 0), "attempts to connect are no requests");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn offsets_are_true_behind_a_message_whose_time_was_up_on_the_wire() {
+    let (cluster, caller) = one_queue().await;
+    let first = caller.launch(&cluster, "x", "m0").await;
+    let calls = ["a", "b", "c", "d"].map(|key| {
+        let timeout = (key == "b").then(|| Duration::from_secs(1));
+        caller.call("T", key, &[key], false, timeout)
+    });
+    cluster.then([Step { delay: Duration::from_secs(2), answer: OK }]);
+    caller.receipt(first).await;
+    assert_failed(&caller.error(calls[1]).await, Code::Timeout, Outcome::Unknown);
+    for (call, offset) in [(calls[0], 1), (calls[2], 3), (calls[3], 4)] {
+        let receipt = caller.receipt(call).await;
+        assert_eq!((receipt.queue_offset, receipt.offset_msg_id), (offset, format!("a:{offset}")));
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn batches_refused_by_code_3_go_one_by_one_and_the_topic_is_remembered() {
     for refusal in [
         Answer::Refused(3, "request code 320 unsupported"),
@@ -134,9 +176,9 @@ async fn batches_refused_by_code_3_go_one_by_one_and_the_topic_is_remembered() {
 async fn only_the_guilty_message_of_an_illegal_batch_fails_and_batching_goes_on() {
     for refusal in [Answer::Refused(13, "the message is illegal"), Answer::Refused(1, "message body size exceeded")] {
         let (cluster, caller) = one_queue().await;
-        cluster.script(move |seized| match seized.bodies().contains(&"guilty") {
-            true => Step::from(refusal.clone()),
-            false => Step::from(OK),
+        cluster.script(move |seized| {
+            let guilty = seized.bodies().contains(&"guilty");
+            Step::from(if guilty { refusal.clone() } else { OK })
         });
         let calls: Vec<usize> = [("k", "m0"), ("k", "m1"), ("l", "guilty"), ("k", "m2"), ("l", "after"), ("j", "m3")]
             .map(|(key, body)| caller.send(key, body))
@@ -208,6 +250,16 @@ async fn refusals_for_good_fail_the_whole_batch_at_once() {
         caller.receipt(caller.send("k", "m3")).await;
         assert_eq!(cluster.stored("a", 0), ["m0", "m3"]);
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_greeting_that_is_refused_fails_at_once_and_has_no_id() {
+    let (cluster, caller) = one_queue().await;
+    cluster.then([Answer::Denied]);
+    let error = caller.error(caller.send("k", "m")).await;
+    assert_failed(&error, Code::AccessDenied, Outcome::NotStored);
+    assert!(json(&error)["msgId"].is_null());
+    assert_eq!(cluster.attempts().len(), 1);
 }
 
 #[tokio::test(start_paused = true)]

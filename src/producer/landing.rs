@@ -1,0 +1,241 @@
+//! How a request of a lane ends: what the table of answers does to the messages in it.
+
+use std::sync::Arc;
+
+use super::answers::Verdict;
+use super::calls::{Receipt, StoredRun};
+use super::entities::{Out, Settlement, Stage};
+use super::flight::Flight;
+use super::state::State;
+use crate::error::{ClientError, Code};
+use crate::protocol::code::response;
+use crate::protocol::{SendReceipt, StoredStatus};
+
+/// How often a code 1 without a known meaning is tried again.
+const SYSTEM_ERROR_RETRIES: u32 = 3;
+
+/// What a lane's task does next.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Next {
+    /// The request is over.
+    Done,
+    /// The same again, after a rest.
+    Again,
+}
+
+impl State {
+    /// An attempt has ended: the table of answers.
+    pub(super) fn conclude(&mut self, lane: u32, flight: &mut Flight, verdict: Verdict, out: &mut Out) -> Next {
+        let wired = !matches!(verdict, Verdict::NotStored { wired: false, .. } | Verdict::Refused { wired: false, .. });
+        for &id in &flight.ids {
+            self.pending[id].wired |= wired;
+        }
+        match verdict {
+            Verdict::Stored(receipt) => {
+                self.stored(lane, flight, &receipt, out);
+                self.lanes[lane].error = None;
+                self.tried(lane, true);
+                Next::Done
+            }
+            Verdict::NotStored { error, .. } => {
+                if !matches!(error.broker_code(), Some(response::SYSTEM_BUSY | response::FLOW_CONTROL)) {
+                    self.look_again(lane, out);
+                }
+                self.lanes[lane].error = Some(error);
+                self.again(lane, flight, out)
+            }
+            Verdict::Unknown { error, system_error } => {
+                flight.unknown = true;
+                for &id in &flight.ids {
+                    self.pending[id].unknown = true;
+                }
+                self.look_again(lane, out);
+                flight.system_errors += u32::from(system_error);
+                if flight.system_errors > SYSTEM_ERROR_RETRIES {
+                    return self.refused(lane, flight, &error, out);
+                }
+                self.lanes[lane].error = Some(error);
+                self.again(lane, flight, out)
+            }
+            Verdict::BatchesRefused(error) => {
+                let topic = self.lanes[lane].topic as usize;
+                self.topics[topic].singly = true;
+                self.one_by_one(lane, flight, &error, None, out)
+            }
+            Verdict::Illegal(error) if flight.ids.len() > 1 => self.one_by_one(lane, flight, &error, Some(true), out),
+            Verdict::Illegal(error) => {
+                self.land(flight);
+                self.tried(lane, false);
+                self.refused(lane, flight, &error, out)
+            }
+            Verdict::Refused { error, certain, .. } => {
+                if certain {
+                    self.land(flight);
+                } else {
+                    flight.unknown = true;
+                }
+                self.look_again(lane, out);
+                self.tried(lane, false);
+                self.refused(lane, flight, &error, out)
+            }
+        }
+    }
+
+    /// The attempt is over and stored nothing: only earlier ones can have.
+    fn land(&mut self, flight: &Flight) {
+        self.set_stage(flight, Stage::Resting);
+    }
+
+    fn look_again(&self, lane: u32, out: &mut Out) {
+        out.refresh.push(Arc::clone(&self.topics[self.lanes[lane].topic as usize].real));
+    }
+
+    fn again(&mut self, lane: u32, flight: &mut Flight, out: &mut Out) -> Next {
+        self.prune(flight, out);
+        if flight.ids.is_empty() {
+            self.tried(lane, false);
+            return Next::Done;
+        }
+        if self.has_vanished(lane) && self.leave_queue(lane, flight, out) {
+            return Next::Done;
+        }
+        if !flight.unknown {
+            self.land(flight);
+        }
+        Next::Again
+    }
+
+    /// Keeps count of the messages of a refused batch that were then tried alone.
+    fn tried(&mut self, lane: u32, passed: bool) {
+        let it = &mut self.lanes[lane];
+        let Some(all_passed) = it.trial else { return };
+        it.trial = (it.singles > 0).then_some(all_passed && passed);
+        if it.trial.is_none() && all_passed && passed {
+            // Not one of them was at fault: it was the batch.
+            let topic = it.topic as usize;
+            self.topics[topic].singly = true;
+        }
+    }
+
+    /// Nothing of a batch was stored, and its messages may pass alone.
+    fn one_by_one(
+        &mut self,
+        lane: u32,
+        flight: &mut Flight,
+        error: &ClientError,
+        trial: Option<bool>,
+        out: &mut Out,
+    ) -> Next {
+        self.land(flight);
+        let is_users = flight.ids.first().is_some_and(|&id| self.pending[id].is_batch);
+        if is_users {
+            let text = "this service takes no batches for this topic: send the messages one by one with sendOrderly()";
+            let mut refusal = ClientError::new(Code::Broker, text).with_cause(error.clone());
+            if let Some(code) = error.broker_code() {
+                refusal = refusal.with_broker_code(code);
+            }
+            return self.refused(lane, flight, &refusal, out);
+        }
+        let all = flight.ids.len();
+        self.prune(flight, out);
+        let whole = flight.ids.len() == all;
+        let ids = self.give_back(flight);
+        let it = &mut self.lanes[lane];
+        it.singles = ids.len();
+        it.trial = trial.map(|trial| trial && whole).filter(|_| !ids.is_empty());
+        for id in ids.into_iter().rev() {
+            let deadline = self.pending[id].deadline;
+            let it = &mut self.lanes[lane];
+            it.fifo.push_front(id);
+            it.earliest = Some(it.earliest.map_or(deadline, |earliest| earliest.min(deadline)));
+        }
+        Next::Done
+    }
+
+    /// The first message of each key fails with the broker's words, the others with it.
+    fn refused(&mut self, lane: u32, flight: &mut Flight, error: &ClientError, out: &mut Out) -> Next {
+        for &id in &flight.ids {
+            if !self.pending[id].settled {
+                self.pending[id].unknown |= flight.unknown;
+                self.fail(id, error.clone(), out);
+            }
+        }
+        self.prune(flight, out);
+        self.lanes[lane].error = None;
+        Next::Done
+    }
+
+    fn stored(&mut self, lane: u32, flight: &mut Flight, receipt: &SendReceipt, out: &mut Out) {
+        let mut offset = receipt.queue_offset;
+        self.check_order(lane, flight, receipt, out);
+        let status = match receipt.status {
+            StoredStatus::Ok => 0,
+            StoredStatus::FlushDiskTimeout => 1,
+            StoredStatus::FlushSlaveTimeout => 2,
+            StoredStatus::SlaveNotAvailable => 3,
+        };
+        let mut offset_ids = receipt.msg_ids.split(',');
+        let Some(queue) = flight.queue.take() else { return };
+        flight.payloads.clear();
+        let run = |queue_offset, room| StoredRun {
+            status,
+            queue: Arc::clone(&queue),
+            queue_offset,
+            offset_msg_ids: String::with_capacity(if room > 0 { receipt.msg_ids.len() } else { 0 }),
+            sends: Vec::with_capacity(room),
+        };
+        let mut stored = run(offset, flight.ids.len());
+        for id in std::mem::take(&mut flight.ids) {
+            let message = &mut self.pending[id];
+            let (msg_id, settled) = (std::mem::take(&mut message.msg_id), message.settled);
+            if message.is_batch {
+                // Alone in its request.
+                let receipts = msg_id.split(',').zip(offset..).map(|(msg_id, queue_offset)| Receipt {
+                    status,
+                    msg_id: msg_id.to_owned(),
+                    offset_msg_id: offset_ids.next().unwrap_or_default().to_owned(),
+                    queue: Arc::clone(&queue),
+                    queue_offset,
+                });
+                if !settled {
+                    let receipts = receipts.collect();
+                    let slot = self.resolve(id);
+                    out.settled.push(Settlement::Batch { slot, receipts });
+                }
+            } else {
+                let offset_msg_id = offset_ids.next().unwrap_or_default();
+                offset += 1;
+                if settled {
+                    // It lies there all the same: the offsets after it are not consecutive to those before.
+                    let before = std::mem::replace(&mut stored, run(offset, 0));
+                    out.settled.extend((!before.sends.is_empty()).then_some(Settlement::Stored(before)));
+                } else {
+                    let slot = self.resolve(id);
+                    stored.push(slot, msg_id, offset_msg_id);
+                }
+            }
+            self.finish(id);
+        }
+        out.settled.extend((!stored.sends.is_empty()).then_some(Settlement::Stored(stored)));
+        self.invite(out);
+    }
+
+    /// Everything acknowledged before a request was sent has a lower offset than what the request stores.
+    fn check_order(&mut self, lane: u32, flight: &Flight, receipt: &SendReceipt, out: &mut Out) {
+        let count: usize = flight.ids.iter().map(|&id| self.pending[id].load.messages).sum();
+        let last = receipt.queue_offset + i64::try_from(count).unwrap_or(0) - 1;
+        let it = &self.lanes[lane];
+        let (topic, Some(queue)) = (it.topic, it.queue) else { return };
+        let mark = &mut self.topics[topic as usize].queues[queue as usize].mark;
+        if receipt.queue_offset > flight.floor {
+            *mark = last.max(*mark);
+            return;
+        }
+        *mark = last;
+        let text = format!(
+            "the broker stored a message at offset {}, after it had acknowledged offset {}: was data lost, or the topic made anew?",
+            receipt.queue_offset, flight.floor
+        );
+        out.warnings.push(self.locate(ClientError::new(Code::Protocol, text), topic, Some(queue)));
+    }
+}

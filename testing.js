@@ -1,0 +1,3 @@
+'use strict'
+
+exports.TestBroker = require('./src/js/testing.js').TestBroker

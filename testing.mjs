@@ -1,0 +1,1 @@
+export { TestBroker } from './testing.js'
