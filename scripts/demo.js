@@ -1,12 +1,12 @@
 'use strict'
-// npm run demo: a real RocketMQ, keyed messages sent without awaiting each other, handled in order by async handlers.
+// npm run demo: keyed messages sent without awaiting each other, handled in order by async handlers, on the embedded TestBroker.
 // With ROCKETMQ_NAMESRV=host:port it uses the broker you have.
 
 const { EventEmitter, once } = require('node:events')
 const { setTimeout: delay } = require('node:timers/promises')
 const { Producer, PushConsumer } = require('..')
 const { Admin } = require('./rocketmq/admin')
-const { Cluster, MissingToolError } = require('./rocketmq/cluster')
+const { TestBroker } = require('../testing')
 
 const ORDERS = Array.from({ length: 6 }, (_, i) => `order-${i + 1}`)
 const STEPS = ['created', 'paid', 'packed', 'shipped', 'delivered']
@@ -85,17 +85,16 @@ async function demo(nameServer) {
 async function main() {
   const { ROCKETMQ_NAMESRV } = process.env
   if (ROCKETMQ_NAMESRV) return demo(ROCKETMQ_NAMESRV)
-  console.log('starting RocketMQ 5.5.0 (the first time, its artifacts come from Maven Central)')
-  const cluster = await Cluster.start({ version: '5.5.0' })
+  const broker = await TestBroker.start()
   try {
-    console.log(`RocketMQ ${cluster.version} at ${cluster.nameServer}`)
-    await demo(cluster.nameServer)
+    console.log(`TestBroker at ${broker.nameServer}: it speaks the real protocol, and keeps nothing`)
+    await demo(broker.nameServer)
   } finally {
-    await cluster.stop()
+    await broker.close()
   }
 }
 
 main().catch((error) => {
-  console.error(error instanceof MissingToolError ? error.message : error)
+  console.error(error)
   process.exitCode = 1
 })
