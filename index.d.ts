@@ -507,7 +507,10 @@ export interface PushConsumerOptions extends ClientOptions {
   concurrency?: number | { max?: number | undefined } | undefined
   /** Only `'clustering'`: every message goes to one member of the group. */
   messageModel?: 'clustering' | undefined
-  /** Failures of one message before it goes to the dead-letter queue, 1..2147483647 or `Infinity`. Default: `Infinity`. */
+  /**
+   * How often a message is tried again before it goes to the dead-letter queue: 0 (at its first failure) to 2147483647, or
+   * `Infinity`. Default: `Infinity`.
+   */
   maxReconsumeTimes?: number | undefined
   /**
    * How long a queue is held after a failure, in milliseconds, 10..900000. As an object, it grows with every failure of the

@@ -36,7 +36,7 @@ const onBroker = (backend, ignored = []) => ({
 })
 
 /** Specs that run the genuine Java client; where a tool for it is missing they are left out on TestBroker, which needs none. */
-const NEEDS_JAVA = ['java\\.spec\\.js$', 'two-brokers\\.cluster\\.spec\\.js$']
+const NEEDS_JAVA = ['\\.java\\.']
 const HAS_JAVA = [JAVA_HOME ? path.join(JAVA_HOME, 'bin', 'javac') : 'javac', 'mvn'].every(isInstalled)
 
 function isInstalled(tool) {

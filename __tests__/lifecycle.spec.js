@@ -82,6 +82,16 @@ test('a process that closes its clients exits by itself; one that does not stays
   expect(await child.ended).toEqual({ code: 0, signal: null })
 })
 
+test('a handler that never ends does not keep a process alive after close(), whatever handlerTimeoutMs is', async () => {
+  const topic = await createTopic({ queues: 1 })
+  await produce(topic, 1)
+  const child = childProcess('integrity/hanging.js', [backend.nameServer, uniqueGroup(), topic])
+  await child.line(({ event }) => event === 'closed')
+  const closed = performance.now()
+  expect(await child.ended).toEqual({ code: 0, signal: null })
+  expect(performance.now() - closed).toBeLessThan(2_000)
+})
+
 test('a member that is killed is noticed; its queues move on when the lock of 60 s has run out, nothing is lost', async () => {
   const topic = await createTopic({ queues: 2 })
   const group = uniqueGroup()

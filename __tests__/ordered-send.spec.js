@@ -75,6 +75,18 @@ test('a topic with one queue is globally ordered, whatever the keys', async () =
   expect(stored.map((message) => message.body.toString())).toEqual(bodies)
 })
 
+test('close() right behind un-awaited sends: each has its own result by then', async () => {
+  const topic = await createTopic({ queues: 8 })
+  const client = await producer({ topics: [topic] })
+  const sends = Array.from({ length: 20_000 }, (_, i) => client.sendOrderly({ topic, body: 'x' }, `key-${i % 64}`))
+  let settled = 0
+  const results = Promise.allSettled(sends.map((send) => send.finally(() => settled++)))
+  await client.close()
+  await null
+  expect(settled).toBe(sends.length)
+  expect((await results).filter(({ status }) => status !== 'fulfilled')).toEqual([])
+})
+
 test('past the limits sends wait in call order, and ready() tells when there is room', async () => {
   const topic = await createTopic({ queues: 4 })
   const client = await producer({ maxPendingMessages: 100 })

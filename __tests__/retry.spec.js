@@ -76,6 +76,7 @@ test('a failing message blocks its own queue only, and is seen from outside', as
 
 test.each([
   ['maxReconsumeTimes: 2', { maxReconsumeTimes: 2 }, () => ConsumeStatus.RECONSUME_LATER, 3],
+  ['maxReconsumeTimes: 0', { maxReconsumeTimes: 0 }, () => ConsumeStatus.RECONSUME_LATER, 1],
   ['deadLetter()', {}, () => deadLetter('bad order'), 1],
   [
     'deadLetter() thrown',

@@ -1,7 +1,6 @@
 'use strict'
 const { setTimeout: delay } = require('node:timers/promises')
 const { Producer, PushConsumer } = require('..')
-const java = require('./support/java')
 const { clients, startCluster, uniqueGroup, uniqueTopic, until } = require('./support')
 
 jest.setTimeout(150_000)
@@ -20,18 +19,6 @@ async function topicOnBoth() {
   await cluster.admin.createTopic(topic, { queues: 8 })
   return topic
 }
-
-test('1 000 keys go to the same of 16 queues as with the genuine Java selector', async () => {
-  const topic = await topicOnBoth()
-  const client = await producer()
-  expect((await client.queues(topic)).length).toBe(16)
-  const keys = Array.from({ length: 1_000 }, (_, i) => [`order_${i}`, `订单-${i}`, `user:${i * 7919}`, `😀${i}`][i % 4])
-  const ours = await Promise.all(keys.map((key) => client.sendOrderly({ topic, body: 'x' }, key)))
-  const theirs = await java.queuesOf({ nameServer: cluster.nameServer, topic, keys })
-  expect(ours.map(({ queue }, i) => [keys[i], queue.brokerName, queue.queueId])).toEqual(
-    theirs.map(({ key, brokerName, queueId }) => [key, brokerName, queueId]),
-  )
-})
 
 test('one of two brokers killed and back: every acknowledged message is there, in call order per key and queue', async () => {
   const topic = await topicOnBoth()

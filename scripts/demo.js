@@ -1,12 +1,14 @@
 'use strict'
-// npm run demo: keyed messages sent without awaiting each other, handled in order by async handlers, on the embedded TestBroker.
-// With ROCKETMQ_NAMESRV=host:port it uses the broker you have.
+// npm run demo: keyed messages sent without awaiting each other, handled in order by async handlers.
+// On the test broker of this package; with ROCKETMQ_NAMESRV=host:port on the broker you have, with --real on a RocketMQ 5.5.0
+// that it starts (needs Java and Maven).
 
 const { EventEmitter, once } = require('node:events')
 const { setTimeout: delay } = require('node:timers/promises')
 const { Producer, PushConsumer } = require('..')
-const { Admin } = require('./rocketmq/admin')
 const { TestBroker } = require('../testing')
+const { Admin } = require('./rocketmq/admin')
+const { Cluster, MissingToolError } = require('./rocketmq/cluster')
 
 const ORDERS = Array.from({ length: 6 }, (_, i) => `order-${i + 1}`)
 const STEPS = ['created', 'paid', 'packed', 'shipped', 'delivered']
@@ -85,16 +87,27 @@ async function demo(nameServer) {
 async function main() {
   const { ROCKETMQ_NAMESRV } = process.env
   if (ROCKETMQ_NAMESRV) return demo(ROCKETMQ_NAMESRV)
-  const broker = await TestBroker.start()
+  if (!process.argv.includes('--real')) {
+    const broker = await TestBroker.start()
+    try {
+      console.log(`a test broker in this process, at ${broker.nameServer}`)
+      await demo(broker.nameServer)
+    } finally {
+      await broker.close()
+    }
+    return
+  }
+  console.log('starting RocketMQ 5.5.0 (the first time, its artifacts come from Maven Central)')
+  const cluster = await Cluster.start({ version: '5.5.0' })
   try {
-    console.log(`TestBroker at ${broker.nameServer}: it speaks the real protocol, and keeps nothing`)
-    await demo(broker.nameServer)
+    console.log(`RocketMQ ${cluster.version} at ${cluster.nameServer}`)
+    await demo(cluster.nameServer)
   } finally {
-    await broker.close()
+    await cluster.stop()
   }
 }
 
 main().catch((error) => {
-  console.error(error)
+  console.error(error instanceof MissingToolError ? error.message : error)
   process.exitCode = 1
 })

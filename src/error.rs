@@ -236,6 +236,11 @@ impl ClientError {
         self
     }
 
+    /// What led to this failure, where that is known.
+    pub(crate) fn cause(&self) -> Option<&Self> {
+        self.0.cause.as_ref()
+    }
+
     /// Keeps what led to this failure.
     pub(crate) fn with_cause(mut self, cause: ClientError) -> Self {
         self.0.cause = Some(cause);

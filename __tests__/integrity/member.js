@@ -1,30 +1,38 @@
 'use strict'
 // A member of a group in a process of its own: tells each handler call as a JSON line, and closes when told to.
+//   node member.js <name server> <group> <topic> [<how long a handler takes, in ms>]
+// Messages of its parent: 'close', 'stop-now', or { blockMs }: the event loop stands still for so long.
 const { setTimeout: delay } = require('node:timers/promises')
 const { PushConsumer } = require('../..')
 
-const [nameServer, groupId, topic] = process.argv.slice(2)
+const [nameServer, groupId, topic, handlerMs] = process.argv.slice(2)
 const say = (event, more = {}) => process.stdout.write(`${JSON.stringify({ event, ...more })}\n`)
 /** Microseconds on a clock that all processes of the machine share. */
 const now = () => Number(process.hrtime.bigint() / 1_000n)
 
 const consumer = new PushConsumer({ groupId, nameServer, initialPosition: 'first' })
-consumer.subscribe(topic, async (message) => {
+consumer.subscribe(topic, async (message, { signal }) => {
   const began = now()
-  await delay(Math.random() * 2)
-  say('handled', {
-    queueId: message.queue.queueId,
-    offset: message.queueOffset,
-    body: message.text(),
-    began,
-    ended: now(),
-  })
+  const call = { queueId: message.queue.queueId, offset: message.queueOffset, body: message.text(), began }
+  say('began', call)
+  await delay(handlerMs ? Number(handlerMs) : Math.random() * 2)
+  say('handled', { ...call, ended: now(), aborted: signal.aborted ? signal.reason.code : undefined })
 })
-process.on('message', async (order) => {
-  if (order === 'stop-now') process.exit(1)
+consumer.on('lockLost', ({ queueId }) => say('lockLost', { queueId, at: now() }))
+consumer.on('warning', ({ code, message }) => say('warning', { code, text: message }))
+
+async function close() {
   await consumer.close()
-  say('closed') // and the process ends by itself
+  say('closed', { at: now() }) // and the process ends by itself
+}
+process.on('message', (order) => {
+  if (order === 'stop-now') process.exit(1)
+  if (order === 'close') return close()
+  say('blocked', { at: now() })
+  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, order.blockMs)
+  say('unblocked', { at: now() })
 })
+process.once('SIGTERM', close)
 consumer.start().then(
   () => say('started', { clientId: consumer.clientId }),
   (error) => {

@@ -108,10 +108,10 @@ class TestAdmin extends Admin {
    * @param {string} topic
    * @param {Queue} queue
    * @param {string | Buffer} body
-   * @param {{ properties?: Record<string, string>, group?: string }} [options]
+   * @param {{ properties?: Record<string, string>, group?: string, sysFlag?: number }} [options]
    * @returns {Promise<{ queueOffset: number, offsetMsgId: string }>}
    */
-  async send(topic, queue, body, { properties = {}, group = 'support-producer' } = {}) {
+  async send(topic, queue, body, { properties = {}, group = 'support-producer', sysFlag = 0 } = {}) {
     const { brokerName, queueId } = await this.#queue(queue)
     const ext = {
       a: group,
@@ -119,7 +119,7 @@ class TestAdmin extends Admin {
       c: 'TBW102',
       d: 4,
       e: queueId,
-      f: 0,
+      f: sysFlag,
       g: Date.now(),
       h: 0,
       i: encodeProperties(properties),

@@ -267,6 +267,21 @@ describe('an outcome', () => {
     },
   )
 
+  test('that cannot even be looked at is a failure like any other', async () => {
+    const { proxy, revoke } = Proxy.revocable({}, {})
+    revoke()
+    const [, native] = await consume(() => {
+      throw proxy
+    })
+    native.deliver(0, 1, [0])
+    native.deliver(0, 2, [1])
+    await settle()
+    expect(native.acks.map(({ offset, outcome }) => [offset, outcome])).toEqual([
+      [0, LATER],
+      [1, LATER],
+    ])
+  })
+
   test('that is forged with a bad delay is none', async () => {
     const [consumer, native] = await consume(() => ({ ...suspend(10), suspendMs: 5 }))
     consumer.on('warning', () => {})

@@ -4,6 +4,15 @@
 /** What a client does that no test has scripted: it answers in a later turn, with success. */
 const answer = (client, slot, error, json) => setImmediate(() => client.calls.answer(slot, error, json))
 
+/** A producer's calls by their names. */
+const saying = (say) => ({
+  stored: (...run) => say(0, ...run),
+  failed: (...failure) => say(1, ...failure),
+  room: (lane) => say(2, lane),
+  answer: (...answer) => say(3, ...answer),
+  event: (json) => say(4, json),
+})
+
 class FakeClient {
   clientId = '127.0.0.1@fake'
   healthProblems = []
@@ -21,7 +30,7 @@ class FakeClient {
   start(slot, timeoutMs, calls, makeMessage) {
     this.startSlot = slot
     this.startTimeoutMs = timeoutMs
-    this.calls = calls
+    this.calls = calls.say ? saying(calls.say) : calls
     this.makeMessage = makeMessage
     const { onStart } = this.constructor
     if (onStart) onStart(this, slot)
@@ -117,22 +126,12 @@ class NativeProducer extends FakeClient {
 
   /** Stores the message with this body. */
   store(body, offset = 0, status = 0) {
-    this.calls.settle(
-      this.find(body).slot,
-      null,
-      false,
-      status,
-      `id-${body}`,
-      `offset-id-${body}`,
-      'broker-a',
-      3,
-      offset,
-    )
+    this.calls.stored([this.find(body).slot], [`id-${body}`, `offset-id-${body}`], status, 'broker-a', 3, offset)
   }
 
   /** Fails the message with this body. */
   fail(body, error, failedKey) {
-    this.calls.settle(this.find(body).slot, JSON.stringify(error), failedKey, 0, '', '', '', 0, 0)
+    this.calls.failed(this.find(body).slot, JSON.stringify(error), failedKey)
   }
 }
 

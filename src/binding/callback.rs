@@ -61,10 +61,15 @@ impl JsEvents {
 
 impl Events for JsEvents {
     fn emit(&self, event: Event) {
-        if self.debug || !event.is_debug() {
-            self.event.call(event.to_json());
+        if let Some(text) = event_text(&event, self.debug) {
+            self.event.call(text);
         }
     }
+}
+
+/// The text that crosses into JavaScript, or none for an event that nobody wants.
+pub(super) fn event_text(event: &Event, debug: bool) -> Option<String> {
+    (debug || !event.is_debug()).then(|| event.to_json())
 }
 
 /// The arguments of `answer(slot, error, json)`.
@@ -84,17 +89,20 @@ impl Answer {
     pub(super) fn of(slot: u32, result: std::result::Result<String, ClientError>) -> Self {
         Self { slot, result, failed_key: false }
     }
-}
 
-/// `answer` of the facade.
-pub(super) fn answers(calls: &Object<'_>) -> Result<Callback<Answer, AnswerArgs>> {
-    Callback::new(calls, "answer", |context: ThreadsafeCallContext<Answer>| {
-        let Answer { slot, result, failed_key } = context.value;
-        Ok(FnArgs::from(match result {
+    /// The arguments.
+    pub(super) fn parts(self) -> (u32, Option<String>, String) {
+        let Self { slot, result, failed_key } = self;
+        match result {
             Ok(json) => (slot, None, json),
             Err(error) => {
                 (slot, Some(error.to_json()), String::from(if failed_key { "\"failedKey\"" } else { "null" }))
             }
-        }))
-    })
+        }
+    }
+}
+
+/// `answer` of the facade.
+pub(super) fn answers(calls: &Object<'_>) -> Result<Callback<Answer, AnswerArgs>> {
+    Callback::new(calls, "answer", |context: ThreadsafeCallContext<Answer>| Ok(FnArgs::from(context.value.parts())))
 }

@@ -200,9 +200,10 @@ impl NativeConsumer {
     pub fn start(&self, slot: u32, timeout_ms: f64, calls: Object<'_>, make_message: MakeMessage) -> Result<()> {
         let sink = Arc::new(JsSink::new(&calls, make_message, self.checked.debug)?);
         let client = Client::start(self.checked.options.clone(), Arc::clone(&sink.events) as _);
-        let core = match Consumer::new(client, self.options.clone(), Arc::clone(&sink) as _) {
+        let core = match Consumer::new(Arc::clone(&client), self.options.clone(), Arc::clone(&sink) as _) {
             Ok(core) => Arc::new(core),
             Err(error) => {
+                env::spawn(async move { client.close().await });
                 sink.release();
                 return Err(refuse(&error));
             }
@@ -240,7 +241,7 @@ impl NativeConsumer {
     /// Whether the handler of this message may be called now, in this very tick. A "no" is final for its generation.
     #[napi(catch_unwind)]
     pub fn may_start(&self, queue: u32, generation: u32, offset: f64) -> bool {
-        self.core().is_some_and(|core| core.may_start(queue, generation, offset as i64))
+        lock(&self.running).as_ref().is_some_and(|running| running.core.may_start(queue, generation, offset as i64))
     }
 
     /// A handler has ended: 0 success, 1 later, 2 after `suspendMs`, 3 to the dead-letter queue.
@@ -261,7 +262,8 @@ impl NativeConsumer {
             3 => Outcome::DeadLetter,
             _ => Outcome::Later,
         };
-        let Some(core) = self.core() else { return 0.0 };
+        let running = lock(&self.running);
+        let Some(Running { core, .. }) = running.as_ref() else { return 0.0 };
         let ack = core.ack(queue, generation, offset as i64, outcome, reason);
         (ack.delay.as_secs_f64() * 1000.0).round() * 2.0 + f64::from(u8::from(ack.go_on))
     }

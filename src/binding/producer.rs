@@ -1,19 +1,18 @@
 //! `NativeProducer`: sends in, settlements out.
 
-use super::callback::{Answer, AnswerArgs, Callback, JsEvents, answers};
+use super::callback::{Answer, Callback, event_text};
 use super::config::{Checked, NativeConfig, count, milliseconds};
 use super::{NOT_RUNNING, json, refuse};
-use crate::client::Client;
+use crate::client::{Client, Event, Events};
 use crate::env;
 use crate::error::{ClientError, Code};
 use crate::producer::{
     Admission, Batching, Calls, Content, FailureKey, OnRouteChange, Outgoing, OutgoingBatch, Producer, ProducerOptions,
-    Receipt, ShardingHash,
+    Receipt, ShardingHash, StoredRun, StoredSend,
 };
 use bytes::Bytes;
 use napi::Result;
-use napi::bindgen_prelude::{BufferSlice, FnArgs, Object};
-use napi::threadsafe_function::ThreadsafeCallContext;
+use napi::bindgen_prelude::{BufferSlice, FnArgs, JsValuesTupleIntoVec, Object};
 use napi_derive::napi;
 use serde::Serialize;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -74,27 +73,43 @@ impl NativeProducerOptions {
     }
 }
 
-/// The arguments of `settle(slot, error, failedKey, status, msgId, offsetMsgId, brokerName, queueId, queueOffset)`.
-type SettleArgs = FnArgs<(u32, Option<String>, bool, i32, String, String, String, i32, f64)>;
-type Settlement = (u32, std::result::Result<Receipt, ClientError>, bool);
+/// Everything that is said to the facade, in one queue: Node empties the queues of several functions in no order, and the answer to
+/// `close()` must not be heard before the settlements that it has waited for.
+enum Said {
+    Stored(StoredRun),
+    Failed { slot: u32, error: ClientError, failed_key: bool },
+    Room(u32),
+    Answer(Answer),
+    Event(String),
+}
 
-#[expect(clippy::cast_precision_loss, reason = "offsets stay below 2^53")]
-fn settle_args(context: ThreadsafeCallContext<Settlement>) -> SettleArgs {
-    let (slot, result, failed_key) = context.value;
-    FnArgs::from(match result {
-        Ok(Receipt { status, msg_id, offset_msg_id, queue, queue_offset }) => (
-            slot,
-            None,
-            failed_key,
-            status,
-            msg_id,
-            offset_msg_id,
-            queue.broker_name.clone(),
-            queue.queue_id,
-            queue_offset as f64,
-        ),
-        Err(error) => (slot, Some(error.to_json()), failed_key, 0, String::new(), String::new(), String::new(), 0, 0.0),
-    })
+impl JsValuesTupleIntoVec for Said {
+    /// The arguments of `say(kind, …)`; the facade's types name them.
+    #[expect(clippy::cast_precision_loss, reason = "offsets stay below 2^53")]
+    fn into_vec(self, env: napi::sys::napi_env) -> Result<Vec<napi::sys::napi_value>> {
+        match self {
+            Self::Stored(StoredRun { status, queue, queue_offset, offset_msg_ids, sends }) => {
+                let (mut slots, mut ids) = (Vec::with_capacity(sends.len()), Vec::with_capacity(2 * sends.len()));
+                let mut offset_msg_ids = offset_msg_ids.split(',');
+                for StoredSend { slot, msg_id } in &sends {
+                    slots.push(*slot);
+                    ids.extend([msg_id, offset_msg_ids.next().unwrap_or_default()]);
+                }
+                let queue_offset = queue_offset as f64;
+                FnArgs::from((0, slots, ids, status, queue.broker_name.as_str(), queue.queue_id, queue_offset))
+                    .into_vec(env)
+            }
+            Self::Failed { slot, error, failed_key } => {
+                FnArgs::from((1, slot, error.to_json(), failed_key)).into_vec(env)
+            }
+            Self::Room(lane) => FnArgs::from((2, lane)).into_vec(env),
+            Self::Answer(answer) => {
+                let (slot, error, json) = answer.parts();
+                FnArgs::from((3, slot, error, json)).into_vec(env)
+            }
+            Self::Event(json) => FnArgs::from((4, json)).into_vec(env),
+        }
+    }
 }
 
 /// One message of a batch that was stored, for the facade.
@@ -122,35 +137,34 @@ impl<'a> From<&'a Receipt> for BatchReceipt<'a> {
     }
 }
 
-/// The facade's functions.
+/// The facade.
 struct JsCalls {
-    settle: Callback<Settlement, SettleArgs>,
-    room: Callback<u32, FnArgs<(u32,)>>,
-    answer: Callback<Answer, AnswerArgs>,
-    events: Arc<JsEvents>,
+    say: Callback<Said, Said>,
+    /// Whether debug records are wanted.
+    debug: bool,
 }
 
 impl JsCalls {
     fn new(calls: &Object<'_>, debug: bool) -> Result<Self> {
-        Ok(Self {
-            settle: Callback::new(calls, "settle", |context| Ok(settle_args(context)))?,
-            room: Callback::new(calls, "room", |context| Ok(FnArgs::from((context.value,))))?,
-            answer: answers(calls)?,
-            events: Arc::new(JsEvents::new(calls, debug)?),
-        })
+        Ok(Self { say: Callback::new(calls, "say", |context| Ok(context.value))?, debug })
+    }
+
+    fn answer(&self, answer: Answer) {
+        self.say.call(Said::Answer(answer));
     }
 
     fn release(&self) {
-        self.settle.release();
-        self.room.release();
-        self.answer.release();
-        self.events.release();
+        self.say.release();
     }
 }
 
 impl Calls for JsCalls {
-    fn settle(&self, slot: u32, result: std::result::Result<Receipt, ClientError>, failure: Option<FailureKey>) {
-        self.settle.call((slot, result, failure.is_some()));
+    fn stored(&self, run: StoredRun) {
+        self.say.call(Said::Stored(run));
+    }
+
+    fn failed(&self, slot: u32, error: ClientError, failure: Option<FailureKey>) {
+        self.say.call(Said::Failed { slot, error, failed_key: failure.is_some() });
     }
 
     fn settle_batch(
@@ -160,11 +174,19 @@ impl Calls for JsCalls {
         failure: Option<FailureKey>,
     ) {
         let result = result.map(|receipts| json(&receipts.iter().map(BatchReceipt::from).collect::<Vec<_>>()));
-        self.answer.call(Answer { slot, result, failed_key: failure.is_some() });
+        self.answer(Answer { slot, result, failed_key: failure.is_some() });
     }
 
     fn room(&self, lane: u32) {
-        self.room.call(lane);
+        self.say.call(Said::Room(lane));
+    }
+}
+
+impl Events for JsCalls {
+    fn emit(&self, event: Event) {
+        if let Some(text) = event_text(&event, self.debug) {
+            self.say.call(Said::Event(text));
+        }
     }
 }
 
@@ -217,21 +239,27 @@ impl NativeProducer {
     #[napi(catch_unwind, ts_args_type = "slot: number, timeoutMs: number, calls: object")]
     pub fn start(&self, slot: u32, timeout_ms: f64, calls: Object<'_>) -> Result<()> {
         let calls = Arc::new(JsCalls::new(&calls, self.checked.debug)?);
-        let client = Client::start(self.checked.options.clone(), Arc::clone(&calls.events) as _);
+        let client = Client::start(self.checked.options.clone(), Arc::clone(&calls) as _);
         let core = Producer::new(client, self.options.clone(), Arc::clone(&calls) as _);
         let started = Running { closed: false, core, calls };
         *lock(&self.running) = Some(started.clone());
         let (running, timeout) = (Arc::clone(&self.running), milliseconds(timeout_ms));
         env::spawn(async move {
-            let result = within(timeout, started.core.start()).await;
+            let result = within(timeout, started.core.start()).await.map_err(|error| {
+                // What is wrong in the background is why it took so long.
+                match started.core.problems().into_iter().next() {
+                    Some(cause) if error.code() == Code::Timeout && error.cause().is_none() => error.with_cause(cause),
+                    _ => error,
+                }
+            });
             let calls = &started.calls;
             if let Err(error) = result {
                 started.core.close(Duration::ZERO).await;
                 lock(&running).take();
-                calls.answer.call(Answer::of(slot, Err(error)));
+                calls.answer(Answer::of(slot, Err(error)));
                 calls.release();
             } else {
-                calls.answer.call(Answer::of(slot, Ok(String::from("null"))));
+                calls.answer(Answer::of(slot, Ok(String::from("null"))));
             }
         });
         Ok(())
@@ -332,7 +360,7 @@ impl NativeProducer {
         let Running { core, calls, .. } = self.running()?;
         env::spawn(async move {
             let result = core.queues(&topic).await.map(|queues| json(&queues));
-            calls.answer.call(Answer::of(slot, result));
+            calls.answer(Answer::of(slot, result));
         });
         Ok(())
     }
@@ -347,7 +375,7 @@ impl NativeProducer {
             if let Some(running) = lock(&running).as_mut() {
                 running.closed = true;
             }
-            ending.calls.answer.call(Answer::of(slot, Ok(String::from("null"))));
+            ending.calls.answer(Answer::of(slot, Ok(String::from("null"))));
             ending.calls.release();
         });
         Ok(())

@@ -112,9 +112,10 @@ impl Client {
         self.session.events()
     }
 
-    /// What is wrong at the moment: heartbeats refused, routes not found.
+    /// What is wrong at the moment: brokers of known routes that cannot be reached or refuse heartbeats, routes not found.
     pub(crate) fn problems(&self) -> Vec<ClientError> {
-        let mut problems = self.session.problems();
+        let brokers = self.known_brokers();
+        let mut problems: Vec<ClientError> = brokers.iter().filter_map(|address| self.trouble(address)).collect();
         problems.extend(self.routes.problems());
         problems
     }
@@ -147,20 +148,14 @@ impl Client {
         }
     }
 
-    async fn ask_route(&self, topic: &str) -> Result<Option<TopicRoute>, ClientError> {
-        self.name_servers
-            .route(topic, &self.pool, &self.to_name_server, &self.session, self.options.timing.request_timeout)
-            .await
-    }
-
     /// Whether any name server answers; the topic asked for need not exist.
-    pub(crate) async fn reach_name_server(&self) -> Result<(), ClientError> {
-        self.ask_route("TBW102").await.map(|_| ())
+    pub(crate) async fn reach_name_server(self: &Arc<Self>) -> Result<(), ClientError> {
+        name_servers::route(self, "TBW102").await.map(|_| ())
     }
 
-    /// The address of a broker's master, from the known routes.
+    /// The address of a broker's master, from the route that was learned last among those that name one.
     pub(crate) fn master(&self, broker_name: &str) -> Option<String> {
-        self.routes.known().iter().find_map(|route| route.master_of(broker_name).map(str::to_owned))
+        self.routes.master(broker_name)
     }
 
     /// The addresses of all masters of the known routes, each once, sorted.
@@ -168,6 +163,21 @@ impl Client {
         let routes = self.routes.known();
         let addresses = routes.iter().flat_map(|route| route.masters());
         sorted(addresses.map(|(_, address)| address.to_owned()))
+    }
+
+    /// Whether a connection to this address is ready.
+    pub(crate) fn is_connected(&self, address: &str) -> bool {
+        self.pool.ready(address).is_some()
+    }
+
+    /// Why this broker cannot be reached, or does not accept us, as far as the last attempt told.
+    pub(crate) fn trouble(&self, address: &str) -> Option<ClientError> {
+        self.pool.failure(address).or_else(|| self.session.problem(address))
+    }
+
+    /// Connects to a broker and greets it, unless that is done.
+    pub(crate) async fn connect(&self, address: &str, timeout: Duration) -> Result<(), CallError> {
+        self.pool.connection(address, &self.to_broker, env::now() + timeout).await.map(|_| ())
     }
 
     /// One request to a broker, within `timeout` in all: connects and greets first where needed. Never tries again by itself.

@@ -1,7 +1,7 @@
 //! The routes of the topics in use: fetched once, refreshed every 30 s and on demand, never forgotten because of a failure.
 
-use super::Client;
 use super::events::Event;
+use super::{Client, name_servers};
 use crate::env::{self, Instant};
 use crate::error::{ClientError, Code};
 use crate::protocol::TopicRoute;
@@ -30,6 +30,8 @@ pub(crate) struct RouteState {
 struct Topic {
     state: watch::Sender<RouteState>,
     asked_at: Option<Instant>,
+    /// When a name server last gave a route.
+    learned_at: Option<Instant>,
     /// Somebody wants to know now.
     wanted: bool,
     asking: bool,
@@ -77,7 +79,8 @@ impl Routes {
         }
         let state = watch::Sender::new(RouteState::default());
         let receiver = state.subscribe();
-        topics.insert(topic.to_owned(), Topic { state, asked_at: None, wanted: false, asking: false });
+        topics
+            .insert(topic.to_owned(), Topic { state, asked_at: None, learned_at: None, wanted: false, asking: false });
         self.changed.notify_one();
         receiver
     }
@@ -93,6 +96,17 @@ impl Routes {
     /// Every known route.
     pub(super) fn known(&self) -> Vec<Arc<TopicRoute>> {
         self.lock().values().filter_map(|topic| topic.state.borrow().route.clone()).collect()
+    }
+
+    /// The address of a broker's master. A broker may have moved since older routes were learned.
+    pub(super) fn master(&self, broker_name: &str) -> Option<String> {
+        let topics = self.lock();
+        let named = topics.values().filter_map(|topic| {
+            let state = topic.state.borrow();
+            let address = state.route.as_ref()?.master_of(broker_name)?.to_owned();
+            Some((topic.learned_at, address))
+        });
+        named.max().map(|(_, address)| address)
     }
 
     /// The topics whose last look failed. A retry topic that nobody has made yet is none of them: the broker makes it in its time.
@@ -121,19 +135,26 @@ impl Routes {
         (due, next)
     }
 
-    /// Keeps the answer; returns the new route if it differs from the one before.
-    fn record(&self, topic: &str, answer: Result<Option<TopicRoute>, ClientError>) -> Option<(bool, Arc<TopicRoute>)> {
+    /// Keeps the answer; returns the new route if it differs from the one before. `shown`: the topic's name for users.
+    fn record(
+        &self,
+        topic: &str,
+        shown: &str,
+        answer: Result<Option<TopicRoute>, ClientError>,
+    ) -> Option<(bool, Arc<TopicRoute>)> {
         let mut topics = self.lock();
         let known = topics.get_mut(topic)?;
         known.asking = false;
         known.asked_at = Some(env::now());
         let mut changed = None;
+        let mut learned = false;
         known.state.send_modify(|state| {
             state.asked += 1;
             match answer {
                 // An empty route says as little as none.
                 Ok(Some(route)) if !route.queue_datas.is_empty() => {
                     state.error = None;
+                    learned = true;
                     if state.route.as_deref() != Some(&route) {
                         let route = Arc::new(route);
                         changed = Some((state.route.is_none(), Arc::clone(&route)));
@@ -141,15 +162,19 @@ impl Routes {
                     }
                 }
                 Ok(_) => {
+                    let real = if shown == topic { String::new() } else { format!(" ({topic})") };
                     let text = format!(
-                        "no route for topic {topic}: it does not exist, or its brokers are down. Topics are not created by sending to them; \
-                         create it with, for example: mqadmin updateTopic -c <cluster> -t {topic} -r 8 -w 8"
+                        "no route for topic {shown}{real}: it does not exist, or its brokers are down. Topics are not created by sending \
+                         to them; create it with, for example: mqadmin updateTopic -c <cluster> -t {topic} -r 8 -w 8"
                     );
-                    state.error = Some(ClientError::new(Code::TopicNotFound, text).with_topic(topic));
+                    state.error = Some(ClientError::new(Code::TopicNotFound, text).with_topic(shown));
                 }
                 Err(error) => state.error = Some(error),
             }
         });
+        if learned {
+            known.learned_at = known.asked_at;
+        }
         self.changed.notify_one();
         changed
     }
@@ -178,12 +203,14 @@ async fn sleep_until(at: Option<Instant>) {
     }
 }
 
-async fn look(client: &Client, topic: &str) {
-    let answer = client.ask_route(topic).await;
-    if let Some((first, route)) = client.routes.record(topic, answer)
+async fn look(client: &Arc<Client>, topic: &str) {
+    let answer = name_servers::route(client, topic).await;
+    let shown = client.unwrap(topic);
+    if let Some((first, route)) = client.routes.record(topic, &shown, answer)
         && !first
+        && !topic.starts_with(RETRY_PREFIX)
     {
-        let topic = client.unwrap(topic);
+        let topic = shown;
         let queues = route.write_queues(&topic);
         client.events().emit(Event::RouteChanged { topic, queues });
     }

@@ -60,9 +60,9 @@ impl Session {
         *lock(&self.registration) = registration;
     }
 
-    /// Heartbeats that fail at the moment.
-    pub(super) fn problems(&self) -> Vec<ClientError> {
-        lock(&self.refused_beats).values().cloned().collect()
+    /// How the last heartbeat to this address failed, if it did.
+    pub(super) fn problem(&self, address: &str) -> Option<ClientError> {
+        lock(&self.refused_beats).get(address).cloned()
     }
 
     /// Signs and sends one request, and decodes its answer.
@@ -83,8 +83,9 @@ impl Session {
         R::decode(answer).map_err(|error| match error {
             ResponseError::Refused(refusal) => {
                 if refusal.code == response::GO_AWAY {
-                    // The server is leaving; the next request shall find another connection.
-                    connection.close();
+                    // The server is leaving; the next request shall find another connection, and what it has been asked before may
+                    // still be answered.
+                    connection.retire();
                 }
                 CallError::Refused { refusal, address: connection.address().to_owned() }
             }
@@ -136,9 +137,9 @@ impl Greeter for ToBroker {
 
     async fn greet(&self, connection: &Connection, deadline: Instant) -> Result<(), CallError> {
         self.0.beat(connection, deadline).await.map_err(|failure| match failure {
+            refused @ CallError::Refused { .. } if refused.is_access_denied() => refused,
             // Whatever became of the heartbeat: the caller's own request was not sent.
-            CallError::Unanswered(error) | CallError::Malformed(error) => CallError::NotSent(error),
-            other => other,
+            other => CallError::NotSent(other.into_error()),
         })
     }
 

@@ -59,6 +59,8 @@ impl<B: Brokers> Consumer<B> {
         join(&mut actors, firm).await;
         for (queue, actor) in actors {
             actor.abort();
+            // Ended for certain: it asks no lock keeper any more, which would begin a new one.
+            let _ = actor.await;
             self.left_behind(&queue);
         }
     }

@@ -109,6 +109,8 @@ struct State {
     stored_attempts: Vec<(i64, i32)>,
     /// One message of an administrator is in the lane: its outcome moves nothing.
     direct: bool,
+    /// Successes that wake the actor; to wake it for each one costs more than all the rest of an ack.
+    wake_after: usize,
 }
 
 /// See the module.
@@ -139,6 +141,7 @@ impl Gate {
             failing: None,
             stored_attempts: Vec::new(),
             direct: false,
+            wake_after: 1,
         };
         Self { state: Mutex::new(state), changed: Notify::new(), wall, suspend, max_reconsume_times }
     }
@@ -188,8 +191,11 @@ impl Gate {
         state.running = None;
         let ack =
             if state.generation == generation { self.record(&mut state, offset, outcome, reason) } else { IGNORED };
+        let can_wait = ack.go_on && state.outcomes.len() < state.wake_after;
         drop(state);
-        self.changed.notify_one();
+        if !can_wait {
+            self.changed.notify_one();
+        }
         ack
     }
 
@@ -302,6 +308,18 @@ impl Gate {
         (state.generation, std::mem::take(&mut state.outcomes))
     }
 
+    /// As long as all goes well, [`Gate::changed`] may wait until so many outcomes are there; whoever needs to know sooner looks
+    /// by himself. What ends a chunk never waits.
+    pub(crate) fn wake_after(&self, outcomes: usize) {
+        let mut state = self.lock();
+        state.wake_after = outcomes;
+        let is_due = !state.outcomes.is_empty() && state.outcomes.len() >= outcomes;
+        drop(state);
+        if is_due {
+            self.changed.notify_one();
+        }
+    }
+
     /// The handler that runs.
     pub(crate) fn running(&self) -> Option<Running> {
         self.lock().running
@@ -330,10 +348,15 @@ impl Gate {
         self.changed.notify_one();
     }
 
-    /// A renewal was granted; nothing if the lock was given up meanwhile.
+    /// A renewal was granted; nothing if the lock was given up meanwhile. One that was asked for when the lease before was over
+    /// already bridges nothing: somebody else may have had the queue in between, and the process may just have been stopped.
     pub(crate) fn renewed(&self, lease: Lease) {
-        if !matches!(self.lock().tenure, Tenure::Absent | Tenure::Lost) {
-            self.granted(lease);
+        match self.tenure() {
+            Tenure::Absent | Tenure::Lost => {}
+            Tenure::Held(before) | Tenure::Doubtful(before) | Tenure::Regained(before) if lease.follows(&before) => {
+                self.granted(lease);
+            }
+            Tenure::Held(_) | Tenure::Doubtful(_) | Tenure::Regained(_) => self.refused(),
         }
     }
 
@@ -347,7 +370,7 @@ impl Gate {
         true
     }
 
-    /// The broker refused the renewal: somebody else may have the queue.
+    /// The broker refused the renewal, or it came too late: somebody else may have the queue.
     pub(crate) fn refused(&self) {
         if !matches!(self.lock().tenure, Tenure::Absent) {
             self.lose();

@@ -62,8 +62,16 @@ impl<B: Brokers> Shared<B> {
 
     /// The group's members as each master sees them.
     pub(crate) async fn member_lists(self: &Arc<Self>) -> Vec<(String, Result<Vec<String>, CallError>)> {
+        self.member_lists_of(self.masters()).await
+    }
+
+    /// The same of some masters only.
+    pub(crate) async fn member_lists_of(
+        self: &Arc<Self>,
+        masters: BTreeSet<String>,
+    ) -> Vec<(String, Result<Vec<String>, CallError>)> {
         let mut questions = JoinSet::new();
-        for address in self.masters() {
+        for address in masters {
             let shared = Arc::clone(self);
             questions.spawn(async move {
                 let request = ConsumerList { group: shared.group.clone() };
@@ -189,6 +197,9 @@ impl<B: Brokers> Group<B> {
     /// All members that any master knows, each once, sorted.
     async fn members(&mut self) -> Vec<String> {
         let mut members = BTreeSet::new();
+        let masters = self.shared.masters();
+        // One that has left the routes need not come back.
+        self.shared.lost_masters().retain(|address| masters.contains(address));
         for (address, answer) in self.shared.member_lists().await {
             let back = match answer {
                 Ok(list) => {

@@ -41,6 +41,11 @@ impl Lease {
         self.until
     }
 
+    /// Whether it was asked for while that one lasted, so that there is no gap between the two.
+    pub(crate) fn follows(&self, before: &Self) -> bool {
+        self.since < before.until
+    }
+
     /// When it was asked for, ms since 1970.
     pub(crate) fn wall_ms(&self) -> i64 {
         self.wall_ms

@@ -15,6 +15,7 @@ mod report;
 mod shared;
 mod sink;
 mod start;
+mod strangers;
 #[cfg(test)]
 mod tests;
 
@@ -82,8 +83,9 @@ impl<B: Brokers> Consumer<B> {
     pub(crate) async fn start(&self, bound: Duration) -> Result<(), ClientError> {
         let last = start::LastFailure::default();
         let mut closing = self.closing.subscribe();
+        let patient_until = crate::env::now() + bound / 2;
         let result = tokio::select! {
-            prepared = tokio::time::timeout(bound, start::prepare(&self.shared, &last)) => {
+            prepared = tokio::time::timeout(bound, start::prepare(&self.shared, &last, patient_until)) => {
                 prepared.unwrap_or_else(|_| Err(last.take(bound)))
             }
             _ = closing.wait_for(|closing| *closing) => Err(ClientError::new(Code::Closed, "closed while starting")),
@@ -110,7 +112,7 @@ impl<B: Brokers> Consumer<B> {
 
     /// Whether that message's handler may be called now, in this very tick.
     pub(crate) fn may_start(&self, queue: u32, generation: u32, offset: i64) -> bool {
-        self.shared.queue(queue).is_some_and(|queue| queue.gate.may_start(generation, offset))
+        self.shared.at_gate(queue, |gate| gate.may_start(generation, offset)).unwrap_or(false)
     }
 
     /// A handler has ended.
@@ -123,7 +125,7 @@ impl<B: Brokers> Consumer<B> {
         reason: Option<String>,
     ) -> Ack {
         let ignored = Ack { counted: false, go_on: false, delay: Duration::ZERO };
-        self.shared.queue(queue).map_or(ignored, |queue| queue.gate.ack(generation, offset, outcome, reason))
+        self.shared.at_gate(queue, |gate| gate.ack(generation, offset, outcome, reason)).unwrap_or(ignored)
     }
 
     /// The queues that are ours, or on their way in or out.

@@ -47,7 +47,7 @@ pub(crate) enum Phase {
     Positioning,
     /// Handlers run.
     Running,
-    /// A message waits for its next attempt, or for the dead-letter queue.
+    /// A message waits for its next attempt, or for the dead-letter queue, or cannot be delivered.
     Suspended,
     /// The lock is uncertain.
     Doubtful,

@@ -10,11 +10,13 @@ use tokio::task::JoinHandle;
 
 use super::brokers::Brokers;
 use super::budget::Budget;
+use super::gate::Gate;
 use super::keeper::Ask;
 use super::lease::Wall;
 use super::options::ConsumerOptions;
 use super::queue::{Queue, Queues};
 use super::sink::Sink;
+use super::strangers::Strangers;
 use crate::client::{CallError, Event, Level};
 use crate::error::{ClientError, Code};
 use crate::protocol::{MessageQueue, Request, Subscription};
@@ -67,6 +69,8 @@ pub(crate) struct Shared<B> {
     pub(crate) wake: Notify,
     /// A broker seems not to know our subscriptions.
     pub(crate) heartbeat_wanted: AtomicBool,
+    /// Signs of members that subscribe something else.
+    pub(crate) strangers: Mutex<Strangers>,
     /// Counts since the start.
     pub(crate) counters: Counters,
     /// When the consumer was made, ms since 1970.
@@ -104,6 +108,7 @@ impl<B: Brokers> Shared<B> {
             lost_masters: Mutex::default(),
             wake: Notify::new(),
             heartbeat_wanted: AtomicBool::new(false),
+            strangers: Mutex::default(),
             counters: Counters::default(),
             started: brokers.wall_ms(),
             options,
@@ -136,6 +141,11 @@ impl<B: Brokers> Shared<B> {
     /// The queue of that number.
     pub(crate) fn queue(&self, index: u32) -> Option<Arc<Queue>> {
         self.queues.read().unwrap_or_else(PoisonError::into_inner).at(index).cloned()
+    }
+
+    /// Asks the gate of the queue of that number.
+    pub(crate) fn at_gate<T>(&self, index: u32, ask: impl FnOnce(&Gate) -> T) -> Option<T> {
+        self.queues.read().unwrap_or_else(PoisonError::into_inner).at(index).map(|queue| ask(&queue.gate))
     }
 
     /// The queue of that real name.

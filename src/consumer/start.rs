@@ -1,6 +1,7 @@
 //! The start: everything that can be wrong with a consumer is found out before it resolves.
 
 use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -11,6 +12,7 @@ use super::brokers::{Brokers, refusal};
 use super::options::InitialPosition;
 use super::shared::Shared;
 use crate::client::CallError;
+use crate::env::{self, Instant};
 use crate::error::{ClientError, Code};
 use crate::protocol::code::response;
 use crate::protocol::{
@@ -44,15 +46,20 @@ impl LastFailure {
     }
 }
 
-/// All steps; the caller bounds them.
-pub(super) async fn prepare<B: Brokers>(shared: &Arc<Shared<B>>, last: &LastFailure) -> Result<(), ClientError> {
+/// All steps; the caller bounds them. From `patient_until` on a part of the masters is enough: one dead broker of many, which
+/// name servers may list for another two minutes, must keep nobody from the queues of the others.
+pub(super) async fn prepare<B: Brokers>(
+    shared: &Arc<Shared<B>>,
+    last: &LastFailure,
+    patient_until: Instant,
+) -> Result<(), ClientError> {
     let routes = routes(shared, last).await?;
     check_expressions(shared, &routes, last).await?;
     shared.brokers.watch_route(&shared.retry_topic);
     shared.brokers.register(Some(shared.registration()));
-    register(shared, last).await?;
-    be_seen(shared, last).await?;
-    note_positions(shared, &routes, last).await
+    let reached = register(shared, last, patient_until).await?;
+    be_seen(shared, last, &reached).await?;
+    note_positions(shared, &routes, last, &reached).await
 }
 
 /// Whether a failed step may be tried again.
@@ -142,13 +149,19 @@ async fn check_expression<B: Brokers>(
     }
 }
 
-/// A heartbeat that every master accepts.
-async fn register<B: Brokers>(shared: &Arc<Shared<B>>, last: &LastFailure) -> Result<(), ClientError> {
+/// A heartbeat that every master accepts; in the end, every one that can be reached. Returns those.
+async fn register<B: Brokers>(
+    shared: &Arc<Shared<B>>,
+    last: &LastFailure,
+    patient_until: Instant,
+) -> Result<BTreeSet<String>, ClientError> {
     loop {
         let masters = shared.masters();
+        let mut reached = BTreeSet::new();
         let mut missing = None;
         for (address, answer) in shared.brokers.heartbeat_all().await {
             match answer {
+                Ok(()) if masters.contains(&address) => _ = reached.insert(address),
                 Err(error) if masters.contains(&address) => {
                     if !passing(&error) {
                         return Err(error.into_error());
@@ -166,7 +179,11 @@ async fn register<B: Brokers>(shared: &Arc<Shared<B>>, last: &LastFailure) -> Re
                     "no broker of the subscribed topics has a master at the moment",
                 ));
             }
-            None => return Ok(()),
+            None => return Ok(reached),
+            Some(error) if !reached.is_empty() && env::now() >= patient_until => {
+                shared.warn(error);
+                return Ok(reached);
+            }
             Some(error) => last.set(error),
         }
         sleep(PAUSE).await;
@@ -174,11 +191,19 @@ async fn register<B: Brokers>(shared: &Arc<Shared<B>>, last: &LastFailure) -> Re
 }
 
 /// A 5.x broker answers the heartbeat of a group it will not create as any other; only its list of members tells.
-async fn be_seen<B: Brokers>(shared: &Arc<Shared<B>>, last: &LastFailure) -> Result<(), ClientError> {
+async fn be_seen<B: Brokers>(
+    shared: &Arc<Shared<B>>,
+    last: &LastFailure,
+    reached: &BTreeSet<String>,
+) -> Result<(), ClientError> {
+    let answered = AtomicBool::new(false);
     let listed = async {
         loop {
             let mut missing = None;
-            for (address, answer) in shared.member_lists().await {
+            for (address, answer) in shared.member_lists_of(reached.clone()).await {
+                if answer.as_ref().map_or_else(|error| refusal(error).is_some(), |_| true) {
+                    answered.store(true, Ordering::Relaxed);
+                }
                 match answer {
                     Ok(ids) if ids.iter().any(|member| member == shared.brokers.id()) => {}
                     Err(error) if error.is_access_denied() => return Err(error.into_error()),
@@ -198,6 +223,9 @@ async fn be_seen<B: Brokers>(shared: &Arc<Shared<B>>, last: &LastFailure) -> Res
     };
     timeout(SEEN_WITHIN, listed).await.unwrap_or_else(|_| {
         let group = &shared.options.group;
+        if !answered.load(Ordering::Relaxed) {
+            return Err(last.take(SEEN_WITHIN));
+        }
         let text = format!(
             "the broker took the heartbeat but does not list this consumer in group {group}: the group does not exist and is \
              not created by itself; create it, for example with: mqadmin updateSubGroup -c <cluster> -g {group}"
@@ -211,13 +239,19 @@ async fn note_positions<B: Brokers>(
     shared: &Arc<Shared<B>>,
     routes: &[(String, Arc<TopicRoute>)],
     last: &LastFailure,
+    reached: &BTreeSet<String>,
 ) -> Result<(), ClientError> {
     let position = shared.options.initial_position;
     if position == InitialPosition::First {
         return Ok(());
     }
     let mut questions = JoinSet::new();
-    for queue in routes.iter().flat_map(|(topic, route)| route.read_queues(topic)) {
+    let queues = routes.iter().flat_map(|(topic, route)| route.read_queues(topic));
+    // A queue of a broker that could not be reached is as one that appears later: more may come of it, never less.
+    let is_reached = |queue: &MessageQueue| {
+        shared.brokers.master(&queue.broker_name).is_none_or(|address| reached.contains(&address))
+    };
+    for queue in queues.filter(is_reached) {
         let shared = Arc::clone(shared);
         questions.spawn(async move { (queue.clone(), note(&shared, &queue, position).await) });
     }

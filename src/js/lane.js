@@ -208,13 +208,15 @@ class Lane {
   #limit(message, context) {
     const { handlerTimeoutMs, warn } = this.#host
     if (handlerTimeoutMs === undefined) return undefined
-    return setTimeout(() => {
+    const timer = setTimeout(() => {
       const { topic, queueOffset, msgId } = message
       const text = `a handler runs for more than ${handlerTimeoutMs} ms; its queue is held (${where(this.queue, queueOffset)})`
       const error = new RocketMQError('ERR_ROCKETMQ_TIMEOUT', text, { topic, queue: this.queue, msgId })
       Context.abort(context, error)
       warn(error)
     }, handlerTimeoutMs)
+    // A handler that outlives close() must not keep the process alive for so long.
+    return timer.unref()
   }
 
   /**

@@ -1,5 +1,6 @@
 // What the facade needs of the native side. `native.d.ts` is generated from the Rust code and says less; `addon.js` hands the
 // native side out under these types.
+import type { SendStatus } from '../../index'
 import type { NativeError } from './errors'
 
 export interface NativeConfig {
@@ -73,22 +74,30 @@ export interface ClientCalls {
   event(json: string): void
 }
 
-export interface ProducerCalls extends ClientCalls {
-  /** Of `send`. `failedKey`: the key is closed in native until `heard()`. */
-  settle(
-    slot: number,
-    error: string | null,
-    failedKey: boolean,
-    status: number,
-    msgId: string,
-    offsetMsgId: string,
-    brokerName: string,
-    queueId: number,
-    queueOffset: number,
-  ): void
-  /** A lane that has refused has room again. */
-  room(lane: number): void
+/** What a producer's native side says, all of it in one order. */
+export interface ProducerCalls {
+  say(...said: Said): void
 }
+
+export type Said =
+  /** Single messages that one request has stored, at consecutive offsets; of each message two ids: unique, the broker's own. */
+  | [
+      kind: 0,
+      slots: number[],
+      ids: string[],
+      status: SendStatus,
+      brokerName: string,
+      queueId: number,
+      firstQueueOffset: number,
+    ]
+  /** Of `send`. `failedKey`: the key is closed in native until `heard()`. */
+  | [kind: 1, slot: number, error: string, failedKey: boolean]
+  /** A lane that has refused has room again. */
+  | [kind: 2, lane: number]
+  /** `answer` of `ClientCalls`. */
+  | [kind: 3, slot: number, error: string | null, json: string]
+  /** `event` of `ClientCalls`. */
+  | [kind: 4, json: string]
 
 export interface ConsumerCalls extends ClientCalls {
   /** Consecutive messages of one queue. */
@@ -129,7 +138,7 @@ export class NativeProducer implements NativeClient {
   constructor(config: NativeConfig, settings: ProducerSettings)
   readonly clientId: string
   start(slot: number, timeoutMs: number, calls: ProducerCalls): void
-  /** -1: taken, settled through `settle`. Else nothing happened: this lane is full. */
+  /** -1: taken, settled through `say`. Else nothing happened: this lane is full. */
   send(
     slot: number,
     topic: string,

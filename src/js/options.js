@@ -269,7 +269,7 @@ function consumerOptions(options, orderly) {
     consumer: {
       ...initialPosition(given.initialPosition),
       ...suspension(given.suspendMs),
-      maxReconsumeTimes: maxReconsumeTimes === Infinity ? -1 : check.integer('maxReconsumeTimes', maxReconsumeTimes),
+      maxReconsumeTimes: maxReconsumeTimes === Infinity ? -1 : check.integer('maxReconsumeTimes', maxReconsumeTimes, 0),
       prefetchMessages: limit('prefetch.messages', prefetch.messages, 1000),
       prefetchBytes: limit('prefetch.bytes', prefetch.bytes, 64 * MiB),
       commitIntervalMs: limit('commitIntervalMs', given.commitIntervalMs, 1000),
@@ -289,13 +289,37 @@ function consumerOptions(options, orderly) {
 function subscription(topic, expression = '*') {
   const name = check.topic('topic', topic)
   if (typeof expression === 'string') {
-    return { topic: name, expressionType: 'TAG', expression: check.text('expression', expression) }
+    return { topic: name, expressionType: 'TAG', expression: tagsText('expression', expression) }
   }
   const { tags, sql92 } = check.record('expression', expression, ['tags', 'sql92'])
   if ((tags === undefined) === (sql92 === undefined)) throw invalid('expression', 'must have either tags or sql92')
   return tags === undefined
-    ? { topic: name, expressionType: 'SQL92', expression: check.text('expression.sql92', sql92) }
-    : { topic: name, expressionType: 'TAG', expression: check.text('expression.tags', tags) }
+    ? {
+        topic: name,
+        expressionType: 'SQL92',
+        expression: notBlank('expression.sql92', check.text('expression.sql92', sql92)),
+      }
+    : { topic: name, expressionType: 'TAG', expression: tagsText('expression.tags', tags) }
+}
+
+/**
+ * @param {string} field
+ * @param {unknown} value
+ */
+function tagsText(field, value) {
+  const text = check.text(field, value)
+  notBlank(field, text.replaceAll('||', ' '))
+  return text
+}
+
+/**
+ * An expression that says something: blank, or only separators, it would match nothing.
+ * @param {string} field
+ * @param {string} text
+ */
+function notBlank(field, text) {
+  if (text.trim() === '') throw invalid(field, 'must not be blank: it would match nothing')
+  return text
 }
 
 /**

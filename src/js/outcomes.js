@@ -89,7 +89,13 @@ function verdictOfReturned(value) {
  * @returns {Verdict}
  */
 function verdictOfThrown(value) {
-  return said(value) ?? { kind: Outcome.LATER, suspendMs: 0, cause: value }
+  try {
+    const verdict = said(value)
+    if (verdict) return verdict
+  } catch {
+    // A value that cannot even be looked at, as a revoked proxy.
+  }
+  return { kind: Outcome.LATER, suspendMs: 0, cause: value }
 }
 
 module.exports = { ConsumeStatus, Outcome, deadLetter, suspend, verdictOfReturned, verdictOfThrown }

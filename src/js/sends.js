@@ -205,16 +205,41 @@ class Sends {
   // ------------------------------------------------------------- answers
 
   /**
-   * Of one message.
-   * @type {import('./native-surface').ProducerCalls['settle']}
+   * Of single messages that one request has stored, at consecutive offsets.
+   * @param {number[]} slots
+   * @param {string[]} ids of each message its unique id, then the broker's own
+   * @param {SendStatus} status
+   * @param {string} brokerName
+   * @param {number} queueId
+   * @param {number} queueOffset of the first
    */
-  settle(slot, error, failedKey, status, msgId, offsetMsgId, brokerName, queueId, queueOffset) {
+  stored(slots, ids, status, brokerName, queueId, queueOffset) {
+    /** @type {SendResult['queue'] | undefined} */
+    let queue
+    for (let i = 0; i < slots.length; i++) {
+      const send = /** @type {Send | undefined} */ (this.#core.release(slots[i]))
+      if (send === undefined) continue
+      this.#settled(send)
+      queue ??= Object.freeze({ topic: send.topic, brokerName, queueId })
+      send.resolve({
+        status,
+        msgId: ids[2 * i],
+        offsetMsgId: ids[2 * i + 1],
+        queue,
+        queueOffset: queueOffset + i,
+      })
+    }
+  }
+
+  /**
+   * Of one message.
+   * @param {number} slot
+   * @param {string} error
+   * @param {boolean} failedKey
+   */
+  failed(slot, error, failedKey) {
     const send = /** @type {Send | undefined} */ (this.#core.release(slot))
-    if (send === undefined) return
-    if (error !== null) return this.#fail(send, errorFrom(error), failedKey)
-    this.#settled(send)
-    const queue = { topic: send.topic, brokerName, queueId }
-    send.resolve({ status: /** @type {SendStatus} */ (status), msgId, offsetMsgId, queue, queueOffset })
+    if (send !== undefined) this.#fail(send, errorFrom(error), failedKey)
   }
 
   /**

@@ -51,6 +51,12 @@ pub(crate) trait Brokers: Send + Sync + 'static {
     fn register(&self, group: &str);
     /// A heartbeat to the master of every watched route's brokers: address and outcome of each.
     fn heartbeat(&self) -> impl Future<Output = Vec<(String, Result<(), ClientError>)>> + Send;
+    /// Whether there is a connection to this address, so that a request can be written at once.
+    fn is_connected(&self, address: &str) -> bool;
+    /// Why there is none, where an attempt has failed.
+    fn trouble(&self, address: &str) -> Option<ClientError>;
+    /// Makes that connection. Whatever fails, nothing of a send was written.
+    fn connect(&self, address: &str, timeout: Duration) -> impl Future<Output = Result<(), Unsent>> + Send;
     /// Stores one message; one attempt.
     fn send(
         &self,
@@ -132,6 +138,18 @@ impl Brokers for Arc<Client> {
     async fn heartbeat(&self) -> Vec<(String, Result<(), ClientError>)> {
         let outcomes = self.heartbeat_all().await;
         outcomes.into_iter().map(|(address, outcome)| (address, outcome.map_err(CallError::into_error))).collect()
+    }
+
+    fn is_connected(&self, address: &str) -> bool {
+        Client::is_connected(self, address)
+    }
+
+    fn trouble(&self, address: &str) -> Option<ClientError> {
+        Client::trouble(self, address)
+    }
+
+    async fn connect(&self, address: &str, timeout: Duration) -> Result<(), Unsent> {
+        Client::connect(self, address, timeout).await.map_err(|error| Unsent::NotSent(error.into_error()))
     }
 
     async fn send(&self, address: &str, request: &SendMessage, timeout: Duration) -> Result<SendReceipt, Unsent> {

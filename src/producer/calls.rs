@@ -72,6 +72,41 @@ pub(crate) struct Receipt {
     pub(crate) queue_offset: i64,
 }
 
+/// Single sends that one answer has stored, at consecutive offsets of one queue.
+#[derive(Clone, Debug)]
+pub(crate) struct StoredRun {
+    /// As of a receipt.
+    pub(crate) status: i32,
+    /// The queue, with the topic as the user sees it.
+    pub(crate) queue: Arc<MessageQueue>,
+    /// The offset of the first.
+    pub(crate) queue_offset: i64,
+    /// The broker's own ids of the stored copies, joined by commas; fewer where it gave fewer.
+    pub(crate) offset_msg_ids: String,
+    /// In the order of their offsets; 1 at least.
+    pub(crate) sends: Vec<StoredSend>,
+}
+
+/// One send of a run.
+#[derive(Clone, Debug)]
+pub(crate) struct StoredSend {
+    /// The caller's number of it.
+    pub(crate) slot: u32,
+    /// The unique id that consumers see.
+    pub(crate) msg_id: String,
+}
+
+impl StoredRun {
+    /// One more, at the next offset.
+    pub(crate) fn push(&mut self, slot: u32, msg_id: String, offset_msg_id: &str) {
+        if !self.sends.is_empty() {
+            self.offset_msg_ids.push(',');
+        }
+        self.offset_msg_ids.push_str(offset_msg_id);
+        self.sends.push(StoredSend { slot, msg_id });
+    }
+}
+
 /// The key that a failure has closed, until [`heard`](super::Producer::heard) reports its delivery.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct FailureKey {
@@ -93,10 +128,13 @@ pub(crate) enum Admission {
     },
 }
 
-/// The side that called. Its methods never block and never call the producer back on the same stack.
+/// The side that called. Its methods never block and never call the producer back on the same stack; what they say is heard in the
+/// order in which it was said.
 pub(crate) trait Calls: Send + Sync + 'static {
-    /// The outcome of a send. A failure that closes its key names it; whatever its key takes with it does not.
-    fn settle(&self, slot: u32, result: Result<Receipt, ClientError>, failure: Option<FailureKey>);
+    /// Single sends that were stored.
+    fn stored(&self, run: StoredRun);
+    /// The failure of a send. One that closes its key names it; whatever its key takes with it does not.
+    fn failed(&self, slot: u32, error: ClientError, failure: Option<FailureKey>);
     /// The outcome of a batch, one receipt per message.
     fn settle_batch(&self, slot: u32, result: Result<Vec<Receipt>, ClientError>, failure: Option<FailureKey>);
     /// The FIFO of this lane may be fed: until a send is refused again, or until it is empty and `drained` is called.

@@ -6,7 +6,7 @@ use tokio::sync::{Notify, watch};
 
 use super::brokers::Brokers;
 use super::calls::Calls;
-use super::entities::{Ending, Out, Phase, Settlement};
+use super::entities::{Out, Phase, Settlement};
 use super::lane::{self, until};
 use super::message::Press;
 use super::options::Batching;
@@ -64,12 +64,14 @@ impl<B: Brokers> Core<B> {
             env::spawn(lane::run(Arc::clone(self), lane));
         }
         let settled = out.settled.len();
-        for Settlement { slot, ending } in out.settled {
-            match ending {
-                Ending::One(receipt) => self.calls.settle(slot, Ok(receipt), None),
-                Ending::Batch(receipts) => self.calls.settle_batch(slot, Ok(receipts), None),
-                Ending::Failed { error, failure, is_batch: false } => self.calls.settle(slot, Err(error), failure),
-                Ending::Failed { error, failure, is_batch: true } => self.calls.settle_batch(slot, Err(error), failure),
+        for settlement in out.settled {
+            match settlement {
+                Settlement::Stored(run) => self.calls.stored(run),
+                Settlement::Batch { slot, receipts } => self.calls.settle_batch(slot, Ok(receipts), None),
+                Settlement::Failed { slot, error, failure, is_batch: false } => self.calls.failed(slot, error, failure),
+                Settlement::Failed { slot, error, failure, is_batch: true } => {
+                    self.calls.settle_batch(slot, Err(error), failure);
+                }
             }
         }
         for lane in out.rooms {
@@ -114,7 +116,14 @@ async fn watch_topic<B: Brokers>(core: Arc<Core<B>>, topic: u32, mut route: watc
     });
     loop {
         let seen = route.borrow_and_update().clone();
-        core.with(|state, out| state.look(topic, seen.route.as_ref(), seen.error, out));
+        let closed = core.with(|state, out| {
+            state.look(topic, seen.route.as_ref(), seen.error, out);
+            // `close()` may have come before this task listened.
+            state.phase == Phase::Closed
+        });
+        if closed {
+            return;
+        }
         loop {
             let (due, waits) = core.with(|state, _| {
                 let waits = state.front(lane).is_some();

@@ -198,8 +198,9 @@ impl State {
                 None => error,
             };
         }
-        let error =
-            ClientError::new(Code::Timeout, "the time of this send was up before the broker had acknowledged it");
+        let broker = it.queue.map_or("", |queue| self.queue_of(it.topic, queue).name.broker_name.as_str());
+        let text = format!("the time of this send was up before the broker {broker} had acknowledged it");
+        let error = ClientError::new(Code::Timeout, text);
         match last {
             Some(cause) => error.with_cause(cause),
             None => error,

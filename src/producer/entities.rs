@@ -5,7 +5,7 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use tokio::sync::{Notify, Semaphore};
 
-use super::calls::{FailureKey, Receipt};
+use super::calls::{FailureKey, Receipt, StoredRun};
 use crate::env::Instant;
 use crate::error::ClientError;
 use crate::protocol::{MessageQueue, TopicRoute};
@@ -212,19 +212,12 @@ pub(super) struct Broker {
     pub(super) line: VecDeque<(u32, u64)>,
 }
 
-/// What a send has come to.
+/// Outcome of a send, or of several, for whoever called.
 #[derive(Debug)]
-pub(super) enum Ending {
-    One(Receipt),
-    Batch(Vec<Receipt>),
-    Failed { error: ClientError, failure: Option<FailureKey>, is_batch: bool },
-}
-
-/// Outcome of a send, for whoever called it.
-#[derive(Debug)]
-pub(super) struct Settlement {
-    pub(super) slot: u32,
-    pub(super) ending: Ending,
+pub(super) enum Settlement {
+    Stored(StoredRun),
+    Batch { slot: u32, receipts: Vec<Receipt> },
+    Failed { slot: u32, error: ClientError, failure: Option<FailureKey>, is_batch: bool },
 }
 
 /// What is to be done once the lock is released, in this order.

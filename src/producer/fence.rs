@@ -1,7 +1,7 @@
 //! Settling: every send once, a key's failures with everything of the key that was called before they are delivered.
 
 use super::calls::FailureKey;
-use super::entities::{Ending, Out, Settlement, Stage};
+use super::entities::{Out, Settlement, Stage};
 use super::slab::NIL;
 use super::state::State;
 use crate::error::{ClientError, Code, Outcome};
@@ -40,12 +40,12 @@ impl State {
         }
     }
 
-    /// Resolves a message that was stored.
-    pub(super) fn resolve(&mut self, id: u32, ending: Ending, out: &mut Out) {
+    /// Resolves a send that was stored; the caller's number of it.
+    pub(super) fn resolve(&mut self, id: u32) -> u32 {
         self.unlink(id);
         let message = &self.pending[id];
         self.sent += message.load.messages as u64;
-        out.settled.push(Settlement { slot: message.slot, ending });
+        message.slot
     }
 
     /// Rejects one message. `failure`: this is what closes its key.
@@ -65,7 +65,7 @@ impl State {
         let failure = failure
             .then(|| FailureKey { topic: std::sync::Arc::clone(name), sharding_key: std::sync::Arc::clone(&key.name) });
         let error = self.locate(error, topic, home);
-        out.settled.push(Settlement { slot, ending: Ending::Failed { error, failure, is_batch } });
+        out.settled.push(Settlement::Failed { slot, error, failure, is_batch });
         match stage {
             Stage::Waiting => self.vacate(id),
             // The others of its request need not rest for its sake.
@@ -95,7 +95,7 @@ impl State {
         let cause = key.failure.clone().unwrap_or_else(|| ClientError::new(Code::Internal, "an unknown failure"));
         let error = broken(&cause).with_outcome(Outcome::NotStored).with_topic(&*self.topics[key.topic as usize].name);
         self.failed += count as u64;
-        out.settled.push(Settlement { slot, ending: Ending::Failed { error, failure: None, is_batch } });
+        out.settled.push(Settlement::Failed { slot, error, failure: None, is_batch });
     }
 
     /// The caller is delivering a failure of this key: with the last one that is under way the key is open again.

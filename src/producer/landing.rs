@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use super::answers::Verdict;
-use super::calls::Receipt;
-use super::entities::{Ending, Out, Stage};
+use super::calls::{Receipt, StoredRun};
+use super::entities::{Out, Settlement, Stage};
 use super::flight::Flight;
 use super::state::State;
 use crate::error::{ClientError, Code};
@@ -177,28 +177,46 @@ impl State {
         let mut offset_ids = receipt.msg_ids.split(',');
         let Some(queue) = flight.queue.take() else { return };
         flight.payloads.clear();
-        let mut next = |msg_id: String| {
-            let queue_offset = offset;
-            offset += 1;
-            let offset_msg_id = offset_ids.next().unwrap_or_default().to_owned();
-            Receipt { status, msg_id, offset_msg_id, queue: Arc::clone(&queue), queue_offset }
+        let run = |queue_offset, room| StoredRun {
+            status,
+            queue: Arc::clone(&queue),
+            queue_offset,
+            offset_msg_ids: String::with_capacity(if room > 0 { receipt.msg_ids.len() } else { 0 }),
+            sends: Vec::with_capacity(room),
         };
+        let mut stored = run(offset, flight.ids.len());
         for id in std::mem::take(&mut flight.ids) {
             let message = &mut self.pending[id];
-            let msg_id = std::mem::take(&mut message.msg_id);
-            let settled = message.settled;
-            let ending = if message.is_batch {
-                // A settled one has given its ids away; its places count all the same.
-                let ids = msg_id.split(',').map(str::to_owned).chain(std::iter::repeat_with(String::new));
-                Ending::Batch(ids.take(message.load.messages).map(&mut next).collect())
+            let (msg_id, settled) = (std::mem::take(&mut message.msg_id), message.settled);
+            if message.is_batch {
+                // Alone in its request.
+                let receipts = msg_id.split(',').zip(offset..).map(|(msg_id, queue_offset)| Receipt {
+                    status,
+                    msg_id: msg_id.to_owned(),
+                    offset_msg_id: offset_ids.next().unwrap_or_default().to_owned(),
+                    queue: Arc::clone(&queue),
+                    queue_offset,
+                });
+                if !settled {
+                    let receipts = receipts.collect();
+                    let slot = self.resolve(id);
+                    out.settled.push(Settlement::Batch { slot, receipts });
+                }
             } else {
-                Ending::One(next(msg_id))
-            };
-            if !settled {
-                self.resolve(id, ending, out);
+                let offset_msg_id = offset_ids.next().unwrap_or_default();
+                offset += 1;
+                if settled {
+                    // It lies there all the same: the offsets after it are not consecutive to those before.
+                    let before = std::mem::replace(&mut stored, run(offset, 0));
+                    out.settled.extend((!before.sends.is_empty()).then_some(Settlement::Stored(before)));
+                } else {
+                    let slot = self.resolve(id);
+                    stored.push(slot, msg_id, offset_msg_id);
+                }
             }
             self.finish(id);
         }
+        out.settled.extend((!stored.sends.is_empty()).then_some(Settlement::Stored(stored)));
         self.invite(out);
     }
 

@@ -51,7 +51,15 @@ impl<B: Brokers> Task<'_, B> {
         let (first, most) = self.core.brokers.timing().send_backoff;
         let mut backoff = Backoff::new(first, most);
         let mut wire = Err(ClientError::new(Code::Internal, "a request that was never encoded"));
-        for attempt in 0_u64.. {
+        let mut again = false;
+        loop {
+            let connected = self.connect(&mut flight).await;
+            let goes_on = self.core.with(|state, out| {
+                state.prune(&mut flight, out);
+                state.set_stage(&flight, Stage::Flying);
+                !flight.ids.is_empty()
+            });
+            let (true, Some(connected)) = (goes_on, connected) else { return };
             if std::mem::take(&mut flight.is_stale) {
                 wire = flight.wire(&self.core.group);
             }
@@ -63,7 +71,11 @@ impl<B: Brokers> Task<'_, B> {
                     return;
                 }
             };
-            let Some(answer) = self.attempt(&mut flight, request, attempt > 0).await else { return };
+            let answer = match connected {
+                Ok(address) => self.attempt(&mut flight, &address, request, std::mem::replace(&mut again, true)).await,
+                Err(unsent) => Some(Err(unsent)),
+            };
+            let Some(answer) = answer else { return };
             drop(permit.take());
             let verdict = verdict(answer, request.is_batch());
             let next = self.core.with(|state, out| state.conclude(self.lane, &mut flight, verdict, out));
@@ -71,13 +83,32 @@ impl<B: Brokers> Task<'_, B> {
                 return;
             }
             permit = self.permit(&mut flight).await;
-            let goes_on = self.core.with(|state, out| {
-                state.prune(&mut flight, out);
-                state.set_stage(&flight, Stage::Flying);
-                !flight.ids.is_empty()
+        }
+    }
+
+    /// The address of the queue's broker, once there is a connection to it: until then nothing of the request is on the wire. None when
+    /// nothing is left of the request.
+    async fn connect(&self, flight: &mut Flight) -> Option<Result<String, Unsent>> {
+        loop {
+            let broker = flight.queue.as_ref().map_or("", |queue| queue.broker_name.as_str());
+            let Some(address) = self.core.brokers.master(broker) else {
+                let text = format!("the broker {broker} has no master at the moment");
+                return Some(Err(Unsent::NotSent(ClientError::new(Code::NoMaster, text))));
+            };
+            if self.core.brokers.is_connected(&address) {
+                return Some(Ok(address));
+            }
+            let trouble = self.core.brokers.trouble(&address);
+            self.core.with(|state, _| {
+                state.set_stage(flight, Stage::Resting);
+                let last = &mut state.lanes[self.lane].error;
+                *last = last.take().or(trouble);
             });
-            if !goes_on {
-                return;
+            let timeout = self.core.brokers.timing().request_timeout;
+            match self.during(flight, false, self.core.brokers.connect(&address, timeout)).await {
+                Waited::Ended(connected) => return Some(connected.map(|()| address)),
+                Waited::Elsewhere => {}
+                Waited::Over => return None,
             }
         }
     }
@@ -86,26 +117,19 @@ impl<B: Brokers> Task<'_, B> {
     async fn attempt(
         &self,
         flight: &mut Flight,
+        address: &str,
         wire: &Wire,
         again: bool,
     ) -> Option<Result<crate::protocol::SendReceipt, Unsent>> {
-        let broker = match wire {
-            Wire::One(request) => &request.broker_name,
-            Wire::Batch(request) => &request.broker_name,
-        };
-        let Some(address) = self.core.brokers.master(broker) else {
-            let text = format!("the broker {broker} has no master at the moment");
-            return Some(Err(Unsent::NotSent(ClientError::new(Code::NoMaster, text))));
-        };
         self.core.with(|state, _| {
             state.requests += 1;
             state.retries += u64::from(again);
         });
         let timeout = self.core.brokers.timing().request_timeout;
         let waited = match wire {
-            Wire::One(request) => self.during(flight, true, self.core.brokers.send(&address, request, timeout)).await,
+            Wire::One(request) => self.during(flight, true, self.core.brokers.send(address, request, timeout)).await,
             Wire::Batch(request) => {
-                self.during(flight, true, self.core.brokers.send_batch(&address, request, timeout)).await
+                self.during(flight, true, self.core.brokers.send_batch(address, request, timeout)).await
             }
         };
         match waited {

@@ -9,7 +9,7 @@ use super::options::{Batching, ProducerOptions};
 use crate::env;
 use crate::error::{ClientError, Code};
 use crate::protocol::properties::{self, name};
-use crate::protocol::{Invalid, UniqueIds, batch, limits};
+use crate::protocol::{Invalid, UniqueIds, batch, limits, namespace};
 
 /// Most messages of one batch on Alibaba Cloud.
 const CLOUD_BATCH: usize = 4_096;
@@ -47,7 +47,7 @@ impl Press {
 
     /// One message. Everything that is wrong with it is found here, before anything is counted or written.
     pub(super) fn message(&self, outgoing: &mut Outgoing) -> Result<Prepared, ClientError> {
-        address(&outgoing.topic, &outgoing.sharding_key)?;
+        self.address(&outgoing.topic, &outgoing.sharding_key)?;
         let content = Content {
             body: std::mem::take(&mut outgoing.body),
             tags: outgoing.tags.take(),
@@ -70,7 +70,7 @@ impl Press {
 
     /// A batch of the user's.
     pub(super) fn batch(&self, outgoing: &mut OutgoingBatch) -> Result<Prepared, ClientError> {
-        address(&outgoing.topic, &outgoing.sharding_key)?;
+        self.address(&outgoing.topic, &outgoing.sharding_key)?;
         if outgoing.messages.is_empty() {
             return Err(invalid("messages: must not be empty"));
         }
@@ -108,6 +108,28 @@ impl Press {
         })
     }
 
+    /// A topic by the user's name, which has to fit together with the namespace.
+    pub(super) fn topic(&self, topic: &str) -> Result<(), ClientError> {
+        limits::topic(topic)?;
+        let namespace = self.namespace.as_deref().unwrap_or_default();
+        // Most have no namespace, or a short name.
+        if topic.len() + namespace.len() < limits::MAX_TOPIC {
+            return Ok(());
+        }
+        let length = namespace::wrap(namespace, topic).len();
+        if length > limits::MAX_TOPIC {
+            let text = format!("topic: {length} characters with its namespace, {} are allowed", limits::MAX_TOPIC);
+            return Err(invalid(&text));
+        }
+        Ok(())
+    }
+
+    fn address(&self, topic: &str, sharding_key: &str) -> Result<(), ClientError> {
+        self.topic(topic)?;
+        limits::sharding_key(sharding_key)?;
+        Ok(())
+    }
+
     fn deadline(&self, timeout: Option<Duration>) -> env::Instant {
         env::now() + timeout.unwrap_or(self.send_timeout)
     }
@@ -137,12 +159,6 @@ impl Press {
         limits::properties(&properties)?;
         Ok((Entry { body: content.body, properties }, msg_id))
     }
-}
-
-fn address(topic: &str, sharding_key: &str) -> Result<(), ClientError> {
-    limits::topic(topic)?;
-    limits::sharding_key(sharding_key)?;
-    Ok(())
 }
 
 /// Milliseconds since midnight (UTC) of the first of the month, as unique ids have them.

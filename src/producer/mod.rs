@@ -33,7 +33,7 @@ use self::entities::Phase;
 use self::message::Press;
 use self::state::State;
 use crate::env;
-use crate::error::{ClientError, Code};
+use crate::error::{ClientError, Code, Outcome};
 use crate::protocol::{MessageQueue, UniqueIds, limits};
 
 /// The least time for taking leave of the brokers.
@@ -42,7 +42,9 @@ const LEAVE: Duration = Duration::from_millis(500);
 #[allow(unused_imports, reason = "the binding takes what it needs from this list")]
 pub(crate) use self::{
     brokers::{Brokers, Unsent},
-    calls::{Admission, Calls, Content, FailureKey, Outgoing, OutgoingBatch, ProducerStats, Receipt},
+    calls::{
+        Admission, Calls, Content, FailureKey, Outgoing, OutgoingBatch, ProducerStats, Receipt, StoredRun, StoredSend,
+    },
     options::{Batching, OnRouteChange, ProducerOptions, ShardingHash},
 };
 
@@ -77,7 +79,7 @@ impl<B: Brokers> Producer<B> {
         let brokers = &self.core.brokers;
         limits::group(&self.group)?;
         for topic in &self.topics {
-            limits::topic(topic)?;
+            self.core.press.topic(topic)?;
         }
         for topic in &self.topics {
             let route = brokers.route(&brokers.wrap(topic)).await.map_err(|error| error.with_topic(topic))?;
@@ -147,7 +149,7 @@ impl<B: Brokers> Producer<B> {
         // The common case takes the lock once.
         let mut message = Some(message);
         let admission = self.core.with(|state, out| -> Result<_, ClientError> {
-            state.is_open(feeding)?;
+            state.is_open(feeding).map_err(|error| error.with_outcome(Outcome::NotStored))?;
             let Some(&topic) = state.topic_ids.get(topic) else { return Ok(None) };
             Ok(message.take().map(|message| state.admit(topic, sharding_key, message, feeding, out)))
         })?;
@@ -179,7 +181,7 @@ impl<B: Brokers> Producer<B> {
 
     /// The queues a key of this topic may go to, in the order its index addresses.
     pub(crate) async fn queues(&self, topic: &str) -> Result<Vec<MessageQueue>, ClientError> {
-        limits::topic(topic)?;
+        self.core.press.topic(topic)?;
         self.core.with(|state, _| state.is_open(false))?;
         let listed = self.core.with(|state, _| state.topic_ids.get(topic).map(|&topic| state.list(topic)));
         match listed {

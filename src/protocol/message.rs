@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 use bytes::Bytes;
 
 use super::message_id::OffsetId;
-use super::properties::name;
+use super::properties::{self, name};
 
 pub(crate) use self::decode::decode_messages;
 
@@ -47,16 +47,29 @@ pub(crate) struct StoredMessage {
     pub(crate) body_crc: i32,
     /// The payload, decompressed.
     pub(crate) body: Bytes,
-    /// Properties in stored order; the last of equal names.
-    pub(crate) properties: Vec<(String, String)>,
+    /// Properties as stored, encoded: most of a message's are never looked at, see [`super::properties::decode`].
+    pub(crate) properties: String,
     /// The whole record as stored; of an inner batch, the outer record.
     pub(crate) record: Bytes,
+}
+
+/// See [`StoredMessage::labels`].
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Labels<'a> {
+    /// The tag.
+    pub(crate) tags: Option<&'a str>,
+    /// The keys, as joined by spaces.
+    pub(crate) keys: Option<&'a str>,
+    /// The sharding key.
+    pub(crate) sharding_key: Option<&'a str>,
+    /// The sender's unique id.
+    pub(crate) unique_id: Option<&'a str>,
 }
 
 impl StoredMessage {
     /// A property's value.
     pub(crate) fn property(&self, name: &str) -> Option<&str> {
-        self.properties.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
+        properties::value_of(&self.properties, name)
     }
 
     /// The id users see: the sender's, else the broker's.
@@ -71,22 +84,27 @@ impl StoredMessage {
 
     /// The broker's id: its address and the commit log offset.
     pub(crate) fn offset_msg_id(&self) -> String {
-        OffsetId { address: self.store_host, offset: self.physical_offset }.to_string()
+        OffsetId { address: self.store_host, offset: self.physical_offset }.text()
+    }
+
+    /// What every handler sees of the properties, in one pass over them.
+    pub(crate) fn labels(&self) -> Labels<'_> {
+        let mut labels = Labels::default();
+        for (name, value) in properties::pairs(&self.properties) {
+            match name {
+                name::TAGS => labels.tags = Some(value),
+                name::KEYS => labels.keys = Some(value),
+                name::SHARDING_KEY => labels.sharding_key = Some(value),
+                name::UNIQ_KEY => labels.unique_id = Some(value),
+                _ => {}
+            }
+        }
+        labels
     }
 
     /// The tag.
     pub(crate) fn tags(&self) -> Option<&str> {
         self.property(name::TAGS)
-    }
-
-    /// The keys, as joined by spaces.
-    pub(crate) fn keys(&self) -> Option<&str> {
-        self.property(name::KEYS)
-    }
-
-    /// The sharding key.
-    pub(crate) fn sharding_key(&self) -> Option<&str> {
-        self.property(name::SHARDING_KEY)
     }
 }
 

@@ -101,8 +101,9 @@ pub(crate) fn is_reserved(name: &str) -> bool {
 }
 
 /// Encodes properties, each closed by `\x02`, as 5.x does; 4.9 takes both forms.
-pub(crate) fn encode<'a>(properties: impl IntoIterator<Item = (&'a str, &'a str)>) -> String {
-    let mut text = String::new();
+pub(crate) fn encode<'a>(properties: impl IntoIterator<Item = (&'a str, &'a str), IntoIter: Clone>) -> String {
+    let properties = properties.into_iter();
+    let mut text = String::with_capacity(properties.clone().map(|(name, value)| name.len() + value.len() + 2).sum());
     for (name, value) in properties {
         text.push_str(name);
         text.push(NAME_VALUE_SEPARATOR);
@@ -112,15 +113,22 @@ pub(crate) fn encode<'a>(properties: impl IntoIterator<Item = (&'a str, &'a str)
     text
 }
 
+/// The properties of an encoded text in stored order, of equal names all; segments without name or value are skipped.
+pub(crate) fn pairs(text: &str) -> impl DoubleEndedIterator<Item = (&str, &str)> {
+    let segments = text.split(PROPERTY_SEPARATOR).filter_map(|segment| segment.split_once(NAME_VALUE_SEPARATOR));
+    segments.filter(|(name, value)| !name.is_empty() && !value.is_empty())
+}
+
+/// The value of a property in an encoded text: the last of equal names.
+pub(crate) fn value_of<'a>(text: &'a str, wanted: &str) -> Option<&'a str> {
+    pairs(text).rev().find_map(|(name, value)| (name == wanted).then_some(value))
+}
+
 /// Decodes properties; segments without name or value are skipped, the last of equal names wins.
 pub(crate) fn decode(text: &str) -> Vec<(String, String)> {
     let mut properties: Vec<(String, String)> = Vec::new();
     let mut index = HashMap::new();
-    for segment in text.split(PROPERTY_SEPARATOR) {
-        let Some((name, value)) = segment.split_once(NAME_VALUE_SEPARATOR) else { continue };
-        if name.is_empty() || value.is_empty() {
-            continue;
-        }
+    for (name, value) in pairs(text) {
         match index.entry(name) {
             std::collections::hash_map::Entry::Occupied(known) => {
                 if let Some((_, old)) = properties.get_mut(*known.get()) {

@@ -34,8 +34,12 @@ pub(crate) enum CallFailure {
     Unanswered(ClientError),
 }
 
+type Answers = HashMap<i32, oneshot::Sender<Command>>;
+
 enum Waiters {
-    Open(HashMap<i32, oneshot::Sender<Command>>),
+    Open(Answers),
+    /// Takes no more requests, and ends with the last answer.
+    Leaving(Answers),
     Poisoned(ClientError),
 }
 
@@ -70,9 +74,7 @@ struct Waiting<'a> {
 
 impl Drop for Waiting<'_> {
     fn drop(&mut self) {
-        if let Waiters::Open(waiters) = &mut *self.shared.waiters() {
-            waiters.remove(&self.opaque);
-        }
+        self.shared.take_waiter(self.opaque);
     }
 }
 
@@ -84,15 +86,36 @@ impl Shared {
     /// Fails everything that waits, and everything to come. The first reason stays.
     fn poison(&self, reason: ClientError) {
         let mut waiters = self.waiters();
-        if let Waiters::Open(_) = &*waiters {
+        if !matches!(&*waiters, Waiters::Poisoned(_)) {
             *waiters = Waiters::Poisoned(reason);
         }
+    }
+
+    /// Whoever waits for this answer; nobody waits any more.
+    fn take_waiter(&self, opaque: i32) -> Option<oneshot::Sender<Command>> {
+        let mut waiters = self.waiters();
+        match &mut *waiters {
+            Waiters::Open(answers) => answers.remove(&opaque),
+            Waiters::Leaving(answers) => {
+                let waiter = answers.remove(&opaque);
+                if answers.is_empty() {
+                    *waiters = Waiters::Poisoned(self.left());
+                    self.stop.notify_one();
+                }
+                waiter
+            }
+            Waiters::Poisoned(_) => None,
+        }
+    }
+
+    fn left(&self) -> ClientError {
+        self.ended("was given up, as its server had asked for")
     }
 
     fn failure(&self) -> ClientError {
         match &*self.waiters() {
             Waiters::Poisoned(reason) => reason.clone(),
-            Waiters::Open(_) => self.ended("was closed"),
+            Waiters::Open(_) | Waiters::Leaving(_) => self.ended("was closed"),
         }
     }
 
@@ -138,9 +161,9 @@ impl Connection {
         &self.shared.address
     }
 
-    /// True once the connection has ended.
+    /// True once the connection takes no more requests.
     pub(crate) fn is_closed(&self) -> bool {
-        matches!(&*self.shared.waiters(), Waiters::Poisoned(_))
+        !matches!(&*self.shared.waiters(), Waiters::Open(_))
     }
 
     /// Waits for the end of the connection.
@@ -168,6 +191,7 @@ impl Connection {
         let (sender, answer) = oneshot::channel();
         match &mut *shared.waiters() {
             Waiters::Open(waiters) => _ = waiters.insert(opaque, sender),
+            Waiters::Leaving(_) => return Err(CallFailure::NotSent(shared.left())),
             Waiters::Poisoned(reason) => return Err(CallFailure::NotSent(reason.clone())),
         }
         let _waiting = Waiting { shared, opaque };
@@ -209,6 +233,17 @@ impl Connection {
     /// Ends the connection; pending requests fail.
     pub(crate) fn close(&self) {
         self.end(self.shared.ended("was closed by this client"));
+    }
+
+    /// Takes no more requests; those that wait may still be answered, and then the connection ends.
+    pub(crate) fn retire(&self) {
+        let mut waiters = self.shared.waiters();
+        if let Waiters::Open(answers) = &mut *waiters {
+            *waiters = Waiters::Leaving(std::mem::take(answers));
+        }
+        drop(waiters);
+        // Its own number is never used: with nobody waiting this is the end.
+        self.shared.take_waiter(0);
     }
 
     /// Ends the connection for this reason.
@@ -262,12 +297,8 @@ impl Connection {
         if !command.is_response() {
             return inbound.request(self, command);
         }
-        let waiter = match &mut *self.shared.waiters() {
-            Waiters::Open(waiters) => waiters.remove(&command.opaque),
-            Waiters::Poisoned(_) => None,
-        };
         // No waiter: the caller stopped waiting.
-        if let Some(waiter) = waiter {
+        if let Some(waiter) = self.shared.take_waiter(command.opaque) {
             let _ = waiter.send(command);
         }
     }

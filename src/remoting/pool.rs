@@ -39,6 +39,8 @@ struct Slot {
     attempt: tokio::sync::Mutex<Attempt>,
     /// The connection in use, readable without waiting.
     ready: Mutex<Option<Connection>>,
+    /// Why the last attempt failed, if it did.
+    failure: Mutex<Option<ClientError>>,
     /// How many connections have ended so far.
     losses: watch::Sender<u64>,
 }
@@ -46,6 +48,17 @@ struct Slot {
 impl Slot {
     fn ready(&self) -> MutexGuard<'_, Option<Connection>> {
         self.ready.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn failure(&self) -> MutexGuard<'_, Option<ClientError>> {
+        self.failure.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Why there is no connection.
+    fn unreachable(&self, why: &str) -> ClientError {
+        let error = unreachable(&self.address, why);
+        *self.failure() = Some(error.clone());
+        error
     }
 }
 
@@ -77,6 +90,7 @@ impl Pool {
                 address: address.to_owned(),
                 attempt: tokio::sync::Mutex::new(attempt),
                 ready: Mutex::default(),
+                failure: Mutex::default(),
                 losses: watch::Sender::new(0),
             })
         });
@@ -91,6 +105,12 @@ impl Pool {
     /// The connection to this address, if one is ready.
     pub(crate) fn ready(&self, address: &str) -> Option<Connection> {
         self.slot(address).ready().clone().filter(|connection| !connection.is_closed())
+    }
+
+    /// Why this address cannot be reached, where the last attempt to connect has failed.
+    pub(crate) fn failure(&self, address: &str) -> Option<ClientError> {
+        let slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
+        slots.get(address).and_then(|slot| slot.failure().clone())
     }
 
     /// The ready connections.
@@ -117,7 +137,9 @@ impl Pool {
         }
         match tokio::time::timeout_at(deadline, self.connect(&slot, greeter, deadline)).await {
             Ok(result) => result,
-            Err(_) => Err(unreachable(address, "no connection in time").into()),
+            Err(_) => {
+                Err(slot.failure().clone().unwrap_or_else(|| unreachable(address, "no connection in time")).into())
+            }
         }
     }
 
@@ -141,12 +163,13 @@ impl Pool {
         attempt.not_before = Some(env::now() + attempt.pause.next());
         let socket = match tokio::time::timeout(self.connect_timeout, env::connect(&slot.address)).await {
             Ok(Ok(socket)) => socket,
-            Ok(Err(error)) => return Err(unreachable(&slot.address, &error.to_string()).into()),
+            Ok(Err(error)) => return Err(slot.unreachable(&error.to_string()).into()),
             Err(_) => {
                 let text = format!("no connection within {} ms", self.connect_timeout.as_millis());
-                return Err(unreachable(&slot.address, &text).into());
+                return Err(slot.unreachable(&text).into());
             }
         };
+        *slot.failure() = None;
         let (reader, writer) = socket.into_split();
         let connection = Connection::from_halves(&slot.address, reader, writer, Arc::clone(&self.inbound));
         let ending = EndUnlessReady(Some(&connection));

@@ -409,11 +409,11 @@ fn evaluate<'a>(test: &Test, value: &impl Fn(&str) -> Option<&'a str>) -> Result
         Test::IsNull(operand) => Some(resolve(operand, value)?.is_none()),
         Test::In(name, texts) => value(name).map(|text| texts.iter().any(|known| known == text)),
         Test::Text(operand, operator, searched, not) => {
-            let Some(Operated::Text(text)) = resolve(operand, value)? else { return Ok(Some(false)) };
+            let Some(Operated::Text(whole)) = resolve(operand, value)? else { return Ok(Some(false)) };
             let found = match operator {
-                TextOperator::Contains => text.contains(searched),
-                TextOperator::StartsWith => text.starts_with(searched),
-                TextOperator::EndsWith => text.ends_with(searched),
+                TextOperator::Contains => whole.contains(searched),
+                TextOperator::StartsWith => whole.starts_with(searched),
+                TextOperator::EndsWith => whole.ends_with(searched),
             };
             Some(!searched.is_empty() && found != *not)
         }
@@ -440,7 +440,7 @@ fn all<'a>(members: &[Test], value: &impl Fn(&str) -> Option<&'a str>, deciding:
 
 /// A text is read as what it is compared with.
 fn compare(left: &Operated, comparison: Comparison, right: &Operated) -> Result<bool, Thrown> {
-    use Operated::{Boolean, Number, Outcome, Text, Whole};
+    use Operated::{Boolean, Outcome, Text, Whole};
     let equal = comparison == Comparison::Equal;
     let truth = |text: &str| text.eq_ignore_ascii_case("true");
     Ok(match (left, right) {

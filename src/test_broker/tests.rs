@@ -133,6 +133,7 @@ fn pull(offset: i64, suspend_ms: i64, expression: &str) -> Pull {
         broker_name: "broker-a".into(),
         queue_id: 0,
         queue_offset: offset,
+        max_messages: 32,
         suspend_ms,
         sub_version: 0,
         kind: ExpressionKind::Tag,

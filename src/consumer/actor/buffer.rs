@@ -126,6 +126,11 @@ impl Buffer {
         Some(chunk)
     }
 
+    /// Messages until the sink is through with its oldest chunk; 0 when it has none.
+    pub(super) fn first_chunk_left(&self) -> usize {
+        self.chunks.front().copied().unwrap_or(0)
+    }
+
     /// A new generation: nothing is with the sink.
     pub(super) fn restart(&mut self) {
         self.sent = 0;

@@ -19,14 +19,18 @@ use crate::protocol::push::{ConsumeDirectlyResult, DirectOutcome};
 impl<B: Brokers> Actor<B> {
     /// Waits for the running handler, runs this one, answers truthfully.
     pub(super) async fn direct(&mut self, message: StoredMessage, reply: oneshot::Sender<Answer>) -> Step {
+        self.queue.gate.close();
         let Some(topic) = self.handler_topic(&message) else {
             let _ = reply.send(refused("this consumer has no handler for the message's topic"));
             return Step::Run;
         };
-        self.queue.gate.close();
         if let Some(step) = self.settle().await {
             let _ = reply.send(refused("the queue's lock is uncertain"));
             return step;
+        }
+        if reply.is_closed() {
+            // The administrator was told that we did not answer in time.
+            return Step::Run;
         }
         let Some(generation) = self.queue.gate.open_direct() else {
             let _ = reply.send(refused("the queue's lock is uncertain"));

@@ -76,7 +76,8 @@ impl<B: Brokers> Actor<B> {
             (name::RECONSUME_TIME, attempt.to_string()),
             (name::MAX_RECONSUME_TIMES, most.to_string()),
         ];
-        let own = message.properties.iter().map(|(key, value)| (key.as_str(), value.as_str()));
+        let own = properties::decode(&message.properties);
+        let own = own.iter().map(|(key, value)| (key.as_str(), value.as_str()));
         let kept = own.filter(|(key, _)| !LEFT_OUT.contains(key));
         let first =
             message.property(name::ORIGIN_MESSAGE_ID).is_none().then_some((name::ORIGIN_MESSAGE_ID, msg_id.as_str()));

@@ -109,6 +109,8 @@ struct Actor<B> {
     pull: Pending<Result<Pulled, CallError>>,
     pull_at: Instant,
     pull_since: Instant,
+    /// The pull under way brings no messages in.
+    only_looking: bool,
     pull_pause: Backoff,
     commit: Pending<(i64, Result<CommitOutcome, CallError>)>,
     commit_at: Instant,
@@ -163,6 +165,7 @@ impl<B: Brokers> Actor<B> {
             pull: None,
             pull_at: now,
             pull_since: now,
+            only_looking: false,
             pull_pause: pause.clone(),
             commit: None,
             commit_at: now,
@@ -182,6 +185,7 @@ impl<B: Brokers> Actor<B> {
         }
         self.shared.budget.join();
         let end = self.own().await;
+        let was_assigned = self.positioned;
         self.begin(self.buffer.position());
         self.shared.budget.set(&mut self.share, 0);
         self.shared.budget.part();
@@ -189,7 +193,9 @@ impl<B: Brokers> Actor<B> {
             End::Lost => self.lost().await,
             End::Drained => {
                 self.unlock().await;
-                self.emit(|queue| Event::Revoked { queues: vec![queue] });
+                if was_assigned {
+                    self.emit(|queue| Event::Revoked { queues: vec![queue] });
+                }
             }
         }
     }

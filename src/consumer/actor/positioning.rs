@@ -39,8 +39,10 @@ impl<B: Brokers> Actor<B> {
         self.begin(offset);
         self.provisional = provisional;
         self.committed = offset;
-        if stored.is_none() {
-            if noted.is_some()
+        // A stored 0 may be none at all: 4.9 answers so while the first messages are in its memory, and "none" once they are not.
+        if stored.is_none_or(|stored| stored == 0) {
+            if stored.is_none()
+                && noted.is_some()
                 && let InitialPosition::Timestamp(time) = self.shared.options.initial_position
             {
                 self.not_before = Some((offset, time));

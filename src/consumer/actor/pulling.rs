@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::{Actor, Correction, Held};
 use crate::client::{CallError, Event};
 use crate::consumer::brokers::{Brokers, refusal};
-use crate::env;
+use crate::env::{self, Instant};
 use crate::error::{ClientError, Code};
 use crate::protocol::code::response;
 use crate::protocol::message::UndecodableReason;
@@ -14,23 +14,36 @@ use crate::protocol::properties::name;
 use crate::protocol::{Crc, ExpressionKind, Pull, PullStatus, Pulled, StoredMessage, Subscription, decode_messages};
 
 /// Most messages of one answer.
-const MOST: usize = 32;
+const MOST: u8 = 32;
+/// While there is no room, a pull of one message asks this often how the queue stands: an administrator's reset (5.x) shows in
+/// nothing but the answer to a pull, and the queue it is to help is often one that is blocked and full.
+const LOOK: Duration = Duration::from_secs(5);
 /// After an answer that came back at once with nothing: a broker without long polls is not asked in a tight loop.
 const EMPTY_HANDED: Duration = Duration::from_millis(50);
 
 impl<B: Brokers> Actor<B> {
     /// Whether there is room for what the next pull may bring.
     pub(super) fn may_pull(&self) -> bool {
-        let room = self.buffer.is_empty() || self.buffer.len() + MOST <= self.shared.options.prefetch_messages;
+        let room =
+            self.buffer.is_empty() || self.buffer.len() + usize::from(MOST) <= self.shared.options.prefetch_messages;
         room && self.correction.is_none() && self.shared.budget.has_room(&self.share)
     }
 
-    /// Starts the next pull when it is time.
+    /// When the next pull is due; `None` while one is under way.
+    pub(super) fn pull_due(&self) -> Option<Instant> {
+        if self.pull.is_some() || self.correction.is_some() {
+            return None;
+        }
+        Some(if self.may_pull() { self.pull_at } else { self.pull_at.max(self.pull_since + LOOK) })
+    }
+
+    /// Starts the next pull when it is time; without room for messages, one that only looks.
     pub(super) fn start_pull(&mut self) {
         self.shared.budget.set(&mut self.share, self.buffer.bytes());
-        if self.pull.is_some() || !self.may_pull() || self.pull_at > env::now() {
+        if self.pull_due().is_none_or(|due| due > env::now()) {
             return;
         }
+        self.only_looking = !self.may_pull();
         let timing = self.shared.brokers.timing();
         let timeout = timing.pull_timeout;
         let queue = &self.queue.real;
@@ -41,7 +54,12 @@ impl<B: Brokers> Actor<B> {
             broker_name: queue.broker_name.clone(),
             queue_id: queue.queue_id,
             queue_offset: self.buffer.next(),
-            suspend_ms: i64::try_from(timing.pull_suspend.as_millis()).unwrap_or(i64::MAX),
+            max_messages: if self.only_looking { 1 } else { i32::from(MOST) },
+            suspend_ms: if self.only_looking {
+                0
+            } else {
+                i64::try_from(timing.pull_suspend.as_millis()).unwrap_or(i64::MAX)
+            },
             sub_version: subscription.as_ref().map_or(0, |subscription| subscription.version),
             kind: subscription.as_ref().map_or(ExpressionKind::Tag, |subscription| subscription.kind),
             expression: None,
@@ -70,6 +88,7 @@ impl<B: Brokers> Actor<B> {
     fn take_in(&mut self, pulled: &Pulled) {
         let asked = self.buffer.next();
         match pulled.status {
+            PullStatus::Found | PullStatus::NothingNew | PullStatus::NoMatch if self.only_looking => return,
             PullStatus::Found => self.admit(pulled),
             PullStatus::NothingNew | PullStatus::NoMatch => self.buffer.set_next(pulled.next_offset),
             PullStatus::OffsetIllegal { reset: false } if self.provisional => {
@@ -187,7 +206,17 @@ impl<B: Brokers> Actor<B> {
                 return;
             }
             // Both heal with the next heartbeat.
-            Some(response::SUBSCRIPTION_NOT_EXIST | response::SUBSCRIPTION_NOT_LATEST) => self.shared.want_heartbeat(),
+            Some(response::SUBSCRIPTION_NOT_LATEST) => self.shared.want_heartbeat(),
+            Some(response::SUBSCRIPTION_NOT_EXIST) => {
+                self.shared.want_heartbeat();
+                // Every member subscribes the retry topic.
+                if !self.queue.hidden
+                    && let Some(error) = self.shared.forgotten(&self.queue.real.topic)
+                {
+                    self.shared.warn(error.clone());
+                    self.problem = Some(error);
+                }
+            }
             Some(response::TOPIC_NOT_EXIST) => {
                 self.shared.brokers.refresh_route(&self.queue.real.topic);
                 self.report(error.clone().into_error());

@@ -1,12 +1,16 @@
 //! Running, and Suspended, which is Running without deliveries: one pull ahead, chunks to the sink, commits behind.
 
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use super::waiting::{at, done};
 use super::{Actor, Correction, Step};
 use crate::consumer::brokers::Brokers;
 use crate::consumer::queue::{Order, Phase, Wanted};
 use crate::env::{self, Instant};
+
+/// How late successes may be noticed.
+const PROGRESS: Duration = Duration::from_millis(100);
 
 /// What ended a turn of the loop.
 enum Turn {
@@ -37,14 +41,13 @@ impl<B: Brokers> Actor<B> {
                 return step;
             }
             self.deliver();
+            self.queue.gate.wake_after(self.buffer.first_chunk_left());
             self.start_pull();
             self.start_commit();
             self.start_handoff();
-            self.phase = if self.suspended_until.is_some() || self.giving_up.is_some() {
-                Phase::Suspended
-            } else {
-                Phase::Running
-            };
+            let is_held = self.held.is_some() && self.buffer.is_empty();
+            let is_suspended = self.suspended_until.is_some() || self.giving_up.is_some() || is_held;
+            self.phase = if is_suspended { Phase::Suspended } else { Phase::Running };
             self.publish();
             let turn = self.turn().await;
             self.take_outcomes();
@@ -107,8 +110,9 @@ impl<B: Brokers> Actor<B> {
     fn next_deadline(&self) -> Instant {
         let commit = (self.commit.is_none() && self.must_commit()).then_some(self.commit_at);
         let handoff = (self.handoff.is_none() && self.giving_up.is_some()).then_some(self.handoff_at);
-        let pull = (self.pull.is_none() && self.may_pull()).then_some(self.pull_at);
-        let times = [commit, handoff, pull, self.suspended_until];
+        // Successes wake nobody until a chunk is through; slow ones are to be seen and committed before.
+        let progress = (self.buffer.first_chunk_left() > 1).then(|| env::now() + PROGRESS);
+        let times = [commit, handoff, self.pull_due(), self.suspended_until, progress];
         times.into_iter().flatten().fold(self.lease_end(), Instant::min)
     }
 }

@@ -197,3 +197,53 @@ async fn an_administrators_message_moves_nothing() {
     assert_eq!((ack.counted, ack.go_on, ack.delay), (true, false, Duration::ZERO));
     assert!(gate.take().1[0].direct);
 }
+
+#[tokio::test(start_paused = true)]
+async fn c9_a_renewal_asked_for_after_the_lease_was_over_does_not_bridge_the_gap() {
+    let (gate, generation) = open();
+    assert!(gate.may_start(generation, 0));
+    tokio::time::advance(LEASE + SECOND).await;
+    // Somebody else may have had the queue in between: nothing that began before counts, whoever notices first.
+    gate.renewed(gate.lease(LEASE));
+    assert_eq!(gate.tenure(), Tenure::Lost);
+    assert!(!done(&gate, generation, 0).counted);
+    assert!(!gate.may_start(generation, 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_renewal_asked_for_in_time_counts_though_its_answer_came_late() {
+    let (gate, generation) = open();
+    tokio::time::advance(29 * SECOND).await;
+    let lease = gate.lease(LEASE);
+    tokio::time::advance(2 * SECOND).await;
+    gate.renewed(lease);
+    assert!(gate.may_start(generation, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn successes_wake_the_actor_once_a_chunk_and_everything_else_at_once() {
+    let (gate, generation) = open();
+    let gate = Arc::new(gate);
+    let is_awake = async || tokio::time::timeout(Duration::from_millis(1), gate.changed()).await.is_ok();
+    is_awake().await;
+    gate.wake_after(3);
+    for offset in 0..3 {
+        assert!(!is_awake().await, "{offset}");
+        assert!(gate.may_start(generation, offset));
+        assert!(done(&gate, generation, offset).go_on);
+    }
+    assert!(is_awake().await);
+    gate.wake_after(2);
+    assert!(is_awake().await, "what was there before counts");
+    gate.take();
+    gate.wake_after(2);
+    assert!(gate.may_start(generation, 3));
+    gate.close();
+    done(&gate, generation, 3);
+    assert!(is_awake().await, "somebody may wait for the end of the handler");
+    gate.take();
+    let generation = gate.open().unwrap();
+    assert!(gate.may_start(generation, 4));
+    gate.ack(generation, 4, Outcome::Later, None);
+    assert!(is_awake().await, "a failure");
+}

@@ -14,5 +14,6 @@ mod shutdown;
 mod starting;
 mod storm;
 mod trouble;
+mod visible;
 
 pub(crate) use records::message;

@@ -26,8 +26,9 @@ async fn c2_c3_each_queue_is_handled_in_order_and_without_gaps() {
     assert_eq!(overlaps(&cluster), 0);
     assert_fifo_without_gaps(&cluster);
     assert_safe_commits(&cluster);
+    until("acknowledged", || member.consumer.stats().lag == 0).await;
     let stats = member.consumer.stats();
-    assert_eq!((stats.consumed, stats.queues, stats.lag, stats.buffered), (800, 8, 0, 0));
+    assert_eq!((stats.consumed, stats.queues, stats.buffered), (800, 8, 0));
     assert_eq!(events(&cluster, "\"assigned\"").len(), 8, "the retry topic's queues are no user's business");
     assert!(member.consumer.assignment().iter().all(|state| state.state == "running" && state.topic == "orders"));
     assert!(member.consumer.health().problems.is_empty());
@@ -281,3 +282,21 @@ async fn c5_a_commit_that_fails_is_sent_again_and_never_lower() {
 }
 
 use std::sync::Arc;
+
+#[tokio::test(start_paused = true)]
+async fn a_stored_0_is_committed_at_once_too_since_it_may_be_none() {
+    let cluster = Cluster::new(&["a"], 1);
+    let at = queue("orders", "a", 0);
+    cluster.send(&at, 5);
+    // As 4.9 answers about a group that has committed nothing, until the messages are no longer in its memory; then it says
+    // "none", and a group that begins at the end would skip what it could not handle so far.
+    cluster.set_committed(&at, 0);
+    let fails = std::sync::Arc::new(|_: &crate::consumer::Delivery| (Duration::from_millis(1), Outcome::Later));
+    let _member = Member::start("c1", &cluster, options(), fails).await;
+    until("tried", || started(&cluster, &at).len() > 2).await;
+    let committed = cluster
+        .entries()
+        .into_iter()
+        .find(|(_, entry)| matches!(entry, Entry::Committed { queue, offset: 0, .. } if *queue == at));
+    assert!(committed.is_some());
+}

@@ -8,7 +8,7 @@ use crate::consumer::{ConsumerOptions, InitialPosition, Wish};
 use crate::env;
 use crate::error::{ClientError, Code};
 use crate::protocol::ExpressionKind;
-use crate::protocol::code::request::{CHECK_CLIENT_CONFIG, GET_MAX_OFFSET, HEART_BEAT};
+use crate::protocol::code::request::{CHECK_CLIENT_CONFIG, GET_CONSUMER_LIST_BY_GROUP, GET_MAX_OFFSET, HEART_BEAT};
 
 const BOUND: Duration = Duration::from_secs(10);
 
@@ -129,4 +129,31 @@ async fn closing_ends_a_start() {
     tokio::time::sleep(Duration::from_secs(1)).await;
     member.close().await;
     assert_eq!(starting.await.unwrap().unwrap_err().code(), Code::Closed);
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_dead_broker_of_two_does_not_keep_a_consumer_from_the_other() {
+    let cluster = Cluster::new(&["a", "b"], 1);
+    cluster.state().brokers.get_mut("b").unwrap().up = false;
+    let (at, dead) = (queue("orders", "a", 0), queue("orders", "b", 0));
+    cluster.send(&at, 1);
+    let last = ConsumerOptions { initial_position: InitialPosition::Last, ..options() };
+    let member = Member::new("c1", &cluster, last, succeeds(1));
+    let began = env::now();
+    member.consumer.start(BOUND).await.unwrap();
+    assert!(began.elapsed() >= BOUND / 2, "it had time to come back: {:?}", began.elapsed());
+    assert_eq!(super::checks::events(&cluster, "\"warning\"").len(), 1);
+    cluster.send(&at, 1);
+    super::member::until("working", || super::checks::succeeded(&cluster, &at).contains(&1)).await;
+    cluster.recover("b");
+    cluster.send(&dead, 1);
+    super::member::until("the other, too", || super::checks::succeeded(&cluster, &dead).contains(&0)).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_member_list_that_nobody_answers_is_no_missing_group() {
+    let cluster = Cluster::new(&["a"], 1);
+    cluster.fault("a", GET_CONSUMER_LIST_BY_GROUP, 99, Fault::Swallow);
+    let error = failure(&cluster, options()).await;
+    assert_eq!(error.code(), Code::Timeout);
 }

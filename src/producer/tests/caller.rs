@@ -10,7 +10,8 @@ use super::cluster::Cluster;
 use crate::env::{self, Instant};
 use crate::error::{ClientError, Code, Outcome};
 use crate::producer::{
-    Admission, Calls, Content, FailureKey, Outgoing, OutgoingBatch, Producer, ProducerOptions, Receipt,
+    Admission, Calls, Content, FailureKey, Outgoing, OutgoingBatch, Producer, ProducerOptions, Receipt, StoredRun,
+    StoredSend,
 };
 
 /// What the producer has said and the caller has not looked at yet.
@@ -42,8 +43,19 @@ impl Mailbox {
 }
 
 impl Calls for Mailbox {
-    fn settle(&self, slot: u32, result: Result<Receipt, ClientError>, failure: Option<FailureKey>) {
-        self.put(Said::Settled { slot, result: result.map(|receipt| vec![receipt]), failure });
+    fn stored(&self, run: StoredRun) {
+        let StoredRun { status, queue, queue_offset, offset_msg_ids, sends } = run;
+        let mut offset_msg_ids = offset_msg_ids.split(',').map(str::to_owned);
+        for (send, queue_offset) in sends.into_iter().zip(queue_offset..) {
+            let StoredSend { slot, msg_id } = send;
+            let offset_msg_id = offset_msg_ids.next().unwrap();
+            let receipt = Receipt { status, msg_id, offset_msg_id, queue: Arc::clone(&queue), queue_offset };
+            self.put(Said::Settled { slot, result: Ok(vec![receipt]), failure: None });
+        }
+    }
+
+    fn failed(&self, slot: u32, error: ClientError, failure: Option<FailureKey>) {
+        self.put(Said::Settled { slot, result: Err(error), failure });
     }
 
     fn settle_batch(&self, slot: u32, result: Result<Vec<Receipt>, ClientError>, failure: Option<FailureKey>) {

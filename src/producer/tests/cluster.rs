@@ -114,6 +114,8 @@ pub(super) struct Inner {
     steps: VecDeque<Step>,
     script: Option<Script>,
     masters: HashMap<String, String>,
+    /// Addresses to which no connection is made.
+    pub(super) dead: HashSet<String>,
     routes: HashMap<String, watch::Sender<RouteState>>,
     /// Offsets that the next answers claim instead of the true ones.
     pub(super) lies: VecDeque<i64>,
@@ -159,8 +161,8 @@ impl Cluster {
     }
 
     /// The next attempts are answered so, one each; then by the script; without one they are stored.
-    pub(super) fn then(&self, answers: impl IntoIterator<Item = Answer>) {
-        self.inner().steps.extend(answers.into_iter().map(Step::from));
+    pub(super) fn then(&self, answers: impl IntoIterator<Item = impl Into<Step>>) {
+        self.inner().steps.extend(answers.into_iter().map(Into::into));
     }
 
     pub(super) fn script(&self, script: impl FnMut(&Seized) -> Step + Send + 'static) {
@@ -391,6 +393,22 @@ impl Brokers for Arc<Cluster> {
 
     async fn heartbeat(&self) -> Vec<(String, Result<(), ClientError>)> {
         self.inner().beats.clone()
+    }
+
+    fn is_connected(&self, address: &str) -> bool {
+        !self.inner().dead.contains(address)
+    }
+
+    fn trouble(&self, _address: &str) -> Option<ClientError> {
+        None
+    }
+
+    async fn connect(&self, address: &str, timeout: Duration) -> Result<(), Unsent> {
+        if self.is_connected(address) {
+            return Ok(());
+        }
+        tokio::time::sleep(timeout).await;
+        Err(Unsent::NotSent(ClientError::new(Code::Connection, "no connection").with_address(address)))
     }
 
     async fn send(&self, address: &str, request: &SendMessage, timeout: Duration) -> Result<SendReceipt, Unsent> {

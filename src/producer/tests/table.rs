@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::cluster::{Answer, OK, Step};
-use super::{one_queue, options, started};
+use super::{ProducerOptions, one_queue, options, started};
 use crate::env;
 use crate::error::{ClientError, Code, Outcome};
 use crate::producer::options::Batching;
@@ -102,6 +102,48 @@ async fn a_broker_without_a_master_is_waited_for() {
     tokio::time::sleep(Duration::from_secs(5)).await;
     cluster.set_route("T", &[("a", 1)]);
     assert_eq!(caller.receipt(call).await.queue_offset, 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn nothing_is_on_the_wire_while_there_is_no_connection() {
+    for batching in [Batching::Queue, Batching::Key, Batching::Off] {
+        let (cluster, caller) = started(ProducerOptions { batching, ..options() }, &[("a", 1)]).await;
+        cluster.inner().dead.insert(String::from("a:10911"));
+        let late = caller.call("T", "k", &["m0"], false, Some(Duration::from_secs(1)));
+        let error = caller.error(late).await;
+        assert_failed(&error, Code::Timeout, Outcome::NotStored);
+        assert!(json(&error)["msgId"].is_null());
+
+        let aborted = caller.send("k", "m1");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+        caller.abort(aborted);
+        assert_failed(&caller.error(aborted).await, Code::Aborted, Outcome::NotStored);
+
+        let call = caller.send("k", "m2");
+        tokio::time::sleep(Duration::from_secs(10)).await;
+        cluster.inner().dead.clear();
+        assert_eq!(caller.receipt(call).await.queue_offset, 0);
+        assert_eq!(cluster.attempts(), [["m2"]]);
+        let stats = caller.producer.stats();
+        assert_eq!((stats.requests, stats.retries), (1, 0), "attempts to connect are no requests");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn offsets_are_true_behind_a_message_whose_time_was_up_on_the_wire() {
+    let (cluster, caller) = one_queue().await;
+    let first = caller.launch(&cluster, "x", "m0").await;
+    let calls = ["a", "b", "c", "d"].map(|key| {
+        let timeout = (key == "b").then(|| Duration::from_secs(1));
+        caller.call("T", key, &[key], false, timeout)
+    });
+    cluster.then([Step { delay: Duration::from_secs(2), answer: OK }]);
+    caller.receipt(first).await;
+    assert_failed(&caller.error(calls[1]).await, Code::Timeout, Outcome::Unknown);
+    for (call, offset) in [(calls[0], 1), (calls[2], 3), (calls[3], 4)] {
+        let receipt = caller.receipt(call).await;
+        assert_eq!((receipt.queue_offset, receipt.offset_msg_id), (offset, format!("a:{offset}")));
+    }
 }
 
 #[tokio::test(start_paused = true)]

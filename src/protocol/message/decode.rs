@@ -7,7 +7,6 @@ use bytes::{Buf, Bytes, TryGetError};
 use flate2::read::ZlibDecoder;
 
 use super::{Crc, MAX_INFLATED, MAX_INNER, StoredMessage, Undecodable, UndecodableReason};
-use crate::protocol::properties;
 
 /// Layout with an u8 in front of the topic.
 const MAGIC_V1: u32 = 0xDAA3_20A7;
@@ -130,10 +129,10 @@ fn read_host(field: &'static str, rest: &mut Bytes, v6: bool) -> Result<SocketAd
     Ok(SocketAddr::new(ip, port))
 }
 
-fn read_properties(rest: &mut Bytes) -> Result<Vec<(String, String)>, UndecodableReason> {
+fn read_properties(rest: &mut Bytes) -> Result<String, UndecodableReason> {
     let length = read("properties length", rest.try_get_i16())?;
     let text = read_bytes("properties", rest, i32::from(length))?;
-    Ok(properties::decode(&String::from_utf8_lossy(&text)))
+    Ok(String::from_utf8_lossy(&text).into_owned())
 }
 
 /// The CRC is of the body as stored, and 0 where the broker computed none.
@@ -174,7 +173,7 @@ fn inflate_zlib(body: &[u8]) -> Result<Bytes, UndecodableReason> {
 fn unwrap_batch(outer: StoredMessage, messages: &mut Vec<Result<StoredMessage, Undecodable>>) {
     let mut rest = outer.body.clone();
     // Without its properties, which each inner message would copy only to replace them.
-    let outer = StoredMessage { properties: Vec::new(), ..outer };
+    let outer = StoredMessage { properties: String::new(), ..outer };
     let mut queue_offset = outer.queue_offset;
     let mut count = 0;
     while !rest.is_empty() || count == 0 {

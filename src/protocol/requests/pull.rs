@@ -11,8 +11,6 @@ use crate::protocol::subscription::ExpressionKind;
 const SUSPEND: i32 = 0x2;
 /// The request brings its own expression.
 const SUBSCRIPTION: i32 = 0x4;
-/// Messages per pull: a broker returns no more than 32.
-const MAX_MESSAGES: i32 = 32;
 /// Remark of 21 where an administrator moved the offset (5.x); without it the messages are gone or never were.
 const OFFSET_RESET: &str = "OFFSET_RESET";
 
@@ -29,6 +27,8 @@ pub(crate) struct Pull {
     pub(crate) queue_id: i32,
     /// Offset of the first message wanted.
     pub(crate) queue_offset: i64,
+    /// Most messages wanted; a broker returns no more than 32.
+    pub(crate) max_messages: i32,
     /// How long the broker may hold the request, in ms; it may take 5 s longer. 0: answer at once.
     pub(crate) suspend_ms: i64,
     /// Version of our subscription; one newer than the broker's is refused with 25.
@@ -84,7 +84,7 @@ impl Request for Pull {
         fields.push("topic", self.topic.as_str());
         fields.push_display("queueId", self.queue_id);
         fields.push_display("queueOffset", self.queue_offset);
-        fields.push_display("maxMsgNums", MAX_MESSAGES);
+        fields.push_display("maxMsgNums", self.max_messages);
         fields.push_display("sysFlag", suspend | subscription);
         fields.push("commitOffset", "0");
         fields.push_display("suspendTimeoutMillis", self.suspend_ms.max(0));

@@ -179,6 +179,7 @@ fn an_expression_is_checked_with_its_subscription() {
 
 fn pull() -> Pull {
     Pull {
+        max_messages: 32,
         group: "G".into(),
         topic: "orders".into(),
         broker_name: "broker-a".into(),

@@ -191,3 +191,24 @@ async fn a_closed_connection_frees_its_socket_although_somebody_still_holds_it()
     assert_eq!(peer.stream.write(b"x").await.unwrap_err().kind(), std::io::ErrorKind::BrokenPipe);
     assert!(connection.is_closed());
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_retired_connection_answers_what_it_was_asked_and_ends() {
+    let (connection, mut peer, _requests) = connect(4096);
+    let (first, second) = (call(&connection, 1), call(&connection, 2));
+    let (one, two) = (peer.receive().await, peer.receive().await);
+    connection.retire();
+    assert!(connection.is_closed());
+    assert!(matches!(connection.call(request(3), soon()).await, Err(CallFailure::NotSent(_))));
+    peer.send(&two.respond(0, None, Bytes::new())).await;
+    assert_eq!(second.await.unwrap().unwrap().code, 0);
+    peer.send(&one.respond(7, None, Bytes::new())).await;
+    assert_eq!(first.await.unwrap().unwrap().code, 7);
+    connection.closed().await;
+    assert_eq!(peer.stream.read(&mut [0; 8]).await.unwrap(), 0);
+
+    let (idle, mut peer, _requests) = connect(4096);
+    idle.retire();
+    idle.closed().await;
+    assert_eq!(peer.stream.read(&mut [0; 8]).await.unwrap(), 0);
+}

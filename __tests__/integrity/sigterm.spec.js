@@ -1,0 +1,39 @@
+'use strict'
+// F20, C10: a member that closes on SIGTERM hands its queues over within 2 s, in the middle of its work.
+const { Producer } = require('../..')
+const { byQueue, handled, overlapping } = require('../support/handled')
+const { backend, childProcess, clients, createTopic, uniqueGroup, until } = require('../support')
+
+const now = () => Number(process.hrtime.bigint() / 1_000n)
+
+test('SIGTERM with close() in its handler: the other member goes on within 2 s, nothing twice, nothing missing', async () => {
+  const topic = await createTopic({ queues: 8 })
+  const group = uniqueGroup()
+  const member = () => childProcess('integrity/member.js', [backend.nameServer, group, topic, '10'])
+  const members = [member(), member()]
+  await Promise.all(members.map((child) => child.line(({ event }) => event === 'started')))
+  const sender = await clients.add(new Producer({ groupId: uniqueGroup('P'), nameServer: backend.nameServer })).start()
+  const count = 8_000
+  const sent = Promise.all(
+    Array.from({ length: count }, (_, i) => sender.sendOrderly({ topic, body: 'x' }, `key-${i % 256}`)),
+  )
+  await until(() => members.every((child) => handled([child]).length > 200), { timeoutMs: 30_000 })
+  await sent
+  const terminatedAt = now()
+  members[0].kill('SIGTERM')
+  await members[0].line(({ event }) => event === 'closed')
+  expect(await members[0].ended).toEqual({ code: 0, signal: null })
+  await until(() => handled(members).length >= count, {
+    timeoutMs: 60_000,
+    what: () => `${count} messages, ${handled(members).length} so far`,
+  })
+  const calls = handled(members)
+  expect(calls).toHaveLength(count)
+  expect(overlapping(calls)).toEqual([])
+  for (const list of byQueue(calls).values()) {
+    expect(list.map(({ offset }) => offset)).toEqual(list.map((_, i) => i))
+    // Every queue is at work again within 2 s of the signal.
+    const next = list.find(({ began, child }) => child === 1 && began > terminatedAt)
+    expect((next.began - terminatedAt) / 1_000).toBeLessThan(2_000)
+  }
+}, 120_000)

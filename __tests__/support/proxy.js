@@ -1,0 +1,136 @@
+'use strict'
+// A TCP proxy that does to connections what networks do to them.
+
+const net = require('node:net')
+
+/** @typedef {'up' | 'down'} Direction towards the server, towards the client */
+
+class FaultProxy {
+  /** Bytes in both directions vanish, and nobody is told. */
+  blackhole = false
+  /** Every piece waits so long, in milliseconds. */
+  delayMs = 0
+  /** What was accepted so far. */
+  accepted = 0
+
+  #server
+  #target
+  #rewrite
+  /** @type {Set<{ client: net.Socket, server: net.Socket }>} */
+  #links = new Set()
+  /** @type {Record<Direction, number>} */
+  #allowed = { up: Infinity, down: Infinity }
+
+  /**
+   * @param {string} target 'host:port'
+   * @param {(frame: Buffer) => Buffer} [rewrite] changes whole frames on their way down
+   */
+  static async start(target, rewrite) {
+    const proxy = new FaultProxy(target, rewrite)
+    await new Promise((resolve) => proxy.#server.listen(0, '127.0.0.1', resolve))
+    return proxy
+  }
+
+  constructor(target, rewrite) {
+    const at = target.lastIndexOf(':')
+    this.#target = { host: target.slice(0, at), port: Number(target.slice(at + 1)), noDelay: true }
+    this.#rewrite = rewrite
+    this.#server = net.createServer({ noDelay: true }, (client) => this.#link(client))
+  }
+
+  get address() {
+    return `127.0.0.1:${this.#server.address().port}`
+  }
+
+  /** Lets `bytes` more bytes go this way, over all connections; then resets the connection that would carry the next one. */
+  cut(direction, bytes) {
+    this.#allowed[direction] = bytes
+  }
+
+  /** Whether a cut is still to come. */
+  get isCutting() {
+    return this.#allowed.up !== Infinity || this.#allowed.down !== Infinity
+  }
+
+  /** Resets every connection. */
+  reset() {
+    for (const link of this.#links) this.#end(link)
+  }
+
+  async close() {
+    this.reset()
+    await new Promise((resolve) => this.#server.close(resolve))
+  }
+
+  #link(client) {
+    this.accepted++
+    const link = { client, server: net.connect(this.#target) }
+    this.#links.add(link)
+    for (const socket of [client, link.server]) socket.on('error', () => {}).on('close', () => this.#end(link))
+    const down = this.#rewrite ? framed(this.#rewrite, (frame) => this.#pass(link, 'down', frame)) : undefined
+    client.on('data', (bytes) => this.#pass(link, 'up', bytes))
+    link.server.on('data', down ?? ((bytes) => this.#pass(link, 'down', bytes)))
+  }
+
+  #pass(link, direction, bytes) {
+    if (this.blackhole) return
+    const allowed = this.#allowed[direction]
+    const passed = bytes.subarray(0, Math.min(allowed, bytes.length))
+    this.#allowed[direction] -= passed.length
+    const to = direction === 'up' ? link.server : link.client
+    const write = () => {
+      if (passed.length > 0 && !to.destroyed) to.write(passed)
+      if (passed.length < bytes.length) setImmediate(() => this.#end(link))
+    }
+    if (passed.length < bytes.length) this.#allowed[direction] = Infinity
+    if (this.delayMs > 0) setTimeout(write, this.delayMs)
+    else write()
+  }
+
+  #end(link) {
+    this.#links.delete(link)
+    for (const socket of [link.client, link.server]) if (!socket.destroyed) socket.resetAndDestroy()
+  }
+}
+
+/** Cuts a stream into frames of the remoting protocol. */
+function framed(rewrite, next) {
+  let received = Buffer.alloc(0)
+  return (bytes) => {
+    received = Buffer.concat([received, bytes])
+    while (received.length >= 4 && received.length >= 4 + received.readInt32BE(0)) {
+      const length = 4 + received.readInt32BE(0)
+      next(rewrite(received.subarray(0, length)))
+      received = received.subarray(length)
+    }
+  }
+}
+
+/** Has a name server's frames name other addresses: real ones by their replacements. @param {Map<string, string>} addresses */
+function elsewhere(addresses) {
+  return (frame) => {
+    const headerEnd = 8 + (frame.readInt32BE(4) & 0xffffff)
+    let body = frame.subarray(headerEnd).toString()
+    for (const [real, replacement] of addresses) body = body.replaceAll(`"${real}"`, `"${replacement}"`)
+    const rewritten = Buffer.concat([frame.subarray(0, headerEnd), Buffer.from(body)])
+    rewritten.writeInt32BE(rewritten.length - 4, 0)
+    return rewritten
+  }
+}
+
+/** A name server and brokers of which everything is reached through proxies; closed after the test by `clients`. */
+class ProxiedCluster {
+  static async start({ nameServer, brokers }) {
+    const cluster = new ProxiedCluster()
+    cluster.brokers = await Promise.all(brokers.map(({ address }) => FaultProxy.start(address)))
+    const addresses = new Map(brokers.map(({ address }, i) => [address, cluster.brokers[i].address]))
+    cluster.nameServer = await FaultProxy.start(nameServer, elsewhere(addresses))
+    return cluster
+  }
+
+  close() {
+    return Promise.all([this.nameServer, ...this.brokers].map((proxy) => proxy.close()))
+  }
+}
+
+module.exports = { FaultProxy, ProxiedCluster, elsewhere }

@@ -1,0 +1,183 @@
+'use strict'
+// A producer among servers that fail in ways that real ones show rarely.
+
+const { setTimeout: delay } = require('node:timers/promises')
+const { Producer } = require('../..')
+const { FakeServer, SILENCE, route, stored } = require('../support/fake-server')
+const { until } = require('../support/until')
+
+const SEND = 310
+const HEARTBEAT = 34
+const GET_ROUTE = 105
+const NO_ROUTE = { code: 17, remark: 'No topic route info in name server for the topic: orders' }
+const topic = 'orders'
+
+const open = []
+const server = async (...args) => {
+  open.unshift(await FakeServer.start(...args))
+  return open[0]
+}
+const producer = (nameServers, options = {}) => {
+  const nameServer = nameServers.map(({ address }) => address)
+  open.unshift(new Producer({ groupId: 'GID-fake', nameServer, ...options }))
+  return open[0]
+}
+/** A broker that stores everything, and may do something else first. */
+const broker = (handle = () => undefined, offset = 0) => {
+  return server((request) => handle(request) ?? (request.code === SEND ? stored(request, offset++) : {}))
+}
+afterEach(async () => {
+  for (const it of open.splice(0)) await it.close({ timeoutMs: 50 })
+})
+
+test('a name server that was just started knows nothing, or says so with an error: the others are asked', async () => {
+  const { address } = await broker()
+  for (const answer of [NO_ROUTE, { code: 1, remark: 'name server not ready' }]) {
+    const servers = [await server(() => answer), await server(() => route(address)), await server(() => answer)]
+    const client = await producer(servers, { topics: [topic] }).start()
+    expect(await client.sendOrderly({ topic, body: 'x' }, 'k')).toMatchObject({ queue: { brokerName: 'broker-a' } })
+  }
+})
+
+test('a topic that no name server knows is reported soon, though one of them is dead', async () => {
+  const servers = [await server(() => SILENCE), await server(() => NO_ROUTE)]
+  const began = performance.now()
+  await expect(producer(servers, { topics: [topic] }).start()).rejects.toMatchObject({
+    code: 'ERR_ROCKETMQ_TOPIC_NOT_FOUND',
+    topic,
+  })
+  expect(performance.now() - began).toBeLessThan(1_500)
+})
+
+test('17 for a topic whose route is known changes nothing', async () => {
+  let known = true
+  let unavailable = false
+  const { address } = await broker(({ code }) =>
+    code === SEND && unavailable ? { code: 14, remark: 'no' } : undefined,
+  )
+  const names = await server(() => (known ? route(address) : NO_ROUTE))
+  const client = await producer([names], { topics: [topic] }).start()
+  await client.sendOrderly({ topic, body: 'a' }, 'k')
+  known = false
+  unavailable = true // so that the route is looked at again
+  const asked = names.requests.length
+  const sent = client.sendOrderly({ topic, body: 'b' }, 'k')
+  await until(() => names.requests.length > asked)
+  await delay(50)
+  expect(client.health().problems).toMatchObject([{ code: 'ERR_ROCKETMQ_TOPIC_NOT_FOUND', topic }])
+  unavailable = false
+  expect(await sent).toMatchObject({ queueOffset: 1 })
+})
+
+test('a broker that has moved is found by whichever topic hears of it first', async () => {
+  const before = await broker()
+  const after = await broker(undefined, 100)
+  let moved = false
+  const names = await server(({ ext }) => route(ext.topic === topic && moved ? after.address : before.address))
+  const client = await producer([names], { topics: ['a', 'b', topic, 'x', 'y', 'z'] }).start()
+  for (const name of ['a', topic, 'z']) await client.sendOrderly({ topic: name, body: '0' }, 'k')
+  moved = true
+  await before.close()
+  open.splice(open.indexOf(before), 1)
+  const began = performance.now()
+  await Promise.all(['1', '2'].map((body) => client.sendOrderly({ topic, body }, 'k')))
+  expect(performance.now() - began).toBeLessThan(3_000)
+  expect(after.of(SEND).length + after.of(320).length).toBeGreaterThan(0)
+})
+
+test('a broker that refuses heartbeats gets no sends, health() says why, and nothing counts as on the wire', async () => {
+  let refusing = false
+  const names = await server(() => route(one.address))
+  const one = await broker(({ code }) =>
+    refusing && code === HEARTBEAT ? { code: 1, remark: 'store is closed' } : undefined,
+  )
+  const client = await producer([names], { sendTimeoutMs: 700 }).start()
+  refusing = true
+  const error = await client.sendOrderly({ topic, body: 'a' }, 'k').catch((reason) => reason)
+  expect(error).toMatchObject({ outcome: 'not-stored', retriable: true, topic })
+  expect(error.msgId).toBeUndefined()
+  expect(JSON.stringify([error.message, error.cause?.message])).toContain('store is closed')
+  expect(one.of(SEND)).toEqual([])
+  expect(client.health()).toMatchObject({ ok: false, problems: [{ address: one.address, brokerCode: 1 }] })
+  refusing = false
+  await client.sendOrderly({ topic, body: 'b' }, 'k', { timeoutMs: 5_000 })
+  expect(client.health()).toEqual({ ok: true, problems: [] })
+})
+
+test('a broker that is down: health() names it, and it is used again within a second or two of its return', async () => {
+  const gone = await broker()
+  const { address } = gone
+  const names = await server(() => route(address))
+  const client = await producer([names], { topics: [topic] }).start()
+  await client.sendOrderly({ topic, body: 'a' }, 'k')
+  await gone.close()
+  open.splice(open.indexOf(gone), 1)
+  const sent = client.sendOrderly({ topic, body: 'b' }, 'k')
+  const late = client.sendOrderly({ topic, body: 'late' }, 'l', { timeoutMs: 500 }).catch((error) => error)
+  await until(() => !client.health().ok)
+  expect(client.health().problems).toMatchObject([{ code: 'ERR_ROCKETMQ_CONNECTION', address }])
+  const told = await late
+  expect(told).toMatchObject({ outcome: 'not-stored', retriable: true, topic })
+  expect(told.cause ?? told).toMatchObject({ code: 'ERR_ROCKETMQ_CONNECTION', address })
+  await delay(2_500) // into the longest pauses
+  const again = await server(
+    (request) => (request.code === SEND ? stored(request, 7) : {}),
+    Number(address.split(':')[1]),
+  )
+  const began = performance.now()
+  expect(await sent).toMatchObject({ queueOffset: 7 })
+  expect(performance.now() - began).toBeLessThan(1_500)
+  expect(client.health()).toEqual({ ok: true, problems: [] })
+  expect(again.accepted).toBe(1)
+})
+
+test('a broker that accepts and never answers: start() rejects in its bound, and says who is silent', async () => {
+  const silent = await server(() => SILENCE)
+  const names = await server(() => route(silent.address))
+  for (const startTimeoutMs of [1_000, 10_000]) {
+    const began = performance.now()
+    const error = await producer([names], { topics: [topic], startTimeoutMs, requestTimeoutMs: 1_500 })
+      .start()
+      .catch((reason) => reason)
+    expect(performance.now() - began).toBeLessThan(2_500)
+    expect(error.code).toBe('ERR_ROCKETMQ_TIMEOUT')
+    expect(`${error.message} ${error.cause?.message}`).toContain(
+      startTimeoutMs === 1_000 ? 'startTimeoutMs' : silent.address,
+    )
+  }
+})
+
+test('a server that goes away (1500): what it was asked before is answered, the rest goes over a new connection', async () => {
+  let leaving = false
+  let release
+  const held = new Promise((resolve) => (release = resolve))
+  const one = await server(async (request) => {
+    if (request.code !== SEND) return {}
+    const body = request.body.toString()
+    if (body === 'slow') return await held
+    return leaving ? ((leaving = false), { code: 1500, remark: 'please go away' }) : stored(request, Number(body))
+  })
+  const names = await server(() => route(one.address, 8))
+  const client = await producer([names], { topics: [topic] }).start()
+  const slow = client.sendOrderly({ topic, body: 'slow' }, 'key-0')
+  await until(() => one.of(SEND).length === 1)
+  leaving = true
+  expect(await client.sendOrderly({ topic, body: '5' }, 'key-1')).toMatchObject({ queueOffset: 5 })
+  expect(one.accepted).toBe(2)
+  release({ ext: { msgId: 'at-9', queueId: '0', queueOffset: '9' } })
+  expect(await slow).toMatchObject({ queueOffset: 9 })
+  expect(one.of(SEND).map(({ body }) => body.toString())).toEqual(['slow', '5', '5'])
+})
+
+test('garbage instead of an answer ends the connection and nothing else', async () => {
+  const garbage = [Buffer.from('HTTP/1.1 400 Bad Request\r\n\r\n'), Buffer.alloc(64, 0xff), Buffer.alloc(4)]
+  const one = await broker(({ code }) => (code === SEND ? garbage.pop() : undefined))
+  const names = await server(() => route(one.address))
+  const client = await producer([names], { topics: [topic], batching: 'off' }).start()
+  const lost = []
+  client.on('disconnected', (address) => lost.push(address))
+  const results = await Promise.all(['a', 'b', 'c'].map((body) => client.sendOrderly({ topic, body }, body)))
+  expect(results.length).toBe(3)
+  expect(lost.length).toBeGreaterThanOrEqual(3)
+  expect(names.of(GET_ROUTE).length).toBeLessThan(10)
+})
