@@ -1,43 +1,23 @@
 'use strict'
-// One `npm test` runs the specs of __tests__/unit and __tests__/testing once, and all others once per backend: on the embedded
-// test broker as either version, and on a real RocketMQ of each version.
-//   ROCKETMQ_BACKENDS=embedded   on the test broker only: needs no Java
-//   ROCKETMQ_BACKENDS=real       on real brokers only
-//   ROCKETMQ_VERSION=4.9.7       on that real version only
+// One `npm test` runs the specs on TestBroker, once as each version of RocketMQ, and those that need no broker once.
+//   npm run test:real            on real brokers instead, once per version
+//   ROCKETMQ_VERSION=4.9.7       on real brokers, one version only
 //   ROCKETMQ_NAMESRV=host:port   on the broker you have there; *.cluster.spec.js, which start their own, are left out
+// What only holds on a real broker is called *.real.*.spec.js.
 
+const fs = require('node:fs')
+const path = require('node:path')
 const { VERSIONS } = require('./scripts/rocketmq/jars')
 
-const { ROCKETMQ_BACKENDS, ROCKETMQ_NAMESRV, ROCKETMQ_VERSION } = process.env
+const { ROCKETMQ_NAMESRV, ROCKETMQ_VERSION, JAVA_HOME } = process.env
 
-const KINDS = ['embedded', 'real']
-if (ROCKETMQ_BACKENDS && !KINDS.includes(ROCKETMQ_BACKENDS)) {
-  throw new Error(`ROCKETMQ_BACKENDS: ${KINDS.join(' or ')}, not ${ROCKETMQ_BACKENDS}`)
-}
-/** What the test broker can imitate. */
-const EMBEDDED_VERSIONS = ['4.9', '5.5']
-
-/** The backends by the name of their Jest project. */
-function chosenBackends() {
-  const real = (versions) => versions.map((version) => ({ name: `rocketmq ${version}`, kind: 'real', version }))
-  if (ROCKETMQ_NAMESRV)
-    return [{ name: `rocketmq at ${ROCKETMQ_NAMESRV}`, kind: 'external', nameServer: ROCKETMQ_NAMESRV }]
-  if (ROCKETMQ_VERSION) return real(ROCKETMQ_VERSION.split(','))
-  return [
-    ...(ROCKETMQ_BACKENDS === 'real'
-      ? []
-      : EMBEDDED_VERSIONS.map((version) => ({ name: `test broker ${version}`, kind: 'embedded', version }))),
-    ...(ROCKETMQ_BACKENDS === 'embedded' ? [] : real(VERSIONS)),
-  ]
-}
-
-/** What a kind of backend cannot run. */
-const LEFT_OUT = {
-  // The support specs try the support itself on real brokers, the Java client is there for the real ones.
-  embedded: ['\\.java\\.', '/support[^/]*\\.spec\\.js$'],
-  external: ['\\.cluster\\.spec\\.js$'],
-  real: [],
-}
+/** The name server of a broker that runs already, if one is to be used. */
+const EXTERNAL = ROCKETMQ_NAMESRV || undefined
+/** Real brokers to start. */
+const TESTED_VERSIONS = !EXTERNAL && ROCKETMQ_VERSION ? ROCKETMQ_VERSION.split(',') : []
+/** TestBroker, by the name of its Jest project. */
+const TEST_BROKERS =
+  EXTERNAL || ROCKETMQ_VERSION ? {} : Object.fromEntries(VERSIONS.map((version) => [`TestBroker ${version}`, version]))
 
 const shared = {
   rootDir: __dirname,
@@ -45,7 +25,26 @@ const shared = {
   modulePathIgnorePatterns: ['<rootDir>/target/', '<rootDir>/npm/'],
 }
 
-const BACKENDS = chosenBackends()
+const onBroker = (backend, ignored = []) => ({
+  ...shared,
+  displayName: `rocketmq ${backend}`,
+  testMatch: ['<rootDir>/__tests__/**/*.spec.js'],
+  testPathIgnorePatterns: ['/node_modules/', '<rootDir>/__tests__/(unit|testing)/', ...ignored],
+  globals: { ROCKETMQ_BACKEND: backend },
+  globalSetup: '<rootDir>/__tests__/support/global-setup.js',
+  globalTeardown: '<rootDir>/__tests__/support/global-teardown.js',
+})
+
+/** Specs that run the genuine Java client; where a tool for it is missing they are left out on TestBroker, which needs none. */
+const NEEDS_JAVA = ['\\.java\\.']
+const HAS_JAVA = [JAVA_HOME ? path.join(JAVA_HOME, 'bin', 'javac') : 'javac', 'mvn'].every(isInstalled)
+
+function isInstalled(tool) {
+  const folders = path.isAbsolute(tool) ? [''] : (process.env.PATH ?? '').split(path.delimiter)
+  return folders.some((folder) => ['', '.exe', '.cmd'].some((end) => fs.existsSync(path.join(folder, `${tool}${end}`))))
+}
+
+const onTestBroker = (name) => onBroker(name, ['\\.real\\.', ...(HAS_JAVA ? [] : NEEDS_JAVA)])
 
 module.exports = {
   maxWorkers: 2,
@@ -57,16 +56,13 @@ module.exports = {
       displayName: 'unit',
       testMatch: ['<rootDir>/__tests__/unit/**/*.spec.js', '<rootDir>/__tests__/testing/**/*.spec.js'],
     },
-    ...BACKENDS.map(({ name, kind }) => ({
-      ...shared,
-      displayName: name,
-      testMatch: ['<rootDir>/__tests__/**/*.spec.js'],
-      testPathIgnorePatterns: ['/node_modules/', '/__tests__/unit/', '/__tests__/testing/', ...LEFT_OUT[kind]],
-      globals: { ROCKETMQ_BACKEND: name },
-      globalSetup: '<rootDir>/__tests__/support/global-setup.js',
-      globalTeardown: '<rootDir>/__tests__/support/global-teardown.js',
-    })),
+    ...(EXTERNAL ? [onBroker(EXTERNAL, ['\\.cluster\\.spec\\.js$'])] : []),
+    ...TESTED_VERSIONS.map((version) => onBroker(version)),
+    ...Object.keys(TEST_BROKERS).map(onTestBroker),
   ],
 }
-// No option of Jest: for the global set-up, and out of Jest's sight.
-Object.defineProperty(module.exports, 'BACKENDS', { value: BACKENDS })
+// Not options of Jest: for the global set-up, and out of Jest's sight.
+Object.defineProperty(module.exports, 'EXTERNAL', { value: EXTERNAL })
+Object.defineProperty(module.exports, 'TESTED_VERSIONS', { value: TESTED_VERSIONS })
+Object.defineProperty(module.exports, 'HAS_JAVA', { value: HAS_JAVA })
+Object.defineProperty(module.exports, 'TEST_BROKERS', { value: TEST_BROKERS })

@@ -60,7 +60,7 @@ describe.each(['queue', 'key', 'off'])(
       }
       const { requests, pendingMessages, sent, failed } = client.stats()
       expect({ pendingMessages, sent, failed }).toEqual({ pendingMessages: 0, sent: count, failed: 0 })
-      if (batching === 'queue') expect(requests).toBeLessThan(count / 10)
+      if (batching === 'queue') expect(requests).toBeLessThan(count / 4)
       if (batching === 'off') expect(requests).toBe(count)
     })
   },

@@ -22,6 +22,8 @@ class FakeServer {
     const server = new FakeServer()
     server.handle = handle
     await new Promise((resolve, reject) => server.#server.once('error', reject).listen(port, '127.0.0.1', resolve))
+    /** 'host:port', also when it is closed. */
+    server.address = `127.0.0.1:${server.#server.address().port}`
     return server
   }
 
@@ -41,10 +43,6 @@ class FakeServer {
         }
       })
     })
-  }
-
-  get address() {
-    return `127.0.0.1:${this.#server.address().port}`
   }
 
   /** The requests with this code. */

@@ -4,15 +4,12 @@
 const { Cluster } = require('../../scripts/rocketmq/cluster')
 const { TestAdmin } = require('./admin')
 const { readBackend } = require('./backends')
+const { TestCluster } = require('./test-cluster')
 const { ChildProcess } = require('./child-process')
-const { EmbeddedCluster } = require('./embedded-cluster')
 const { ForeignMember } = require('./member')
 const { until } = require('./until')
 
-/**
- * The broker of this run: { kind: 'embedded' | 'real' | 'external', version: '5.5.0', major: 5, nameServer: 'host:port',
- * brokers: [{ name, address }] }.
- */
+/** The broker of this run: { version: '5.5.0', major: 5, nameServer: 'host:port', brokers: [{ name, address }], testBroker: true if it is one }. */
 const backend = readBackend(globalThis.ROCKETMQ_BACKEND)
 backend.major = Number(backend.version.split('.')[0])
 
@@ -69,8 +66,8 @@ const clusters = new Set()
 
 /** Starts a cluster of this spec's own, of the version under test, stopped after the last test; for *.cluster.spec.js. */
 async function startCluster(options) {
-  const kind = backend.kind === 'embedded' ? EmbeddedCluster : Cluster
-  const cluster = await kind.start({ version: backend.version, ...options })
+  const Kind = backend.testBroker ? TestCluster : Cluster
+  const cluster = await Kind.start({ version: backend.version, ...options })
   cluster.admin = new TestAdmin(cluster.nameServer, { credentials: cluster.accounts?.admin })
   clusters.add(cluster)
   return cluster

@@ -7,6 +7,7 @@ const { FakeServer, SILENCE, route, stored } = require('../support/fake-server')
 const { until } = require('../support/until')
 
 const SEND = 310
+const SEND_BATCH = 320
 const HEARTBEAT = 34
 const GET_ROUTE = 105
 const NO_ROUTE = { code: 17, remark: 'No topic route info in name server for the topic: orders' }
@@ -23,9 +24,13 @@ const producer = (nameServers, options = {}) => {
   return open[0]
 }
 /** A broker that stores everything, and may do something else first. */
-const broker = (handle = () => undefined, offset = 0) => {
-  return server((request) => handle(request) ?? (request.code === SEND ? stored(request, offset++) : {}))
-}
+const broker = (handle = () => undefined, offset = 0) =>
+  server((request) => {
+    const answer = handle(request)
+    if (answer !== undefined || (request.code !== SEND && request.code !== SEND_BATCH)) return answer ?? {}
+    offset += 10
+    return stored(request, offset - 10)
+  })
 afterEach(async () => {
   for (const it of open.splice(0)) await it.close({ timeoutMs: 50 })
 })
@@ -66,7 +71,7 @@ test('17 for a topic whose route is known changes nothing', async () => {
   await delay(50)
   expect(client.health().problems).toMatchObject([{ code: 'ERR_ROCKETMQ_TOPIC_NOT_FOUND', topic }])
   unavailable = false
-  expect(await sent).toMatchObject({ queueOffset: 1 })
+  expect(await sent).toMatchObject({ queueOffset: 10 })
 })
 
 test('a broker that has moved is found by whichever topic hears of it first', async () => {
@@ -81,8 +86,8 @@ test('a broker that has moved is found by whichever topic hears of it first', as
   open.splice(open.indexOf(before), 1)
   const began = performance.now()
   await Promise.all(['1', '2'].map((body) => client.sendOrderly({ topic, body }, 'k')))
-  expect(performance.now() - began).toBeLessThan(3_000)
-  expect(after.of(SEND).length + after.of(320).length).toBeGreaterThan(0)
+  expect(performance.now() - began).toBeLessThan(5_000)
+  expect(after.of(SEND).length + after.of(SEND_BATCH).length).toBeGreaterThan(0)
 })
 
 test('a broker that refuses heartbeats gets no sends, health() says why, and nothing counts as on the wire', async () => {
@@ -110,8 +115,10 @@ test('a broker that is down: health() names it, and it is used again within a se
   const names = await server(() => route(address))
   const client = await producer([names], { topics: [topic] }).start()
   await client.sendOrderly({ topic, body: 'a' }, 'k')
+  const noticed = new Promise((resolve) => client.once('disconnected', resolve))
   await gone.close()
   open.splice(open.indexOf(gone), 1)
+  expect(await noticed).toBe(address)
   const sent = client.sendOrderly({ topic, body: 'b' }, 'k')
   const late = client.sendOrderly({ topic, body: 'late' }, 'l', { timeoutMs: 500 }).catch((error) => error)
   await until(() => !client.health().ok)

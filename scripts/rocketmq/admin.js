@@ -33,8 +33,11 @@ class Admin {
 
   /** An open connection to the address; kept for the next call. */
   async connection(address) {
-    const known = await this.#connections.get(address)?.catch(() => undefined)
+    const pending = this.#connections.get(address)
+    const known = await pending?.catch(() => undefined)
     if (known && !known.closed) return known
+    // Somebody else has begun to open one meanwhile: a second would never be closed.
+    if (this.#connections.get(address) !== pending) return this.connection(address)
     const opening = Connection.open(address, { credentials: this.credentials })
     this.#connections.set(address, opening)
     return opening

@@ -25,7 +25,6 @@ pub(super) async fn beat_all(client: &Arc<Client>) -> Vec<(String, Result<(), Ca
         Registration { producer_group: Some(_), .. } => client.masters(),
         Registration { .. } => Vec::new(),
     };
-    client.session.keep_beats_of(&addresses);
     let mut beats = JoinSet::new();
     for address in addresses {
         beats.spawn(Arc::clone(client).beat(address));

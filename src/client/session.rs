@@ -65,11 +65,6 @@ impl Session {
         lock(&self.refused_beats).get(address).cloned()
     }
 
-    /// Forgets failures of brokers that are in no route any more.
-    pub(super) fn keep_beats_of(&self, addresses: &[String]) {
-        lock(&self.refused_beats).retain(|address, _| addresses.contains(address));
-    }
-
     /// Signs and sends one request, and decodes its answer.
     pub(super) async fn call<R: Request>(
         &self,
@@ -173,26 +168,5 @@ impl Greeter for ToNameServer {
 
     fn disconnected(&self, address: &str, _reason: ClientError) {
         self.0.disconnected(address);
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    struct Silent;
-
-    impl Events for Silent {
-        fn emit(&self, _event: Event) {}
-    }
-
-    #[test]
-    fn a_broker_that_left_the_routes_is_no_problem_any_more() {
-        let session = Session::new("c1".into(), None, Arc::new(Silent));
-        for address in ["a:10911", "b:10911"] {
-            lock(&session.refused_beats).insert(address.into(), ClientError::new(Code::Connection, address));
-        }
-        session.keep_beats_of(&["a:10911".into()]);
-        assert_eq!(session.problems().iter().map(ClientError::message).collect::<Vec<_>>(), ["a:10911"]);
     }
 }

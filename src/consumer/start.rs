@@ -109,18 +109,17 @@ async fn check_expressions<B: Brokers>(
         let Some((topic, route)) = routes.iter().find(|(topic, _)| *topic == subscription.topic) else { continue };
         let broker_names: BTreeSet<String> =
             route.read_queues(topic).into_iter().map(|queue| queue.broker_name).collect();
-        let Some(broker_name) = broker_names.into_iter().find(|name| shared.brokers.master(name).is_some()) else {
-            continue;
-        };
+        let with_masters = broker_names.into_iter().filter(|name| shared.brokers.master(name).is_some());
         let shown = shared.brokers.unwrap(topic);
-        check_expression(shared, &broker_name, subscription, &shown, last).await?;
+        check_expression(shared, &with_masters.collect::<Vec<_>>(), subscription, &shown, last).await?;
     }
     Ok(())
 }
 
+/// The first broker that answers decides.
 async fn check_expression<B: Brokers>(
     shared: &Arc<Shared<B>>,
-    broker_name: &str,
+    broker_names: &[String],
     subscription: Subscription,
     shown: &str,
     last: &LastFailure,
@@ -131,7 +130,7 @@ async fn check_expression<B: Brokers>(
         namespace: shared.brokers.namespace().map(str::to_owned),
         subscription,
     };
-    loop {
+    for broker_name in broker_names.iter().cycle() {
         match shared.ask_master(broker_name, &request, shared.brokers.timing().request_timeout).await {
             Ok(()) => return Ok(()),
             Err(error) if passing(&error) => last.set(error.into_error()),
@@ -147,6 +146,7 @@ async fn check_expression<B: Brokers>(
         }
         sleep(PAUSE).await;
     }
+    Ok(())
 }
 
 /// A heartbeat that every master accepts; in the end, every one that can be reached. Returns those.

@@ -69,6 +69,11 @@ impl Accounts {
         known.map(|account| account.rights = rights).is_some()
     }
 
+    /// Gives an account all rights.
+    pub(super) fn promote(&mut self, access_key: &str) {
+        self.0.iter_mut().filter(|account| account.access_key == access_key).for_each(|account| account.admin = true);
+    }
+
     /// Whether the request may be executed.
     pub(super) fn check(&self, release: Release, command: &Command) -> Result<(), Reply> {
         if self.0.is_empty() {
@@ -87,19 +92,25 @@ impl Accounts {
         if command.fields.get("Signature") != Some(signature(release, command, &account.secret_key).as_str()) {
             return refuse(format!("Check signature failed for accessKey={name}"), "check signature failed.".into());
         }
-        if account.admin || release == Release::V4 {
+        if account.admin {
             return Ok(());
         }
-        for (kind, resource, actions) in demands(command) {
-            if !allows(&account.rights, kind, &resource, actions) {
-                let what =
-                    if kind == "Cluster" { "Cluster:DefaultCluster".to_owned() } else { format!("{kind}:{resource}") };
-                let text =
-                    format!("User:{name} has no permission to access {what} from 127.0.0.1, no matched policies.");
-                return Err(Reply::refuse(response::NO_PERMISSION, text));
-            }
+        let refused = demands(release, command)
+            .into_iter()
+            .find(|(kind, resource, actions)| !allows(&account.rights, kind, resource, actions));
+        let no_right =
+            |what: &str| format!("User:{name} has no permission to access {what} from 127.0.0.1, no matched policies.");
+        match refused {
+            None => Ok(()),
+            Some(("Cluster", _, _)) => refuse(
+                format!("Need admin permission for request code={}, but accessKey={name} is not", command.code),
+                no_right("Cluster:DefaultCluster"),
+            ),
+            Some((kind, resource, _)) => refuse(
+                format!("No default permission for {}:{resource}", kind.to_lowercase()),
+                no_right(&format!("{kind}:{resource}")),
+            ),
         }
-        Ok(())
     }
 }
 
@@ -119,8 +130,8 @@ fn signature(release: Release, command: &Command, secret: &str) -> String {
     STANDARD.encode(mac.finalize().into_bytes())
 }
 
-/// What 5.5 asks for: kind, name, and the actions of which one is enough.
-fn demands(command: &Command) -> Vec<(&'static str, String, &'static [&'static str])> {
+/// What a broker asks for: kind, name, and the actions of which one is enough. 4.9 asks for less.
+fn demands(release: Release, command: &Command) -> Vec<(&'static str, String, &'static [&'static str])> {
     let field = |name: &str| command.fields.get(name).unwrap_or_default().to_owned();
     let topic = |name: &str, actions: &'static [&'static str]| match name {
         retry if retry.starts_with(RETRY) => ("Group", retry[RETRY.len()..].to_owned(), &["Sub"] as &[_]),
@@ -139,6 +150,7 @@ fn demands(command: &Command) -> Vec<(&'static str, String, &'static [&'static s
         request::QUERY_CONSUMER_OFFSET => {
             vec![topic(&field("topic"), &["Sub", "Get"]), ("Group", field("consumerGroup"), &["Sub", "Get"])]
         }
+        29..=33 | request::LOCK_BATCH_MQ | request::UNLOCK_BATCH_MQ if release == Release::V4 => Vec::new(),
         29..=33 if !field("topic").is_empty() => vec![topic(&field("topic"), &["Get"])],
         request::GET_CONSUMER_LIST_BY_GROUP => vec![("Group", field("consumerGroup"), &["Sub", "Get"])],
         request::UNREGISTER_CLIENT if !field("consumerGroup").is_empty() => {
@@ -249,5 +261,13 @@ mod tests {
         assert!(accounts.grant("AK_demo", vec![right("Topic:orders", &["Get"])]));
         assert_eq!(refusal(&accounts, Release::V5, &max), None);
         assert!(!accounts.grant("nobody", Vec::new()));
+        let unsigned_by_4_9 = signed(41, &[], "SK_demo");
+        assert_eq!(refusal(&accounts, Release::V4, &unsigned_by_4_9), None, "4.9 does not look at locks");
+        let (code, text) = refusal(&accounts, Release::V4, &send).unwrap();
+        assert!(code == 1 && text.contains("No default permission for topic:orders"), "{text}");
+        let create = signed(17, &[("topic", "x")], "SK_demo");
+        assert!(refusal(&accounts, Release::V4, &create).unwrap().1.contains("Need admin permission"));
+        accounts.promote("AK_demo");
+        assert_eq!(refusal(&accounts, Release::V4, &create), None);
     }
 }

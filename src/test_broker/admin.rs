@@ -114,12 +114,36 @@ fn topic_json(name: &str, config: &TopicConfig, release: Release) -> Value {
     topic
 }
 
-/// 18: all topics.
+/// 21: all topics.
 pub(super) fn topics(state: &State, index: usize) -> Reply {
     let topics = state.brokers[index].topics.iter();
     let table: BTreeMap<_, _> =
         topics.map(|(name, topic)| (name, topic_json(name, &topic.config, state.release))).collect();
-    Reply::success().with_body(tolerant::to_bytes(&json!({ "dataVersion": data_version(), "topicConfigTable": table })))
+    let count = table.len();
+    let body = json!({ "dataVersion": data_version(), "topicConfigTable": table });
+    let reply = Reply::success().with_body(tolerant::to_bytes(&body));
+    if state.release.is_v5() { reply.with("totalTopicNum", count) } else { reply }
+}
+
+/// 18: several topics at once, of 5.x.
+pub(super) fn create_topics(state: &mut State, index: usize, command: &Command) -> Result<Reply, Reply> {
+    let body = json_body(command)?;
+    let list = body.get("topicConfigList").and_then(Value::as_array).cloned();
+    for topic in list.ok_or_else(|| Reply::thrown("java.lang.NullPointerException"))? {
+        let number = |name: &str| tolerant::integer(topic.get(name)).ok().and_then(|number| i32::try_from(number).ok());
+        let name = topic.get("topicName").and_then(Value::as_str).unwrap_or_default();
+        if !is_name(name, 127) {
+            return Err(Reply::refuse(response::INVALID_PARAMETER, format!("The specified topic is illegal: {name}")));
+        }
+        let config = TopicConfig {
+            read_queues: number("readQueueNums").unwrap_or(8).clamp(0, MAX_QUEUES),
+            write_queues: number("writeQueueNums").unwrap_or(8).clamp(0, MAX_QUEUES),
+            perm: number("perm").unwrap_or(6),
+            ..TopicConfig::of(0)
+        };
+        put_topic(state, index, name, config);
+    }
+    Ok(Reply::success())
 }
 
 /// 351: one topic, of 5.x.
@@ -158,7 +182,8 @@ pub(super) fn create_group(state: &mut State, index: usize, command: &Command) -
 pub(super) fn groups(state: &State, index: usize) -> Reply {
     let table: BTreeMap<_, _> = state.brokers[index].groups.iter().map(|(name, config)| (name, &config.0)).collect();
     let body = json!({ "dataVersion": data_version(), "subscriptionGroupTable": table });
-    Reply::success().with_body(tolerant::to_bytes(&body))
+    let reply = Reply::success().with_body(tolerant::to_bytes(&body));
+    if state.release.is_v5() { reply.with("totalGroupNum", state.brokers[index].groups.len()) } else { reply }
 }
 
 /// 352: one group, of 5.x.
@@ -191,7 +216,8 @@ pub(super) fn update_config(state: &mut State, index: usize, command: &Command) 
 
 /// 26: all settings.
 pub(super) fn config(state: &State, index: usize) -> Reply {
-    Reply::success().with_body(properties_text(&state.brokers[index].config))
+    let body = properties_text(&state.brokers[index].config);
+    Reply::success().with("version", data_version()).with_body(body)
 }
 
 /// 28: how the broker is.
@@ -294,7 +320,8 @@ pub(super) fn topic_stats(state: &State, index: usize, command: &Command) -> Res
         let (min, max) = queue.map_or((0, 0), |queue| (queue.min, queue.visible));
         (place, json!({ "lastUpdateTimestamp": last, "maxOffset": max, "minOffset": min }))
     }));
-    Ok(Reply::success().with_body(format!("{{\"offsetTable\":{table}}}")))
+    let rate = if state.release.is_v5() { ",\"topicPutTps\":0.0" } else { "" };
+    Ok(Reply::success().with_body(format!("{{\"offsetTable\":{table}{rate}}}")))
 }
 
 /// 208: how far a group has come.
@@ -311,7 +338,11 @@ pub(super) fn consume_stats(state: &State, index: usize, command: &Command) -> R
         topics.dedup();
         topics
     };
-    let table = by_queue(topics.iter().flat_map(|topic| broker.read_queues(topic)).map(|place| {
+    // 4.9 leaves topics out that the members do not subscribe.
+    let members = broker.registrations.consumers.get(group);
+    let shown = |topic: &String| state.release.is_v5() || members.is_none_or(|known| known.wanted.contains_key(topic));
+    let queues = topics.iter().filter(|topic| shown(topic)).flat_map(|topic| broker.read_queues(topic));
+    let table = by_queue(queues.map(|place| {
         let queue = broker.topics.get(&place.topic).and_then(|topic| topic.queue(place.queue_id));
         let committed = broker.offsets.committed(&Place::new(group, &place.topic, place.queue_id)).unwrap_or(0);
         let last = queue.and_then(|queue| queue.at(committed - 1)).map_or(0, |record| record.store_timestamp);
@@ -319,7 +350,8 @@ pub(super) fn consume_stats(state: &State, index: usize, command: &Command) -> R
             "brokerOffset": queue.map_or(0, |queue| queue.visible), "consumerOffset": committed, "lastTimestamp": last,
         });
         if state.release.is_v5() {
-            entry["pullOffset"] = committed.into();
+            let pulled = broker.offsets.pull_offset(&Place::new(group, &place.topic, place.queue_id));
+            entry["pullOffset"] = pulled.unwrap_or(0).into();
         }
         (place, entry)
     }));
@@ -339,7 +371,7 @@ pub(super) fn reset_offset(
     let to: Option<i64> = optional(command, "offset").filter(|offset| *offset >= 0);
     let broker = state.broker(index);
     let by_server = broker.release.is_v5() && broker.is_set("useServerSideResetOffset");
-    if broker.release.is_v5() && broker.group(&group).is_none() {
+    if broker.release.is_v5() && !broker.groups.contains_key(&group) {
         let remark = format!("Group[{group}] not exist");
         return Err(Reply::refuse(response::SUBSCRIPTION_GROUP_NOT_EXIST, remark));
     }
@@ -376,6 +408,36 @@ pub(super) fn reset_offset(
     }
     let offsets = by_queue(table.into_iter().map(|(place, offset)| (place, offset.into())));
     Ok(Reply::success().with_body(format!("{{\"offsetTable\":{offsets}}}")))
+}
+
+/// 50: makes an account of 4.9, or changes it; its rights come with it.
+pub(super) fn update_acl(state: &mut State, command: &Command) -> Result<Reply, Reply> {
+    let (name, secret) = (text(command, "accessKey")?, text(command, "secretKey")?);
+    if name.len() <= 6 || secret.len() <= 6 {
+        return Err(Reply::error("The accessKey or secretKey's length should be bigger than 6"));
+    }
+    state.accounts.create(name, secret);
+    let action = |action: &str| match action {
+        "PUB" => Some("Pub".to_owned()),
+        "SUB" => Some("Sub".to_owned()),
+        _ => None,
+    };
+    let mut rights = Vec::new();
+    for (kind, default, own) in
+        [("Topic", "defaultTopicPerm", "topicPerms"), ("Group", "defaultGroupPerm", "groupPerms")]
+    {
+        let field = |name: &str| command.fields.get(name).unwrap_or_default();
+        let own = field(own).split(',').filter_map(|entry| entry.split_once('='));
+        for (resource, perm) in own.chain([("*", field(default))]) {
+            let actions = perm.split('|').map(str::trim).filter_map(action).collect();
+            rights.push(Right { resource: format!("{kind}:{resource}"), actions });
+        }
+    }
+    state.accounts.grant(name, rights);
+    if flag(command, "admin") {
+        state.accounts.promote(name);
+    }
+    Ok(Reply::success())
 }
 
 /// 3001: makes an account of 5.x.

@@ -63,7 +63,7 @@ fn at_once(
     let newer = state.release.is_v5();
     match command.code {
         request::HEART_BEAT => membership::heartbeat(shared, state, index, connection, command),
-        request::UNREGISTER_CLIENT => membership::unregister(shared, state, index, connection, command),
+        request::UNREGISTER_CLIENT => Ok(membership::unregister(shared, state, index, connection, command)),
         request::GET_CONSUMER_LIST_BY_GROUP => membership::list(state, index, command),
         request::CHECK_CLIENT_CONFIG => membership::check_config(state, index, command),
         request::LOCK_BATCH_MQ => membership::lock(shared, state, index, command),
@@ -77,11 +77,13 @@ fn at_once(
         36 => retry::send_back(shared, state, index, command),
         12 => admin::query(state, index, command),
         17 => admin::create_topic(state, index, command),
-        18 => Ok(admin::topics(state, index)),
+        18 if newer => admin::create_topics(state, index, command),
+        21 => Ok(admin::topics(state, index)),
         25 => admin::update_config(state, index, command),
         26 => Ok(admin::config(state, index)),
         28 => Ok(admin::runtime_info(state, index)),
         33 => admin::view(state, index, command),
+        50 if !newer => admin::update_acl(state, command),
         200 => admin::create_group(state, index, command),
         201 => Ok(admin::groups(state, index)),
         202 => admin::topic_stats(state, index, command),

@@ -53,6 +53,16 @@ impl Filter {
         Self::Tags(expression.split("||").map(str::trim).filter(|tag| !tag.is_empty()).map(java_string_hash).collect())
     }
 
+    /// By the hash codes that a heartbeat brings: the broker does not read tags itself.
+    fn by_codes(expression: &str, codes: Option<&Value>) -> Self {
+        if matches!(expression, "" | "*") {
+            return Self::All;
+        }
+        let codes = codes.and_then(Value::as_array).into_iter().flatten();
+        let code = |code: &Value| tolerant::integer(Some(code)).ok().and_then(|code| i32::try_from(code).ok());
+        Self::Tags(codes.filter_map(code).collect())
+    }
+
     /// Whether a message is wanted, as far as a broker looks.
     pub(super) fn wants(&self, record: &Record) -> bool {
         match self {
@@ -99,7 +109,10 @@ impl ConsumerGroup {
                 continue;
             }
             let text = |name: &str| data.get(name).and_then(Value::as_str).unwrap_or_default();
-            let filter = Filter::of(text("expressionType"), text("subString"), release).unwrap_or(Filter::Broken);
+            let filter = match text("expressionType") {
+                "TAG" | "" => Filter::by_codes(text("subString"), data.get("codeSet")),
+                kind => Filter::of(kind, text("subString"), release).unwrap_or(Filter::Broken),
+            };
             let before = self.wanted.insert(topic(data), Wanted { data: data.clone(), version, filter });
             changed |= before.is_none();
         }
@@ -260,5 +273,7 @@ mod tests {
         assert_eq!(codes, [2112, 99]);
         assert_eq!(Filter::of("TAG", "*", Release::V4), Ok(Filter::All));
         assert!(Filter::of("XPATH", "*", Release::V4).is_err());
+        assert_eq!(Filter::by_codes("Aa || c", Some(&json!([7, "8"]))), Filter::Tags(vec![7, 8]));
+        assert_eq!(Filter::by_codes("Aa", None), Filter::Tags(Vec::new()), "without codes nothing is wanted");
     }
 }

@@ -83,7 +83,7 @@ pub(super) fn answer(state: &mut State, command: &Command) -> Answer {
 }
 
 fn route(state: &State, command: &Command) -> Result<Reply, Reply> {
-    let topic = text(command, "topic")?;
+    let topic = command.fields.get("topic").unwrap_or_default();
     let server = &state.name_server;
     let brokers: Vec<_> =
         registered(state).filter(|broker| broker.shows(topic) && !server.deleted.contains(topic)).collect();

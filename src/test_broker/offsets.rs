@@ -31,6 +31,8 @@ pub(super) struct Offsets {
     committed: BTreeMap<Place, Committed>,
     /// Resets that wait for the next pull (5.x).
     pending: BTreeMap<Place, i64>,
+    /// Where the last pull told its client to go on; shown to administrators.
+    pulled: BTreeMap<Place, i64>,
 }
 
 impl Offsets {
@@ -67,6 +69,17 @@ impl Offsets {
             true
         });
         self.pending.clear();
+        self.pulled.clear();
+    }
+
+    /// A pull was told where to go on.
+    pub(super) fn pulled(&mut self, place: Place, next: i64) {
+        self.pulled.insert(place, next);
+    }
+
+    /// Where the last pull was told to go on.
+    pub(super) fn pull_offset(&self, place: &Place) -> Option<i64> {
+        self.pulled.get(place).copied()
     }
 
     /// Lets a reset wait for the next pull.
@@ -95,12 +108,14 @@ impl Offsets {
     pub(super) fn remove_group(&mut self, group: &str) {
         self.committed.retain(|place, _| place.group != group);
         self.pending.retain(|place, _| place.group != group);
+        self.pulled.retain(|place, _| place.group != group);
     }
 
     /// Forgets a topic.
     pub(super) fn remove_topic(&mut self, topic: &str) {
         self.committed.retain(|place, _| place.topic != topic);
         self.pending.retain(|place, _| place.topic != topic);
+        self.pulled.retain(|place, _| place.topic != topic);
     }
 }
 

@@ -9,7 +9,7 @@ use tokio::sync::Notify;
 use super::cluster::{Broker, Held, Shared, State};
 use super::groups::Filter;
 use super::offsets::Place;
-use super::reply::{Answer, Reply, number, text};
+use super::reply::{Answer, Reply, number, optional, text};
 use super::store::Status;
 use crate::env::{self, Instant};
 use crate::protocol::Command;
@@ -68,9 +68,9 @@ fn check(broker: &mut Broker, command: &Command) -> Result<Pull, Reply> {
     let offset = number(command, "queueOffset")?;
     let max: i32 = number(command, "maxMsgNums")?;
     let sys_flag: i32 = number(command, "sysFlag")?;
-    let commit = number(command, "commitOffset")?;
-    let suspend: i64 = number(command, "suspendTimeoutMillis")?;
-    let sub_version: i64 = number(command, "subVersion")?;
+    let commit = optional(command, "commitOffset").unwrap_or(0);
+    let suspend: i64 = optional(command, "suspendTimeoutMillis").unwrap_or(0);
+    let sub_version: i64 = optional(command, "subVersion").unwrap_or(0);
     let release = broker.release;
     let Some(config) = broker.group(&group) else {
         let remark = format!(
@@ -158,11 +158,13 @@ fn look(shared: &Shared, broker: &mut Broker, pull: &Pull) -> Reply {
         Status::NoMessageInQueue if pull.offset == 0 => response::PULL_NOT_FOUND,
         _ => response::PULL_OFFSET_MOVED,
     };
+    let (first, end) = (queue.min, queue.visible);
+    broker.offsets.pulled(pull.place.clone(), next);
     let reply = Reply { code, remark: Some(status.name().into()), ..Reply::default() }
         .with("suggestWhichBrokerId", 0)
         .with("nextBeginOffset", next)
-        .with("minOffset", queue.min)
-        .with("maxOffset", queue.visible)
+        .with("minOffset", first)
+        .with("maxOffset", end)
         .with_body(body.freeze());
     if shared.release.is_v5() { reply.with("topicSysFlag", 0).with("groupSysFlag", 0) } else { reply }
 }

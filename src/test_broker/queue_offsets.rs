@@ -42,7 +42,7 @@ pub(super) fn commit(shared: &Shared, state: &mut State, index: usize, command: 
     let release = state.release;
     let broker = state.broker(index);
     if release.is_v5() {
-        if broker.group(&place.group).is_none() {
+        if !broker.groups.contains_key(&place.group) {
             let remark = format!("subscription group not exist, {}", place.group);
             return Err(Reply::refuse(response::SUBSCRIPTION_GROUP_NOT_EXIST, remark));
         }

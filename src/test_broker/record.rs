@@ -186,7 +186,7 @@ mod tests {
             assert_eq!((read.topic.as_str(), read.queue_id, read.queue_offset), (topic, 3, 7));
             assert_eq!((read.physical_offset, read.flag, read.reconsume_times), (1234, 9, 1));
             assert_eq!((read.born_host, read.store_host), (stored.born_host, stored.store_host));
-            assert_eq!((read.body, read.properties), (stored.body.clone(), vec![("TAGS".into(), "A".into())]));
+            assert_eq!((read.tags(), &read.body), (Some("A"), &stored.body));
             assert_eq!(stored.offset_id(), "7F00000100002A9F00000000000004D2");
         }
     }

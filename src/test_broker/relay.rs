@@ -68,9 +68,13 @@ fn forward(state: &mut State, index: usize, command: &Command) -> Result<Answer,
     let answer = ask(broker, connection, command.code, fields, body);
     let reply = async move {
         match tokio::time::timeout(PATIENCE, answer).await {
-            Ok(Ok(command)) => {
-                Reply { code: command.code, remark: command.remark, fields: command.fields, body: command.body }
-            }
+            Ok(Ok(command)) => Reply {
+                code: command.code,
+                remark: command.remark,
+                fields: command.fields,
+                body: command.body,
+                thrown: false,
+            },
             Ok(Err(_)) => {
                 Reply::error(format!("invoke consumer <{group}> <{client_id}> Exception: the connection has ended"))
             }

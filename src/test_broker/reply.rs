@@ -25,6 +25,8 @@ pub(super) struct Reply {
     pub(super) fields: Fields,
     /// The payload.
     pub(super) body: Bytes,
+    /// An exception in the broker: what the header already held is lost.
+    pub(super) thrown: bool,
 }
 
 impl Reply {
@@ -36,6 +38,11 @@ impl Reply {
     /// A refusal.
     pub(super) fn refuse(code: i32, remark: impl Into<String>) -> Self {
         Self { code, remark: Some(remark.into()), ..Self::default() }
+    }
+
+    /// Code 1, with the text of an exception.
+    pub(super) fn thrown(remark: impl Into<String>) -> Self {
+        Self { thrown: true, ..Self::error(remark) }
     }
 
     /// Code 1 with these words.
@@ -90,13 +97,13 @@ pub(super) enum Answer {
 
 /// A required text field. Missing it is code 1 in every version.
 pub(super) fn text<'a>(request: &'a Command, name: &str) -> Result<&'a str, Reply> {
-    request.fields.get(name).ok_or_else(|| Reply::error(format!("the custom field <{name}> is null")))
+    request.fields.get(name).ok_or_else(|| Reply::thrown(format!("the custom field <{name}> is null")))
 }
 
 /// A required number.
 pub(super) fn number<T: FromStr>(request: &Command, name: &str) -> Result<T, Reply> {
     let value = text(request, name)?;
-    value.parse().map_err(|_| Reply::error(format!("java.lang.NumberFormatException: For input string: \"{value}\"")))
+    value.parse().map_err(|_| Reply::thrown(format!("java.lang.NumberFormatException: For input string: \"{value}\"")))
 }
 
 /// A number that may be missing.

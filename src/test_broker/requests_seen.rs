@@ -13,14 +13,15 @@ use crate::protocol::{Command, json};
 const REMEMBERED: usize = 100_000;
 
 /// Request codes and their names.
-const NAMES: [(i32, &str); 48] = [
+const NAMES: [(i32, &str); 50] = [
     (10, "SEND_MESSAGE"),
     (11, "PULL_MESSAGE"),
     (12, "QUERY_MESSAGE"),
     (14, "QUERY_CONSUMER_OFFSET"),
     (15, "UPDATE_CONSUMER_OFFSET"),
     (17, "UPDATE_AND_CREATE_TOPIC"),
-    (18, "GET_ALL_TOPIC_CONFIG"),
+    (18, "UPDATE_AND_CREATE_TOPIC_LIST"),
+    (21, "GET_ALL_TOPIC_CONFIG"),
     (25, "UPDATE_BROKER_CONFIG"),
     (26, "GET_BROKER_CONFIG"),
     (28, "GET_BROKER_RUNTIME_INFO"),
@@ -37,6 +38,7 @@ const NAMES: [(i32, &str); 48] = [
     (41, "LOCK_BATCH_MQ"),
     (42, "UNLOCK_BATCH_MQ"),
     (46, "CHECK_CLIENT_CONFIG"),
+    (50, "UPDATE_AND_CREATE_ACL_CONFIG"),
     (100, "PUT_KV_CONFIG"),
     (101, "GET_KV_CONFIG"),
     (105, "GET_ROUTEINFO_BY_TOPIC"),

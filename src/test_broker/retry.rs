@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::cluster::{Broker, DEAD_LETTERS, Shared, State};
-use super::record::{encode_properties, property, set_property, take_property};
+use super::record::{encode_properties, property, set_property};
 use super::reply::{Reply, number, optional, text};
 use super::send::{Draft, Stored, put, show};
 use crate::env::{self, Instant};
@@ -61,7 +61,6 @@ pub(super) fn put_in_time(shared: &Arc<Shared>, state: &mut State, index: usize,
     let (waiting_topic, waiting_queue) = (waiting.topic.clone(), waiting.queue_id);
     let stored = put(state, index, waiting);
     show(shared, state, index, &waiting_topic, waiting_queue);
-    take_property(&mut pairs, name::DELAY);
     let due = Draft { properties: encode_properties(&pairs, last_separator), ..draft };
     let (shared, delay) = (Arc::clone(shared), shared.scaled(Duration::from_secs(seconds)));
     env::spawn(async move {
@@ -105,10 +104,11 @@ pub(super) fn send_back(
     if property(&pairs, name::ORIGIN_MESSAGE_ID).is_none() {
         set_property(&mut pairs, name::ORIGIN_MESSAGE_ID, message.offset_id());
     }
+    set_property(&mut pairs, name::WAIT, "false");
     let topic = if message.reconsume_times >= max || level < 0 {
         let topic = format!("{DEAD_LETTERS}{group}");
         broker.ensure_topic(&topic, 1);
-        take_property(&mut pairs, name::DELAY);
+        set_property(&mut pairs, name::DELAY, "0");
         topic
     } else {
         broker.ensure_retry_topic(&group);

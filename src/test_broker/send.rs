@@ -8,6 +8,7 @@ use bytes::Bytes;
 
 use super::cluster::{CLUSTER, DEAD_LETTERS, REGION, RETRY, Shared, State, is_name};
 use super::record::{Record, batch_entries, encode_properties, property, set_property, tag_code, take_property};
+use super::release::Release;
 use super::reply::{Reply, flag, number, optional};
 use super::retry::{self, SCHEDULE_TOPIC};
 use super::store::{Topic, TopicConfig};
@@ -118,7 +119,7 @@ pub(super) fn send(
     command: &Command,
 ) -> Reply {
     let reply = try_send(shared, state, index, from, command).unwrap_or_else(|refusal| refusal);
-    reply.with("MSG_REGION", REGION).with("TRACE_ON", "true")
+    if reply.thrown { reply } else { reply.with("MSG_REGION", REGION).with("TRACE_ON", "true") }
 }
 
 fn try_send(
@@ -172,7 +173,7 @@ fn try_send(
     let max =
         state.broker(index).number("maxMessageSize").and_then(|max| usize::try_from(max).ok()).unwrap_or(MAX_BODY);
     if command.body.is_empty() && release.is_v5() {
-        return Err(Reply::error("java.lang.NullPointerException"));
+        return Err(Reply::thrown("java.lang.NullPointerException"));
     }
     let encoded = encode_properties(&properties, release.is_v5());
     if command.body.len() > max || encoded.len() > MAX_PROPERTIES {
@@ -281,8 +282,11 @@ fn store_batch(
 ) -> Result<Reply, Reply> {
     let release = state.release;
     if body.len() > MAX_BODY {
-        let code = if release.is_v5() { response::SYSTEM_ERROR } else { response::MESSAGE_ILLEGAL };
-        return Err(Reply::refuse(code, "message body size exceeded"));
+        let remark = "message body size exceeded";
+        return Err(match release {
+            Release::V4 => Reply::refuse(response::MESSAGE_ILLEGAL, remark),
+            Release::V5 => Reply::thrown(format!("java.lang.RuntimeException: {remark}")),
+        });
     }
     let mut common = properties::decode(&header.properties);
     if property(&common, name::DELAY).is_some() {
@@ -291,7 +295,7 @@ fn store_batch(
     let unique_id = property(&common, name::UNIQ_KEY).map(str::to_owned);
     set_property(&mut common, name::CLUSTER, CLUSTER);
     let common = encode_properties(&common, false);
-    let entries = batch_entries(body).ok_or_else(|| Reply::error("java.nio.BufferUnderflowException"))?;
+    let entries = batch_entries(body).ok_or_else(|| Reply::thrown("java.nio.BufferUnderflowException"))?;
     let stored_properties = |own: &str| match release.is_v5() {
         true => own.to_owned(),
         false if own.is_empty() => common.clone(),

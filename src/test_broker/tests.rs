@@ -133,6 +133,7 @@ fn pull(offset: i64, suspend_ms: i64, expression: &str) -> Pull {
         broker_name: "broker-a".into(),
         queue_id: 0,
         queue_offset: offset,
+        max_messages: 32,
         suspend_ms,
         sub_version: 0,
         kind: ExpressionKind::Tag,
@@ -362,6 +363,7 @@ async fn new_groups_are_told_offset_0() {
 #[tokio::test]
 async fn locks_survive_their_connection_but_no_restart() {
     let test = start(TestBrokerOptions { time_factor: 1.0, ..with_topic(Release::V5) }).await;
+    test.create_group("G").unwrap();
     let queues = vec![MessageQueue::new("t", "broker-a", 0)];
     let lock = |client: &str| LockQueues { client_id: client.into(), group: "G".into(), queues: queues.clone() };
     let mut first = broker_of(&test).await;
@@ -432,6 +434,7 @@ async fn a_delay_moves_a_dead_letter_of_4_9_only() {
 #[tokio::test]
 async fn a_reset_of_5_5_waits_for_the_next_pull() {
     let test = start(with_topic(Release::V5)).await;
+    test.create_group("G").unwrap();
     let mut raw = broker_of(&test).await;
     for _ in 0..3 {
         raw.ask(&send("t", 0, b"x", "")).await;
@@ -778,6 +781,7 @@ async fn positions_of_times_differ_behind_the_end() {
 #[tokio::test]
 async fn a_graceful_stop_sends_newer_clients_away() {
     let test = start(with_topic(Release::V5)).await;
+    test.create_group("G").unwrap();
     let mut raw = broker_of(&test).await;
     let mut settings = plain(25, &[]);
     settings.body = Bytes::from_static(b"enableShutdownGracefully=true\nshutdownWaitTimeSeconds=20\n");
