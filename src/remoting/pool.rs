@@ -7,6 +7,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::watch;
+use tokio::task::JoinSet;
 
 /// First and longest pause between two attempts to reach one address.
 const PAUSE: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(1));
@@ -14,7 +15,7 @@ const PAUSE: (Duration, Duration) = (Duration::from_millis(100), Duration::from_
 /// What happens on a new connection before anybody may use it, and what is told of its life.
 pub(crate) trait Greeter: Send + Sync + 'static {
     /// Why there is no connection: ours, or what the greeting was answered.
-    type Failure: From<ClientError> + Send;
+    type Failure: From<ClientError> + Send + 'static;
     /// Introduces us to the peer. A failure ends the connection and is what the waiting caller gets.
     fn greet(
         &self,
@@ -62,12 +63,17 @@ impl Slot {
     }
 }
 
-/// The connections of one client.
-pub(crate) struct Pool {
+/// What it takes to open a connection.
+struct Opener {
     connect_timeout: Duration,
     inbound: Arc<dyn Inbound>,
-    slots: Mutex<HashMap<String, Arc<Slot>>>,
     closed: watch::Sender<bool>,
+}
+
+/// The connections of one client.
+pub(crate) struct Pool {
+    opener: Arc<Opener>,
+    slots: Mutex<HashMap<String, Arc<Slot>>>,
 }
 
 impl std::fmt::Debug for Pool {
@@ -79,7 +85,8 @@ impl std::fmt::Debug for Pool {
 impl Pool {
     /// An empty pool; requests of peers go to `inbound`.
     pub(crate) fn new(connect_timeout: Duration, inbound: Arc<dyn Inbound>) -> Self {
-        Self { connect_timeout, inbound, slots: Mutex::default(), closed: watch::Sender::new(false) }
+        let opener = Arc::new(Opener { connect_timeout, inbound, closed: watch::Sender::new(false) });
+        Self { opener, slots: Mutex::default() }
     }
 
     fn slot(&self, address: &str) -> Arc<Slot> {
@@ -135,14 +142,29 @@ impl Pool {
         {
             return Ok(connection.clone());
         }
-        match tokio::time::timeout_at(deadline, self.connect(&slot, greeter, deadline)).await {
-            Ok(result) => result,
-            Err(_) => {
-                Err(slot.failure().clone().unwrap_or_else(|| unreachable(address, "no connection in time")).into())
-            }
+        // A task of its own, that ends with this call: it holds what all others wait for, and a caller may be a future that nobody
+        // polls for a while, such as the pull of a queue that waits for its lock.
+        let mut connecting = JoinSet::new();
+        let (opener, wanted, greeter) = (Arc::clone(&self.opener), Arc::clone(&slot), Arc::clone(greeter));
+        connecting.spawn(async move {
+            tokio::time::timeout_at(deadline, opener.connect(&wanted, &greeter, deadline)).await.ok()
+        });
+        match connecting.join_next().await {
+            Some(Ok(Some(result))) => result,
+            _ => Err(slot.failure().clone().unwrap_or_else(|| unreachable(address, "no connection in time")).into()),
         }
     }
 
+    /// Ends every connection and opens no more.
+    pub(crate) fn close(&self) {
+        self.opener.closed.send_replace(true);
+        for connection in self.open() {
+            connection.close();
+        }
+    }
+}
+
+impl Opener {
     async fn connect<G: Greeter>(
         &self,
         slot: &Arc<Slot>,
@@ -191,14 +213,6 @@ impl Pool {
         });
         Ok(connection)
     }
-
-    /// Ends every connection and opens no more.
-    pub(crate) fn close(&self) {
-        self.closed.send_replace(true);
-        for connection in self.open() {
-            connection.close();
-        }
-    }
 }
 
 /// Ends a connection that was opened but never became ready, also when the caller gave up in between.
@@ -224,3 +238,6 @@ fn unreachable(address: &str, why: &str) -> ClientError {
     );
     ClientError::new(Code::Connection, text).with_address(address)
 }
+
+#[cfg(test)]
+mod tests;
