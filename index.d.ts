@@ -264,15 +264,30 @@ export abstract class Client<Events> implements AsyncDisposable {
   /** `close()`, for `await using`. */
   [Symbol.asyncDispose](): Promise<void>
   /** Listens to an event. An unknown name is warned about once. */
-  on<K extends keyof Events & string>(event: K, listener: (...args: Events[K] & unknown[]) => void): this
+  on<K extends keyof Events & string>(
+    event: K,
+    listener: (...args: Events[K] extends unknown[] ? Events[K] : never) => void,
+  ): this
   /** Listens to an event once. */
-  once<K extends keyof Events & string>(event: K, listener: (...args: Events[K] & unknown[]) => void): this
+  once<K extends keyof Events & string>(
+    event: K,
+    listener: (...args: Events[K] extends unknown[] ? Events[K] : never) => void,
+  ): this
   /** Stops listening. */
-  off<K extends keyof Events & string>(event: K, listener: (...args: Events[K] & unknown[]) => void): this
+  off<K extends keyof Events & string>(
+    event: K,
+    listener: (...args: Events[K] extends unknown[] ? Events[K] : never) => void,
+  ): this
   /** The same as {@link Client.on}. */
-  addListener<K extends keyof Events & string>(event: K, listener: (...args: Events[K] & unknown[]) => void): this
+  addListener<K extends keyof Events & string>(
+    event: K,
+    listener: (...args: Events[K] extends unknown[] ? Events[K] : never) => void,
+  ): this
   /** The same as {@link Client.off}. */
-  removeListener<K extends keyof Events & string>(event: K, listener: (...args: Events[K] & unknown[]) => void): this
+  removeListener<K extends keyof Events & string>(
+    event: K,
+    listener: (...args: Events[K] extends unknown[] ? Events[K] : never) => void,
+  ): this
 }
 
 // ---------------------------------------------------------------- producer

@@ -141,6 +141,7 @@ export async function consume(): Promise<void> {
     await producer.sendOrderly(message, message.shardingKey ?? 'none')
   })
   consumer.on('suspended', (message, { delayMs, cause }) => console.log(message.msgId, delayMs.toFixed(), cause))
+  consumer.on('suspended', (message) => console.log(message.msgId)).once('lockLost', () => undefined)
   consumer.on('deadLetter', (message, detail) => console.log(message.topic, detail.cause))
   consumer.on('assigned', (queues) => console.log(queues.length))
   consumer.on('offsetReset', (queue, { from, to }) => console.log(queue.queueId, to - from))
