@@ -358,6 +358,26 @@ pub(super) fn consume_stats(state: &State, index: usize, command: &Command) -> R
     Ok(Reply::success().with_body(format!("{{\"consumeTps\":0.0,\"offsetTable\":{table}}}")))
 }
 
+/// 300: the groups that consume a topic: who subscribes it, or has committed something of it.
+pub(super) fn groups_of_topic(state: &State, index: usize, command: &Command) -> Result<Reply, Reply> {
+    let topic = text(command, "topic")?;
+    let broker = &state.brokers[index];
+    let subscribed = broker.registrations.consumers.iter().filter(|(_, group)| group.wanted.contains_key(topic));
+    let mut groups: Vec<_> =
+        subscribed.map(|(group, _)| group.as_str()).chain(broker.offsets.groups_of(topic)).collect();
+    groups.sort_unstable();
+    groups.dedup();
+    Ok(Reply::success().with_body(tolerant::to_bytes(&json!({ "groupList": groups }))))
+}
+
+/// 343: the topics of which a group has committed something.
+pub(super) fn topics_of_group(state: &State, index: usize, command: &Command) -> Result<Reply, Reply> {
+    let group = text(command, "group")?;
+    let mut topics: Vec<_> = state.brokers[index].offsets.of(group).map(|(topic, _, _)| topic).collect();
+    topics.dedup();
+    Ok(Reply::success().with_body(tolerant::to_bytes(&json!({ "topicList": topics }))))
+}
+
 /// 222: moves a group to a time. 4.9 pushes the new offsets to the members, 5.5 stores them itself.
 pub(super) fn reset_offset(
     shared: &Shared,

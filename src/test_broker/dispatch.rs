@@ -93,6 +93,8 @@ fn at_once(
         208 => admin::consume_stats(state, index, command),
         215 => admin::delete_topic(state, index, command),
         222 => admin::reset_offset(shared, state, index, command),
+        300 => admin::groups_of_topic(state, index, command),
+        343 => admin::topics_of_group(state, index, command),
         351 if newer => admin::topic(state, index, command),
         352 if newer => admin::group(state, index, command),
         3001 if newer => admin::create_user(state, command),
