@@ -55,6 +55,7 @@ module.exports = {
       ...shared,
       displayName: 'unit',
       testMatch: ['<rootDir>/__tests__/unit/**/*.spec.js', '<rootDir>/__tests__/testing/**/*.spec.js'],
+      testPathIgnorePatterns: ['/node_modules/', ...(HAS_JAVA ? [] : NEEDS_JAVA)],
     },
     ...(EXTERNAL ? [onBroker(EXTERNAL, ['\\.cluster\\.spec\\.js$'])] : []),
     ...TESTED_VERSIONS.map((version) => onBroker(version)),

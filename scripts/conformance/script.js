@@ -432,6 +432,9 @@ async function retries(r) {
   await r.broker('dead letters of GID-back', 11, pull('%DLQ%GID-back', 0, 0))
 }
 
+/** Of the groups, the one that committed. */
+const picked = ({ groupList }) => groupList?.filter((group) => group === 'GID-offsets')
+
 async function administration(r) {
   const sent = r.kept('sent')
   const offset = sent ? Number(BigInt(`0x${sent.ext.msgId.slice(16)}`)) : 0
@@ -469,6 +472,9 @@ async function administration(r) {
   await r.broker('208 a group', 208, { consumerGroup: GROUP, topic: 'one' }, undefined, {
     ignoreBody: ['lastTimestamp', 'consumeTps'],
   })
+  await r.broker('300 who consumes', 300, { topic: 'plain' }, undefined, { pick: picked })
+  await r.broker('300 an unknown topic', 300, { topic: 'nowhere' })
+  await r.broker('343 what is consumed', 343, { group: 'GID-offsets' })
   await r.broker('203 an unknown group', 203, { consumerGroup: 'GID-nobody' })
   await r.broker('204 the producers', 204, { producerGroup: 'P' }, undefined, { ignoreBody: ['clientAddr'] })
   await r.broker('204 an unknown group', 204, { producerGroup: 'nobody' })

@@ -17,7 +17,7 @@ function libFolder(version) {
 let resolving = Promise.resolve()
 
 /**
- * The class path of `kind` ('server': name server and broker; 'client': the genuine Java client) of a version.
+ * The class path of `kind` ('server': name server and broker; 'client': the genuine Java client; 'tools': its admin tool) of a version.
  * The first call runs Maven; later ones, in any process, only look at the folder and need no network.
  */
 async function classPath(version, kind) {

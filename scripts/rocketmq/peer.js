@@ -13,10 +13,10 @@ const JVM = ['-Xmx256m', '-XX:+UseSerialGC', '-XX:TieredStopAtLevel=1', '-XX:-Us
 /**
  * The command line of a Java program with one source file: `[command, ...args]`, to be followed by the program's own.
  * @param {string} source the .java file, named as its class
- * @param {{ version: string, home: string }} options of the client; where it may write
+ * @param {{ version: string, home: string, kind?: 'client' | 'tools' }} options of the client; where it may write; what it is made of
  */
-async function peerCommand(source, { version, home }) {
-  const jars = await classPath(version, 'client')
+async function peerCommand(source, { version, home, kind = 'client' }) {
+  const jars = await classPath(version, kind)
   const digest = crypto.createHash('sha256').update(fs.readFileSync(source)).digest('hex').slice(0, 16)
   const mainClass = path.basename(source, '.java')
   const classes = path.join(libFolder(version), `${mainClass}-${digest}`)

@@ -3,22 +3,21 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use serde::Serialize;
 
 use super::admin::put_topic;
-use super::cluster::{Broker, State, is_name};
+use super::cluster::{Broker, is_name};
 use super::groups::GroupConfig;
 use super::offsets::Place;
-use super::record::{Record, encode_properties, property, set_property};
-use super::requests_seen::code_name;
+use super::record::{encode_properties, property, set_property};
 use super::retry::put_in_time;
 use super::send::Draft;
 use super::store::TopicConfig;
+use super::views::{LockView, MessageView, OffsetView, Published, RequestView, offsets_of, stored_behind};
 use super::{Effect, FaultMatch, TestBroker, locks, relay};
 use crate::env;
 use crate::error::{ClientError, Code};
 use crate::protocol::code::request;
-use crate::protocol::properties::{self, name};
+use crate::protocol::properties::name;
 use crate::protocol::{MessageQueue, java_string_hash};
 
 /// Owner of locks that were stolen.
@@ -57,105 +56,6 @@ pub(crate) struct Publication {
     pub(crate) body: Bytes,
     /// Properties, RocketMQ's own among them.
     pub(crate) properties: Vec<(String, String)>,
-}
-
-/// Where a publication was stored.
-#[derive(Debug, Clone, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub(crate) struct Published {
-    msg_id: String,
-    offset_msg_id: String,
-    queue: MessageQueue,
-    queue_offset: i64,
-}
-
-/// A stored message, body aside.
-#[derive(Debug, Clone, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub(crate) struct MessageView {
-    topic: String,
-    queue: MessageQueue,
-    queue_offset: i64,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    tags: Option<String>,
-    keys: Vec<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    sharding_key: Option<String>,
-    msg_id: String,
-    offset_msg_id: String,
-    properties: Vec<(String, String)>,
-    store_timestamp: i64,
-    born_timestamp: i64,
-    reconsume_times: i32,
-    /// Base64.
-    body: String,
-}
-
-impl MessageView {
-    fn of(broker: &str, record: &Record) -> Self {
-        use base64::Engine;
-        let properties = properties::decode(&record.properties);
-        let text = |wanted: &str| property(&properties, wanted).map(str::to_owned);
-        let keys = text(name::KEYS).unwrap_or_default();
-        Self {
-            topic: record.topic.clone(),
-            queue: MessageQueue::new(record.topic.as_str(), broker, record.queue_id),
-            queue_offset: record.queue_offset,
-            tags: text(name::TAGS),
-            keys: keys.split(' ').filter(|key| !key.is_empty()).map(str::to_owned).collect(),
-            sharding_key: text(name::SHARDING_KEY),
-            msg_id: text(name::UNIQ_KEY).unwrap_or_else(|| record.offset_id()),
-            offset_msg_id: record.offset_id(),
-            store_timestamp: record.store_timestamp,
-            born_timestamp: record.born_timestamp,
-            reconsume_times: record.reconsume_times,
-            body: base64::engine::general_purpose::STANDARD.encode(&record.body),
-            properties,
-        }
-    }
-}
-
-/// How far a group has come in one queue.
-#[derive(Debug, Clone, Serialize, PartialEq, Eq)]
-#[serde(rename_all = "camelCase")]
-pub(crate) struct OffsetView {
-    /// The queue.
-    pub(crate) queue: MessageQueue,
-    /// -1 for nothing.
-    pub(crate) committed_offset: i64,
-    /// Offset behind the last message stored.
-    pub(crate) max_offset: i64,
-    /// Messages between the two.
-    pub(crate) lag: i64,
-}
-
-/// A lock that is held.
-#[derive(Debug, Clone, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub(crate) struct LockView {
-    queue: MessageQueue,
-    client_id: String,
-    /// Wall clock, ms.
-    expires_at: i64,
-}
-
-/// A request that came.
-#[derive(Debug, Clone, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub(crate) struct RequestView {
-    code: i32,
-    name: String,
-    client: String,
-    broker: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    topic: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    queue_id: Option<i32>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    sharding_keys: Option<Vec<String>>,
-    at: i64,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    answered: Option<i64>,
 }
 
 /// Where a group is moved to.
@@ -406,21 +306,7 @@ impl TestBroker {
     pub(crate) fn requests(&self) -> Result<Vec<RequestView>, ClientError> {
         self.open()?;
         let state = self.shared.lock();
-        let view = |seen: &super::requests_seen::Seen| {
-            let first = seen.asked.queues.first();
-            RequestView {
-                code: seen.asked.code,
-                name: code_name(seen.asked.code),
-                client: seen.asked.client.clone(),
-                broker: seen.broker.clone(),
-                topic: first.map(|(topic, _)| topic.clone()),
-                queue_id: first.and_then(|(_, id)| *id),
-                sharding_keys: Some(seen.asked.sharding_keys.clone()).filter(|keys| !keys.is_empty()),
-                at: seen.at,
-                answered: seen.answered,
-            }
-        };
-        Ok(state.seen.iter().map(view).collect())
+        Ok(state.seen.iter().map(RequestView::of).collect())
     }
 
     /// The most sends of one sharding key that were here and not answered at one time.
@@ -471,39 +357,6 @@ impl TestBroker {
             changes.changed().await.map_err(|_| super::closed())?;
         }
     }
-}
-
-/// Messages behind these places of the brokers' logs; moves the places behind them.
-fn stored_behind(state: &State, places: &mut Vec<i64>) -> Vec<MessageView> {
-    let mut stored = Vec::new();
-    places.resize(state.brokers.len(), 0);
-    for (broker, place) in state.brokers.iter().zip(places) {
-        let records = broker.log.range(*place..).filter_map(|(offset, _)| broker.message_at(*offset));
-        stored.extend(records.map(|record| MessageView::of(&broker.name, record)));
-        *place = broker.log_end;
-    }
-    stored
-}
-
-fn offsets_of(state: &State, group: &str) -> Vec<OffsetView> {
-    let mut views = Vec::new();
-    for broker in &state.brokers {
-        let wanted =
-            broker.registrations.consumers.get(group).into_iter().flat_map(|group| group.wanted.keys().cloned());
-        let committed = broker.offsets.of(group).map(|(topic, _, _)| topic.to_owned());
-        let mut topics: Vec<String> = wanted.chain(committed).collect();
-        topics.sort();
-        topics.dedup();
-        for queue in topics.iter().flat_map(|topic| broker.read_queues(topic)) {
-            let place = Place::new(group, &queue.topic, queue.queue_id);
-            let known = broker.topics.get(&queue.topic).and_then(|topic| topic.queue(queue.queue_id));
-            let (min, max) = known.map_or((0, 0), |queue| (queue.min, queue.end()));
-            let committed_offset = broker.offsets.committed(&place).unwrap_or(-1);
-            let lag = max - committed_offset.max(min);
-            views.push(OffsetView { queue, committed_offset, max_offset: max, lag });
-        }
-    }
-    views
 }
 
 impl Broker {

@@ -8,7 +8,7 @@ use super::cluster::{Shared, State};
 use super::faults::Verdict;
 use super::reply::{Answer, Reply};
 use super::requests_seen::is_send;
-use super::{admin, membership, name_server, pull, queue_offsets, relay, retry, send};
+use super::{accounts, admin, membership, name_server, pull, queue_offsets, relay, reset, retry, send, statistics};
 use crate::protocol::Command;
 use crate::protocol::code::{request, response};
 
@@ -75,28 +75,30 @@ fn at_once(
         request::GET_MIN_OFFSET => queue_offsets::min(state, index, command),
         32 => queue_offsets::earliest(state, index, command),
         36 => retry::send_back(shared, state, index, command),
-        12 => admin::query(state, index, command),
+        12 => statistics::query(state, index, command),
         17 => admin::create_topic(state, index, command),
         18 if newer => admin::create_topics(state, index, command),
         21 => Ok(admin::topics(state, index)),
         25 => admin::update_config(state, index, command),
         26 => Ok(admin::config(state, index)),
-        28 => Ok(admin::runtime_info(state, index)),
-        33 => admin::view(state, index, command),
-        50 if !newer => admin::update_acl(state, command),
+        28 => Ok(statistics::runtime_info(state, index)),
+        33 => statistics::view(state, index, command),
+        50 if !newer => accounts::update_acl(state, command),
         200 => admin::create_group(state, index, command),
         201 => Ok(admin::groups(state, index)),
-        202 => admin::topic_stats(state, index, command),
-        203 => admin::consumer_connections(state, index, command),
-        204 => admin::producer_connections(state, index, command),
+        202 => statistics::topic_stats(state, index, command),
+        203 => statistics::consumer_connections(state, index, command),
+        204 => statistics::producer_connections(state, index, command),
         207 => admin::delete_group(state, index, command),
-        208 => admin::consume_stats(state, index, command),
+        208 => statistics::consume_stats(state, index, command),
         215 => admin::delete_topic(state, index, command),
-        222 => admin::reset_offset(shared, state, index, command),
+        222 => reset::reset_offset(shared, state, index, command),
+        300 => statistics::groups_of_topic(state, index, command),
+        343 if newer => statistics::topics_of_group(state, index, command),
         351 if newer => admin::topic(state, index, command),
         352 if newer => admin::group(state, index, command),
-        3001 if newer => admin::create_user(state, command),
-        3006 if newer => admin::create_acl(state, command),
+        3001 if newer => accounts::create_user(state, command),
+        3006 if newer => accounts::create_acl(state, command),
         code => Err(Reply::refuse(response::REQUEST_CODE_NOT_SUPPORTED, format!(" request type {code} not supported"))),
     }
 }

@@ -5,6 +5,7 @@
 //! What differs between 4.9 and 5.5 asks [`Release::is_v5`]. Time that a real broker measures is scaled by the time factor;
 //! the client's own (heartbeats, answers to the broker) is not.
 
+mod accounts;
 mod acl;
 mod admin;
 mod cluster;
@@ -23,11 +24,15 @@ mod relay;
 mod release;
 mod reply;
 mod requests_seen;
+mod reset;
 mod retry;
 mod send;
 mod server;
+mod session;
 mod sql;
+mod statistics;
 mod store;
+mod views;
 
 use std::collections::BTreeMap;
 use std::io;

@@ -104,6 +104,11 @@ impl Offsets {
         places.map(|(place, committed)| (place.topic.as_str(), place.queue_id, committed.offset))
     }
 
+    /// The groups that have committed something of a topic.
+    pub(super) fn groups_of(&self, topic: &str) -> impl Iterator<Item = &str> {
+        self.committed.keys().filter(move |place| place.topic == topic).map(|place| place.group.as_str())
+    }
+
     /// Forgets a group.
     pub(super) fn remove_group(&mut self, group: &str) {
         self.committed.retain(|place, _| place.group != group);

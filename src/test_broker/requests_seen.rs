@@ -13,7 +13,7 @@ use crate::protocol::{Command, json};
 const REMEMBERED: usize = 100_000;
 
 /// Request codes and their names.
-const NAMES: [(i32, &str); 50] = [
+const NAMES: [(i32, &str); 52] = [
     (10, "SEND_MESSAGE"),
     (11, "PULL_MESSAGE"),
     (12, "QUERY_MESSAGE"),
@@ -56,6 +56,7 @@ const NAMES: [(i32, &str); 50] = [
     (216, "DELETE_TOPIC_IN_NAMESRV"),
     (222, "INVOKE_BROKER_TO_RESET_OFFSET"),
     (223, "INVOKE_BROKER_TO_GET_CONSUMER_STATUS"),
+    (300, "QUERY_TOPIC_CONSUME_BY_WHO"),
     (307, "GET_CONSUMER_RUNNING_INFO"),
     (309, "CONSUME_MESSAGE_DIRECTLY"),
     (310, "SEND_MESSAGE_V2"),
@@ -63,6 +64,7 @@ const NAMES: [(i32, &str); 50] = [
     (319, "GET_NAMESRV_CONFIG"),
     (320, "SEND_BATCH_MESSAGE"),
     (327, "ADD_WRITE_PERM_OF_BROKER"),
+    (343, "QUERY_TOPICS_BY_CONSUMER"),
     (361, "LITE_PULL_MESSAGE"),
 ];
 

@@ -1,0 +1,132 @@
+//! Routes, servers that come and go, and frames.
+
+use super::*;
+
+#[tokio::test]
+async fn routes_are_told_and_queues_spread() {
+    let test = start(TestBrokerOptions {
+        topics: Some(vec![("t".into(), 5), ("one".into(), 1)]),
+        brokers: 2,
+        ..Default::default()
+    })
+    .await;
+    let mut names = Raw::connect(&test.name_server()).await;
+    let route = names.call(plain(105, &[("topic", "t")])).await;
+    let route = TopicRoute::parse(&route.body).unwrap();
+    let queues: Vec<_> = route.write_queues("t").iter().map(ToString::to_string).collect();
+    assert_eq!(queues, ["t@broker-a:0", "t@broker-a:1", "t@broker-a:2", "t@broker-b:0", "t@broker-b:1"]);
+    assert_eq!(route.masters().map(|(_, address)| address).collect::<Vec<_>>(), test.brokers());
+    let one = TopicRoute::parse(&names.call(plain(105, &[("topic", "one")])).await.body).unwrap();
+    assert_eq!(one.broker_datas.len(), 1);
+    assert_eq!(names.call(plain(105, &[("topic", "none")])).await.code, 17);
+    let mut old = plain(105, &[("topic", "t")]);
+    old.version = 399;
+    assert!(
+        String::from_utf8_lossy(&names.call(old).await.body).contains("{0:\"127.0.0.1:"),
+        "bare ids for old clients"
+    );
+    test.close().await.unwrap();
+}
+
+#[tokio::test]
+async fn unknown_codes_are_answered_by_all_but_the_old_name_server() {
+    for release in BOTH {
+        let test = start(with_topic(release)).await;
+        assert_eq!(broker_of(&test).await.call(plain(9999, &[])).await.code, 3);
+        let mut names = Raw::connect(&test.name_server()).await;
+        names.write(plain(9999, &[]), Codec::Json).await;
+        let known = names.write(plain(105, &[("topic", "t")]), Codec::Json).await;
+        let (first, _) = names.read().await.unwrap();
+        assert_eq!(first.opaque == known, release == Release::V4);
+    }
+}
+
+#[tokio::test]
+async fn routes_change_and_brokers_leave_them() {
+    for release in BOTH {
+        let test = start(TestBrokerOptions { brokers: 2, time_factor: 1.0, ..with_topic(release) }).await;
+        let mut names = Raw::connect(&test.name_server()).await;
+        test.create_topic("t", 6, Perm::Read).unwrap();
+        let route = TopicRoute::parse(&names.call(plain(105, &[("topic", "t")])).await.body).unwrap();
+        assert_eq!((route.read_queues("t").len(), route.write_queues("t").len()), (6, 0));
+        test.stop_broker(1).await.unwrap();
+        let route = TopicRoute::parse(&names.call(plain(105, &[("topic", "t")])).await.body).unwrap();
+        assert_eq!(route.broker_datas.len(), if release == Release::V5 { 1 } else { 2 }, "4.9 lingers for 2 s");
+        test.start_broker(1, Keep::All).await.unwrap();
+        let route = TopicRoute::parse(&names.call(plain(105, &[("topic", "t")])).await.body).unwrap();
+        assert_eq!(route.broker_datas.len(), 2);
+        test.stop_name_server().await.unwrap();
+        assert!(names.read().await.is_none());
+        test.start_name_server().await.unwrap();
+        assert_eq!(Raw::connect(&test.name_server()).await.call(plain(105, &[("topic", "t")])).await.code, 0);
+    }
+}
+
+#[tokio::test]
+async fn order_confs_show_when_they_are_enabled() {
+    let test = start(with_topic(Release::V5)).await;
+    let mut names = Raw::connect(&test.name_server()).await;
+    let conf = [("namespace", "ORDER_TOPIC_CONFIG"), ("key", "t"), ("value", "broker-a:4;broker-b:4")];
+    assert_eq!(names.call(plain(101, &conf[..2])).await.code, 22);
+    names.call(plain(100, &conf)).await;
+    let shown = |body: &[u8]| TopicRoute::parse(body).unwrap().order_topic_conf;
+    assert_eq!(shown(&names.call(plain(105, &[("topic", "t")])).await.body), None);
+    let mut enable = plain(318, &[]);
+    enable.body = Bytes::from_static(b"orderMessageEnable=true");
+    names.call(enable).await;
+    assert_eq!(shown(&names.call(plain(105, &[("topic", "t")])).await.body).as_deref(), Some("broker-a:4;broker-b:4"));
+}
+
+#[tokio::test]
+async fn broken_frames_end_the_connection_without_a_word() {
+    for release in BOTH {
+        let test = start(with_topic(release)).await;
+        for bytes in [
+            &b"\x00\x00\x00\x00aaaaaaaaaaaa"[..],
+            b"\x7f\xff\xff\xff\x00\x00\x00\x00aaaa",
+            b"\x00\x00\x00\x0a\x07\x00\x00\x01aaaaaa",
+        ] {
+            let mut raw = broker_of(&test).await;
+            raw.socket.write_all(bytes).await.unwrap();
+            assert!(raw.read().await.is_none());
+        }
+        let mut proxied = broker_of(&test).await;
+        proxied.socket.write_all(b"PROXY TCP4 1.2.3.4 5.6.7.8 1 2\r\n").await.unwrap();
+        proxied.write(plain(38, &[("consumerGroup", "x")]), Codec::Json).await;
+        assert_eq!(proxied.read().await.is_some(), release == Release::V5);
+    }
+}
+
+#[tokio::test]
+async fn a_graceful_stop_sends_newer_clients_away() {
+    let test = start(with_topic(Release::V5)).await;
+    test.create_group("G").unwrap();
+    let mut raw = broker_of(&test).await;
+    let mut settings = plain(25, &[]);
+    settings.body = Bytes::from_static(b"enableShutdownGracefully=true\nshutdownWaitTimeSeconds=20\n");
+    assert_eq!(raw.call(settings).await.code, 0);
+    let asking = async {
+        let mut newer = commit("G", 1).command();
+        newer.version = 476;
+        // Until the stop has begun.
+        while raw.call(newer.clone()).await.code != 1500 {
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(raw.call(commit("G", 1).command()).await.code, 0, "409 is served");
+    };
+    let (stopped, ()) = tokio::join!(test.stop_broker(0), asking);
+    stopped.unwrap();
+}
+
+#[tokio::test]
+async fn a_used_port_and_a_closed_broker_are_named() {
+    let test = start(TestBrokerOptions::default()).await;
+    let port = test.name_server().rsplit(':').next().unwrap().parse().unwrap();
+    let error = TestBroker::start(TestBrokerOptions { port, ..Default::default() }).await.unwrap_err();
+    assert!(error.message().contains("is in use"), "{error}");
+    test.close().await.unwrap();
+    test.close().await.unwrap();
+    assert_eq!(test.reset_offset("G", "t", Position::Offset(0)).unwrap_err().code(), crate::error::Code::Closed);
+    let again = start(TestBrokerOptions { port, ..Default::default() }).await;
+    again.close().await.unwrap();
+}
