@@ -3,15 +3,7 @@
 
 const { Producer, PushConsumer } = require('../..')
 const { TestBroker } = require('../../testing')
-
-const open = []
-const track = (closable) => {
-  open.push(closable)
-  return closable
-}
-afterEach(async () => {
-  for (const closable of open.splice(0).reverse()) await closable.close().catch(() => {})
-})
+const { track } = require('./track')
 
 const start = async (options) => track(await TestBroker.start(options))
 

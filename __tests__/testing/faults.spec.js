@@ -4,15 +4,7 @@
 const net = require('node:net')
 const { Producer, PushConsumer } = require('../..')
 const { TestBroker } = require('../../testing')
-
-const open = []
-const track = (closable) => {
-  open.push(closable)
-  return closable
-}
-afterEach(async () => {
-  for (const closable of open.splice(0).reverse()) await closable.close().catch(() => {})
-})
+const { track } = require('./track')
 
 const start = async (options) => track(await TestBroker.start({ topics: { orders: 2 }, ...options }))
 

@@ -265,12 +265,17 @@ impl NativeProducer {
         Ok(())
     }
 
+    /// What runs, or the part of it that a call needs: a send clones nothing else.
+    fn with_running<T>(&self, take: impl FnOnce(&Running) -> T) -> Result<T> {
+        lock(&self.running).as_ref().map(take).ok_or_else(|| refuse(&ClientError::new(Code::Closed, NOT_RUNNING)))
+    }
+
     fn running(&self) -> Result<Running> {
-        lock(&self.running).clone().ok_or_else(|| refuse(&ClientError::new(Code::Closed, NOT_RUNNING)))
+        self.with_running(Running::clone)
     }
 
     fn core(&self) -> Result<Arc<Core>> {
-        self.running().map(|running| running.core)
+        self.with_running(|running| Arc::clone(&running.core))
     }
 
     /// −1: taken. 0 and more: no room; the number of the lane whose FIFO the facade keeps.

@@ -194,11 +194,10 @@ impl Client {
 
     /// A heartbeat to one broker; a new connection is greeted with one, which does as well.
     async fn beat(self: Arc<Self>, address: String) -> (String, Result<(), CallError>) {
-        let deadline = env::now() + self.options.timing.request_timeout;
-        let known = self.pool.ready(&address);
-        let result = match known {
-            Some(connection) => self.session.beat(&connection, deadline).await,
-            None => self.pool.connection(&address, &self.to_broker, deadline).await.map(|_| ()),
+        let timeout = self.options.timing.request_timeout;
+        let result = match self.pool.ready(&address) {
+            Some(connection) => self.session.beat(&connection, env::now() + timeout).await,
+            None => self.connect(&address, timeout).await,
         };
         (address, result)
     }

@@ -150,7 +150,7 @@ export class NativeProducer implements NativeClient {
     timeoutMs: number,
     feeding: boolean,
   ): number
-  /** As `send`, settled through `answer`: a JSON array of receipts, or an error with `"failedKey"` or nothing. */
+  /** As `send`, settled through an answer: a JSON array of receipts, or an error with `"failedKey"` or nothing. */
   sendBatch(
     slot: number,
     topic: string,
