@@ -384,6 +384,15 @@ export interface ProducerStats {
  *
  * A message that fails takes everything of its key with it that was called before its rejection was delivered
  * (`ERR_ROCKETMQ_ORDER_BROKEN`), so that a retry by the caller cannot end up behind its successors.
+ *
+ * @example
+ * ```ts
+ * import { Producer } from 'rocketmq-orderly'
+ *
+ * await using producer = await new Producer({ groupId: 'GID_shop', nameServer: '127.0.0.1:9876' }).start()
+ * const { queue, queueOffset } = await producer.sendOrderly({ topic: 'orders', body: 'paid' }, 'order-4711')
+ * console.log(queue.queueId, queueOffset)
+ * ```
  */
 export class Producer extends Client<ClientEvents> {
   /** `new Producer({ groupId, … })`, or the sample's shape `new Producer(groupId, true)`. Throws `ERR_ROCKETMQ_INVALID_ARGUMENT`. */
@@ -618,6 +627,16 @@ export interface ConsumerEvents extends ClientEvents {
 /**
  * Handles messages in order: of one queue at most one handler runs, in the whole group. At least once: after a crash or a lost
  * lock, messages not yet committed are handled again, in order.
+ *
+ * @example
+ * ```ts
+ * import { PushConsumer } from 'rocketmq-orderly'
+ *
+ * const consumer = new PushConsumer({ groupId: 'GID_billing', nameServer: '127.0.0.1:9876' })
+ * consumer.subscribe('orders', async (message) => console.log(message.shardingKey, message.text()))
+ * await consumer.start()
+ * process.once('SIGTERM', () => consumer.close()) // handlers finish, offsets are committed, queues are handed over
+ * ```
  */
 export class PushConsumer extends Client<ConsumerEvents> {
   /** `new PushConsumer({ groupId, … })`, or the sample's shape `new PushConsumer(groupId, true)`. Throws `ERR_ROCKETMQ_INVALID_ARGUMENT`. */

@@ -3,16 +3,20 @@
  * protocol to any client in any language. They keep nothing: what is stored is gone with {@link TestBroker.close}.
  *
  * @example
- * ```js
- * const { TestBroker } = require('rocketmq-orderly/testing')
+ * ```ts
+ * import { PushConsumer } from 'rocketmq-orderly'
+ * import { TestBroker } from 'rocketmq-orderly/testing'
  *
  * const broker = await TestBroker.start({ topics: ['orders'] })
- * const consumer = new PushConsumer({ groupId: 'billing', nameServer: broker.nameServer })
- * consumer.subscribe('orders', charge)
+ * const consumer = new PushConsumer({ groupId: 'GID_billing', nameServer: broker.nameServer })
+ * consumer.subscribe('orders', (message) => console.log(message.text()))
  * await consumer.start()
  *
  * await broker.publish({ topic: 'orders', body: '{"id":1}' }, 'customer-7')
- * await broker.caughtUp('billing') // no sleeping in tests
+ * await broker.caughtUp('GID_billing') // no sleeping in tests
+ *
+ * await consumer.close()
+ * await broker.close()
  * ```
  */
 import type { Credentials, MessageInit, MessageQueue, SendResult } from './index.js'
