@@ -79,4 +79,4 @@ test('every block compiles, and every call in a table', () => {
   expect(complaints([...blocks, ...calls, WRONG])).toEqual([
     expect.stringMatching(/^wrong: line 7: Expected 2-3 arguments/),
   ])
-})
+}, 120_000) // the compiler, on a machine with much else to do

@@ -1,0 +1,164 @@
+'use strict'
+// What the documents list, against what there is.
+
+const fs = require('node:fs')
+const path = require('node:path')
+const ts = require('typescript')
+const { DOCUMENTS, ROOT, blocks, text } = require('../support/documents')
+const options = require('../../src/js/options')
+const { scripts } = require('../../package.json')
+
+const sources = new Map()
+
+/** A declaration of the public types, by its name. */
+function declaration(file, name) {
+  if (!sources.has(file)) {
+    const source = fs.readFileSync(path.join(ROOT, file), 'utf8')
+    sources.set(file, ts.createSourceFile(file, source, ts.ScriptTarget.ES2022, true))
+  }
+  return sources.get(file).statements.find((statement) => statement.name?.text === name)
+}
+
+const membersOf = (type) => type.members.map((member) => member.name.text)
+const members = (file, name) => membersOf(declaration(file, name))
+
+/** The cells of the nth table under a heading, without its head: an array for each row. */
+function table(document, heading, nth = 1) {
+  const lines = text(document).split('\n')
+  const from = lines.findIndex((line) => new RegExp(`^#+ ${heading}$`).test(line))
+  const section = lines.slice(from + 1)
+  const next = section.findIndex((line) => line.startsWith('#'))
+  const tables = [[]]
+  for (const line of section.slice(0, next < 0 ? undefined : next)) {
+    if (line.startsWith('|')) tables.at(-1).push(line)
+    else if (tables.at(-1).length > 0) tables.push([])
+  }
+  const rows = (tables[nth - 1] ?? []).slice(2)
+  expect(rows).not.toEqual([])
+  return rows.map((row) =>
+    row
+      .split(/(?<!\\)\|/)
+      .slice(1, -1)
+      .map((cell) => cell.trim()),
+  )
+}
+
+/** What stands in backquotes. */
+const codes = (cell) => [...cell.matchAll(/`([^`]+)`/g)].map(([, code]) => code)
+
+/** A number as the documents write it, in milliseconds, bytes or as it is. */
+function number(cell) {
+  const [, digits, unit] = /^(\d+)( MiB)?$/.exec(cell) ?? []
+  return digits === undefined ? undefined : Number(digits) * (unit ? 1024 * 1024 : 1)
+}
+
+const ofClient = options.producerOptions('g').client
+const ofProducer = options.producerOptions('g').producer
+const { consumer, concurrency, handlerTimeoutMs } = options.consumerOptions('g')
+const ofConsumer = {
+  ...consumer,
+  concurrency,
+  handlerTimeoutMs,
+  suspendMs: consumer.suspendInitialMs,
+  maxReconsumeTimes: consumer.maxReconsumeTimes === -1 ? 'Infinity' : consumer.maxReconsumeTimes,
+}
+
+test.each([
+  ['ClientOptions', 1, ofClient, []],
+  ['ProducerOptions', 2, ofProducer, []],
+  ['PushConsumerOptions', 3, ofConsumer, ['messageModel', 'onUndecodable']], // those are named below the table
+])('README has each of the %s, with its default', (name, nth, defaults, elsewhere) => {
+  const rows = table('README.md', 'Options', nth).flatMap(([names, given]) => {
+    const values = given.split(', ')
+    return codes(names).map((option, i) => [option, values[i] ?? given])
+  })
+  expect([...rows.map(([option]) => option), ...elsewhere].sort()).toEqual([...members('index.d.ts', name)].sort())
+  for (const [option, given] of rows) {
+    const value = defaults[option]
+    if (given === 'none') expect([option, value]).toEqual([option, Array.isArray(value) ? [] : undefined])
+    else if (number(given) !== undefined) expect([option, number(given)]).toEqual([option, value])
+    else if (value !== undefined && /^`'?\w+'?`$/.test(given)) expect([option, given.replace(/[`']/g, '')]).toEqual([option, value])
+  }
+})
+
+test.each([
+  ['ClientOptions', ofClient],
+  ['ProducerOptions', ofProducer],
+  ['PushConsumerOptions', ofConsumer],
+])('the comments of the %s tell the defaults', (name, defaults) => {
+  const told = declaration('index.d.ts', name).members.flatMap((member) => {
+    const comment = ts.getJSDocCommentsAndTags(member).map((doc) => doc.comment)
+    const [, given] = /Default:? (?:`'?)?(\d+(?: MiB)?|\w+)(?:'?`)?\b/.exec(comment.join(' ')) ?? []
+    const value = defaults[member.name.text]
+    return given === undefined || value === undefined || Array.isArray(value) ? [] : [[member, number(given) ?? given]]
+  })
+  expect(told.length).toBeGreaterThan(2)
+  for (const [{ name: option }, given] of told) {
+    expect([option.text, given]).toEqual([option.text, defaults[option.text]])
+  }
+})
+
+test('README tells of each prefetch default', () => {
+  const [, given] = table('README.md', 'Options', 3).find(([names]) => names === '`prefetch`')
+  const { prefetchMessages, prefetchBytes } = consumer
+  expect(given).toBe(`\`{ messages: ${prefetchMessages}, bytes: ${prefetchBytes / 1024 / 1024} MiB }\``)
+})
+
+test('README has each error code once', () => {
+  const known = declaration('index.d.ts', 'ErrorCode').type.types.map((type) => type.literal.text)
+  const listed = table('README.md', 'Errors').flatMap(([names]) => codes(names))
+  expect(listed.sort()).toEqual(known.sort())
+})
+
+test('docs/operations.md has each event', () => {
+  const [, cell] = table('docs/operations.md', 'Is it healthy\\?').find(([call]) => call === 'events')
+  const known = [...members('index.d.ts', 'ClientEvents'), ...members('index.d.ts', 'ConsumerEvents')]
+  expect(codes(cell).sort()).toEqual(known.sort())
+})
+
+test('docs/testing.md has each option, effect and condition', () => {
+  const named = (heading, nth) =>
+    table('docs/testing.md', heading, nth)
+      .flatMap(([names]) => codes(names))
+      .sort()
+  expect(named('A broker for each test')).toEqual(members('testing.d.ts', 'TestBrokerOptions').sort())
+  expect(named('Faults', 2)).toEqual(members('testing.d.ts', 'FaultMatch').sort())
+  const [, union] = declaration('testing.d.ts', 'Fault').type.types
+  const effects = union.type.types.map((type) => membersOf(type)[0])
+  const shown = table('docs/testing.md', 'Faults').map(([, use]) => use)
+  expect(effects.filter((effect) => !shown.some((use) => use.includes(`${effect}:`)))).toEqual([])
+})
+
+test('each npm script that a document names is there', () => {
+  const named = DOCUMENTS.flatMap((document) =>
+    [...text(document).matchAll(/npm (?:run ([\w:]+)|test\b)/g)].map(([, script = 'test']) => script),
+  )
+  expect(named.length).toBeGreaterThan(10)
+  expect(named.filter((script) => scripts[script] === undefined)).toEqual([])
+})
+
+test('README’s two commands are run by CI', () => {
+  const ci = fs.readFileSync(path.join(ROOT, '.ci/run'), 'utf8').split('\n')
+  const commands = blocks('README.md').filter(({ heading }) => heading === 'Try it')
+  expect(commands.map(({ code }) => code)).toEqual(['npm ci && npm run demo', 'npm ci && npm test'])
+  const run = ci.filter((line) => line.startsWith('npm ')).flatMap((line) => line.split(' && '))
+  for (const command of ['npm ci --no-audit --no-fund', 'npm run demo', 'npm test']) expect(run).toContain(command)
+})
+
+test('each link within the repository leads somewhere', () => {
+  const headings = (document) =>
+    [...text(document).matchAll(/^#+ (.*)$/gm)].map(([, heading]) =>
+      heading
+        .toLowerCase()
+        .replace(/[^\w\- ]/g, '')
+        .replaceAll(' ', '-'),
+    )
+  const broken = DOCUMENTS.flatMap((document) =>
+    [...text(document).matchAll(/\]\((?!https?:)([^)#]*)(?:#([^)]*))?\)/g)].filter(([, to, anchor]) => {
+      const target = to === '' ? document : path.join(path.dirname(document), to)
+      if (!fs.existsSync(path.join(ROOT, target))) return true
+      return anchor !== undefined && !headings(target).includes(anchor)
+    }),
+  )
+  expect(broken.map(([link]) => link)).toEqual([])
+})
