@@ -5,6 +5,7 @@ const fs = require('node:fs')
 const path = require('node:path')
 const ts = require('typescript')
 const { DOCUMENTS, ROOT, blocks, text } = require('../support/documents')
+const { RocketMQError } = require('../..')
 const options = require('../../src/js/options')
 const { scripts } = require('../../package.json')
 
@@ -77,7 +78,8 @@ test.each([
     const value = defaults[option]
     if (given === 'none') expect([option, value]).toEqual([option, Array.isArray(value) ? [] : undefined])
     else if (number(given) !== undefined) expect([option, number(given)]).toEqual([option, value])
-    else if (value !== undefined && /^`'?\w+'?`$/.test(given)) expect([option, given.replace(/[`']/g, '')]).toEqual([option, value])
+    else if (value !== undefined && /^`'?\w+'?`$/.test(given))
+      expect([option, given.replace(/[`']/g, '')]).toEqual([option, value])
   }
 })
 
@@ -108,6 +110,13 @@ test('README has each error code once', () => {
   const known = declaration('index.d.ts', 'ErrorCode').type.types.map((type) => type.literal.text)
   const listed = table('README.md', 'Errors').flatMap(([names]) => codes(names))
   expect(listed.sort()).toEqual(known.sort())
+})
+
+test('README tells which codes are retriable', () => {
+  const rows = table('README.md', 'Errors')
+  expect(rows.map(([code, , , retriable]) => [code, retriable === 'yes'])).toEqual(
+    rows.map(([code]) => [code, new RocketMQError(codes(code)[0], 'x').retriable]),
+  )
 })
 
 test('docs/operations.md has each event', () => {
