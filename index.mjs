@@ -9,5 +9,5 @@ export {
   deadLetter,
   suspend,
 } from './index.js'
-// The types are those of a CommonJS module, whose default import is everything.
+// As a CommonJS module has it: everything.
 export { default } from './index.js'

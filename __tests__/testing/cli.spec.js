@@ -146,7 +146,8 @@ test('a port in use is refused with 1', async () => {
 
 test('the package holds the command and what can be imported', () => {
   const { './package.json': _always, ...entries } = exported
-  const targets = [...Object.values(bin), ...Object.values(entries).flatMap((entry) => Object.values(entry))]
+  const conditions = Object.values(entries).flatMap((entry) => Object.values(entry))
+  const targets = [...Object.values(bin), ...conditions.flatMap((condition) => Object.values(condition))]
   for (const target of targets.map(path.normalize)) {
     expect(fs.existsSync(path.join(ROOT, target))).toBe(true)
     expect(files.some((file) => target === file || target.startsWith(`${file}/`))).toBe(true)
