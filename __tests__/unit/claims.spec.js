@@ -146,6 +146,15 @@ test('each npm script that a document names is there', () => {
   expect(named.filter((script) => scripts[script] === undefined)).toEqual([])
 })
 
+test('each file that a command names is there', () => {
+  const commands = DOCUMENTS.flatMap((document) => blocks(document).filter(({ language }) => language === 'sh'))
+  const files = commands.flatMap(({ code }) => [...code.matchAll(/\bnode (\S+)/g)].map(([, file]) => file))
+  expect(files.length).toBeGreaterThan(3)
+  // What `tsc --project examples` makes of a source.
+  const source = (file) => file.replace(/^target\/(examples\/.*)\.js$/, '$1.ts')
+  expect(files.filter((file) => !fs.existsSync(path.join(ROOT, source(file))))).toEqual([])
+})
+
 test('README’s two commands are run by CI', () => {
   const ci = fs.readFileSync(path.join(ROOT, '.ci/run'), 'utf8').split('\n')
   const commands = blocks('README.md').filter(({ heading }) => heading === 'Try it')
