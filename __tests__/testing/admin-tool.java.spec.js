@@ -1,59 +1,12 @@
 'use strict'
 // RocketMQ's genuine admin tool, of both versions, at work on TestBroker.
 
-const { spawn } = require('node:child_process')
-const fs = require('node:fs')
-const os = require('node:os')
-const path = require('node:path')
-const readline = require('node:readline')
 const { PushConsumer } = require('../..')
 const { VERSIONS } = require('../../scripts/rocketmq/jars')
-const { peerCommand } = require('../../scripts/rocketmq/peer')
 const { TestBroker } = require('../../testing')
-
-const SOURCE = path.join(__dirname, '..', '..', 'scripts', 'peers', 'java', 'AdminPeer.java')
-/** The tool does nothing without its log settings, under one name or the other. */
-const LOGBACK = '<?xml version="1.0" encoding="UTF-8"?><configuration><root level="OFF"/></configuration>'
+const { AdminTool } = require('../support/admin-tool')
 
 jest.setTimeout(180_000)
-
-class AdminTool {
-  static async start(version, nameServer) {
-    const home = fs.mkdtempSync(path.join(os.tmpdir(), 'rocketmq-orderly-admin-'))
-    fs.mkdirSync(path.join(home, 'conf'))
-    for (const name of ['logback_tools.xml', 'rmq.tools.logback.xml'])
-      fs.writeFileSync(path.join(home, 'conf', name), LOGBACK)
-    const [command, ...args] = await peerCommand(SOURCE, { version, home, kind: 'tools' })
-    const java = [`-Drocketmq.home.dir=${home}`, `-Drocketmq.namesrv.addr=${nameServer}`, ...args]
-    return new AdminTool(spawn(command, java, { cwd: home, stdio: ['pipe', 'pipe', 'pipe'] }), home)
-  }
-
-  constructor(child, home) {
-    this.child = child
-    this.home = home
-    this.errors = ''
-    child.stderr.on('data', (data) => (this.errors += data))
-    this.lines = readline.createInterface({ input: child.stdout })[Symbol.asyncIterator]()
-  }
-
-  /** What a command prints. */
-  async run(...args) {
-    this.child.stdin.write(`${args.join('\t')}\n`)
-    const printed = []
-    for (;;) {
-      const { value, done } = await this.lines.next()
-      if (done) throw new Error(`The admin tool has ended: ${printed.join('\n')}\n${this.errors}`)
-      if (value === 'done') return printed.join('\n')
-      printed.push(value)
-    }
-  }
-
-  async close() {
-    this.child.stdin.end()
-    await new Promise((resolve) => this.child.once('close', resolve))
-    fs.rmSync(this.home, { recursive: true, force: true })
-  }
-}
 
 test.each(VERSIONS)('the admin tool of %s manages topics, groups, offsets and members', async (version) => {
   const broker = await TestBroker.start({ version: version.slice(0, 3) })
