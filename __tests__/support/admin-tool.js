@@ -7,6 +7,7 @@ const os = require('node:os')
 const path = require('node:path')
 const readline = require('node:readline')
 const { peerCommand } = require('../../scripts/rocketmq/peer')
+const { until } = require('./until')
 
 const SOURCE = path.join(__dirname, '..', '..', 'scripts', 'peers', 'java', 'AdminPeer.java')
 /** The tool does nothing without its log settings, under one name or the other. */
@@ -20,7 +21,12 @@ class AdminTool {
       fs.writeFileSync(path.join(home, 'conf', name), LOGBACK)
     const [command, ...args] = await peerCommand(SOURCE, { version, home, kind: 'tools' })
     const java = [`-Drocketmq.home.dir=${home}`, `-Drocketmq.namesrv.addr=${nameServer}`, ...args]
-    return new AdminTool(spawn(command, java, { cwd: home, stdio: ['pipe', 'pipe', 'pipe'] }), home)
+    const tool = new AdminTool(spawn(command, java, { cwd: home, stdio: ['pipe', 'pipe', 'pipe'] }), home)
+    // Until its JVM is warm, on a busy machine, the tool's own time-outs are too short for it.
+    const answers = async () => (await tool.run('clusterList')) !== ''
+    await until(answers, { timeoutMs: 60_000, what: () => `the admin tool; it says ${tool.errors}` })
+    tool.errors = ''
+    return tool
   }
 
   constructor(child, home) {
