@@ -61,7 +61,7 @@ impl State {
         self.failed += message.load.messages as u64;
         let key = &self.keys[message.key];
         let (topic, home) = (key.topic, key.home);
-        let name = &self.topics[topic as usize].name;
+        let name = &self.topics[topic].name;
         let failure = failure
             .then(|| FailureKey { topic: std::sync::Arc::clone(name), sharding_key: std::sync::Arc::clone(&key.name) });
         let error = self.locate(error, topic, home);
@@ -93,7 +93,7 @@ impl State {
     pub(super) fn refuse_closed_key(&mut self, key: u32, slot: u32, is_batch: bool, count: usize, out: &mut Out) {
         let key = &self.keys[key];
         let cause = key.failure.clone().unwrap_or_else(|| ClientError::new(Code::Internal, "an unknown failure"));
-        let error = broken(&cause).with_outcome(Outcome::NotStored).with_topic(&*self.topics[key.topic as usize].name);
+        let error = broken(&cause).with_outcome(Outcome::NotStored).with_topic(&*self.topics[key.topic].name);
         self.failed += count as u64;
         out.settled.push(Settlement::Failed { slot, error, failure: None, is_batch });
     }
@@ -101,7 +101,7 @@ impl State {
     /// The caller is delivering a failure of this key: with the last one that is under way the key is open again.
     pub(super) fn heard(&mut self, topic: &str, sharding_key: &str) {
         let Some(&topic) = self.topic_ids.get(topic) else { return };
-        let Some(&id) = self.topics[topic as usize].keys.get(sharding_key) else { return };
+        let Some(&id) = self.topics[topic].keys.get(sharding_key) else { return };
         let key = &mut self.keys[id];
         key.undelivered = key.undelivered.saturating_sub(1);
         if key.undelivered == 0 {
