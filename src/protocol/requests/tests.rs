@@ -113,7 +113,10 @@ fn four_codes_mean_stored() {
     ));
     let proxy = proxy.unwrap();
     assert_eq!((proxy.trace_on, proxy.region, proxy.msg_ids), (false, None, String::new()));
-    for fields in [&[("queueId", "0")][..], &[("queueId", "x"), ("queueOffset", "0")]] {
+    let nowhere =
+        ["-1", "9007199254740992", "9223372036854775807"].map(|offset| [("queueId", "0"), ("queueOffset", offset)]);
+    let unreadable = [&[("queueId", "0")][..], &[("queueId", "x"), ("queueOffset", "0")]];
+    for fields in unreadable.into_iter().chain(nowhere.iter().map(|fields| &fields[..])) {
         assert!(matches!(SendMessage::decode(ok(fields, "")), Err(ResponseError::Malformed(_))));
     }
     for code in [1, 2, 3, 13, 14, 16, 17, 1500] {
