@@ -161,7 +161,7 @@ class Admin {
     for (const opening of connections) (await opening.catch(() => undefined))?.close()
   }
 
-  async #until(what, condition, timeoutMs = 15_000) {
+  async #until(what, condition, timeoutMs = 45_000) {
     const deadline = Date.now() + timeoutMs
     while (!(await condition())) {
       if (Date.now() > deadline) throw new Error(`Waited ${timeoutMs} ms in vain for ${what}`)

@@ -27,6 +27,8 @@ import org.apache.rocketmq.common.message.MessageQueue;
  */
 public final class OrderlyPeer {
     private static final PrintStream OUT;
+    /** Of one request: long enough for a busy machine, where 3 s are the default. */
+    private static final int API_TIMEOUT_MS = 30_000;
 
     static {
         try {
@@ -63,7 +65,7 @@ public final class OrderlyPeer {
             String body = key + ":" + i / keys;
             Message message = new Message(topic, "TagJava", key, body.getBytes(StandardCharsets.UTF_8));
             message.putUserProperty("from", "java");
-            SendResult result = producer.send(message, byHash, key, 10_000);
+            SendResult result = producer.send(message, byHash, key, API_TIMEOUT_MS);
             MessageQueue queue = result.getMessageQueue();
             OUT.println("{\"type\":\"sent\",\"key\":" + json(key) + ",\"body\":" + json(body) + ",\"status\":"
                 + json(result.getSendStatus().name()) + ",\"msgId\":" + json(result.getMsgId()) + ",\"brokerName\":"
@@ -77,6 +79,7 @@ public final class OrderlyPeer {
         throws Exception {
         CountDownLatch left = new CountDownLatch(count > 0 ? count : 1);
         DefaultMQPushConsumer consumer = new DefaultMQPushConsumer(group);
+        consumer.setMqClientApiTimeout(API_TIMEOUT_MS);
         consumer.setNamesrvAddr(nameServer);
         consumer.setConsumeFromWhere(ConsumeFromWhere.CONSUME_FROM_FIRST_OFFSET);
         consumer.subscribe(topic, "*");
@@ -122,6 +125,7 @@ public final class OrderlyPeer {
 
     private static DefaultMQProducer producer(String nameServer) throws Exception {
         DefaultMQProducer producer = new DefaultMQProducer("OrderlyPeer");
+        producer.setMqClientApiTimeout(API_TIMEOUT_MS);
         producer.setNamesrvAddr(nameServer);
         producer.start();
         return producer;
