@@ -5,6 +5,9 @@ const path = require('node:path')
 const { promisify } = require('node:util')
 const { backend, createTopic } = require('./support')
 
+// The compiler has much to do.
+jest.setTimeout(300_000)
+
 const ROOT = path.resolve(__dirname, '..')
 const run = promisify(execFile)
 
@@ -12,7 +15,7 @@ const run = promisify(execFile)
 async function output(script) {
   const topic = await createTopic({ queues: 4 })
   const env = { ...process.env, ROCKETMQ_NAMESRV: backend.nameServer, ROCKETMQ_TOPIC: topic }
-  const { stdout } = await run(process.execPath, [script], { cwd: ROOT, env, timeout: 50_000 })
+  const { stdout } = await run(process.execPath, [script], { cwd: ROOT, env, timeout: 120_000 })
   return stdout
 }
 

@@ -3,7 +3,7 @@ const { Producer, PushConsumer } = require('..')
 const java = require('./support/java')
 const { backend, clients, createTopic, uniqueGroup, until } = require('./support')
 
-jest.setTimeout(240_000)
+jest.setTimeout(600_000)
 
 test('Java produces by sharding key and we consume in its order', async () => {
   const topic = await createTopic({ queues: 8 })

@@ -16,7 +16,7 @@ const SOURCE = path.join(__dirname, '..', '..', 'scripts', 'peers', 'java', 'Adm
 /** The tool does nothing without its log settings, under one name or the other. */
 const LOGBACK = '<?xml version="1.0" encoding="UTF-8"?><configuration><root level="OFF"/></configuration>'
 
-jest.setTimeout(300_000)
+jest.setTimeout(600_000)
 
 // On a first run they come from the network, which no test should wait for.
 beforeAll(async () => {
