@@ -41,8 +41,9 @@ test('an unknown topic: a producer given it, a consumer subscribed to it and a s
 
 test('a name server where nobody listens: start() rejects within its bound and names the address', async () => {
   const nameServer = '127.0.0.1:1' // never handed out as a free port
-  for (const client of [producer({ nameServer }), consumer({ nameServer }).subscribe('topic', () => {})]) {
-    const error = await within(10_000, () => rejection(client.start()))
+  const bound = { nameServer, startTimeoutMs: 3_000 }
+  for (const client of [producer(bound), consumer(bound).subscribe('topic', () => {})]) {
+    const error = await within(3_000, () => rejection(client.start()))
     expect(error.code).toBe('ERR_ROCKETMQ_CONNECTION')
     expect(error.message).toContain(nameServer)
     expect(client.state).toBe('idle')

@@ -45,6 +45,7 @@ test('one of two brokers killed and back: every acknowledged message is there, i
       await delay(5)
     }
   })()
+  clients.add({ close: () => ((sending = false), loop) })
   await until(() => sequence > 1_000)
   await victim.kill9()
   await until(() => changes.some(([, count]) => count === 8), { timeoutMs: 60_000, what: 'the route to shrink' })

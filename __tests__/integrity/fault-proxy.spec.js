@@ -58,6 +58,7 @@ test('un-awaited sends through a reset every second, in both directions and at e
     }
   }
   const sending = setInterval(send, 5)
+  clients.add({ close: () => clearInterval(sending) })
   // In the length, in the header, at its end, in the body of a batch; and of answers.
   const faults = ['up 2', 'down 3', 'up 60', 'down 90', 'up 700', 'down 0', 'up 0', 'down 250', 'up 5000']
   const recoveries = []

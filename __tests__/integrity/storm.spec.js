@@ -41,6 +41,7 @@ test('four members, one leaves or joins every second under load: no duplicate, n
       await delay(20)
     }
   })()
+  clients.add({ close: () => ((ends = true), load) })
   const until20 = performance.now() + STORM_MS
   for (let turn = 0; performance.now() < until20 || sent <= LEAST_LOAD; turn++) {
     await delay(700 + Math.random() * 600)
