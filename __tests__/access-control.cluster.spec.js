@@ -3,7 +3,7 @@ const util = require('node:util')
 const { Producer, PushConsumer } = require('..')
 const { clients, startCluster, uniqueGroup, uniqueTopic, until } = require('./support')
 
-jest.setTimeout(240_000)
+jest.setTimeout(400_000)
 
 let cluster
 let topic

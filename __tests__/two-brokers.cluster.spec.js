@@ -3,7 +3,7 @@ const { setTimeout: delay } = require('node:timers/promises')
 const { Producer, PushConsumer } = require('..')
 const { clients, startCluster, uniqueGroup, uniqueTopic, until } = require('./support')
 
-jest.setTimeout(240_000)
+jest.setTimeout(400_000)
 
 let cluster
 beforeAll(async () => {
