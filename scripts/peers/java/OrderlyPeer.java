@@ -8,7 +8,9 @@ import java.util.concurrent.TimeUnit;
 import org.apache.rocketmq.client.consumer.DefaultMQPushConsumer;
 import org.apache.rocketmq.client.consumer.listener.ConsumeOrderlyStatus;
 import org.apache.rocketmq.client.consumer.listener.MessageListenerOrderly;
+import org.apache.rocketmq.client.exception.MQClientException;
 import org.apache.rocketmq.client.producer.DefaultMQProducer;
+import org.apache.rocketmq.client.producer.MessageQueueSelector;
 import org.apache.rocketmq.client.producer.SendResult;
 import org.apache.rocketmq.client.producer.selector.SelectMessageQueueByHash;
 import org.apache.rocketmq.common.consumer.ConsumeFromWhere;
@@ -38,7 +40,18 @@ public final class OrderlyPeer {
         }
     }
 
-    public static void main(String[] args) throws Exception {
+    public static void main(String[] args) {
+        try {
+            run(args);
+        } catch (Throwable e) {
+            // The client's threads would keep the process.
+            e.printStackTrace();
+            System.exit(1);
+        }
+        System.exit(0);
+    }
+
+    private static void run(String[] args) throws Exception {
         switch (args[0]) {
             case "produce":
                 endWithParent();
@@ -54,7 +67,6 @@ public final class OrderlyPeer {
             default:
                 throw new IllegalArgumentException(args[0]);
         }
-        System.exit(0);
     }
 
     private static void produce(String nameServer, String topic, int count, int keys) throws Exception {
@@ -65,7 +77,7 @@ public final class OrderlyPeer {
             String body = key + ":" + i / keys;
             Message message = new Message(topic, "TagJava", key, body.getBytes(StandardCharsets.UTF_8));
             message.putUserProperty("from", "java");
-            SendResult result = producer.send(message, byHash, key, API_TIMEOUT_MS);
+            SendResult result = send(producer, message, byHash, key);
             MessageQueue queue = result.getMessageQueue();
             OUT.println("{\"type\":\"sent\",\"key\":" + json(key) + ",\"body\":" + json(body) + ",\"status\":"
                 + json(result.getSendStatus().name()) + ",\"msgId\":" + json(result.getMsgId()) + ",\"brokerName\":"
@@ -73,6 +85,22 @@ public final class OrderlyPeer {
                 + result.getQueueOffset() + "}");
         }
         producer.shutdown();
+    }
+
+    /** A busy machine may not get the route of a topic in the time that the client takes for it; nothing was sent then. */
+    private static SendResult send(DefaultMQProducer producer, Message message, MessageQueueSelector selector,
+        String key) throws Exception {
+        long deadline = System.nanoTime() + TimeUnit.MILLISECONDS.toNanos(2L * API_TIMEOUT_MS);
+        for (;;) {
+            try {
+                return producer.send(message, selector, key, API_TIMEOUT_MS);
+            } catch (MQClientException e) {
+                boolean isRoute = String.valueOf(e.getErrorMessage()).startsWith("No route info");
+                if (!isRoute || System.nanoTime() > deadline) {
+                    throw e;
+                }
+            }
+        }
     }
 
     private static void consume(String nameServer, String group, String topic, int count, int seconds)
