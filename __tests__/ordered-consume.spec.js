@@ -200,9 +200,10 @@ test('messages of a key keep their order from the first call to the last handler
   }
 })
 
-test("initialPosition 'last': nothing stored after start() resolved is skipped", async () => {
+test("initialPosition 'last': what is sent after start() is not skipped, what was stored before does not come", async () => {
   const topic = await createTopic({ queues: 4 })
   await produce(topic, 40)
+  await admin.readBack(topic, { expected: 40 })
   const group = uniqueGroup()
   const seen = new Set()
   const client = consumer(group, { initialPosition: 'last' }).subscribe(
@@ -214,7 +215,11 @@ test("initialPosition 'last': nothing stored after start() resolved is skipped",
   const missing = () => sent.filter(({ msgId }) => !seen.has(msgId)).length
   await until(() => missing() === 0, { what: () => `100 messages sent after start(); ${missing()} are missing` })
   await client.close()
+  expect(seen.size - 100).toBe(toldTheTruth ? 0 : 40)
 })
+
+/** 4.9 tells a group that never committed the offset 0 as long as a queue's first message is in memory. */
+const toldTheTruth = backend.major >= 5
 
 test('initialPosition as a Date begins at the first message stored at or after it', async () => {
   const topic = await createTopic({ queues: 1 })
@@ -224,17 +229,14 @@ test('initialPosition as a Date begins at the first message stored at or after i
   const date = new Date()
   await delay(50)
   await produce(topic, 10)
-  const bodies = []
+  const offsets = []
   const client = consumer(uniqueGroup(), { initialPosition: date }).subscribe(
     topic,
-    (m) => void bodies.push([m.queueOffset, m.text()]),
+    (message) => void offsets.push(message.queueOffset),
   )
   await client.start()
-  await until(() => bodies.length >= 10)
-  // 4.9 answers 0 to the question for a group's offset that was never committed, on a young topic.
-  const skipped = bodies[0][0]
-  expect([0, 10]).toContain(skipped)
-  if (backend.major >= 5) expect(isRisingWithoutGap(bodies.map(([offset]) => offset))).toBe(true)
+  await until(() => offsets.includes(19))
+  expect(offsets).toEqual(upTo(20).slice(toldTheTruth ? 10 : 0))
 })
 
 test('a second start of the group continues where the first has committed', async () => {

@@ -9,6 +9,22 @@ use crate::consumer::options::InitialPosition;
 use crate::consumer::queue::{Phase, Wanted};
 use crate::protocol::{CommitOffset, MinOffset, QueryOffset};
 
+/// Where a queue begins.
+#[derive(Debug, Clone, Copy)]
+struct Position {
+    offset: i64,
+    /// It is a guess, which the first pull corrects.
+    provisional: bool,
+    /// The message at this offset does not count if it was stored before this time, ms since 1970.
+    not_before: Option<(i64, i64)>,
+}
+
+impl Position {
+    fn certain(offset: i64) -> Self {
+        Self { offset, provisional: false, not_before: None }
+    }
+}
+
 impl<B: Brokers> Actor<B> {
     /// Finds out where to begin, and commits it where nothing was committed.
     pub(super) async fn position(&mut self) -> Step {
@@ -29,12 +45,13 @@ impl<B: Brokers> Actor<B> {
 
     async fn find_position(&mut self) -> Result<(), Interrupted> {
         let stored = self.ask(&self.query(), Patience::WhileWanted).await?;
-        let (offset, provisional) = match stored {
-            Some(stored) => (stored, false),
+        let Position { offset, provisional, not_before } = match stored {
+            Some(stored) => Position::certain(stored),
             None => self.beginning().await?,
         };
         self.begin(offset);
         self.provisional = provisional;
+        self.not_before = not_before;
         self.committed = offset;
         // A stored 0 may be none at all: 4.9 answers so while the first messages are in its memory, and "none" once they are not.
         // Frozen at once: a second look later could skip what was stored in between.
@@ -47,7 +64,7 @@ impl<B: Brokers> Actor<B> {
     }
 
     /// Where a queue begins in which nothing is committed.
-    async fn beginning(&mut self) -> Result<(i64, bool), Interrupted> {
+    async fn beginning(&mut self) -> Result<Position, Interrupted> {
         let beginning = self.shared.notes().beginning(&self.queue.real);
         let offset = match beginning {
             Beginning::First => return self.first().await,
@@ -55,26 +72,27 @@ impl<B: Brokers> Actor<B> {
             Beginning::AtUnlessYoung(offset) => {
                 let query = QueryOffset { zero_if_young: true, ..self.query() };
                 match self.ask(&query, Patience::WhileWanted).await? {
-                    Some(young) => return Ok((young, false)),
+                    Some(young) => return Ok(Position::certain(young)),
                     None => offset,
                 }
             }
         };
-        if let InitialPosition::Timestamp(time) = self.shared.options.initial_position {
-            self.not_before = Some((offset, time));
-        }
-        Ok((offset, false))
+        let not_before = match self.shared.options.initial_position {
+            InitialPosition::Timestamp(time) => Some((offset, time)),
+            InitialPosition::First | InitialPosition::Last => None,
+        };
+        Ok(Position { not_before, ..Position::certain(offset) })
     }
 
     /// The queue's first message, for a queue that appeared after the start and for the retry topic. An account that may not
     /// ask begins at 0, which the first pull corrects.
-    async fn first(&mut self) -> Result<(i64, bool), Interrupted> {
+    async fn first(&mut self) -> Result<Position, Interrupted> {
         let queue = &self.queue.real;
         let request =
             MinOffset { topic: queue.topic.clone(), broker_name: queue.broker_name.clone(), queue_id: queue.queue_id };
         match self.ask(&request, Patience::UnlessDenied).await {
-            Ok(offset) => Ok((offset, false)),
-            Err(Interrupted::GivenUp) => Ok((0, true)),
+            Ok(offset) => Ok(Position::certain(offset)),
+            Err(Interrupted::GivenUp) => Ok(Position { provisional: true, ..Position::certain(0) }),
             Err(forced) => Err(forced),
         }
     }
