@@ -48,7 +48,7 @@ const onTestBroker = (name) => onBroker(name, ['\\.real\\.', ...(HAS_JAVA ? [] :
 
 module.exports = {
   maxWorkers: 2,
-  testTimeout: 60_000,
+  testTimeout: 120_000,
   reporters: ['default', '<rootDir>/__tests__/support/count-reporter.js'],
   projects: [
     {

@@ -3,7 +3,7 @@ const util = require('node:util')
 const { Producer, PushConsumer } = require('..')
 const { clients, startCluster, uniqueGroup, uniqueTopic, until } = require('./support')
 
-jest.setTimeout(120_000)
+jest.setTimeout(400_000)
 
 let cluster
 let topic
@@ -77,7 +77,7 @@ test.each([
         (e) => e,
       )
       expect(error).toMatchObject({ name: 'RocketMQError', code: 'ERR_ROCKETMQ_ACCESS_DENIED' })
-      expect(performance.now() - began).toBeLessThan(10_500)
+      expect(performance.now() - began).toBeLessThan(9_500) // its answer, not the end of startTimeoutMs
       expect(wrong.state).toBe('idle')
       if (credentials) expect(shown(error, wrong)).not.toContain(credentials.secretKey)
     }

@@ -5,14 +5,24 @@ const path = require('node:path')
 const { promisify } = require('node:util')
 const { backend, createTopic } = require('./support')
 
+// The compiler has much to do.
+jest.setTimeout(300_000)
+
 const ROOT = path.resolve(__dirname, '..')
-const run = promisify(execFile)
+const execute = promisify(execFile)
+
+let ended
+beforeEach(() => (ended = new AbortController()))
+afterEach(() => ended.abort())
+
+/** Runs Node.js to its end, which comes with the end of the test at the latest. */
+const run = (args, options) => execute(process.execPath, args, { cwd: ROOT, signal: ended.signal, ...options })
 
 /** What an example prints; rejects unless it ends by itself with the exit code 0. */
 async function output(script) {
   const topic = await createTopic({ queues: 4 })
   const env = { ...process.env, ROCKETMQ_NAMESRV: backend.nameServer, ROCKETMQ_TOPIC: topic }
-  const { stdout } = await run(process.execPath, [script], { cwd: ROOT, env, timeout: 50_000 })
+  const { stdout } = await run([script], { env, timeout: 120_000 })
   return stdout
 }
 
@@ -33,6 +43,6 @@ test('the graceful shutdown lets the running handler end', async () => {
 })
 
 test('the one in TypeScript compiles and runs', async () => {
-  await run(process.execPath, [require.resolve('typescript/bin/tsc'), '--project', 'examples'], { cwd: ROOT })
+  await run([require.resolve('typescript/bin/tsc'), '--project', 'examples'])
   expect(await output('target/examples/typescript.js')).toContain("{ id: 'order-1', step: 4 }")
 })

@@ -56,9 +56,12 @@ test('a handler that outlives the bound: close() resolves, its queue stays locke
   await until(() => release)
   const began = performance.now()
   await client.close()
-  expect(performance.now() - began).toBeLessThan(1_500)
+  expect(performance.now() - began).toBeLessThan(5_000) // the bound of 0.5 s, not the usual one of 15 s
+  // What is told does not wait for close(), nor close() for it.
+  await until(() => reason && warnings.some(({ code }) => code === 'ERR_ROCKETMQ_HANDLER'), {
+    what: () => `the end of the signal, ${reason}, and the warning, ${warnings}`,
+  })
   expect(reason).toMatchObject({ code: 'ERR_ROCKETMQ_CLOSED' })
-  expect(warnings.map(({ code }) => code)).toContain('ERR_ROCKETMQ_HANDLER')
   expect(await admin.lockProbe(client.groupId, topic, [0])).toEqual([])
   release()
 })
@@ -89,7 +92,7 @@ test('a handler that never ends does not keep a process alive after close(), wha
   await child.line(({ event }) => event === 'closed')
   const closed = performance.now()
   expect(await child.ended).toEqual({ code: 0, signal: null })
-  expect(performance.now() - closed).toBeLessThan(2_000)
+  expect(performance.now() - closed).toBeLessThan(20_000) // far from handlerTimeoutMs
 })
 
 test('a member that is killed is noticed; its queues move on when the lock of 60 s has run out, nothing is lost', async () => {
@@ -98,24 +101,21 @@ test('a member that is killed is noticed; its queues move on when the lock of 60
   const child = childProcess('integrity/member.js', [backend.nameServer, group, topic])
   await child.line(({ event }) => event === 'started')
   await produce(topic, 20)
-  await until(() => child.lines.filter(({ event }) => event === 'handled').length === 20)
+  await until(() => child.lines.filter(({ event }) => event === 'handled').length >= 20)
   const seen = []
-  const survivor = consumer({ groupId: group }).subscribe(
-    topic,
-    (message) => void seen.push(`${message.queue.queueId}/${message.queueOffset}`),
-  )
+  const survivor = consumer({ groupId: group }).subscribe(topic, (message) => void seen.push(message.msgId))
   await survivor.start()
   await until(() => survivor.assignment().length === 1, { timeoutMs: 30_000 })
   await child.kill9()
-  await produce(topic, 20)
+  const sent = await produce(topic, 20)
   const killed = performance.now()
   await until(() => survivor.assignment().filter(({ state }) => state === 'running').length === 2, {
     timeoutMs: 85_000,
     intervalMs: 200,
   })
   expect(performance.now() - killed).toBeLessThan(81_000)
-  await until(() => new Set(seen).size >= 20, { what: 'the messages sent after the crash' })
-}, 120_000)
+  await until(() => sent.every(({ msgId }) => seen.includes(msgId)), { what: 'the messages sent after the crash' })
+}, 240_000)
 
 test('200 starts and closes of a producer and a consumer leave no thread and no socket behind', async () => {
   const topic = await createTopic({ queues: 1 })
@@ -131,5 +131,5 @@ test('200 starts and closes of a producer and a consumer leave no thread and no 
   const [files, threads] = [count('fd'), count('task')]
   for (let i = 0; i < 200; i++) await cycle()
   await until(() => count('fd') <= files + 2, { what: () => `${count('fd')} open files to become ${files}` })
-  expect(count('task')).toBeLessThanOrEqual(threads + 2)
+  await until(() => count('task') <= threads + 2, { what: () => `${count('task')} threads to become ${threads}` })
 })

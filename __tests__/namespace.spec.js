@@ -50,7 +50,7 @@ test('errors, problems and route changes in a namespace name the topic as the us
   // An unknown topic of the same client asks, and so does the poll; both find the new route.
   const [name, queues] = await changed
   expect([name, queues.map((queue) => queue.topic)]).toEqual([topic, [topic, topic]])
-}, 45_000)
+}, 120_000)
 
 test('a topic has to fit together with its namespace', async () => {
   const client = clients.add(new Producer(options()))
@@ -70,6 +70,6 @@ test('a consumer of the namespace gets what a producer of it sends, under the sa
   const consumer = clients.add(new PushConsumer(options({ initialPosition: 'first' })))
   consumer.subscribe(topic, (message) => void seen.push([message.topic, message.queue.topic, message.text()]))
   await consumer.start()
-  await until(() => seen.length === 3)
+  await until(() => seen.length >= 3)
   expect(seen).toEqual(['a', 'b', 'c'].map((body) => [topic, topic, body]))
 })

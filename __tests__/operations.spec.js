@@ -25,7 +25,7 @@ test('running info is complete and holds no secret', async () => {
     credentials: { accessKey: 'some-access-key', secretKey: 'some-secret-key' },
   })
   await produce(topic, 10)
-  await until(() => handled === 10)
+  await until(() => handled >= 10)
   await until(() => client.assignment().length === 2 && client.assignment().every(({ lag }) => lag === 0))
   const info = await admin.runningInfo(client.groupId, client.clientId)
   expect(info.properties).toMatchObject({ PROP_CONSUME_TYPE: 'CONSUME_PASSIVELY', PROP_CONSUMEORDERLY: 'true' })
@@ -49,7 +49,7 @@ test('consume directly: the handler gets that message between two others, and th
   })
   client.on('suspended', () => {})
   const sent = await produce(topic, 20)
-  await until(() => seen.length === 20)
+  await until(() => seen.length >= 20)
   const target = { brokerName: sent[3].queue.brokerName, offsetMsgId: sent[3].offsetMsgId, topic }
   const result = await admin.consumeDirectly(client.groupId, client.clientId, target)
   expect(result).toMatchObject({ consumeResult: 'CR_SUCCESS', order: true })
@@ -69,15 +69,21 @@ test('a reset by an administrator is obeyed and reported: from the new offset on
   const client = await started(topic, (message) => void seen.push(message.queueOffset))
   client.on('offsetReset', (queue, detail) => resets.push([queue.queueId, detail]))
   await produce(topic, 20)
-  await until(() => seen.length === 20)
+  await until(() => seen.length >= 20)
   await until(async () => (await admin.committedOffset(client.groupId, topic, 0)) === 20)
   await admin.resetOffset(client.groupId, topic, 0)
   // A 5.x broker tells at the next answer to a pull; a message makes that one come.
   await produce(topic, 1)
-  await until(() => seen.length >= 41, { timeoutMs: 30_000, what: 'everything again' })
+  // That message may have been handled once before the reset came.
+  const again = await until(
+    () => {
+      const from = seen.lastIndexOf(0)
+      return from >= 20 && seen.length - from >= 21 && from
+    },
+    { what: () => `everything again, not ${seen}` },
+  )
+  await until(() => resets.length > 0, { what: 'the report of the reset' })
   expect(resets.length).toBe(1)
   expect(resets[0][1].to).toBe(0)
-  const again = seen.lastIndexOf(0)
-  expect(again).toBeGreaterThanOrEqual(20)
   expect(seen.slice(again)).toEqual(Array.from({ length: 21 }, (_, i) => i))
 })

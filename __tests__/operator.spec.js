@@ -16,8 +16,9 @@ async function skip(group, topic) {
   await delay(20)
   const now = Date.now()
   await delay(20)
-  await admin.send(topic, 0, 'next')
-  await delay(100) // a message can be found by its time only some ms after its acknowledgement
+  const { queueOffset } = await admin.send(topic, 0, 'next')
+  // A message can be found by its time only some ms after its acknowledgement.
+  await until(async () => (await admin.offsetAt(topic, 0, now)) === queueOffset, { what: 'the message to be found' })
   await admin.resetOffset(group, topic, now)
 }
 
@@ -32,7 +33,7 @@ test('a message that cannot be decoded is never delivered: told once, its queue 
   const client = consumer().subscribe(topic, (message) => void seen.push(message.text()))
   client.on('undecodable', (queue, error) => told.push([queue, error]))
   await client.start()
-  await until(() => told.length === 1 && seen.length === 2)
+  await until(() => told.length >= 1 && seen.length >= 2)
   const [[queue, error]] = told
   expect(queue).toMatchObject({ topic, queueId: 0 })
   expect(error).toMatchObject({ code: 'ERR_ROCKETMQ_UNDECODABLE', queue: { topic, queueId: 0 } })
@@ -41,16 +42,14 @@ test('a message that cannot be decoded is never delivered: told once, its queue 
   expect(client.stats().blockedQueues).toBe(1)
   const { ok, problems } = client.health()
   expect([ok, problems.map(({ code }) => code)]).toEqual([false, ['ERR_ROCKETMQ_UNDECODABLE']])
-  expect(client.assignment().find(({ queueId }) => queueId === 0)).toMatchObject({
-    state: 'suspended',
-    nextOffset: 1,
-    lag: 2,
-  })
+  const blocked = () => client.assignment().find(({ queueId }) => queueId === 0)
+  await until(() => blocked().lag === 2, { what: () => `a lag of 2: ${JSON.stringify(blocked())}` })
+  expect(blocked()).toMatchObject({ state: 'suspended', nextOffset: 1 })
   // It is looked at again from time to time, and not told again.
   await delay(4_000)
   expect([seen.sort(), told.length]).toEqual([['a', 'other'], 1])
   await skip(client.groupId, topic)
-  await until(() => seen.includes('next'), { timeoutMs: 30_000 })
+  await until(() => seen.includes('next'))
   expect(seen).not.toContain('c')
   await until(() => client.health().ok)
 })
@@ -68,12 +67,13 @@ test('a reset frees a queue that is blocked and full, and its lag stays true whi
   client.on('offsetReset', (_queue, detail) => resets.push(detail))
   await client.start()
   await until(() => client.stats().failed > 2)
+  await until(() => client.stats().lag === 200, { what: () => `a lag of 200, not ${client.stats().lag}` })
   expect(client.assignment()[0]).toMatchObject({ lag: 200, blockedBy: { queueOffset: 0 } })
   for (let i = 0; i < 50; i++) await admin.send(topic, 0, 'more')
   await until(() => client.stats().lag === 250, { what: () => `a lag of 250, not ${client.stats().lag}` })
   expect(client.stats().buffered).toBeLessThanOrEqual(64)
   await skip(client.groupId, topic)
-  await until(() => seen.length === 1, { timeoutMs: 30_000, what: 'the message behind the reset' })
+  await until(() => seen.length >= 1 && resets.length >= 1, { what: 'the message behind the reset, and its report' })
   expect(resets).toEqual([{ from: 0, to: 250 }])
   expect(seen).toEqual([250])
   await until(() => client.health().ok && client.stats().lag === 0)
@@ -95,13 +95,13 @@ test('a member that subscribes something else is told of: it makes brokers forge
       for (let i = 0; i < 20; i++) await admin.send(topic, 0, `${sent++}`)
       return warnings.some(({ message }) => /subscribe the same/.test(message))
     },
-    { timeoutMs: 40_000, intervalMs: 1_200, what: () => `a warning; ${warnings.map(String)}` },
+    { timeoutMs: 60_000, intervalMs: 1_200, what: () => `a warning; ${warnings.map(String)}` },
   )
   stranger.close()
   const [warning] = warnings.filter(({ message }) => /subscribe the same/.test(message))
   expect(warning).toMatchObject({ code: 'ERR_ROCKETMQ_BROKER', topic })
   expect(warning.message).toContain(client.groupId)
-  await until(() => handled === sent, { timeoutMs: 40_000, what: () => `${sent} messages, ${handled} so far` })
+  await until(() => handled >= sent, { timeoutMs: 60_000, what: () => `${sent} messages, ${handled} so far` })
 })
 
 test('a topic that gains queues: they are consumed from their beginning', async () => {
@@ -116,11 +116,11 @@ test('a topic that gains queues: they are consumed from their beginning', async 
   // Stored before the consumer, which looks at routes every 30 s, can know of the queue.
   await admin.send(topic, 3, 'early')
   await until(() => client.assignment().filter(({ state }) => state === 'running').length === 4, {
-    timeoutMs: 40_000,
+    timeoutMs: 60_000,
     intervalMs: 200,
   })
   await admin.send(topic, 3, 'late')
-  await until(() => seen.length === 2)
+  await until(() => seen.length >= 2)
   expect(seen).toEqual(['3early', '3late'])
 })
 
@@ -140,9 +140,12 @@ test('several topics in one consumer: each with its own handler and expression',
     await admin.send(orders, 1, `${tag}${n}`, { properties })
     await admin.send(payments, 2, `${tag}${n}`, { properties })
   }
-  await until(() => seen.orders.length === 2 && seen.payments.length === 2)
+  await until(() => seen.orders.length >= 2 && seen.payments.length >= 2)
   expect(seen).toEqual({ orders: ['A1', 'A2'], payments: ['B2', 'A2'] })
-  expect(client.assignment().length).toBe(5)
+  // The other queues start on their own.
+  await until(() => client.assignment().length === 5, {
+    what: () => `5 queues: ${JSON.stringify(client.assignment())}`,
+  })
 })
 
 test('messages in the retry topic go to the handler of the topic they came from', async () => {
@@ -152,7 +155,7 @@ test('messages in the retry topic go to the handler of the topic they came from'
   const first = consumer({ groupId: group }).subscribe(topic, () => {})
   await first.start()
   const retry = `%RETRY%${group}`
-  await until(async () => (await admin.route(retry)) !== undefined, { timeoutMs: 30_000 })
+  await until(async () => (await admin.route(retry)) !== undefined)
   await first.close()
   await admin.send(retry, 0, 'again', { properties: { RETRY_TOPIC: topic } })
   const seen = []
@@ -164,7 +167,7 @@ test('messages in the retry topic go to the handler of the topic they came from'
   client.on('assigned', (queues) => assigned.push(...queues.map((queue) => queue.topic)))
   await client.start()
   // The two queues start on their own, in either order.
-  await until(() => seen.length === 1 && assigned.length === 1, { timeoutMs: 30_000 })
+  await until(() => seen.length >= 1 && assigned.length >= 1)
   await until(async () => (await admin.committedOffset(group, retry, 0)) === 1)
   expect(seen).toEqual([[topic, 'again']])
   expect(assigned).toEqual([topic])

@@ -63,7 +63,7 @@ test('each queue in stored order with async handlers, queues side by side, every
     }),
   )
   await client.start()
-  await until(() => seen.total() >= 2_000, { timeoutMs: 30_000 })
+  await until(() => seen.total() >= 2_000)
   await client.close()
   expect(seen.overlaps).toBe(0)
   expect(most).toBeGreaterThan(1)
@@ -88,15 +88,15 @@ test('two members share the queues; one leaves in peace and one joins mid-way: n
   const [first, second] = [member(), member()]
   await Promise.all([first.start(), second.start()])
   const producing = produce(topic, 6_000, { keys: 64 })
-  await until(() => seen.total() > 1_000, { timeoutMs: 30_000 })
-  await until(() => first.assignment().length === 4 && second.assignment().length === 4, { timeoutMs: 30_000 })
+  await until(() => seen.total() > 1_000)
+  await until(() => first.assignment().length === 4 && second.assignment().length === 4)
   await second.close()
-  await until(() => first.assignment().length === 8, { timeoutMs: 30_000 })
+  await until(() => first.assignment().length === 8)
   const third = member()
   await third.start()
-  await until(() => third.assignment().length === 4, { timeoutMs: 30_000 })
+  await until(() => third.assignment().length === 4)
   await producing
-  await until(() => seen.total() >= 6_000, { timeoutMs: 40_000 })
+  await until(() => seen.total() >= 6_000)
   await Promise.all([first.close(), third.close()])
   expect(seen.overlaps).toBe(0)
   expect(seen.total()).toBe(6_000)
@@ -127,7 +127,7 @@ test('a message arrives with all that the producer and the broker said of it', a
     received.push({ message, context })
   })
   await client.start()
-  await until(() => received.length === 1)
+  await until(() => received.length >= 1)
   const [{ message, context }] = received
   expect(message).toMatchObject({
     topic,
@@ -200,21 +200,26 @@ test('messages of a key keep their order from the first call to the last handler
   }
 })
 
-test("initialPosition 'last': nothing stored after start() resolved is skipped", async () => {
+test("initialPosition 'last': what is sent after start() is not skipped, what was stored before does not come", async () => {
   const topic = await createTopic({ queues: 4 })
   await produce(topic, 40)
+  await admin.readBack(topic, { expected: 40 })
   const group = uniqueGroup()
-  const bodies = []
+  const seen = new Set()
   const client = consumer(group, { initialPosition: 'last' }).subscribe(
     topic,
-    (message) => void bodies.push(message.text()),
+    (message) => void seen.add(message.msgId),
   )
   await client.start()
   const sent = await produce(topic, 100)
-  await until(() => new Set(bodies).size >= 100, { what: '100 messages sent after start()' })
-  expect(sent.length).toBe(100)
+  const missing = () => sent.filter(({ msgId }) => !seen.has(msgId)).length
+  await until(() => missing() === 0, { what: () => `100 messages sent after start(); ${missing()} are missing` })
   await client.close()
+  expect(seen.size - 100).toBe(toldTheTruth ? 0 : 40)
 })
+
+/** 4.9 tells a group that never committed the offset 0 as long as a queue's first message is in memory. */
+const toldTheTruth = backend.major >= 5
 
 test('initialPosition as a Date begins at the first message stored at or after it', async () => {
   const topic = await createTopic({ queues: 1 })
@@ -224,17 +229,14 @@ test('initialPosition as a Date begins at the first message stored at or after i
   const date = new Date()
   await delay(50)
   await produce(topic, 10)
-  const bodies = []
+  const offsets = []
   const client = consumer(uniqueGroup(), { initialPosition: date }).subscribe(
     topic,
-    (m) => void bodies.push([m.queueOffset, m.text()]),
+    (message) => void offsets.push(message.queueOffset),
   )
   await client.start()
-  await until(() => bodies.length >= 10)
-  // 4.9 answers 0 to the question for a group's offset that was never committed, on a young topic.
-  const skipped = bodies[0][0]
-  expect([0, 10]).toContain(skipped)
-  if (backend.major >= 5) expect(isRisingWithoutGap(bodies.map(([offset]) => offset))).toBe(true)
+  await until(() => offsets.includes(19))
+  expect(offsets).toEqual(upTo(20).slice(toldTheTruth ? 10 : 0))
 })
 
 test('a second start of the group continues where the first has committed', async () => {
@@ -263,7 +265,10 @@ test('assigned and revoked tell the queues, %RETRY% stays hidden, assignment() a
   await client.start()
   await produce(topic, 100)
   await until(() => client.stats().consumed >= 100)
-  await until(() => client.assignment().every((queue) => queue.lag === 0))
+  await until(() => client.assignment().every((queue) => queue.lag === 0) && client.stats().running === 0)
+  const told = (what) => events.filter(([kind]) => kind === what).sort()
+  // Events and messages come to JavaScript on ways of their own.
+  await until(() => told('assigned').length >= 4, { what: () => `4 queues to be told: ${JSON.stringify(events)}` })
   expect(client.assignment().map((queue) => [queue.topic, queue.queueId, queue.state])).toEqual(
     upTo(4).map((id) => [topic, id, 'running']),
   )
@@ -277,5 +282,5 @@ test('assigned and revoked tell the queues, %RETRY% stays hidden, assignment() a
   })
   expect(client.health()).toEqual({ ok: true, problems: [] })
   await client.close()
-  expect(events.filter(([kind]) => kind === 'assigned').sort()).toEqual(upTo(4).map((id) => ['assigned', topic, id]))
+  expect(told('assigned')).toEqual(upTo(4).map((id) => ['assigned', topic, id]))
 })

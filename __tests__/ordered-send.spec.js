@@ -2,6 +2,8 @@
 const { Producer, SendStatus } = require('..')
 const { admin, backend, clients, createTopic, uniqueGroup } = require('./support')
 
+jest.setTimeout(240_000)
+
 /** A started producer, closed after the test. */
 async function producer(options = {}) {
   const client = clients.add(new Producer({ groupId: uniqueGroup('P'), nameServer: backend.nameServer, ...options }))
@@ -81,7 +83,7 @@ test('close() right behind un-awaited sends: each has its own result by then', a
   const sends = Array.from({ length: 20_000 }, (_, i) => client.sendOrderly({ topic, body: 'x' }, `key-${i % 64}`))
   let settled = 0
   const results = Promise.allSettled(sends.map((send) => send.finally(() => settled++)))
-  await client.close()
+  await client.close({ timeoutMs: 120_000 })
   await null
   expect(settled).toBe(sends.length)
   expect((await results).filter(({ status }) => status !== 'fulfilled')).toEqual([])

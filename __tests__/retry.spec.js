@@ -33,7 +33,7 @@ test.each(['RECONSUME_LATER', 'throw', 'reject', 'suspend'])(
     })
     client.on('suspended', (message, detail) => suspended.push([message.text(), detail]))
     await client.start()
-    await until(() => calls.length === 6)
+    await until(() => calls.length >= 6)
     expect(calls.map(([body, attempt, times]) => [body, attempt, times])).toEqual([
       ['a', 1, 0],
       ['b', 1, 0],
@@ -103,7 +103,7 @@ test.each([
     await client.start()
     await until(() => calls.includes('c'))
     expect(calls).toEqual(['a', ...Array(attempts).fill('b'), 'c'])
-    await until(() => dead.length === 1)
+    await until(() => dead.length >= 1)
     expect(dead).toEqual(['b'])
     await until(async () => (await admin.committedOffset(group, topic, 0)) === 3)
     const letters = await admin.readBack(`%DLQ%${group}`, { expected: 1 })
@@ -133,7 +133,7 @@ test('a return value that is no outcome never skips a message: warned of once, t
   client.on('warning', (warning) => warnings.push(warning.code))
   client.on('suspended', () => {})
   await client.start()
-  await until(() => calls.length === 6)
+  await until(() => calls.length >= 6)
   expect(calls).toEqual(['a', 'a', 'a', 'b', 'b', 'b'])
   expect(warnings.length).toBeGreaterThanOrEqual(1)
   expect(new Set(warnings)).toEqual(new Set(['ERR_ROCKETMQ_HANDLER']))

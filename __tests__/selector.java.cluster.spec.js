@@ -3,7 +3,7 @@ const { Producer } = require('..')
 const java = require('./support/java')
 const { clients, startCluster, uniqueGroup, uniqueTopic } = require('./support')
 
-jest.setTimeout(150_000)
+jest.setTimeout(600_000)
 
 test('1 000 keys go to the same of 16 queues as with the genuine Java selector', async () => {
   const cluster = await startCluster({ brokers: 2 })

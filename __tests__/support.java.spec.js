@@ -6,6 +6,8 @@ const java = require('./support/java')
 
 const { name: brokerName } = backend.brokers[0]
 
+jest.setTimeout(600_000)
+
 /** Java's String.hashCode. */
 function hashCode(text) {
   let hash = 0

@@ -4,6 +4,8 @@
 const { startCluster, uniqueTopic, until } = require('./support')
 const { TestAdmin } = require('./support/admin')
 
+jest.setTimeout(400_000)
+
 test('a killed broker leaves the route, and is back with its messages after a restart', async () => {
   const { admin, brokers } = await startCluster({ brokers: 2 })
   const topic = uniqueTopic()

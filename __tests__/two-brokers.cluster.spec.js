@@ -3,7 +3,7 @@ const { setTimeout: delay } = require('node:timers/promises')
 const { Producer, PushConsumer } = require('..')
 const { clients, startCluster, uniqueGroup, uniqueTopic, until } = require('./support')
 
-jest.setTimeout(150_000)
+jest.setTimeout(400_000)
 
 let cluster
 beforeAll(async () => {
@@ -45,9 +45,10 @@ test('one of two brokers killed and back: every acknowledged message is there, i
       await delay(5)
     }
   })()
+  clients.add({ close: () => ((sending = false), loop) })
   await until(() => sequence > 1_000)
   await victim.kill9()
-  await until(() => changes.some(([, count]) => count === 8), { timeoutMs: 45_000, what: 'the route to shrink' })
+  await until(() => changes.some(([, count]) => count === 8), { timeoutMs: 60_000, what: 'the route to shrink' })
   await victim.restart()
   await until(() => changes.some(([, count], i) => count === 16 && i > 0), {
     timeoutMs: 60_000,

@@ -5,6 +5,7 @@
 
 use serde::Serialize;
 use std::fmt;
+use std::sync::Arc;
 
 /// The stable codes of `RocketMQError.code`; `as_str` gives the text that JavaScript sees.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -121,12 +122,17 @@ pub(crate) struct QueueName {
     pub(crate) queue_id: i32,
 }
 
-/// A failure. Cheap to move; clones share nothing.
+/// A failure. Cheap to move and to clone: one may be the cause of tens of thousands. Clones share everything until one is changed.
 ///
 /// Serialized, it is the JSON text that crosses into JavaScript, where the facade makes a `RocketMQError` of it.
-#[derive(Clone, Debug, Serialize)]
-#[serde(transparent)]
-pub(crate) struct ClientError(Box<Detail>);
+#[derive(Clone, Debug)]
+pub(crate) struct ClientError(Arc<Detail>);
+
+impl Serialize for ClientError {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.0.serialize(serializer)
+    }
+}
 
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -153,7 +159,7 @@ struct Detail {
 impl ClientError {
     /// A failure of this kind; `message` says what happened and what to do.
     pub(crate) fn new(code: Code, message: impl Into<String>) -> Self {
-        Self(Box::new(Detail {
+        Self(Arc::new(Detail {
             code,
             message: message.into(),
             retriable: code.retriable(),
@@ -165,6 +171,17 @@ impl ClientError {
             queue: None,
             cause: None,
         }))
+    }
+
+    /// The detail for this one alone.
+    fn change(&mut self) -> &mut Detail {
+        Arc::make_mut(&mut self.0)
+    }
+
+    /// Whether two failures are one in memory.
+    #[cfg(test)]
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
     }
 
     /// The kind of failure.
@@ -195,44 +212,47 @@ impl ClientError {
 
     /// Overrides what the code says about trying again.
     pub(crate) fn with_retriable(mut self, retriable: bool) -> Self {
-        self.0.retriable = retriable;
+        self.change().retriable = retriable;
         self
     }
 
     /// Says what is known about the message of a failed send.
     pub(crate) fn with_outcome(mut self, outcome: Outcome) -> Self {
-        self.0.outcome = Some(outcome);
+        if self.0.outcome != Some(outcome) {
+            self.change().outcome = Some(outcome);
+        }
         self
     }
 
     /// Names the message that reached the wire.
     pub(crate) fn with_msg_id(mut self, msg_id: impl Into<String>) -> Self {
-        self.0.msg_id = Some(msg_id.into());
+        self.change().msg_id = Some(msg_id.into());
         self
     }
 
     /// Keeps the broker's response code.
     pub(crate) fn with_broker_code(mut self, code: i32) -> Self {
-        self.0.broker_code = Some(code);
+        self.change().broker_code = Some(code);
         self
     }
 
     /// Names the peer, `host:port`.
     pub(crate) fn with_address(mut self, address: impl Into<String>) -> Self {
-        self.0.address = Some(address.into());
+        self.change().address = Some(address.into());
         self
     }
 
     /// Names the topic as the user sees it.
     pub(crate) fn with_topic(mut self, topic: impl Into<String>) -> Self {
-        self.0.topic = Some(topic.into());
+        self.change().topic = Some(topic.into());
         self
     }
 
     /// Names the queue; the topic too.
     pub(crate) fn with_queue(mut self, queue: QueueName) -> Self {
-        self.0.topic = Some(queue.topic.clone());
-        self.0.queue = Some(queue);
+        let detail = self.change();
+        detail.topic = Some(queue.topic.clone());
+        detail.queue = Some(queue);
         self
     }
 
@@ -243,7 +263,7 @@ impl ClientError {
 
     /// Keeps what led to this failure.
     pub(crate) fn with_cause(mut self, cause: ClientError) -> Self {
-        self.0.cause = Some(cause);
+        self.change().cause = Some(cause);
         self
     }
 

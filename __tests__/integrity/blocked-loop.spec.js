@@ -25,7 +25,7 @@ test('an event loop that stands still for 35 s keeps its queues, and goes on wit
       await send(40)
       return queuesOf(members[0]).length >= 2 && queuesOf(members[1]).length >= 2
     },
-    { intervalMs: 500, timeoutMs: 30_000 },
+    { intervalMs: 500 },
   )
   const before = handled(members).length
   await send(400)
@@ -37,14 +37,14 @@ test('an event loop that stands still for 35 s keeps its queues, and goes on wit
       await send(20)
       return members[0].lines.some(({ event }) => event === 'unblocked')
     },
-    { intervalMs: 1_000, timeoutMs: BLOCKED_MS + 10_000 },
+    { intervalMs: 1_000, timeoutMs: BLOCKED_MS + 45_000 },
   )
   const { at: unblocked } = members[0].lines.find(({ event }) => event === 'unblocked')
   expect(unblocked - blocked).toBeGreaterThanOrEqual(BLOCKED_MS * 1_000)
   expect(await admin.members(group)).toHaveLength(2)
   await send(20)
   await until(() => handled(members).length >= stored, {
-    timeoutMs: 30_000,
+    timeoutMs: 60_000,
     what: () => `${stored} messages, ${handled(members).length} so far`,
   })
 
@@ -60,4 +60,4 @@ test('an event loop that stands still for 35 s keeps its queues, and goes on wit
     if (owner === 0) expect([queueId, during]).toEqual([queueId, []])
   }
   expect(members.flatMap(({ lines }) => lines.filter(({ event }) => event === 'lockLost'))).toEqual([])
-}, 120_000)
+}, 240_000)

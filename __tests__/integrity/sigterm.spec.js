@@ -17,7 +17,7 @@ test('SIGTERM with close() in its handler: the other member goes on within 2 s, 
   const sent = Promise.all(
     Array.from({ length: count }, (_, i) => sender.sendOrderly({ topic, body: 'x' }, `key-${i % 256}`)),
   )
-  await until(() => members.every((child) => handled([child]).length > 200), { timeoutMs: 30_000 })
+  await until(() => members.every((child) => handled([child]).length > 200))
   await sent
   const terminatedAt = now()
   members[0].kill('SIGTERM')
@@ -36,4 +36,4 @@ test('SIGTERM with close() in its handler: the other member goes on within 2 s, 
     const next = list.find(({ began, child }) => child === 1 && began > terminatedAt)
     expect((next.began - terminatedAt) / 1_000).toBeLessThan(2_000)
   }
-}, 120_000)
+}, 240_000)

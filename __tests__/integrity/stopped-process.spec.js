@@ -16,16 +16,40 @@ test('after 35 s of SIGSTOP: no start before a fresh lock, the stale result is n
   const members = [member(), member()]
   await Promise.all(members.map((child) => child.line(({ event }) => event === 'started')))
   const sender = await clients.add(new Producer({ groupId: uniqueGroup('P'), nameServer: backend.nameServer })).start()
-  await Promise.all(Array.from({ length: 400 }, (_, i) => sender.sendOrderly({ topic, body: 'x' }, `key-${i % 64}`)))
+  let sent = 0
+  const send = async (count) => {
+    await Promise.all(
+      Array.from({ length: count }, (_, i) => sender.sendOrderly({ topic, body: 'x' }, `key-${i % 64}`)),
+    )
+    sent += count
+  }
   const [stopped] = members
   const last = (queueId, event, child) =>
     child.lines.findLast((line) => line.event === event && line.queueId === queueId)
   const queuesOf = (child) => [...byQueue(handled([child])).keys()]
-  await until(() => queuesOf(members[1]).length >= 2 && handled([stopped]).length > 20, { timeoutMs: 30_000 })
-  await until(() => last(queuesOf(members[1])[0], 'began', members[1]), {})
-  await delay(1_500) // past the hand-over of the second member's share, and at least one commit
+  // Little by little until both have their two queues: the most is still to be done when one is stopped.
+  await until(
+    async () => {
+      await send(16)
+      return members.every((child) => queuesOf(child).length >= 2)
+    },
+    { intervalMs: 500, what: 'both to have their share' },
+  )
+  const before = handled([stopped]).length
+  await send(400)
+  const commits = () => Promise.all([0, 1, 2, 3].map((queueId) => admin.committedOffset(group, topic, queueId)))
+  const early = await commits()
+  await until(
+    async () => handled([stopped]).length > before + 20 && (await commits()).every((offset, i) => offset > early[i]),
+    { what: 'a commit in the middle of the work' },
+  )
   stopped.kill('SIGSTOP')
-  await delay(200) // what it has said before arrives
+  // It says something every 100 ms: after so long a silence it is stopped, and all that it has said is here.
+  let said
+  await until(() => said === (said = stopped.lines.length), {
+    intervalMs: 400,
+    what: 'the silence of a stopped process',
+  })
   const stoppedAt = now()
   const running = [0, 1, 2, 3].flatMap((queueId) => {
     const began = last(queueId, 'began', stopped)
@@ -37,10 +61,12 @@ test('after 35 s of SIGSTOP: no start before a fresh lock, the stale result is n
   await delay(STOPPED_MS)
   const continuedAt = now()
   stopped.kill('SIGCONT')
-  await until(() => new Set(handled(members).map(({ queueId, offset }) => `${queueId}/${offset}`)).size === 400, {
-    timeoutMs: 60_000,
-    what: () => `400 messages, ${handled(members).length} calls so far`,
+  await until(() => new Set(handled(members).map(({ queueId, offset }) => `${queueId}/${offset}`)).size >= sent, {
+    timeoutMs: 90_000,
+    what: () => `${sent} messages, ${handled(members).length} calls so far`,
   })
+  const lostOf = (queueId) => stopped.lines.find((line) => line.event === 'lockLost' && line.queueId === queueId)
+  await until(() => running.every(({ queueId }) => lostOf(queueId)), { what: 'the lost locks to be told' })
 
   const calls = handled(members)
   expect(overlapping(calls)).toEqual([])
@@ -48,8 +74,7 @@ test('after 35 s of SIGSTOP: no start before a fresh lock, the stale result is n
   for (const [i, { queueId, offset, began }] of running.entries()) {
     const list = byQueue(calls).get(queueId)
     // The lease was over while it ran: told, and not counted. The next epoch begins where the last commit was.
-    const lost = stopped.lines.find((line) => line.event === 'lockLost' && line.queueId === queueId)
-    expect(lost.at).toBeGreaterThan(continuedAt)
+    expect(lostOf(queueId).at).toBeGreaterThan(continuedAt)
     const stale = list.find((call) => call.began === began)
     const next = list[list.indexOf(stale) + 1]
     expect(next.began).toBeGreaterThan(stale.ended)
@@ -61,4 +86,4 @@ test('after 35 s of SIGSTOP: no start before a fresh lock, the stale result is n
     const before = list.slice(0, list.indexOf(next)).map((call) => call.offset)
     expect(before).toEqual(before.map((_, k) => k))
   }
-}, 150_000)
+}, 240_000)

@@ -5,6 +5,8 @@ const { Producer, PushConsumer } = require('../..')
 const { backend, clients, createTopic, uniqueGroup, until } = require('../support')
 
 const STORM_MS = 20_000
+/** A slow machine takes longer for so many messages. */
+const LEAST_LOAD = 4_000
 
 test('four members, one leaves or joins every second under load: no duplicate, no gap, no overlap', async () => {
   const topic = await createTopic({ queues: 8 })
@@ -39,18 +41,19 @@ test('four members, one leaves or joins every second under load: no duplicate, n
       await delay(20)
     }
   })()
+  clients.add({ close: () => ((ends = true), load) })
   const until20 = performance.now() + STORM_MS
-  for (let turn = 0; performance.now() < until20; turn++) {
+  for (let turn = 0; performance.now() < until20 || sent <= LEAST_LOAD; turn++) {
     await delay(700 + Math.random() * 600)
     if (turn % 2 === 0) await members.splice(Math.floor(Math.random() * members.length), 1)[0].close()
     else members.push(await join())
   }
   ends = true
   await load
-  await until(() => total >= sent, { timeoutMs: 30_000, what: () => `${sent} messages, ${total} so far` })
+  await until(() => total >= sent, { what: () => `${sent} messages, ${total} so far` })
   await Promise.all(members.map((member) => member.close()))
   expect(overlaps).toEqual([])
   expect(total).toBe(sent)
-  expect(sent).toBeGreaterThan(4_000)
+  expect(sent).toBeGreaterThan(LEAST_LOAD)
   for (const offsets of seen.values()) expect(offsets).toEqual(offsets.map((_, i) => i))
-}, 120_000)
+}, 240_000)

@@ -10,6 +10,7 @@ const CODE = {
   PULL_MESSAGE: 11,
   QUERY_CONSUMER_OFFSET: 14,
   UPDATE_CONSUMER_OFFSET: 15,
+  SEARCH_OFFSET_BY_TIMESTAMP: 29,
   GET_MAX_OFFSET: 30,
   GET_MIN_OFFSET: 31,
   GET_CONSUMER_LIST_BY_GROUP: 38,
@@ -55,12 +56,16 @@ class TestAdmin extends Admin {
    * rejects if they never are; more are returned as well), without until no more come.
    * @param {{ expected?: number, timeoutMs?: number }} [options]
    */
-  async readBack(topic, { expected, timeoutMs = 20_000 } = {}) {
-    const readers = (await this.queues(topic)).map((queue) => ({ queue, next: undefined, messages: [] }))
+  async readBack(topic, { expected, timeoutMs = 60_000 } = {}) {
+    let readers = []
     const count = () => readers.reduce((sum, { messages }) => sum + messages.length, 0)
     let changed = performance.now()
     await until(
       async () => {
+        // A topic that a broker has just made by itself, of dead letters, gets its route a moment later.
+        if (readers.length === 0) {
+          readers = (await this.queues(topic)).map((queue) => ({ queue, next: undefined, messages: [] }))
+        }
         const before = count()
         await Promise.all(readers.map((reader) => this.#readOn(topic, reader)))
         if (count() !== before) changed = performance.now()
@@ -141,6 +146,14 @@ class TestAdmin extends Admin {
   async maxOffset(topic, queue) {
     const { brokerName, queueId } = await this.#queue(queue)
     const response = await this.request(await this.addressOf({ brokerName }), CODE.GET_MAX_OFFSET, { topic, queueId })
+    return Number(response.ext.offset)
+  }
+
+  /** The offset of the first message that was stored at this time or later, as brokers find it. @param {Queue} queue */
+  async offsetAt(topic, queue, timestamp) {
+    const { brokerName, queueId } = await this.#queue(queue)
+    const ext = { topic, queueId, timestamp }
+    const response = await this.request(await this.addressOf({ brokerName }), CODE.SEARCH_OFFSET_BY_TIMESTAMP, ext)
     return Number(response.ext.offset)
   }
 

@@ -33,7 +33,7 @@ class LineProcess {
   }
 
   /** Waits for a line, an earlier one too; rejects when the process ends before. */
-  line(predicate, { timeoutMs = 30_000, what = 'a line' } = {}) {
+  line(predicate, { timeoutMs = 60_000, what = 'a line' } = {}) {
     const found = () => {
       const line = this.lines.find(predicate)
       if (!line && this.end) {

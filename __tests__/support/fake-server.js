@@ -18,12 +18,12 @@ class FakeServer {
 
   /** @param {(request: { code: number, ext: Record<string, string>, body: Buffer }) => any} handle resolves with the answer:
    *  { code, remark, ext, body }, a Buffer to be written as it is, or SILENCE */
-  static async start(handle, port = 0) {
+  static async start(handle, { host = '127.0.0.1', port = 0 } = {}) {
     const server = new FakeServer()
     server.handle = handle
-    await new Promise((resolve, reject) => server.#server.once('error', reject).listen(port, '127.0.0.1', resolve))
+    await new Promise((resolve, reject) => server.#server.once('error', reject).listen(port, host, resolve))
     /** 'host:port', also when it is closed. */
-    server.address = `127.0.0.1:${server.#server.address().port}`
+    server.address = `${host}:${server.#server.address().port}`
     return server
   }
 

@@ -46,7 +46,7 @@ async function produce({ nameServer = backend.nameServer, topic, count, keys }) 
  * type 'message' are { brokerName, queueId, queueOffset, body, msgId, tags, keys, shardingKey, reconsumeTimes, time }.
  * It ends after `count` messages, or fails after `timeoutSec`; kill('SIGTERM') makes it leave in peace.
  */
-async function startConsumer({ nameServer = backend.nameServer, group, topic, count = 0, timeoutSec = 50 }) {
+async function startConsumer({ nameServer = backend.nameServer, group, topic, count = 0, timeoutSec = 100 }) {
   const peer = await start(['consume', nameServer, group, topic, count, timeoutSec])
   await peer.line(({ type }) => type === 'started', { what: 'the start of the Java consumer' })
   return peer

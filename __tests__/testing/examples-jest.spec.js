@@ -40,7 +40,7 @@ test('the order service compiles, and its tests pass', async () => {
   await script('typescript/bin/tsc')
   const { stderr } = await script('jest/bin/jest', '--ci')
   expect(stderr).toMatch(/^Tests: +6 passed, 6 total$/m)
-}, 120_000)
+}, 600_000)
 
 test('its dependencies are those of this package, or installed with them', () => {
   const { devDependencies } = require(path.join(EXAMPLE, 'package.json'))

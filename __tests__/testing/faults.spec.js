@@ -4,13 +4,17 @@
 const net = require('node:net')
 const { Producer, PushConsumer } = require('../..')
 const { TestBroker } = require('../../testing')
+const { until } = require('../support/until')
 const { track } = require('./track')
+
+/** What a request waits for an answer that never comes. */
+const IMPATIENT = { requestTimeoutMs: 1_000 }
 
 const start = async (options) => track(await TestBroker.start({ topics: { orders: 2 }, ...options }))
 
 const producer = (broker, options = {}) =>
   track(
-    new Producer({ groupId: 'GID-producer', nameServer: broker.nameServer, requestTimeoutMs: 300, ...options }),
+    new Producer({ groupId: 'GID-producer', nameServer: broker.nameServer, requestTimeoutMs: 30_000, ...options }),
   ).start()
 
 const send = (client, body = 'x', key = 'k') => client.sendOrderly({ topic: 'orders', body }, key)
@@ -32,14 +36,14 @@ test('a refusal rejects with its code and words', async () => {
 })
 
 test.each([
-  ['an answer that is dropped', { drop: 'answer' }],
-  ['a connection that ends after the message was stored', { disconnect: 'after' }],
-  ['an answer cut in its frame', { cutAnswerAt: 5 }],
-  ['garbage instead of an answer', { garbage: Buffer.from('00000000ffffffff', 'hex') }],
-])('%s: sent again with the same id, so stored twice', async (_name, effect) => {
+  ['an answer that is dropped', { drop: 'answer' }, IMPATIENT],
+  ['a connection that ends after the message was stored', { disconnect: 'after' }, {}],
+  ['an answer cut in its frame', { cutAnswerAt: 5 }, {}],
+  ['garbage instead of an answer', { garbage: Buffer.from('00000000ffffffff', 'hex') }, {}],
+])('%s: sent again with the same id, so stored twice', async (_name, effect, options) => {
   const broker = await start()
   const fault = broker.fault({ request: 'send', nth: 1, ...effect })
-  const client = await producer(broker)
+  const client = await producer(broker, options)
   const { msgId } = await send(client)
   expect(fault.hits).toBe(1)
   const stored = await broker.messages('orders')
@@ -47,12 +51,12 @@ test.each([
 })
 
 test.each([
-  ['a request that is never seen', { drop: 'request' }],
-  ['a connection that ends before', { disconnect: 'before' }],
-])('%s: sent again, stored once', async (_name, effect) => {
+  ['a request that is never seen', { drop: 'request' }, IMPATIENT],
+  ['a connection that ends before', { disconnect: 'before' }, {}],
+])('%s: sent again, stored once', async (_name, effect, options) => {
   const broker = await start()
   broker.fault({ request: 'send', nth: 1, ...effect })
-  const client = await producer(broker)
+  const client = await producer(broker, options)
   await send(client)
   expect(await broker.messages('orders')).toHaveLength(1)
 })
@@ -60,7 +64,7 @@ test.each([
 test('a connection that falls silent is given up for another', async () => {
   const broker = await start()
   broker.fault({ request: 'send', nth: 1, blackhole: true })
-  const client = await producer(broker)
+  const client = await producer(broker, IMPATIENT)
   await send(client)
   expect(await broker.messages('orders')).toHaveLength(1)
 })
@@ -68,7 +72,7 @@ test('a connection that falls silent is given up for another', async () => {
 test('a store that stands still refuses who waits longer than 200 ms', async () => {
   const broker = await start()
   broker.fault({ request: 'send', nth: 1, stallMs: 400 })
-  const client = await producer(broker, { requestTimeoutMs: 2_000 })
+  const client = await producer(broker)
   const began = performance.now()
   await Promise.all([send(client, 'first', 'key-1'), send(client, 'second', 'key-2'), send(client, 'third', 'key-3')])
   expect(performance.now() - began).toBeGreaterThan(390)
@@ -137,12 +141,12 @@ test('a consumer whose locks are stolen stops, and goes on when it has them agai
   // The end of its connection makes it ask for its locks at once.
   broker.fault({ request: 'commit', nth: 1, disconnect: 'before' })
   await broker.publish({ topic: 'orders', body: 'while it does not know' }, 'k')
-  while (lost.length === 0) await new Promise((resolve) => setTimeout(resolve, 10))
+  await until(() => lost.length > 0)
   await broker.publish({ topic: 'orders', body: 'after' }, 'k')
   await expect(broker.caughtUp('GID-consumer', { timeoutMs: 500 })).rejects.toThrow('lacks')
   expect(received).not.toContain('after')
   broker.forgetLocks()
-  await broker.caughtUp('GID-consumer', { timeoutMs: 15_000 })
+  await broker.caughtUp('GID-consumer', { timeoutMs: 60_000 })
   expect(received.at(-1)).toBe('after')
 })
 
@@ -164,7 +168,7 @@ test('a broker that is killed and comes back loses locks and young offsets, no m
   expect(broker.members('GID-consumer')).toEqual([])
   await broker.startBroker()
   await broker.publish({ topic: 'orders', body: 'b' }, 'k')
-  await broker.caughtUp('GID-consumer', { timeoutMs: 20_000 })
+  await broker.caughtUp('GID-consumer', { timeoutMs: 60_000 })
   expect(received.at(-1)).toBe('b')
 })
 

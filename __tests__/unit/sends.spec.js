@@ -207,19 +207,19 @@ describe('back-pressure', () => {
   test('a waiting message gets what is left of its time', async () => {
     const { send } = recorder()
     native.full.add(0)
-    send('a', 'k', { timeoutMs: 5000 }).catch(() => {})
+    send('a', 'k', { timeoutMs: 60_000 }).catch(() => {})
     await sleep(30)
     native.full.delete(0)
     native.calls.room(0)
     await settle()
-    expect(native.find('a').timeoutMs).toBeLessThanOrEqual(4980)
-    expect(native.find('a').timeoutMs).toBeGreaterThan(3000)
+    expect(native.find('a').timeoutMs).toBeLessThanOrEqual(59_980)
+    expect(native.find('a').timeoutMs).toBeGreaterThan(30_000)
   })
 
   test('a message that waits past its time is never sent, and takes what is behind it along', async () => {
     const { results, send } = recorder()
     native.full.add(0)
-    send('first', 'k', { timeoutMs: 10_000 }).catch(() => {})
+    send('first', 'k', { timeoutMs: 60_000 }).catch(() => {})
     const late = send('late', 'k', { timeoutMs: 10 })
     const behind = send('behind', 'k')
     send('other', 'other').catch(() => {})
@@ -504,7 +504,7 @@ describe('close()', () => {
     const { send } = recorder()
     native.full.add(0)
     send('a').catch(() => {})
-    const closed = producer.close({ timeoutMs: 2000 })
+    const closed = producer.close({ timeoutMs: 60_000 })
     await expect(send('late', 'other')).rejects.toMatchObject({ code: 'ERR_ROCKETMQ_CLOSED' })
     await settle()
     expect(native.closes).toEqual([])
@@ -513,7 +513,7 @@ describe('close()', () => {
     await settle()
     expect(bodies()).toEqual(['a'])
     await closed
-    expect(native.closes[0]).toBeGreaterThan(1000)
+    expect(native.closes[0]).toBeGreaterThan(30_000)
   })
 
   test('rejects what still waits at its bound, and those who wait for room', async () => {

@@ -8,6 +8,9 @@ const ts = require('typescript')
 
 const ROOT = path.resolve(__dirname, '../..')
 
+// The compiler has much to do.
+jest.setTimeout(300_000)
+
 let project
 
 beforeAll(() => {

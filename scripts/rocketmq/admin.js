@@ -21,6 +21,7 @@ const POLL_MS = 50
 
 class Admin {
   #connections = new Map()
+  #isClosed = false
 
   /**
    * @param {string} nameServer 'host:port'
@@ -33,6 +34,7 @@ class Admin {
 
   /** An open connection to the address; kept for the next call. */
   async connection(address) {
+    if (this.#isClosed) throw new Error('The admin is closed')
     const pending = this.#connections.get(address)
     const known = await pending?.catch(() => undefined)
     if (known && !known.closed) return known
@@ -154,14 +156,15 @@ class Admin {
     await this.request(address, CODE.AUTH_CREATE_ACL, { subject }, acl)
   }
 
-  /** Closes every connection. */
+  /** Closes every connection, and opens no more. */
   async close() {
+    this.#isClosed = true
     const connections = [...this.#connections.values()]
     this.#connections.clear()
     for (const opening of connections) (await opening.catch(() => undefined))?.close()
   }
 
-  async #until(what, condition, timeoutMs = 15_000) {
+  async #until(what, condition, timeoutMs = 45_000) {
     const deadline = Date.now() + timeoutMs
     while (!(await condition())) {
       if (Date.now() > deadline) throw new Error(`Waited ${timeoutMs} ms in vain for ${what}`)

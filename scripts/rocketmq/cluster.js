@@ -14,7 +14,7 @@ const { freeBrokerPort, freePort } = require('./ports')
 const { JavaServer } = require('./server')
 
 const BROKER_NAMES = ['broker-a', 'broker-b', 'broker-c', 'broker-d']
-const REGISTER_TIMEOUT_MS = 40_000
+const REGISTER_TIMEOUT_MS = 90_000
 const POLL_MS = 40
 /** So long a first registration takes when it meets the name server; past that we ask for another. */
 const REGISTRATION_MS = 250

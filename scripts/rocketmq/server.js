@@ -7,7 +7,7 @@ const path = require('node:path')
 const { setTimeout: sleep } = require('node:timers/promises')
 const { findJava } = require('./java')
 
-const BOOT_TIMEOUT_MS = 90_000
+const BOOT_TIMEOUT_MS = 180_000
 /** A 5.5.0 broker takes 16 s to end after SIGTERM. */
 const STOP_TIMEOUT_MS = 40_000
 

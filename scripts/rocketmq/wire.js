@@ -57,7 +57,7 @@ class Connection {
    *   onRequest?: (request: object) => void | { code?: number, remark?: string, body?: Buffer } }} [options] onRequest sees what
    *   the broker asks; what it returns is the answer
    */
-  static async open(address, { credentials, onRequest, timeoutMs = 3000 } = {}) {
+  static async open(address, { credentials, onRequest, timeoutMs = 10_000 } = {}) {
     const at = address.lastIndexOf(':')
     const socket = net.connect({ host: address.slice(0, at), port: Number(address.slice(at + 1)), noDelay: true })
     await new Promise((resolve, reject) => {
@@ -94,7 +94,7 @@ class Connection {
    * Sends a request and resolves with its response whatever its code: { code, remark, ext, body, version }.
    * Numbers and booleans in `ext` are written as text, null and undefined left out; `body` is a Buffer or goes as JSON.
    */
-  call(code, ext = {}, body = undefined, { timeoutMs = 10_000, oneway = false } = {}) {
+  call(code, ext = {}, body = undefined, { timeoutMs = 20_000, oneway = false } = {}) {
     if (this.#failure) return Promise.reject(this.#failure)
     const opaque = this.#nextOpaque++
     const bytes =

@@ -10,6 +10,8 @@ use serde::Serialize;
 pub(crate) enum Level {
     /// For the developers of this package.
     Debug,
+    /// Worth knowing; nothing is wrong.
+    Info,
     /// Something that heals by itself, but should be known.
     Warn,
 }

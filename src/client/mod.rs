@@ -120,7 +120,7 @@ impl Client {
         problems
     }
 
-    /// Follows the route of a topic: refreshed every 30 s, sooner while there is none, and on demand.
+    /// Follows the route of a topic while the receiver lives: refreshed every 30 s, sooner while there is none, and on demand.
     pub(crate) fn watch_route(&self, topic: &str) -> watch::Receiver<RouteState> {
         self.routes.watch(topic)
     }
@@ -224,7 +224,7 @@ impl Client {
 
     /// Takes leave of every broker that knows us, within a second, then ends everything; also when this is not awaited to its end.
     pub(crate) async fn close(&self) {
-        let _at_last = ClosePool(&self.pool);
+        let _at_last = AtLast(self);
         for task in self.tasks.lock().unwrap_or_else(PoisonError::into_inner).drain(..) {
             task.abort();
         }
@@ -257,12 +257,13 @@ impl Client {
     }
 }
 
-/// Ends the connections, however `close` ends.
-struct ClosePool<'a>(&'a Pool);
+/// Ends the connections, and whoever waits for a route, however `close` ends.
+struct AtLast<'a>(&'a Client);
 
-impl Drop for ClosePool<'_> {
+impl Drop for AtLast<'_> {
     fn drop(&mut self) {
-        self.0.close();
+        self.0.pool.close();
+        self.0.routes.close();
     }
 }
 

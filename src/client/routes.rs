@@ -1,4 +1,5 @@
-//! The routes of the topics in use: fetched once, refreshed every 30 s and on demand, never forgotten because of a failure.
+//! The routes of the topics in use: fetched once, refreshed every 30 s and on demand, never forgotten because of a failure while
+//! anybody follows them.
 
 use super::events::Event;
 use super::{Client, name_servers};
@@ -7,6 +8,7 @@ use crate::error::{ClientError, Code};
 use crate::protocol::TopicRoute;
 use crate::protocol::namespace::RETRY_PREFIX;
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::{Notify, watch};
@@ -27,6 +29,13 @@ pub(crate) struct RouteState {
     pub(crate) asked: u64,
 }
 
+impl RouteState {
+    /// Whether a name server has said that there is no such topic, or none for us.
+    pub(crate) fn is_refused(&self) -> bool {
+        self.error.as_ref().is_some_and(|error| matches!(error.code(), Code::TopicNotFound | Code::AccessDenied))
+    }
+}
+
 struct Topic {
     state: watch::Sender<RouteState>,
     asked_at: Option<Instant>,
@@ -38,6 +47,11 @@ struct Topic {
 }
 
 impl Topic {
+    /// Whether anybody wants to know what becomes of it.
+    fn is_followed(&self) -> bool {
+        self.wanted || self.state.receiver_count() > 0
+    }
+
     /// When to look again.
     fn due(&self, refresh: Duration, now: Instant) -> Option<Instant> {
         if self.asking {
@@ -58,6 +72,8 @@ impl Topic {
 pub(super) struct Routes {
     topics: Mutex<HashMap<String, Topic>>,
     changed: Notify,
+    /// Nobody looks any more.
+    closed: AtomicBool,
 }
 
 impl std::fmt::Debug for Routes {
@@ -71,7 +87,7 @@ impl Routes {
         self.topics.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Follows a topic, from now on.
+    /// Follows a topic, as long as the receiver lives; beyond that only while name servers have a route for it.
     pub(super) fn watch(&self, topic: &str) -> watch::Receiver<RouteState> {
         let mut topics = self.lock();
         if let Some(known) = topics.get(topic) {
@@ -79,10 +95,20 @@ impl Routes {
         }
         let state = watch::Sender::new(RouteState::default());
         let receiver = state.subscribe();
+        if self.closed.load(Ordering::Relaxed) {
+            return receiver;
+        }
         topics
             .insert(topic.to_owned(), Topic { state, asked_at: None, learned_at: None, wanted: false, asking: false });
         self.changed.notify_one();
         receiver
+    }
+
+    /// Nobody looks any more: receivers end with what they know.
+    pub(super) fn close(&self) {
+        let mut topics = self.lock();
+        self.closed.store(true, Ordering::Relaxed);
+        topics.clear();
     }
 
     /// Looks again soon.
@@ -109,11 +135,13 @@ impl Routes {
         named.max().map(|(_, address)| address)
     }
 
-    /// The topics whose last look failed. A retry topic that nobody has made yet is none of them: the broker makes it in its time.
+    /// The topics that somebody follows and whose last look failed. A retry topic that nobody has made yet is none of them: the broker
+    /// makes it in its time.
     pub(super) fn problems(&self) -> Vec<ClientError> {
         let topics = self.lock();
         let of_users = topics.iter().filter(|(name, _)| !name.starts_with(RETRY_PREFIX));
-        of_users.filter_map(|(_, topic)| topic.state.borrow().error.clone()).collect()
+        let followed = of_users.filter(|(_, topic)| topic.is_followed());
+        followed.filter_map(|(_, topic)| topic.state.borrow().error.clone()).collect()
     }
 
     /// Takes the topics that are due; says when the next one will be.
@@ -121,7 +149,9 @@ impl Routes {
         let now = env::now();
         let mut due = Vec::new();
         let mut next: Option<Instant> = None;
-        for (name, topic) in self.lock().iter_mut() {
+        let mut topics = self.lock();
+        topics.retain(|_, topic| topic.asking || topic.is_followed() || !topic.state.borrow().is_refused());
+        for (name, topic) in topics.iter_mut() {
             match topic.due(refresh, now) {
                 Some(at) if at <= now => {
                     topic.asking = true;
@@ -215,3 +245,6 @@ async fn look(client: &Arc<Client>, topic: &str) {
         client.events().emit(Event::RouteChanged { topic, queues });
     }
 }
+
+#[cfg(test)]
+mod tests;

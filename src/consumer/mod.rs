@@ -8,6 +8,7 @@ mod gate;
 mod group;
 mod keeper;
 mod lease;
+mod notes;
 mod options;
 mod pushes;
 mod queue;

@@ -81,7 +81,7 @@ pub(crate) struct Health {
 }
 
 fn lag(view: &View) -> i64 {
-    (view.max - view.committed).max(0)
+    view.max.saturating_sub(view.committed).max(0)
 }
 
 fn state(phase: Phase) -> Option<&'static str> {
@@ -141,7 +141,7 @@ impl<B: Brokers> Shared<B> {
             stats.blocked_queues += usize::from(view.blocked.is_some() || view.is_held);
             stats.buffered += view.buffered;
             stats.buffered_bytes += view.buffered_bytes;
-            stats.lag += lag(&view);
+            stats.lag = stats.lag.saturating_add(lag(&view));
         }
         stats
     }

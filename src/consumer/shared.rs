@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
 
 use tokio::sync::{Notify, mpsc};
@@ -13,6 +13,7 @@ use super::budget::Budget;
 use super::gate::Gate;
 use super::keeper::Ask;
 use super::lease::Wall;
+use super::notes::Notes;
 use super::options::ConsumerOptions;
 use super::queue::{Queue, Queues};
 use super::sink::Sink;
@@ -53,8 +54,7 @@ pub(crate) struct Shared<B> {
     pub(crate) topics: HashMap<String, Arc<str>>,
     /// All subscriptions, the retry topic's too.
     subscriptions: RwLock<Vec<Subscription>>,
-    /// Where to begin without a committed offset, noted by the start.
-    pub(crate) notes: Mutex<HashMap<MessageQueue, i64>>,
+    notes: Mutex<Notes>,
     /// Memory of all queues.
     pub(crate) budget: Budget,
     /// Every queue there ever was.
@@ -114,6 +114,11 @@ impl<B: Brokers> Shared<B> {
             options,
             brokers,
         }
+    }
+
+    /// Where to begin without a committed offset.
+    pub(crate) fn notes(&self) -> MutexGuard<'_, Notes> {
+        self.notes.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The wall clock for gates.

@@ -5,22 +5,19 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
 use super::brokers::{Brokers, refusal};
-use super::options::InitialPosition;
+use super::notes::note_positions;
 use super::shared::Shared;
 use crate::client::CallError;
 use crate::env::{self, Instant};
 use crate::error::{ClientError, Code};
 use crate::protocol::code::response;
-use crate::protocol::{
-    CheckClientConfig, ExpressionKind, MaxOffset, MessageQueue, QueryOffset, SearchOffset, Subscription, TopicRoute,
-};
+use crate::protocol::{CheckClientConfig, ExpressionKind, Subscription, TopicRoute};
 
 /// Between two attempts of one step.
-const PAUSE: Duration = Duration::from_millis(200);
+pub(super) const PAUSE: Duration = Duration::from_millis(200);
 /// How long a broker may take to show us among the group's members after it took our heartbeat.
 const SEEN_WITHIN: Duration = Duration::from_secs(3);
 
@@ -29,7 +26,8 @@ const SEEN_WITHIN: Duration = Duration::from_secs(3);
 pub(super) struct LastFailure(Mutex<Option<ClientError>>);
 
 impl LastFailure {
-    fn set(&self, error: ClientError) {
+    /// Of the attempt that has just failed.
+    pub(super) fn set(&self, error: ClientError) {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
     }
 
@@ -63,7 +61,7 @@ pub(super) async fn prepare<B: Brokers>(
 }
 
 /// Whether a failed step may be tried again.
-fn passing(error: &CallError) -> bool {
+pub(super) fn passing(error: &CallError) -> bool {
     match error {
         CallError::NotSent(error) => error.code() != Code::AccessDenied,
         CallError::Unanswered(_) | CallError::Malformed(_) => true,
@@ -232,84 +230,4 @@ async fn be_seen<B: Brokers>(
         );
         Err(ClientError::new(Code::GroupNotFound, text))
     })
-}
-
-/// Notes where a group without committed offsets begins, so that nothing stored after the start is skipped.
-async fn note_positions<B: Brokers>(
-    shared: &Arc<Shared<B>>,
-    routes: &[(String, Arc<TopicRoute>)],
-    last: &LastFailure,
-    reached: &BTreeSet<String>,
-) -> Result<(), ClientError> {
-    let position = shared.options.initial_position;
-    if position == InitialPosition::First {
-        return Ok(());
-    }
-    let mut questions = JoinSet::new();
-    let queues = routes.iter().flat_map(|(topic, route)| route.read_queues(topic));
-    // A queue of a broker that could not be reached is as one that appears later: more may come of it, never less.
-    let is_reached = |queue: &MessageQueue| {
-        shared.brokers.master(&queue.broker_name).is_none_or(|address| reached.contains(&address))
-    };
-    for queue in queues.filter(is_reached) {
-        let shared = Arc::clone(shared);
-        questions.spawn(async move { (queue.clone(), note(&shared, &queue, position).await) });
-    }
-    while let Some(answered) = questions.join_next().await {
-        let Ok((queue, mut noted)) = answered else { continue };
-        let offset = loop {
-            match noted {
-                Ok(offset) => break offset,
-                Err(error) if passing(&error) => last.set(error.into_error()),
-                Err(error) => return Err(error.into_error().with_topic(shared.brokers.unwrap(&queue.topic))),
-            }
-            sleep(PAUSE).await;
-            noted = note(shared, &queue, position).await;
-        };
-        if let Some(offset) = offset {
-            shared.notes.lock().unwrap_or_else(PoisonError::into_inner).insert(queue, offset);
-        }
-    }
-    Ok(())
-}
-
-/// Where the queue would begin; `None` where a committed offset makes that useless and the account may not ask.
-async fn note<B: Brokers>(
-    shared: &Arc<Shared<B>>,
-    queue: &MessageQueue,
-    position: InitialPosition,
-) -> Result<Option<i64>, CallError> {
-    let MessageQueue { topic, broker_name, queue_id } = queue.clone();
-    let bound = shared.brokers.timing().request_timeout;
-    let answer = match position {
-        InitialPosition::Timestamp(timestamp) => {
-            let request = SearchOffset { topic, broker_name, queue_id, timestamp };
-            shared.ask_master(&queue.broker_name, &request, bound).await
-        }
-        InitialPosition::Last | InitialPosition::First => {
-            let request = MaxOffset { topic, broker_name, queue_id };
-            shared.ask_master(&queue.broker_name, &request, bound).await
-        }
-    };
-    match answer {
-        Ok(offset) => Ok(Some(offset)),
-        Err(error) if error.is_access_denied() => {
-            let MessageQueue { topic, broker_name, queue_id } = queue.clone();
-            let request = QueryOffset { group: shared.group.clone(), topic, broker_name, queue_id };
-            match shared.ask_master(&queue.broker_name, &request, bound).await {
-                Ok(Some(_)) => Ok(None),
-                _ => Err(may_not_ask(shared, queue, error)),
-            }
-        }
-        Err(error) => Err(error),
-    }
-}
-
-fn may_not_ask<B: Brokers>(shared: &Arc<Shared<B>>, queue: &MessageQueue, error: CallError) -> CallError {
-    let topic = shared.brokers.unwrap(&queue.topic);
-    let text = format!(
-        "the account may not ask for the offsets of topic {topic}, which initialPosition 'last' or a date needs: grant it the \
-         action Get on the topic, or use initialPosition 'first'"
-    );
-    CallError::NotSent(ClientError::new(Code::AccessDenied, text).with_topic(topic).with_cause(error.into_error()))
 }

@@ -40,7 +40,7 @@ impl State {
     /// The queue of a key: the one it has while anything of it is unresolved, else what the list says.
     pub(super) fn choose(&self, key: u32) -> Option<u32> {
         let key = &self.keys[key];
-        let topic = &self.topics[key.topic as usize];
+        let topic = &self.topics[key.topic];
         if key.home.is_some() {
             return key.home;
         }
@@ -56,12 +56,14 @@ impl State {
         feeding: bool,
         out: &mut Out,
     ) -> Admission {
-        let known = self.topics[topic as usize].keys.get(sharding_key).copied();
+        let it = &mut self.topics[topic];
+        it.used = true;
+        let known = it.keys.get(sharding_key).copied();
         if let Some(key) = known.filter(|&key| self.keys[key].undelivered > 0) {
             self.refuse_closed_key(key, message.slot, message.is_batch, message.load.messages, out);
             return Admission::Taken;
         }
-        let of_topic = self.topics[topic as usize].lane;
+        let of_topic = self.topics[topic].lane;
         let waits = known.and_then(|key| self.keys[key].waits);
         // The lane in whose FIFO at the caller this message was.
         let from = match (self.is_topic_refused(topic), waits) {
@@ -72,13 +74,13 @@ impl State {
             (false, None) => None,
         };
         let key = known.unwrap_or_else(|| self.key(topic, sharding_key));
-        let queue = if self.topics[topic as usize].list.is_empty() { None } else { self.choose(key) };
+        let queue = if self.topics[topic].list.is_empty() { None } else { self.choose(key) };
         let lane = queue.map_or(of_topic, |queue| self.lane_of(key, queue));
         let broker = self.broker_of(lane);
         let has_room = match from {
             Some(_) => self.fits(broker, message.load),
             // Without queues, everything waits behind what of the topic waits with the caller: it may be for the same queue.
-            None if lane == of_topic && self.topics[topic as usize].refused > 0 => false,
+            None if lane == of_topic && self.topics[topic].refused > 0 => false,
             None => self.lanes[lane].refused.is_none() && !self.has_line(broker) && self.fits(broker, message.load),
         };
         if !has_room {

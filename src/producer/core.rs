@@ -2,16 +2,16 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use tokio::sync::{Notify, watch};
+use tokio::sync::Notify;
 
 use super::brokers::Brokers;
 use super::calls::Calls;
 use super::entities::{Out, Phase, Settlement};
-use super::lane::{self, until};
+use super::lane;
 use super::message::Press;
 use super::options::Batching;
 use super::state::State;
-use crate::client::RouteState;
+use super::watching;
 use crate::env;
 
 /// What the tasks of a producer share.
@@ -92,68 +92,15 @@ impl<B: Brokers> Core<B> {
         state.load.messages == 0 && state.refused == 0 && self.delivering.load(Ordering::Relaxed) == 0
     }
 
-    /// The number of a topic, whose route is watched from now on.
-    pub(super) fn topic(self: &Arc<Self>, name: &str) -> u32 {
+    /// Follows the route of a topic from now on, unless that is done.
+    pub(super) fn follow_topic(self: &Arc<Self>, name: &str) {
         let (topic, is_new) = self.with(|state, _| state.topic(name, || self.brokers.wrap(name)));
         if is_new {
-            let real = self.with(|state, _| Arc::clone(&state.topics[topic as usize].real));
+            let real = self.with(|state, _| Arc::clone(&state.topics[topic].real));
             let route = self.brokers.watch_route(&real);
             let seen = route.borrow().clone();
             self.with(|state, out| state.look(topic, seen.route.as_ref(), seen.error, out));
-            env::spawn(watch_topic(Arc::clone(self), topic, route));
-        }
-        topic
-    }
-}
-
-/// Follows a topic's route, and looks after the messages that wait for a queue.
-async fn watch_topic<B: Brokers>(core: Arc<Core<B>>, topic: u32, mut route: watch::Receiver<RouteState>) {
-    /// How often the route is wanted while messages wait for it.
-    const ASK: std::time::Duration = std::time::Duration::from_secs(1);
-    let (lane, wake) = core.with(|state, _| {
-        let lane = state.topics[topic as usize].lane;
-        (lane, Arc::clone(&state.lanes[lane].wake))
-    });
-    loop {
-        let seen = route.borrow_and_update().clone();
-        let closed = core.with(|state, out| {
-            state.look(topic, seen.route.as_ref(), seen.error, out);
-            // `close()` may have come before this task listened.
-            state.phase == Phase::Closed
-        });
-        if closed {
-            return;
-        }
-        loop {
-            let (due, waits) = core.with(|state, _| {
-                let waits = state.front(lane).is_some();
-                let it = &mut state.lanes[lane];
-                if !waits {
-                    it.earliest = None;
-                }
-                it.armed = it.earliest;
-                (it.earliest, waits)
-            });
-            tokio::select! {
-                changed = route.changed() => {
-                    if changed.is_err() {
-                        return;
-                    }
-                    break;
-                }
-                () = wake.notified() => {}
-                () = until(due) => {}
-                () = tokio::time::sleep(ASK), if waits => {
-                    core.with(|state, out| out.refresh.push(Arc::clone(&state.topics[topic as usize].real)));
-                }
-            }
-            let closed = core.with(|state, out| {
-                state.expire_waiting(lane, env::now(), out);
-                state.phase == Phase::Closed
-            });
-            if closed {
-                return;
-            }
+            env::spawn(watching::run(Arc::clone(self), topic, route));
         }
     }
 }

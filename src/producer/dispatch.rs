@@ -19,23 +19,21 @@ impl State {
         error: Option<ClientError>,
         out: &mut Out,
     ) {
-        self.topics[topic as usize].error = error;
+        self.topics[topic].error = error;
         if let Some(route) = route {
-            let is_new = self.topics[topic as usize].route.as_ref().is_none_or(|known| !Arc::ptr_eq(known, route));
+            let is_new = self.topics[topic].route.as_ref().is_none_or(|known| !Arc::ptr_eq(known, route));
             if is_new {
-                self.topics[topic as usize].route = Some(Arc::clone(route));
+                self.topics[topic].route = Some(Arc::clone(route));
                 self.relist(topic, route);
             }
-        } else if let Some(error) =
-            self.topics[topic as usize].error.clone().filter(|e| e.code() == Code::TopicNotFound)
-        {
+        } else if let Some(error) = self.topics[topic].error.clone().filter(|e| e.code() == Code::TopicNotFound) {
             // The name server knows that there is no such topic: nothing that waits for its queues can be sent.
-            let lane = self.topics[topic as usize].lane;
+            let lane = self.topics[topic].lane;
             while let Some(id) = self.front(lane) {
                 self.fail(id, error.clone(), out);
             }
         }
-        if !self.topics[topic as usize].list.is_empty() {
+        if !self.topics[topic].list.is_empty() {
             self.dispatch(topic, out);
         }
         self.invite(out);
@@ -43,13 +41,13 @@ impl State {
 
     fn relist(&mut self, topic: u32, route: &TopicRoute) {
         let before = self.list(topic);
-        let name = Arc::clone(&self.topics[topic as usize].name);
+        let name = Arc::clone(&self.topics[topic].name);
         let list = queue_list(route, &name, &before, self.options.on_route_change);
         if list == before {
             return;
         }
         let ids: Vec<u32> = list.iter().map(|queue| self.queue(topic, queue)).collect();
-        let it = &mut self.topics[topic as usize];
+        let it = &mut self.topics[topic];
         for queue in &mut it.queues {
             queue.listed = false;
         }
@@ -67,13 +65,13 @@ impl State {
 
     /// The list of queues of a topic.
     pub(super) fn list(&self, topic: u32) -> Vec<MessageQueue> {
-        let topic = &self.topics[topic as usize];
+        let topic = &self.topics[topic];
         topic.list.iter().map(|&queue| (*topic.queues[queue as usize].name).clone()).collect()
     }
 
     /// Gives every message that waits for a queue its queue.
     fn dispatch(&mut self, topic: u32, out: &mut Out) {
-        let of_topic = self.topics[topic as usize].lane;
+        let of_topic = self.topics[topic].lane;
         while let Some(id) = self.front(of_topic) {
             let key = self.pending[id].key;
             let Some(queue) = self.choose(key) else { return };
@@ -177,7 +175,7 @@ impl State {
     /// What is said when a send's time is up. `tried`: it was in a request, which was not stored.
     pub(super) fn too_late(&self, lane: u32, tried: bool) -> ClientError {
         let it = &self.lanes[lane];
-        let topic = &self.topics[it.topic as usize];
+        let topic = &self.topics[it.topic];
         let last = it.error.clone();
         if tried
             && let Some(last) =

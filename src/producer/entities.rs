@@ -159,6 +159,8 @@ pub(super) struct Topic {
     pub(super) refused: usize,
     /// Batches are not taken for this topic.
     pub(super) singly: bool,
+    /// It was called for since its watcher looked last.
+    pub(super) used: bool,
     /// How the last look at the route failed.
     pub(super) error: Option<ClientError>,
     /// The route the list was made of, by address.

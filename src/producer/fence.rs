@@ -1,7 +1,9 @@
 //! Settling: every send once, a key's failures with everything of the key that was called before they are delivered.
 
+use std::sync::Arc;
+
 use super::calls::FailureKey;
-use super::entities::{Out, Settlement, Stage};
+use super::entities::{Out, Pending, Settlement, Stage};
 use super::slab::NIL;
 use super::state::State;
 use crate::error::{ClientError, Code, Outcome};
@@ -48,8 +50,8 @@ impl State {
         message.slot
     }
 
-    /// Rejects one message. `failure`: this is what closes its key.
-    fn reject(&mut self, id: u32, error: ClientError, failure: bool, out: &mut Out) {
+    /// Rejects one message; its error names topic and queue already. `failure`: this is what closes its key.
+    fn reject(&mut self, id: u32, error: ClientError, failure: Option<FailureKey>, out: &mut Out) {
         self.unlink(id);
         let message = &mut self.pending[id];
         let certain = !message.unknown && message.stage != Stage::Flying;
@@ -59,12 +61,6 @@ impl State {
         }
         let (slot, is_batch, stage) = (message.slot, message.is_batch, message.stage);
         self.failed += message.load.messages as u64;
-        let key = &self.keys[message.key];
-        let (topic, home) = (key.topic, key.home);
-        let name = &self.topics[topic as usize].name;
-        let failure = failure
-            .then(|| FailureKey { topic: std::sync::Arc::clone(name), sharding_key: std::sync::Arc::clone(&key.name) });
-        let error = self.locate(error, topic, home);
         out.settled.push(Settlement::Failed { slot, error, failure, is_batch });
         match stage {
             Stage::Waiting => self.vacate(id),
@@ -76,16 +72,20 @@ impl State {
 
     /// A message fails for good, and everything of its key behind it. The key is closed until the caller has delivered that.
     pub(super) fn fail(&mut self, id: u32, error: ClientError, out: &mut Out) {
-        let key = self.pending[id].key;
-        let mut next = self.pending[id].after;
-        self.keys[key].undelivered += 1;
-        self.keys[key].failure.get_or_insert_with(|| error.clone());
-        let broken = broken(&error);
-        self.reject(id, error, true, out);
+        let Pending { key, after: mut next, .. } = self.pending[id];
+        let it = &mut self.keys[key];
+        it.undelivered += 1;
+        it.failure.get_or_insert_with(|| error.clone());
+        let (topic, home) = (it.topic, it.home);
+        let failure =
+            FailureKey { topic: Arc::clone(&self.topics[topic].name), sharding_key: Arc::clone(&self.keys[key].name) };
+        // One error for all behind it: there may be tens of thousands, and the lock is held meanwhile.
+        let broken = self.locate(broken(&error), topic, home).with_outcome(Outcome::NotStored);
+        self.reject(id, self.locate(error, topic, home), Some(failure), out);
         while next != NIL {
             let id = next;
             next = self.pending[id].after;
-            self.reject(id, broken.clone(), false, out);
+            self.reject(id, broken.clone(), None, out);
         }
     }
 
@@ -93,7 +93,7 @@ impl State {
     pub(super) fn refuse_closed_key(&mut self, key: u32, slot: u32, is_batch: bool, count: usize, out: &mut Out) {
         let key = &self.keys[key];
         let cause = key.failure.clone().unwrap_or_else(|| ClientError::new(Code::Internal, "an unknown failure"));
-        let error = broken(&cause).with_outcome(Outcome::NotStored).with_topic(&*self.topics[key.topic as usize].name);
+        let error = broken(&cause).with_outcome(Outcome::NotStored).with_topic(&*self.topics[key.topic].name);
         self.failed += count as u64;
         out.settled.push(Settlement::Failed { slot, error, failure: None, is_batch });
     }
@@ -101,7 +101,7 @@ impl State {
     /// The caller is delivering a failure of this key: with the last one that is under way the key is open again.
     pub(super) fn heard(&mut self, topic: &str, sharding_key: &str) {
         let Some(&topic) = self.topic_ids.get(topic) else { return };
-        let Some(&id) = self.topics[topic as usize].keys.get(sharding_key) else { return };
+        let Some(&id) = self.topics[topic].keys.get(sharding_key) else { return };
         let key = &mut self.keys[id];
         key.undelivered = key.undelivered.saturating_sub(1);
         if key.undelivered == 0 {
@@ -123,11 +123,13 @@ impl State {
     pub(super) fn reject_all(&mut self, out: &mut Out) {
         let firsts: Vec<u32> = self.keys.iter().map(|(_, key)| key.first).filter(|&first| first != NIL).collect();
         for mut id in firsts {
+            let key = &self.keys[self.pending[id].key];
+            let text = "the producer was closed before this message was acknowledged";
+            let error = self.locate(ClientError::new(Code::Closed, text), key.topic, key.home);
+            let error = error.with_outcome(Outcome::NotStored);
             while id != NIL {
                 let after = self.pending[id].after;
-                let error =
-                    ClientError::new(Code::Closed, "the producer was closed before this message was acknowledged");
-                self.reject(id, error, false, out);
+                self.reject(id, error.clone(), None, out);
                 id = after;
             }
         }

@@ -145,14 +145,14 @@ impl State {
 
     fn batch_size(&self, lane: u32, first: u32) -> usize {
         let it = &self.lanes[lane];
-        let singly = self.options.batching == Batching::Off || self.topics[it.topic as usize].singly || it.singles > 0;
+        let singly = self.options.batching == Batching::Off || self.topics[it.topic].singly || it.singles > 0;
         if singly || self.pending[first].is_batch { 1 } else { BATCH_MESSAGES }
     }
 
     /// Where a request goes: the lane's queue as it is now.
     fn target(&self, lane: u32, flight: &mut Flight) {
         let it = &self.lanes[lane];
-        let topic = &self.topics[it.topic as usize];
+        let topic = &self.topics[it.topic];
         flight.topic = Arc::clone(&topic.real);
         flight.is_stale = true;
         if let Some(queue) = it.queue.map(|queue| &topic.queues[queue as usize]) {

@@ -58,7 +58,7 @@ impl State {
                 self.again(lane, flight, out)
             }
             Verdict::BatchesRefused(error) => {
-                let topic = self.lanes[lane].topic as usize;
+                let topic = self.lanes[lane].topic;
                 self.topics[topic].singly = true;
                 self.one_by_one(lane, flight, &error, None, out)
             }
@@ -87,7 +87,7 @@ impl State {
     }
 
     fn look_again(&self, lane: u32, out: &mut Out) {
-        out.refresh.push(Arc::clone(&self.topics[self.lanes[lane].topic as usize].real));
+        out.refresh.push(Arc::clone(&self.topics[self.lanes[lane].topic].real));
     }
 
     fn again(&mut self, lane: u32, flight: &mut Flight, out: &mut Out) -> Next {
@@ -112,7 +112,7 @@ impl State {
         it.trial = (it.singles > 0).then_some(all_passed && passed);
         if it.trial.is_none() && all_passed && passed {
             // Not one of them was at fault: it was the batch.
-            let topic = it.topic as usize;
+            let topic = it.topic;
             self.topics[topic].singly = true;
         }
     }
@@ -226,7 +226,7 @@ impl State {
         let last = receipt.queue_offset + i64::try_from(count).unwrap_or(0) - 1;
         let it = &self.lanes[lane];
         let (topic, Some(queue)) = (it.topic, it.queue) else { return };
-        let mark = &mut self.topics[topic as usize].queues[queue as usize].mark;
+        let mark = &mut self.topics[topic].queues[queue as usize].mark;
         if receipt.queue_offset > flight.floor {
             *mark = last.max(*mark);
             return;

@@ -23,6 +23,7 @@ mod slab;
 mod state;
 #[cfg(test)]
 mod tests;
+mod watching;
 
 use std::fmt;
 use std::sync::Arc;
@@ -91,7 +92,7 @@ impl<B: Brokers> Producer<B> {
         }
         brokers.register(&self.core.group);
         for topic in &self.topics {
-            self.core.topic(topic);
+            self.core.follow_topic(topic);
         }
         if self.topics.is_empty() {
             brokers.reach().await?;
@@ -146,20 +147,17 @@ impl<B: Brokers> Producer<B> {
         message: admission::Prepared,
         feeding: bool,
     ) -> Result<Admission, ClientError> {
-        // The common case takes the lock once.
         let mut message = Some(message);
-        let admission = self.core.with(|state, out| -> Result<_, ClientError> {
-            state.is_open(feeding).map_err(|error| error.with_outcome(Outcome::NotStored))?;
-            let Some(&topic) = state.topic_ids.get(topic) else { return Ok(None) };
-            Ok(message.take().map(|message| state.admit(topic, sharding_key, message, feeding, out)))
-        })?;
-        match (admission, message) {
-            (None, Some(message)) => {
-                let topic = self.core.topic(topic);
-                Ok(self.core.with(|state, out| state.admit(topic, sharding_key, message, feeding, out)))
-            }
-            (admission, _) => {
-                admission.ok_or_else(|| ClientError::new(Code::Internal, "a message was lost on its way in"))
+        loop {
+            let admission = self.core.with(|state, out| -> Result<_, ClientError> {
+                state.is_open(feeding).map_err(|error| error.with_outcome(Outcome::NotStored))?;
+                let Some(&topic) = state.topic_ids.get(topic) else { return Ok(None) };
+                Ok(message.take().map(|message| state.admit(topic, sharding_key, message, feeding, out)))
+            })?;
+            match admission {
+                Some(admission) => return Ok(admission),
+                // The first of its topic.
+                None => self.core.follow_topic(topic),
             }
         }
     }

@@ -55,7 +55,7 @@ impl State {
     /// A lane is refused something for want of this broker's room.
     pub(super) fn refuse(&mut self, lane: u32, broker: u32) {
         let is_new = self.lanes[lane].refused.is_none();
-        let topic = self.lanes[lane].topic as usize;
+        let topic = self.lanes[lane].topic;
         let of_topic = self.topics[topic].lane == lane;
         if is_new {
             self.refused += 1;
@@ -85,7 +85,7 @@ impl State {
             self.keys[key].waits = None;
             self.tidy_key(key);
         }
-        let topic = &mut self.topics[self.lanes[lane].topic as usize];
+        let topic = &mut self.topics[self.lanes[lane].topic];
         let of_topic = topic.lane;
         if of_topic != lane {
             topic.refused -= 1;
@@ -117,6 +117,6 @@ impl State {
 
     /// Whether a topic's messages without a queue wait with the caller, too.
     pub(super) fn is_topic_refused(&self, topic: u32) -> bool {
-        self.lanes[self.topics[topic as usize].lane].refused.is_some()
+        self.lanes[self.topics[topic].lane].refused.is_some()
     }
 }

@@ -18,7 +18,7 @@ const KEY_REQUESTS_PER_BROKER: usize = 256;
 pub(super) struct State {
     pub(super) options: ProducerOptions,
     pub(super) phase: Phase,
-    pub(super) topics: Vec<Topic>,
+    pub(super) topics: Slab<Topic>,
     pub(super) topic_ids: HashMap<Arc<str>, u32>,
     pub(super) keys: Slab<Key>,
     pub(super) lanes: Slab<Lane>,
@@ -43,7 +43,7 @@ impl State {
         let mut state = Self {
             options,
             phase: Phase::Idle,
-            topics: Vec::new(),
+            topics: Slab::default(),
             topic_ids: HashMap::new(),
             keys: Slab::default(),
             lanes: Slab::default(),
@@ -68,24 +68,49 @@ impl State {
         if let Some(&topic) = self.topic_ids.get(name) {
             return (topic, false);
         }
-        let topic = number(self.topics.len());
-        let lane = self.lanes.insert(Lane::new(topic, None, None));
         let name: Arc<str> = name.into();
-        self.topic_ids.insert(Arc::clone(&name), topic);
-        self.topics.push(Topic {
-            name,
+        let topic = self.topics.insert(Topic {
+            name: Arc::clone(&name),
             real: real().into(),
             queues: Vec::new(),
             queue_ids: HashMap::new(),
             list: Vec::new(),
             keys: HashMap::new(),
-            lane,
+            lane: NIL,
             refused: 0,
             singly: false,
+            used: true,
             error: None,
             route: None,
         });
+        self.topics[topic].lane = self.lanes.insert(Lane::new(topic, None, None));
+        self.topic_ids.insert(name, topic);
         (topic, true)
+    }
+
+    /// Whether anything of a topic was called since the last look, or is left anywhere.
+    pub(super) fn is_used(&mut self, topic: u32) -> bool {
+        let it = &mut self.topics[topic];
+        let called = std::mem::take(&mut it.used);
+        called || !it.keys.is_empty() || it.refused > 0 || self.is_topic_refused(topic)
+    }
+
+    /// Forgets a topic, unless it is used. What is called for it later makes it anew.
+    pub(super) fn forget(&mut self, topic: u32) -> bool {
+        let it = &self.topics[topic];
+        let lanes: Vec<u32> = it.queues.iter().filter_map(|queue| queue.lane).chain([it.lane]).collect();
+        if self.is_used(topic) || lanes.iter().any(|&lane| self.lanes[lane].busy) {
+            return false;
+        }
+        for lane in lanes {
+            // Places that hold nothing any more.
+            self.take_fifo(lane);
+            self.lanes.remove(lane);
+        }
+        if let Some(it) = self.topics.remove(topic) {
+            self.topic_ids.remove(&it.name);
+        }
+        true
     }
 
     /// The number of a broker.
@@ -106,7 +131,7 @@ impl State {
     /// The number of a queue of a topic.
     pub(super) fn queue(&mut self, topic: u32, queue: &MessageQueue) -> u32 {
         let broker = self.broker(&queue.broker_name);
-        let topic = &mut self.topics[topic as usize];
+        let topic = &mut self.topics[topic];
         let next = number(topic.queues.len());
         let id = *topic.queue_ids.entry((broker, queue.queue_id)).or_insert(next);
         if id == next {
@@ -116,12 +141,12 @@ impl State {
     }
 
     pub(super) fn queue_of(&self, topic: u32, queue: u32) -> &Queue {
-        &self.topics[topic as usize].queues[queue as usize]
+        &self.topics[topic].queues[queue as usize]
     }
 
     /// The number of a sharding key.
     pub(super) fn key(&mut self, topic: u32, name: &str) -> u32 {
-        if let Some(&key) = self.topics[topic as usize].keys.get(name) {
+        if let Some(&key) = self.topics[topic].keys.get(name) {
             return key;
         }
         let name: Arc<str> = name.into();
@@ -137,7 +162,7 @@ impl State {
             undelivered: 0,
             failure: None,
         });
-        self.topics[topic as usize].keys.insert(name, key);
+        self.topics[topic].keys.insert(name, key);
         key
     }
 
@@ -158,7 +183,7 @@ impl State {
             return lane;
         }
         let lane = self.lanes.insert(Lane::new(topic, Some(queue), None));
-        self.topics[topic as usize].queues[queue as usize].lane = Some(lane);
+        self.topics[topic].queues[queue as usize].lane = Some(lane);
         lane
     }
 
@@ -171,7 +196,7 @@ impl State {
     /// Whether a lane's queue is out of the list, while there is a list.
     pub(super) fn has_vanished(&self, lane: u32) -> bool {
         let lane = &self.lanes[lane];
-        let topic = &self.topics[lane.topic as usize];
+        let topic = &self.topics[lane.topic];
         lane.queue.is_some_and(|queue| !topic.list.is_empty() && !topic.queues[queue as usize].listed)
     }
 
@@ -195,7 +220,7 @@ impl State {
                 let name = Arc::clone(&it.name);
                 let topic = it.topic;
                 self.keys.remove(key);
-                self.topics[topic as usize].keys.remove(&name);
+                self.topics[topic].keys.remove(&name);
             }
         }
     }
@@ -217,7 +242,7 @@ impl State {
         it.earliest = Some(it.earliest.map_or(deadline, |earliest| earliest.min(deadline)));
         if it.queue.is_none() {
             if it.fifo.len() == 1 {
-                out.refresh.push(Arc::clone(&self.topics[it.topic as usize].real));
+                out.refresh.push(Arc::clone(&self.topics[it.topic].real));
                 it.wake.notify_one();
             } else if it.armed.is_none_or(|armed| deadline < armed) {
                 it.wake.notify_one();
@@ -296,7 +321,7 @@ impl State {
 
     /// An error about a lane's queue or topic.
     pub(super) fn locate(&self, error: ClientError, topic: u32, queue: Option<u32>) -> ClientError {
-        let topic = &self.topics[topic as usize];
+        let topic = &self.topics[topic];
         match queue.map(|queue| &topic.queues[queue as usize].name) {
             Some(name) => error.with_queue(crate::error::QueueName {
                 topic: name.topic.clone(),

@@ -114,13 +114,14 @@ pub(super) async fn write(
     active: Arc<AtomicU64>,
 ) {
     while let Some(outgoing) = outbox.recv().await {
+        // First: whoever has the answer must find it noted, and its next request of a key alone.
+        if let Some(mut flight) = outgoing.flight {
+            flight.land(Some(env::wall_ms()));
+        }
         if socket.write_all(&outgoing.bytes).await.is_err() {
             return;
         }
         active.store(since(opened), Ordering::Relaxed);
-        if let Some(mut flight) = outgoing.flight {
-            flight.land(Some(env::wall_ms()));
-        }
         if outgoing.last {
             let _ = socket.shutdown().await;
             return;

@@ -31,7 +31,7 @@ beforeEach(async () => {
       },
     },
     journal: { has: async (step) => steps.has(step), add: async (step) => void steps.add(step) },
-    sendTimeoutMs: 500,
+    sendTimeoutMs: 2_000,
     retryMs: 20,
   })
   await service.start()

@@ -8,7 +8,9 @@ import java.util.concurrent.TimeUnit;
 import org.apache.rocketmq.client.consumer.DefaultMQPushConsumer;
 import org.apache.rocketmq.client.consumer.listener.ConsumeOrderlyStatus;
 import org.apache.rocketmq.client.consumer.listener.MessageListenerOrderly;
+import org.apache.rocketmq.client.exception.MQClientException;
 import org.apache.rocketmq.client.producer.DefaultMQProducer;
+import org.apache.rocketmq.client.producer.MessageQueueSelector;
 import org.apache.rocketmq.client.producer.SendResult;
 import org.apache.rocketmq.client.producer.selector.SelectMessageQueueByHash;
 import org.apache.rocketmq.common.consumer.ConsumeFromWhere;
@@ -27,6 +29,8 @@ import org.apache.rocketmq.common.message.MessageQueue;
  */
 public final class OrderlyPeer {
     private static final PrintStream OUT;
+    /** Of one request: long enough for a busy machine, where 3 s are the default. */
+    private static final int API_TIMEOUT_MS = 30_000;
 
     static {
         try {
@@ -36,7 +40,18 @@ public final class OrderlyPeer {
         }
     }
 
-    public static void main(String[] args) throws Exception {
+    public static void main(String[] args) {
+        try {
+            run(args);
+        } catch (Throwable e) {
+            // The client's threads would keep the process.
+            e.printStackTrace();
+            System.exit(1);
+        }
+        System.exit(0);
+    }
+
+    private static void run(String[] args) throws Exception {
         switch (args[0]) {
             case "produce":
                 endWithParent();
@@ -52,7 +67,6 @@ public final class OrderlyPeer {
             default:
                 throw new IllegalArgumentException(args[0]);
         }
-        System.exit(0);
     }
 
     private static void produce(String nameServer, String topic, int count, int keys) throws Exception {
@@ -63,7 +77,7 @@ public final class OrderlyPeer {
             String body = key + ":" + i / keys;
             Message message = new Message(topic, "TagJava", key, body.getBytes(StandardCharsets.UTF_8));
             message.putUserProperty("from", "java");
-            SendResult result = producer.send(message, byHash, key, 10_000);
+            SendResult result = send(producer, message, byHash, key);
             MessageQueue queue = result.getMessageQueue();
             OUT.println("{\"type\":\"sent\",\"key\":" + json(key) + ",\"body\":" + json(body) + ",\"status\":"
                 + json(result.getSendStatus().name()) + ",\"msgId\":" + json(result.getMsgId()) + ",\"brokerName\":"
@@ -73,10 +87,27 @@ public final class OrderlyPeer {
         producer.shutdown();
     }
 
+    /** A busy machine may not get the route of a topic in the time that the client takes for it; nothing was sent then. */
+    private static SendResult send(DefaultMQProducer producer, Message message, MessageQueueSelector selector,
+        String key) throws Exception {
+        long deadline = System.nanoTime() + TimeUnit.MILLISECONDS.toNanos(2L * API_TIMEOUT_MS);
+        for (;;) {
+            try {
+                return producer.send(message, selector, key, API_TIMEOUT_MS);
+            } catch (MQClientException e) {
+                boolean isRoute = String.valueOf(e.getErrorMessage()).startsWith("No route info");
+                if (!isRoute || System.nanoTime() > deadline) {
+                    throw e;
+                }
+            }
+        }
+    }
+
     private static void consume(String nameServer, String group, String topic, int count, int seconds)
         throws Exception {
         CountDownLatch left = new CountDownLatch(count > 0 ? count : 1);
         DefaultMQPushConsumer consumer = new DefaultMQPushConsumer(group);
+        consumer.setMqClientApiTimeout(API_TIMEOUT_MS);
         consumer.setNamesrvAddr(nameServer);
         consumer.setConsumeFromWhere(ConsumeFromWhere.CONSUME_FROM_FIRST_OFFSET);
         consumer.subscribe(topic, "*");
@@ -122,6 +153,7 @@ public final class OrderlyPeer {
 
     private static DefaultMQProducer producer(String nameServer) throws Exception {
         DefaultMQProducer producer = new DefaultMQProducer("OrderlyPeer");
+        producer.setMqClientApiTimeout(API_TIMEOUT_MS);
         producer.setNamesrvAddr(nameServer);
         producer.start();
         return producer;

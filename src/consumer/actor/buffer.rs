@@ -86,7 +86,7 @@ impl Buffer {
     /// Adds a message behind the others; `topic` is the user's name of the handler's topic.
     pub(super) fn push(&mut self, message: StoredMessage, topic: Arc<str>) {
         let buffered = Buffered { message: Arc::new(message), topic };
-        self.next = self.next.max(buffered.message.queue_offset + 1);
+        self.next = self.next.max(buffered.message.queue_offset.saturating_add(1));
         self.bytes += buffered.bytes();
         self.messages.push_back(buffered);
     }
@@ -215,6 +215,15 @@ mod tests {
         }
         assert!(buffer.done(31));
         assert_eq!(offsets(&buffer.take_chunk().unwrap()), (64..96).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn an_absurd_offset_of_a_peer_is_the_last() {
+        let mut buffer = Buffer::new(0);
+        let last = StoredMessage { queue_offset: i64::MAX, ..message("orders", 0, 0, b"body") };
+        buffer.push(last, "orders".into());
+        assert_eq!(buffer.next(), i64::MAX);
+        assert!(buffer.done(i64::MAX));
     }
 
     #[test]

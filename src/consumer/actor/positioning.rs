@@ -1,14 +1,29 @@
 //! Positioning: the committed offset, read once, after the lock is held. An error is asked again, never guessed over.
 
-use std::sync::PoisonError;
-
 use super::waiting::{Interrupted, Patience};
 use super::{Actor, End, Step};
-use crate::client::Event;
+use crate::client::{Event, Level};
 use crate::consumer::brokers::Brokers;
+use crate::consumer::notes::Beginning;
 use crate::consumer::options::InitialPosition;
 use crate::consumer::queue::{Phase, Wanted};
 use crate::protocol::{CommitOffset, MinOffset, QueryOffset};
+
+/// Where a queue begins.
+#[derive(Debug, Clone, Copy)]
+struct Position {
+    offset: i64,
+    /// It is a guess, which the first pull corrects.
+    provisional: bool,
+    /// The message at this offset does not count if it was stored before this time, ms since 1970.
+    not_before: Option<(i64, i64)>,
+}
+
+impl Position {
+    fn certain(offset: i64) -> Self {
+        Self { offset, provisional: false, not_before: None }
+    }
+}
 
 impl<B: Brokers> Actor<B> {
     /// Finds out where to begin, and commits it where nothing was committed.
@@ -30,40 +45,71 @@ impl<B: Brokers> Actor<B> {
 
     async fn find_position(&mut self) -> Result<(), Interrupted> {
         let stored = self.ask(&self.query(), Patience::WhileWanted).await?;
-        let noted = self.shared.notes.lock().unwrap_or_else(PoisonError::into_inner).get(&self.queue.real).copied();
-        let (offset, provisional) = match (stored, noted) {
-            (Some(stored), _) => (stored, false),
-            (None, Some(noted)) => (noted, false),
-            (None, None) => self.beginning().await?,
+        let Position { offset, provisional, not_before } = match stored {
+            Some(stored) => Position::certain(stored),
+            None => self.beginning().await?,
         };
         self.begin(offset);
         self.provisional = provisional;
+        self.not_before = not_before;
         self.committed = offset;
         // A stored 0 may be none at all: 4.9 answers so while the first messages are in its memory, and "none" once they are not.
+        // Frozen at once: a second look later could skip what was stored in between.
         if stored.is_none_or(|stored| stored == 0) {
-            if stored.is_none()
-                && noted.is_some()
-                && let InitialPosition::Timestamp(time) = self.shared.options.initial_position
-            {
-                self.not_before = Some((offset, time));
-            }
-            // Frozen at once: a second look later could skip what was stored in between.
             self.ask(&self.commit_of(offset), Patience::WhileWanted).await?;
+        } else {
+            self.tell_no_initial_position();
         }
         Ok(())
     }
 
+    /// Where a queue begins in which nothing is committed.
+    async fn beginning(&mut self) -> Result<Position, Interrupted> {
+        let beginning = self.shared.notes().beginning(&self.queue.real);
+        let offset = match beginning {
+            Beginning::First => return self.first().await,
+            Beginning::At(offset) => offset,
+            Beginning::AtUnlessYoung(offset) => {
+                let query = QueryOffset { zero_if_young: true, ..self.query() };
+                match self.ask(&query, Patience::WhileWanted).await? {
+                    Some(young) => return Ok(Position::certain(young)),
+                    None => offset,
+                }
+            }
+        };
+        let not_before = match self.shared.options.initial_position {
+            InitialPosition::Timestamp(time) => Some((offset, time)),
+            InitialPosition::First | InitialPosition::Last => None,
+        };
+        Ok(Position { not_before, ..Position::certain(offset) })
+    }
+
     /// The queue's first message, for a queue that appeared after the start and for the retry topic. An account that may not
     /// ask begins at 0, which the first pull corrects.
-    async fn beginning(&mut self) -> Result<(i64, bool), Interrupted> {
+    async fn first(&mut self) -> Result<Position, Interrupted> {
         let queue = &self.queue.real;
         let request =
             MinOffset { topic: queue.topic.clone(), broker_name: queue.broker_name.clone(), queue_id: queue.queue_id };
         match self.ask(&request, Patience::UnlessDenied).await {
-            Ok(offset) => Ok((offset, false)),
-            Err(Interrupted::GivenUp) => Ok((0, true)),
+            Ok(offset) => Ok(Position::certain(offset)),
+            Err(Interrupted::GivenUp) => Ok(Position { provisional: true, ..Position::certain(0) }),
             Err(forced) => Err(forced),
         }
+    }
+
+    /// Once per topic: who has set an initial position may wonder.
+    fn tell_no_initial_position(&self) {
+        let queue = &self.queue.real;
+        if queue.topic == self.shared.retry_topic || !self.shared.notes().tell(&queue.topic) {
+            return;
+        }
+        let asked_for = match self.shared.options.initial_position {
+            InitialPosition::Last => Level::Debug,
+            InitialPosition::First | InitialPosition::Timestamp(_) => Level::Info,
+        };
+        let fields = serde_json::json!({ "topic": self.shared.brokers.unwrap(&queue.topic) });
+        let text = "initialPosition does not apply: the group has committed offsets in the topic";
+        self.shared.brokers.emit(Event::log(asked_for, text, fields));
     }
 
     /// The question for this queue's committed offset.
@@ -74,12 +120,13 @@ impl<B: Brokers> Actor<B> {
             topic: queue.topic.clone(),
             broker_name: queue.broker_name.clone(),
             queue_id: queue.queue_id,
+            zero_if_young: false,
         }
     }
 
     /// A commit of this queue.
     pub(super) fn commit_of(&self, offset: i64) -> CommitOffset {
-        let QueryOffset { group, topic, broker_name, queue_id } = self.query();
+        let QueryOffset { group, topic, broker_name, queue_id, .. } = self.query();
         CommitOffset { group, topic, broker_name, queue_id, offset }
     }
 }

@@ -32,8 +32,12 @@ impl State {
             }
             request::QUERY_CONSUMER_OFFSET => {
                 let queue = queue_of(broker, command);
+                let young = !self.queue(&queue).is_empty() && !self.broker(&queue).minimum.contains_key(&queue);
                 match self.broker(&queue).offsets.get(&queue) {
                     Some(offset) => with_offset(command, *offset),
+                    None if young && command.fields.get("setZeroIfNotFound") != Some("false") => {
+                        with_offset(command, 0)
+                    }
                     None => {
                         refuse(command, response::QUERY_NOT_FOUND, "Not found, maybe this group consumer boot first")
                     }

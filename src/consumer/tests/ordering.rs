@@ -207,9 +207,9 @@ async fn initial_position_last_skips_nothing_stored_after_the_start() {
     let mut last = options();
     last.initial_position = InitialPosition::Last;
     let member = Member::new("c1", &cluster, last, succeeds(1));
-    // The first answer about the committed offset is lost, and messages are stored meanwhile.
-    cluster.fault("a", crate::protocol::code::request::QUERY_CONSUMER_OFFSET, 4, super::cluster::Fault::Swallow);
     member.consumer.start(Duration::from_secs(10)).await.unwrap();
+    // The first answers about the committed offset are lost, and messages are stored meanwhile.
+    cluster.fault("a", crate::protocol::code::request::QUERY_CONSUMER_OFFSET, 4, super::cluster::Fault::Swallow);
     cluster.send(&at, 5);
     until("all handled", || succeeded(&cluster, &at).len() == 5).await;
     assert_eq!(started(&cluster, &at), [10, 11, 12, 13, 14]);

@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
+use super::checks::succeeded;
 use super::cluster::{Cluster, Fault, queue};
-use super::member::{Member, options, succeeds};
+use super::member::{Member, options, succeeds, until};
 use crate::consumer::{ConsumerOptions, InitialPosition, Wish};
 use crate::env;
 use crate::error::{ClientError, Code};
@@ -145,10 +146,10 @@ async fn one_dead_broker_of_two_does_not_keep_a_consumer_from_the_other() {
     assert!(began.elapsed() >= BOUND / 2, "it had time to come back: {:?}", began.elapsed());
     assert_eq!(super::checks::events(&cluster, "\"warning\"").len(), 1);
     cluster.send(&at, 1);
-    super::member::until("working", || super::checks::succeeded(&cluster, &at).contains(&1)).await;
+    until("working", || succeeded(&cluster, &at).contains(&1)).await;
     cluster.recover("a");
     cluster.send(&dead, 1);
-    super::member::until("the other, too", || super::checks::succeeded(&cluster, &dead).contains(&0)).await;
+    until("the other, too", || succeeded(&cluster, &dead).contains(&0)).await;
 }
 
 #[tokio::test(start_paused = true)]
@@ -157,4 +158,62 @@ async fn a_member_list_that_nobody_answers_is_no_missing_group() {
     cluster.fault("a", GET_CONSUMER_LIST_BY_GROUP, 99, Fault::Swallow);
     let error = failure(&cluster, options()).await;
     assert_eq!(error.code(), Code::Timeout);
+}
+
+fn last() -> ConsumerOptions {
+    ConsumerOptions { initial_position: InitialPosition::Last, ..options() }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_new_group_begins_behind_what_is_stored_already() {
+    let cluster = Cluster::new(&["a"], 2);
+    let at = queue("orders", "a", 1);
+    cluster.send(&at, 10);
+    let member = Member::new("c1", &cluster, last(), succeeds(1));
+    member.consumer.start(BOUND).await.unwrap();
+    cluster.send(&at, 1);
+    until("the new one", || !succeeded(&cluster, &at).is_empty()).await;
+    assert_eq!(succeeded(&cluster, &at), [10].into());
+}
+
+/// The first message that a member handles of a queue in which its group has committed nothing, while it has in another.
+async fn first_of_an_added_queue(cluster: &std::sync::Arc<Cluster>) -> Option<i64> {
+    let (known, added) = (queue("orders", "a", 0), queue("orders", "a", 1));
+    cluster.set_committed(&known, 0);
+    cluster.send(&added, 10);
+    let member = Member::new("c1", cluster, last(), succeeds(1));
+    member.consumer.start(BOUND).await.unwrap();
+    cluster.send(&added, 1);
+    until("the newest", || succeeded(cluster, &added).contains(&10)).await;
+    succeeded(cluster, &added).first().copied()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_queue_that_was_added_while_the_group_looked_elsewhere_begins_with_its_first_message() {
+    assert_eq!(first_of_an_added_queue(&Cluster::new(&["a"], 2)).await, Some(0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_old_queue_that_the_group_never_consumed_begins_at_its_end() {
+    let cluster = Cluster::new(&["a"], 2);
+    cluster.state().brokers.get_mut("a").unwrap().minimum.insert(queue("orders", "a", 1), 3);
+    assert_eq!(first_of_an_added_queue(&cluster).await, Some(10));
+}
+
+#[tokio::test(start_paused = true)]
+async fn that_the_initial_position_does_not_apply_is_told_once_per_topic() {
+    let cluster = Cluster::new(&["a"], 4);
+    let told = || super::checks::events(&cluster, "initialPosition").len();
+    let first = Member::start("c1", &cluster, options(), succeeds(1)).await;
+    let assigned = || super::checks::events(&cluster, "\"assigned\"").len();
+    until("positioned", || assigned() == 4).await;
+    assert_eq!(told(), 0);
+    for id in 0..4 {
+        cluster.send(&queue("orders", "a", id), 1);
+    }
+    until("handled", || (0..4).all(|id| succeeded(&cluster, &queue("orders", "a", id)) == [0].into())).await;
+    first.close().await;
+    let _second = Member::start("c2", &cluster, options(), succeeds(1)).await;
+    until("positioned", || assigned() == 8).await;
+    assert_eq!(told(), 1);
 }

@@ -222,6 +222,11 @@ impl Cluster {
         });
     }
 
+    /// How many follow the route of a topic.
+    pub(super) fn followers(&self, topic: &str) -> usize {
+        Self::sender(&mut self.inner(), topic).receiver_count()
+    }
+
     pub(super) fn forget_master(&self, broker: &str) {
         self.inner().masters.remove(broker);
     }

@@ -167,3 +167,16 @@ async fn keys_of_other_topics_have_the_same_name_and_nothing_else_in_common() {
     let ended = caller.until([failing, other]).await;
     assert!(ended[0].result.is_err() && ended[1].result.is_ok());
 }
+
+#[tokio::test(start_paused = true)]
+async fn all_that_one_failure_takes_with_it_share_one_error() {
+    let (cluster, caller) = one_queue().await;
+    cluster.then([Answer::Refused(16, "no")]);
+    let failing = caller.launch(&cluster, "k", "m").await;
+    let behind: Vec<usize> = (0..1_000).map(|i| caller.send("k", &format!("m{i}"))).collect();
+    caller.error(failing).await;
+    let errors: Vec<ClientError> =
+        caller.until(behind).await.into_iter().map(|ended| ended.result.unwrap_err()).collect();
+    assert_eq!((errors[0].code(), errors[0].outcome()), (Code::OrderBroken, Some(Outcome::NotStored)));
+    assert!(errors.iter().all(|error| error.is_same(&errors[0])));
+}

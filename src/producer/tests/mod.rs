@@ -9,6 +9,7 @@ mod routes;
 mod selector;
 mod storm;
 mod table;
+mod topics;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -11,7 +11,8 @@ const RESET_PENDING: &str = "Offset has been previously reset";
 
 /// The committed offset of a group and queue; `None` when nothing is committed.
 ///
-/// A broker may answer 0 instead of `None` for a young queue.
+/// A queue is young while its first message is there and in the broker's memory. For a young one 4.9 always answers 0 instead of
+/// `None`, 5.5.0 where it is not told otherwise.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct QueryOffset {
     /// Real (namespaced) group.
@@ -22,6 +23,8 @@ pub(crate) struct QueryOffset {
     pub(crate) broker_name: String,
     /// The queue.
     pub(crate) queue_id: i32,
+    /// Whether 0 is wanted for a young queue.
+    pub(crate) zero_if_young: bool,
 }
 
 /// Commits the offset of the next message to consume. The broker checks nothing: lower and absurd values are stored.
@@ -93,6 +96,9 @@ impl Request for QueryOffset {
         let mut fields = Fields::new();
         fields.push("consumerGroup", self.group.as_str());
         push_queue(&mut fields, &self.topic, self.queue_id, &self.broker_name);
+        if !self.zero_if_young {
+            fields.push("setZeroIfNotFound", "false");
+        }
         (fields, Bytes::new())
     }
 

@@ -146,6 +146,17 @@ impl Request for SendBatch {
     }
 }
 
+/// The first offset that no queue reaches, and that JavaScript cannot count.
+const NOWHERE: i64 = 1 << 53;
+
+/// An offset at which something may be stored.
+fn place(offset: i64) -> Result<i64, ResponseError> {
+    if (0..NOWHERE).contains(&offset) {
+        return Ok(offset);
+    }
+    Err(ResponseError::Malformed(format!("offset {offset} is no place in a queue")))
+}
+
 impl SendReceipt {
     fn decode(response: Command) -> Result<Self, ResponseError> {
         let status = match response.code {
@@ -159,7 +170,7 @@ impl SendReceipt {
         Ok(Self {
             status,
             queue_id: fields.parse("queueId")?,
-            queue_offset: fields.parse("queueOffset")?,
+            queue_offset: place(fields.parse("queueOffset")?)?,
             trace_on: fields.get("TRACE_ON") != Some("false"),
             msg_ids: fields.take("msgId").unwrap_or_default(),
             region: fields.take("MSG_REGION").filter(|region| !region.is_empty()),

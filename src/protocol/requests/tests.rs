@@ -113,7 +113,10 @@ fn four_codes_mean_stored() {
     ));
     let proxy = proxy.unwrap();
     assert_eq!((proxy.trace_on, proxy.region, proxy.msg_ids), (false, None, String::new()));
-    for fields in [&[("queueId", "0")][..], &[("queueId", "x"), ("queueOffset", "0")]] {
+    let nowhere =
+        ["-1", "9007199254740992", "9223372036854775807"].map(|offset| [("queueId", "0"), ("queueOffset", offset)]);
+    let unreadable = [&[("queueId", "0")][..], &[("queueId", "x"), ("queueOffset", "0")]];
+    for fields in unreadable.into_iter().chain(nowhere.iter().map(|fields| &fields[..])) {
         assert!(matches!(SendMessage::decode(ok(fields, "")), Err(ResponseError::Malformed(_))));
     }
     for code in [1, 2, 3, 13, 14, 16, 17, 1500] {
@@ -231,8 +234,10 @@ fn a_pull_tells_what_it_found_and_where_to_go_on() {
 #[test]
 fn offsets_are_asked_and_committed() {
     let (topic, broker_name) = ("orders".to_owned(), "broker-a".to_owned());
-    let query = QueryOffset { group: "G".into(), topic, broker_name, queue_id: 2 };
-    assert_eq!(wire(&query), (14, "consumerGroup=G topic=orders queueId=2 bname=broker-a".into(), Bytes::new()));
+    let young = QueryOffset { group: "G".into(), topic, broker_name, queue_id: 2, zero_if_young: true };
+    assert_eq!(wire(&young), (14, "consumerGroup=G topic=orders queueId=2 bname=broker-a".into(), Bytes::new()));
+    let query = QueryOffset { zero_if_young: false, ..young };
+    assert_eq!(wire(&query).1, "consumerGroup=G topic=orders queueId=2 bname=broker-a setZeroIfNotFound=false");
     assert_eq!(QueryOffset::decode(ok(&[("offset", "123")], "")), Ok(Some(123)));
     assert_eq!(QueryOffset::decode(ok(&[("offset", "0")], "")), Ok(Some(0)));
     assert_eq!(QueryOffset::decode(ok(&[("offset", "-1")], "")), Ok(None));
@@ -240,7 +245,7 @@ fn offsets_are_asked_and_committed() {
     assert!(matches!(QueryOffset::decode(ok(&[], "")), Err(ResponseError::Malformed(_))));
     refused::<QueryOffset>(1);
 
-    let QueryOffset { group, topic, broker_name, queue_id } = query;
+    let QueryOffset { group, topic, broker_name, queue_id, .. } = query;
     let commit = CommitOffset { group, topic, broker_name, queue_id, offset: 123 };
     assert_eq!(wire(&commit).0, 15);
     assert_eq!(wire(&commit).1, "consumerGroup=G commitOffset=123 topic=orders queueId=2 bname=broker-a");

@@ -148,7 +148,13 @@ fn pull(offset: i64, suspend_ms: i64, expression: &str) -> Pull {
 }
 
 fn query(group: &str, topic: &str, queue_id: i32) -> QueryOffset {
-    QueryOffset { group: group.into(), topic: topic.into(), broker_name: "broker-a".into(), queue_id }
+    QueryOffset {
+        group: group.into(),
+        topic: topic.into(),
+        broker_name: "broker-a".into(),
+        queue_id,
+        zero_if_young: true,
+    }
 }
 
 fn commit(group: &str, offset: i64) -> CommitOffset {

@@ -103,7 +103,7 @@ async fn a_graceful_stop_sends_newer_clients_away() {
     test.create_group("G").unwrap();
     let mut raw = broker_of(&test).await;
     let mut settings = plain(25, &[]);
-    settings.body = Bytes::from_static(b"enableShutdownGracefully=true\nshutdownWaitTimeSeconds=20\n");
+    settings.body = Bytes::from_static(b"enableShutdownGracefully=true\nshutdownWaitTimeSeconds=200\n");
     assert_eq!(raw.call(settings).await.code, 0);
     let asking = async {
         let mut newer = commit("G", 1).command();

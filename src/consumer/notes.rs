@@ -1,0 +1,154 @@
+//! Where a group that has committed nothing begins: noted by the start, so that nothing stored after it is skipped.
+
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::sync::Arc;
+
+use tokio::task::JoinSet;
+use tokio::time::sleep;
+
+use super::brokers::Brokers;
+use super::options::InitialPosition;
+use super::shared::Shared;
+use super::start::{LastFailure, PAUSE, passing};
+use crate::client::CallError;
+use crate::error::{ClientError, Code};
+use crate::protocol::{MaxOffset, MessageQueue, QueryOffset, SearchOffset, TopicRoute};
+
+/// What the start has found out about the subscribed queues; topics by their real names.
+#[derive(Debug, Default)]
+pub(crate) struct Notes {
+    /// Where queues without a committed offset begin.
+    beginnings: HashMap<MessageQueue, i64>,
+    /// Topics that the group has consumed before: in one of their queues it had committed something.
+    consumed: HashSet<String>,
+    /// Topics of which it was told that their initial position does not apply.
+    told: HashSet<String>,
+}
+
+/// What to do with a queue in which the group has committed nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Beginning {
+    /// It has appeared since the start: from its first message.
+    First,
+    /// From here.
+    At(i64),
+    /// From its first message if it is young, else from here. The group knows the other queues of the topic: this one may have been
+    /// added while the group, or another member, looked elsewhere.
+    AtUnlessYoung(i64),
+}
+
+impl Notes {
+    /// Where this queue begins.
+    pub(crate) fn beginning(&self, queue: &MessageQueue) -> Beginning {
+        match self.beginnings.get(queue) {
+            None => Beginning::First,
+            Some(offset) if self.consumed.contains(&queue.topic) => Beginning::AtUnlessYoung(*offset),
+            Some(offset) => Beginning::At(*offset),
+        }
+    }
+
+    /// Whether it is still to be told that the initial position does not apply to this topic.
+    pub(crate) fn tell(&mut self, topic: &str) -> bool {
+        self.told.insert(topic.to_owned())
+    }
+}
+
+/// Of one queue.
+#[derive(Debug, Clone, Copy)]
+struct Note {
+    /// Whether the group had committed something, or the broker says so.
+    committed: bool,
+    /// Where it would begin otherwise; `None` where it needs no note.
+    beginning: Option<i64>,
+}
+
+/// Asks about every queue that can be reached.
+pub(super) async fn note_positions<B: Brokers>(
+    shared: &Arc<Shared<B>>,
+    routes: &[(String, Arc<TopicRoute>)],
+    last: &LastFailure,
+    reached: &BTreeSet<String>,
+) -> Result<(), ClientError> {
+    let position = shared.options.initial_position;
+    if position == InitialPosition::First {
+        return Ok(());
+    }
+    let mut questions = JoinSet::new();
+    let queues = routes.iter().flat_map(|(topic, route)| route.read_queues(topic));
+    // A queue of a broker that could not be reached is as one that appears later: more may come of it, never less.
+    let is_reached = |queue: &MessageQueue| {
+        shared.brokers.master(&queue.broker_name).is_none_or(|address| reached.contains(&address))
+    };
+    for queue in queues.filter(is_reached) {
+        let shared = Arc::clone(shared);
+        questions.spawn(async move { (queue.clone(), note(&shared, &queue, position).await) });
+    }
+    while let Some(answered) = questions.join_next().await {
+        let Ok((queue, mut noted)) = answered else { continue };
+        let note = loop {
+            match noted {
+                Ok(note) => break note,
+                Err(error) if passing(&error) => last.set(error.into_error()),
+                Err(error) => return Err(error.into_error().with_topic(shared.brokers.unwrap(&queue.topic))),
+            }
+            sleep(PAUSE).await;
+            noted = note(shared, &queue, position).await;
+        };
+        let mut notes = shared.notes();
+        if note.committed {
+            notes.consumed.insert(queue.topic.clone());
+        }
+        if let Some(offset) = note.beginning {
+            notes.beginnings.insert(queue, offset);
+        }
+    }
+    Ok(())
+}
+
+/// One question, two where nothing is committed.
+async fn note<B: Brokers>(
+    shared: &Arc<Shared<B>>,
+    queue: &MessageQueue,
+    position: InitialPosition,
+) -> Result<Note, CallError> {
+    let MessageQueue { topic, broker_name, queue_id } = queue.clone();
+    let bound = shared.brokers.timing().request_timeout;
+    let query = QueryOffset {
+        group: shared.group.clone(),
+        topic: topic.clone(),
+        broker_name: broker_name.clone(),
+        queue_id,
+        zero_if_young: false,
+    };
+    let stored = shared.ask_master(&queue.broker_name, &query, bound).await?;
+    // A 0 may be none at all: 4.9 answers so as long as the queue is young.
+    if stored.is_some_and(|stored| stored > 0) {
+        return Ok(Note { committed: true, beginning: None });
+    }
+    let answer = match position {
+        InitialPosition::Timestamp(timestamp) => {
+            let request = SearchOffset { topic, broker_name, queue_id, timestamp };
+            shared.ask_master(&queue.broker_name, &request, bound).await
+        }
+        InitialPosition::Last | InitialPosition::First => {
+            let request = MaxOffset { topic, broker_name, queue_id };
+            shared.ask_master(&queue.broker_name, &request, bound).await
+        }
+    };
+    let committed = stored.is_some();
+    match answer {
+        Ok(offset) => Ok(Note { committed, beginning: Some(offset) }),
+        Err(error) if error.is_access_denied() && committed => Ok(Note { committed, beginning: None }),
+        Err(error) if error.is_access_denied() => Err(may_not_ask(shared, queue, error)),
+        Err(error) => Err(error),
+    }
+}
+
+fn may_not_ask<B: Brokers>(shared: &Arc<Shared<B>>, queue: &MessageQueue, error: CallError) -> CallError {
+    let topic = shared.brokers.unwrap(&queue.topic);
+    let text = format!(
+        "the account may not ask for the offsets of topic {topic}, which initialPosition 'last' or a date needs: grant it the \
+         action Get on the topic, or use initialPosition 'first'"
+    );
+    CallError::NotSent(ClientError::new(Code::AccessDenied, text).with_topic(topic).with_cause(error.into_error()))
+}
