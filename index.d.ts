@@ -353,8 +353,9 @@ export interface ProducerOptions extends ClientOptions {
   /** Bytes the native side holds, 1..2147483647; past it, sends wait their turn in JavaScript, in order. Default: 64 MiB. */
   maxPendingBytes?: number | undefined
   /**
-   * What becomes of the keys of a queue that leaves the route. `'follow'`: a key moves to another queue once nothing of it is
-   * unresolved; `'hold'`: it stays, and its sends wait and time out. Default: `'follow'`.
+   * What becomes of the keys of a broker that leaves the route. `'follow'`: a key moves to another broker's queue once nothing of it
+   * is unresolved; `'hold'`: it stays, and its sends wait and time out. A broker that changes its number of queues moves keys either
+   * way. Default: `'follow'`.
    */
   onRouteChange?: 'follow' | 'hold' | undefined
   /** Largest body, in bytes, 1..16711680; brokers refuse more than 4 MiB unless configured otherwise. Default: 4 MiB. */
@@ -407,8 +408,8 @@ export class Producer extends Client<ClientEvents> {
   /** The sample's name of {@link Producer.sendOrderly}: the same function. */
   sendOrderlyWithShardingKey(message: MessageInit, shardingKey: string, options?: SendOptions): Promise<SendResult>
   /**
-   * Sends messages of one topic as one request: stored whole or not at all, at consecutive offsets; all bodies together at
-   * most `maxMessageBytes`. Order and errors as {@link Producer.sendOrderly}.
+   * Sends messages of one topic as one request: stored whole or not at all, at consecutive offsets; together, with properties
+   * and some bytes each, at most `maxMessageBytes`. Order and errors as {@link Producer.sendOrderly}.
    */
   sendOrderlyBatch(messages: readonly MessageInit[], shardingKey: string, options?: SendOptions): Promise<SendResult[]>
   /** The writable queues of a topic, in the order that sharding keys are hashed over. Rejects with `ERR_ROCKETMQ_TOPIC_NOT_FOUND`. */
@@ -523,8 +524,9 @@ export type FilterExpression = string | { tags: string } | { sql92: string }
 /** Options of a {@link PushConsumer}. An unknown option is refused, not ignored. */
 export interface PushConsumerOptions extends ClientOptions {
   /**
-   * Where a group without committed offset begins: `'last'`, nothing stored after `start()` resolved is skipped; `'first'`, the
-   * oldest message there is; a `Date`, the first message stored at or after it. Default: `'last'`.
+   * Where a group begins in a queue in which it has committed nothing: `'last'`, nothing stored after `start()` resolved is skipped;
+   * `'first'`, the oldest message there is; a `Date`, the first message stored at or after it. A 4.x broker that still has a queue's
+   * first message in memory begins there in any case: more is delivered, never less. Default: `'last'`.
    */
   initialPosition?: 'last' | 'first' | Date | undefined
   /** Handlers at once, over all queues, 1..2147483647; one queue never has two. Default: 20. */
