@@ -32,6 +32,8 @@ impl<B: Brokers> Actor<B> {
         let stored = self.ask(&self.query(), Patience::WhileWanted).await?;
         let noted = self.shared.notes.lock().unwrap_or_else(PoisonError::into_inner).get(&self.queue.real).copied();
         let (offset, provisional) = match (stored, noted) {
+            // Of a queue that came to its topic before this member and after the others looked, too: for it, brokers answer 0. The note
+            // would skip what was stored in it so far.
             (Some(stored), _) => (stored, false),
             (None, Some(noted)) => (noted, false),
             (None, None) => self.beginning().await?,
