@@ -124,6 +124,28 @@ test('a topic that gains queues: they are consumed from their beginning', async 
   expect(seen).toEqual(['3early', '3late'])
 })
 
+test('a topic that gains queues: a member that starts before the others know of them skips nothing in them', async () => {
+  const topic = await createTopic({ queues: 2 })
+  const groupId = uniqueGroup()
+  const seen = []
+  const member = (instanceName) =>
+    consumer({ groupId, instanceName, initialPosition: 'last' }).subscribe(
+      topic,
+      (message) => void seen.push(`${message.queue.queueId}${message.text()}`),
+    )
+  await member('a').start()
+  await admin.createTopic(topic, { queues: 4 })
+  await admin.send(topic, 3, 'early')
+  // Sorted behind the other, it is given the new queues as soon as it starts.
+  const late = await member('b').start()
+  await until(() => late.assignment().some(({ queueId, state }) => queueId === 3 && state === 'running'), {
+    timeoutMs: 40_000,
+  })
+  await admin.send(topic, 3, 'late')
+  await until(() => seen.length === 2, { what: () => `two messages, not ${seen}` })
+  expect(seen).toEqual(['3early', '3late'])
+})
+
 test('several topics in one consumer: each with its own handler and expression', async () => {
   const [orders, payments] = [await createTopic({ queues: 2 }), await createTopic({ queues: 3 })]
   const seen = { orders: [], payments: [] }

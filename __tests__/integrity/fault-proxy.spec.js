@@ -2,7 +2,7 @@
 // P2, P5, P6, P8 on a network that fails: everything is reached through proxies that cut, reset and swallow.
 
 const { setTimeout: delay } = require('node:timers/promises')
-const { Producer } = require('../..')
+const { Producer, PushConsumer } = require('../..')
 const { admin, backend, clients, createTopic, uniqueGroup, until } = require('../support')
 const { ProxiedCluster } = require('../support/proxy')
 
@@ -109,6 +109,29 @@ test('a black hole is noticed within 10 s, and what was on its way is stored aft
   expect(performance.now() - ended).toBeLessThan(9_000)
   checkStored(calls, await admin.readBack(topic, { expected: calls.length }), 1 + client.stats().retries)
 })
+
+test('a consumer that waits for messages notices a black hole by its locks, and goes on where it was', async () => {
+  const cluster = await proxied()
+  const [broker] = cluster.brokers
+  const topic = await createTopic({ queues: 1 })
+  const seen = []
+  const options = { groupId: uniqueGroup(), nameServer: cluster.nameServer.address, initialPosition: 'first' }
+  const client = clients.add(new PushConsumer(options)).subscribe(topic, (message) => void seen.push(message.text()))
+  await client.start()
+  await admin.send(topic, 0, 'a')
+  await until(() => seen.length === 1)
+  const lost = new Promise((resolve) => client.once('disconnected', resolve))
+  broker.blackhole = true
+  const began = performance.now()
+  expect(await lost).toBe(broker.address)
+  // 10 s to the next renewal and 3 s for its answer; the heartbeat alone would need 33 s.
+  expect(performance.now() - began).toBeLessThan(25_000)
+  broker.blackhole = false
+  broker.reset()
+  await admin.send(topic, 0, 'b')
+  await until(() => seen.length > 1, { timeoutMs: 40_000 })
+  expect(seen).toEqual(['a', 'b'])
+}, 90_000)
 
 test('in a black hole a send ends with its time, and close() with its own', async () => {
   const cluster = await proxied()

@@ -7,7 +7,7 @@ use super::cluster::{Cluster, Entry, queue, tagged};
 use super::member::{Member, options, succeeds, until};
 use super::records::{Stored, plain};
 use crate::consumer::gate::Outcome;
-use crate::consumer::{InitialPosition, Wish};
+use crate::consumer::{ConsumerOptions, InitialPosition, Wish};
 use crate::protocol::ExpressionKind;
 
 #[tokio::test(start_paused = true)]
@@ -94,56 +94,32 @@ async fn c11_one_commit_in_flight_and_only_when_changed() {
     assert!(gaps.into_iter().all(|pair| pair[1] - pair[0] >= Duration::from_millis(999)));
 }
 
-#[tokio::test(start_paused = true)]
-async fn c11_messages_in_memory_stay_within_the_limit() {
+/// The most messages that were in memory at once while so many were handled in order, with this limit.
+async fn most_buffered(limit: usize, messages: usize) -> usize {
     let cluster = Cluster::new(&["a"], 1);
     let at = queue("orders", "a", 0);
-    cluster.send(&at, 500);
-    let member = Member::start(
-        "c1",
-        &cluster,
-        {
-            let mut limited = options();
-            limited.prefetch_messages = 40;
-            limited
-        },
-        succeeds(20),
-    )
-    .await;
+    cluster.send(&at, messages);
+    let limited = ConsumerOptions { prefetch_messages: limit, ..options() };
+    let member = Member::start("c1", &cluster, limited, succeeds(20)).await;
     let mut most = 0;
     until("all handled", || {
         most = most.max(member.consumer.stats().buffered);
-        succeeded(&cluster, &at).len() == 500
+        succeeded(&cluster, &at).len() == messages
     })
     .await;
+    assert_eq!(started(&cluster, &at), (0..i64::try_from(messages).unwrap()).collect::<Vec<_>>());
+    most
+}
+
+#[tokio::test(start_paused = true)]
+async fn c11_messages_in_memory_stay_within_the_limit() {
+    let most = most_buffered(40, 500).await;
     assert!((33..=40).contains(&most), "{most}");
-    assert_fifo_without_gaps(&cluster);
 }
 
 #[tokio::test(start_paused = true)]
 async fn c11_a_limit_below_one_answer_holds_too() {
-    let cluster = Cluster::new(&["a"], 1);
-    let at = queue("orders", "a", 0);
-    cluster.send(&at, 50);
-    let member = Member::start(
-        "c1",
-        &cluster,
-        {
-            let mut limited = options();
-            limited.prefetch_messages = 5;
-            limited
-        },
-        succeeds(20),
-    )
-    .await;
-    let mut most = 0;
-    until("all handled", || {
-        most = most.max(member.consumer.stats().buffered);
-        succeeded(&cluster, &at).len() == 50
-    })
-    .await;
-    assert_eq!(most, 5);
-    assert_eq!(started(&cluster, &at), (0..50).collect::<Vec<_>>());
+    assert_eq!(most_buffered(5, 50).await, 5);
 }
 
 #[tokio::test(start_paused = true)]

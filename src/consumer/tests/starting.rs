@@ -27,6 +27,12 @@ async fn failure(cluster: &std::sync::Arc<Cluster>, options: ConsumerOptions) ->
     error
 }
 
+/// A start that goes on beside the test.
+fn begin(member: &Member) -> tokio::task::JoinHandle<Result<(), ClientError>> {
+    let consumer = std::sync::Arc::clone(&member.consumer);
+    tokio::spawn(async move { consumer.start(BOUND).await })
+}
+
 #[tokio::test(start_paused = true)]
 async fn an_unknown_topic_is_named() {
     let cluster = Cluster::new(&["a"], 1);
@@ -94,10 +100,7 @@ async fn a_broker_that_comes_up_in_time_is_waited_for() {
     let cluster = Cluster::new(&["a"], 1);
     cluster.state().brokers.get_mut("a").unwrap().up = false;
     let member = Member::new("c1", &cluster, options(), succeeds(1));
-    let starting = tokio::spawn({
-        let consumer = std::sync::Arc::clone(&member.consumer);
-        async move { consumer.start(BOUND).await }
-    });
+    let starting = begin(&member);
     tokio::time::sleep(Duration::from_secs(4)).await;
     cluster.recover("a");
     starting.await.unwrap().unwrap();
@@ -123,10 +126,7 @@ async fn closing_ends_a_start() {
     let cluster = Cluster::new(&["a"], 1);
     cluster.state().brokers.get_mut("a").unwrap().up = false;
     let member = Member::new("c1", &cluster, options(), succeeds(1));
-    let starting = tokio::spawn({
-        let consumer = std::sync::Arc::clone(&member.consumer);
-        async move { consumer.start(BOUND).await }
-    });
+    let starting = begin(&member);
     tokio::time::sleep(Duration::from_secs(1)).await;
     member.close().await;
     assert_eq!(starting.await.unwrap().unwrap_err().code(), Code::Closed);
