@@ -59,19 +59,15 @@ class PushConsumer extends Client {
     /** @type {Core<NativeConsumer>} */
     const core = new Core(parsed.client, {
       create: (config) => new NativeConsumer(config, this.#settings()),
-      start: (native, slot, calls, wrap) => {
+      hears: [
+        (queue, generation, messages) => this.#lane(queue).deliver(generation, messages),
+        (queue, generation, error) => this.#lanes.get(queue)?.abort(errorFrom(error), generation),
+        (message, queue) => this.#deadLettered(message, queue),
+      ],
+      start: (native, slot, calls) => {
         this.#lanes.clear()
         this.#host = this.#makeHost(native)
-        /** @type {import('./native-surface').ConsumerCalls} */
-        const consumerCalls = {
-          ...calls,
-          deliver: wrap((queue, generation, messages) => {
-            this.#lane(queue).deliver(generation, /** @type {ReceivedMessage[]} */ (messages))
-          }),
-          abort: wrap((queue, generation, error) => this.#lanes.get(queue)?.abort(errorFrom(error), generation)),
-          deadLettered: wrap((message, queue) => this.#deadLettered(/** @type {ReceivedMessage} */ (message), queue)),
-        }
-        native.start(slot, parsed.client.startTimeoutMs, consumerCalls, this.#makeMessage)
+        native.start(slot, parsed.client.startTimeoutMs, calls, this.#makeMessage)
       },
       drain: () => {},
       ended: () => {},

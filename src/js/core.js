@@ -10,7 +10,6 @@ const options = require('./options.js')
  * @typedef {import('./native-surface').NativeClient} NativeClient
  * @typedef {import('./native-surface').NativeConfig} NativeConfig
  * @typedef {import('./native-surface').NativeEvent} NativeEvent
- * @typedef {import('./native-surface').ClientCalls} ClientCalls
  * @typedef {import('./options').ClientSettings} ClientSettings
  * @typedef {import('../../index').ErrorCode} ErrorCode
  */
@@ -28,12 +27,11 @@ const options = require('./options.js')
  * @template {NativeClient} N
  * @typedef {object} Side
  * @property {(config: NativeConfig) => N} create
- * @property {(native: N, slot: number, calls: ClientCalls, wrap: Wrap) => void} start
+ * @property {((...args: any[]) => void)[]} hears what only its native side says, from kind 2 on
+ * @property {(native: N, slot: number, calls: { say(kind: number, ...args: any[]): void }) => void} start
  * @property {(deadline: number) => Promise<void> | void} drain before native is closed, bounded by this time
  * @property {() => void} ended after native is closed
  */
-
-/** @typedef {<A extends unknown[]>(callback: (...args: A) => void) => (...args: A) => void} Wrap */
 
 /** Least time that native gets to close, in milliseconds: to tell brokers that we go. */
 const LEAST_CLOSE_MS = 100
@@ -174,16 +172,9 @@ class Core {
       const native = call(() => this.#side.create(this.#nativeConfig()))
       this.native = native
       this.#watchSignal()
-      /** @type {Wrap} */
-      const wrap = (callback) => this.#guarded(native, callback)
-      /** @type {ClientCalls} */
-      const calls = {
-        answer: wrap((slot, error, json) => this.#answered(slot, error, json)),
-        event: wrap((json) => this.#event(json)),
-      }
       await new Promise((resolve, reject) => {
         this.#starting = { resolve, reject, answered: (error) => this.#startAnswered(error) }
-        this.request(this.#starting, (slot) => this.#side.start(native, slot, calls, wrap))
+        this.request(this.#starting, (slot) => this.#side.start(native, slot, { say: this.#listener(native) }))
       })
       // `close()` may have been called since the answer came.
       if (this.state !== 'starting') throw this.closedError()
@@ -371,17 +362,21 @@ class Core {
   }
 
   /**
-   * A callback for native: what throws in there would end the process, and what belongs to an earlier start is over.
-   * @template {unknown[]} A
+   * Hears everything that native says: what throws in there would end the process, and what belongs to an earlier start is over.
    * @param {N} native
-   * @param {(...args: A) => void} callback
-   * @returns {(...args: A) => void}
+   * @returns {(kind: number, ...args: any[]) => void}
    */
-  #guarded(native, callback) {
-    return (...args) => {
+  #listener(native) {
+    /** @type {((...args: any[]) => void)[]} */
+    const heard = [
+      (slot, error, json) => this.#answered(slot, error, json),
+      (json) => this.#event(json),
+      ...this.#side.hears,
+    ]
+    return (kind, ...args) => {
       if (this.native !== native) return
       try {
-        callback(...args)
+        heard[kind](...args)
       } catch (cause) {
         this.warn(new RocketMQError('ERR_ROCKETMQ_INTERNAL', 'a callback of the native side failed', { cause }))
       }

@@ -44,15 +44,12 @@ class Producer extends Client {
     /** @type {Core<NativeProducer>} */
     const core = new Core(client, {
       create: (config) => new NativeProducer(config, producer),
-      start: (native, slot, { answer, event }, wrap) => {
-        const sends = this.#sends
-        const stored = wrap((/** @type {Parameters<Sends['stored']>} */ ...run) => sends.stored(...run))
-        const failed = wrap((/** @type {Parameters<Sends['failed']>} */ ...failure) => sends.failed(...failure))
-        const room = wrap((/** @type {number} */ lane) => sends.room(lane))
-        /** @type {((...args: any[]) => void)[]} */
-        const calls = [stored, failed, room, answer, event]
-        native.start(slot, client.startTimeoutMs, { say: (kind, ...args) => calls[kind](...args) })
-      },
+      hears: [
+        (/** @type {Parameters<Sends['stored']>} */ ...run) => this.#sends.stored(...run),
+        (/** @type {Parameters<Sends['failed']>} */ ...failure) => this.#sends.failed(...failure),
+        (/** @type {number} */ lane) => this.#sends.room(lane),
+      ],
+      start: (native, slot, calls) => native.start(slot, client.startTimeoutMs, calls),
       drain: (deadline) => this.#sends.drain(deadline),
       ended: () => this.#sends.ended(),
     })

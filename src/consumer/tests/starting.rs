@@ -3,14 +3,12 @@
 use std::time::Duration;
 
 use super::cluster::{Cluster, Fault, queue};
-use super::member::{Member, options, succeeds};
+use super::member::{BOUND, Member, options, succeeds};
 use crate::consumer::{ConsumerOptions, InitialPosition, Wish};
 use crate::env;
 use crate::error::{ClientError, Code};
 use crate::protocol::ExpressionKind;
 use crate::protocol::code::request::{CHECK_CLIENT_CONFIG, GET_CONSUMER_LIST_BY_GROUP, GET_MAX_OFFSET, HEART_BEAT};
-
-const BOUND: Duration = Duration::from_secs(10);
 
 fn wish(topic: &str, kind: ExpressionKind, expression: &str) -> ConsumerOptions {
     let wish = Wish { topic: topic.to_owned(), kind, expression: expression.to_owned() };
@@ -19,7 +17,7 @@ fn wish(topic: &str, kind: ExpressionKind, expression: &str) -> ConsumerOptions 
 
 async fn failure(cluster: &std::sync::Arc<Cluster>, options: ConsumerOptions) -> ClientError {
     let member = Member::new("c1", cluster, options, succeeds(1));
-    let error = member.consumer.start(BOUND).await.unwrap_err();
+    let error = member.try_start().await.unwrap_err();
     let began = env::now();
     tokio::time::sleep(Duration::from_secs(60)).await;
     assert!(cluster.entries().iter().all(|(time, _)| *time <= began), "a failed start leaves nothing running");
@@ -55,7 +53,7 @@ async fn a_group_that_the_broker_will_not_create_is_told() {
     let member = Member::new("c1", &cluster, options(), succeeds(1));
     // The greeting of a new connection registers nothing either.
     member.line.forget_greetings();
-    let error = member.consumer.start(BOUND).await.unwrap_err();
+    let error = member.try_start().await.unwrap_err();
     assert_eq!(error.code(), Code::GroupNotFound);
     assert!(error.message().contains("GID_test"));
 }
@@ -83,7 +81,7 @@ async fn dead_brokers_fail_the_start_within_its_bound() {
     cluster.state().brokers.get_mut("a").unwrap().up = false;
     let member = Member::new("c1", &cluster, options(), succeeds(1));
     let began = env::now();
-    let error = member.consumer.start(BOUND).await.unwrap_err();
+    let error = member.try_start().await.unwrap_err();
     assert_eq!(error.code(), Code::Connection);
     assert!(began.elapsed() < BOUND + Duration::from_millis(100));
 }
@@ -94,8 +92,8 @@ async fn a_broker_that_comes_up_in_time_is_waited_for() {
     cluster.state().brokers.get_mut("a").unwrap().up = false;
     let member = Member::new("c1", &cluster, options(), succeeds(1));
     let starting = tokio::spawn({
-        let consumer = std::sync::Arc::clone(&member.consumer);
-        async move { consumer.start(BOUND).await }
+        let member = member.clone();
+        async move { member.try_start().await }
     });
     tokio::time::sleep(Duration::from_secs(4)).await;
     cluster.recover("a");
@@ -123,8 +121,8 @@ async fn closing_ends_a_start() {
     cluster.state().brokers.get_mut("a").unwrap().up = false;
     let member = Member::new("c1", &cluster, options(), succeeds(1));
     let starting = tokio::spawn({
-        let consumer = std::sync::Arc::clone(&member.consumer);
-        async move { consumer.start(BOUND).await }
+        let member = member.clone();
+        async move { member.try_start().await }
     });
     tokio::time::sleep(Duration::from_secs(1)).await;
     member.close().await;
