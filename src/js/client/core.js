@@ -1,25 +1,19 @@
 'use strict'
+// The life of a client: idle, starting, running, closing, closed. It owns the native side and hears everything that says. Producers
+// and consumers bring what is theirs as a `Side`; nothing outside may set `state` or `native`.
 
 const { AsyncResource } = require('node:async_hooks')
-const { RocketMQError, call, errorFrom, errorFromThrown } = require('./errors.js')
-const options = require('./options.js')
+const { RocketMQError, call, errorFrom, errorFromThrown } = require('../errors.js')
+const options = require('../options.js')
+const { Reports } = require('./reports.js')
+const { Slots } = require('./slots.js')
 
 /**
- * @typedef {import('./errors').Failure} Failure
- * @typedef {import('node:events').EventEmitter} EventEmitter
- * @typedef {import('./native-surface').NativeClient} NativeClient
- * @typedef {import('./native-surface').NativeConfig} NativeConfig
- * @typedef {import('./native-surface').NativeEvent} NativeEvent
- * @typedef {import('./options').ClientSettings} ClientSettings
- * @typedef {import('../../index').ErrorCode} ErrorCode
- */
-
-/**
- * What waits for the native side's answer.
- * @typedef {object} Call
- * @property {(value: any) => void} resolve
- * @property {(error: Error) => void} reject
- * @property {((error: string | null, json: string) => void)} [answered] instead of the two, where more is to be done
+ * @typedef {import('../errors').Failure} Failure
+ * @typedef {import('../native-surface').NativeClient} NativeClient
+ * @typedef {import('../native-surface').NativeConfig} NativeConfig
+ * @typedef {import('../options').ClientSettings} ClientSettings
+ * @typedef {import('./slots').Call} Call
  */
 
 /**
@@ -36,19 +30,8 @@ const options = require('./options.js')
 /** Least time that native gets to close, in milliseconds: to tell brokers that we go. */
 const LEAST_CLOSE_MS = 100
 
-/** Events of the native side that are worth a log record, and how it reads. */
-const RECORDS = Object.freeze({
-  connected: { level: /** @type {const} */ ('info'), text: 'connected' },
-  disconnected: { level: /** @type {const} */ ('warn'), text: 'disconnected' },
-  routeChanged: { level: /** @type {const} */ ('info'), text: 'the route of a topic has changed' },
-  assigned: { level: /** @type {const} */ ('info'), text: 'queues assigned' },
-  revoked: { level: /** @type {const} */ ('info'), text: 'queues revoked' },
-  lockLost: { level: /** @type {const} */ ('warn'), text: 'the lock of a queue is lost' },
-  offsetReset: { level: /** @type {const} */ ('warn'), text: 'an offset was reset' },
-})
-
 /**
- * The life of a client below its public face: its state, its native client, the slots that wait for answers, and its events.
+ * A client below its public face.
  * @template {NativeClient} N
  */
 class Core {
@@ -58,13 +41,13 @@ class Core {
   native = null
   /** The async context of `start()`, in which handlers are called. */
   context = new AsyncResource('RocketMQClient')
+  /** What waits for native's answer. */
+  slots = new Slots()
 
   /** @type {ClientSettings} */
   #settings
   /** @type {Side<N>} */
   #side
-  /** @type {EventEmitter | null} */
-  #emitter = null
   /** @type {Promise<void> | null} */
   #started = null
   /** @type {Promise<void> | null} */
@@ -75,14 +58,8 @@ class Core {
   #startFailed = null
   /** @type {(() => void) | null} */
   #unwatch = null
-  /** @type {(Call | undefined)[]} */
-  #calls = []
-  /** @type {number[]} */
-  #free = []
   /** The last counts that native gave. @type {any} */
   #counts = null
-  /** What was said by `process.emitWarning`. */
-  #said = new Set()
 
   /**
    * @param {ClientSettings} settings
@@ -91,11 +68,8 @@ class Core {
   constructor(settings, side) {
     this.#settings = settings
     this.#side = side
-  }
-
-  /** @param {EventEmitter} emitter */
-  attach(emitter) {
-    this.#emitter = emitter
+    /** What its user is told. */
+    this.reports = new Reports(this, settings.logger)
   }
 
   get groupId() {
@@ -174,7 +148,7 @@ class Core {
       this.#watchSignal()
       await new Promise((resolve, reject) => {
         this.#starting = { resolve, reject, answered: (error) => this.#startAnswered(error) }
-        this.request(this.#starting, (slot) => this.#side.start(native, slot, { say: this.#listener(native) }))
+        this.slots.request(this.#starting, (slot) => this.#side.start(native, slot, { say: this.#listener(native) }))
       })
       // `close()` may have been called since the answer came.
       if (this.state !== 'starting') throw this.closedError()
@@ -199,8 +173,7 @@ class Core {
     this.native = null
     this.#counts = null
     this.#unwatch?.()
-    this.#calls = []
-    this.#free = []
+    this.slots.clear()
   }
 
   #watchSignal() {
@@ -270,7 +243,7 @@ class Core {
     }
     await null // a listener of `close` may be added behind the call
     this.state = 'closed'
-    this.emit('close')
+    this.reports.emit('close')
   }
 
   /**
@@ -281,85 +254,22 @@ class Core {
   #closeNative(native, timeoutMs) {
     return new Promise((resolve) => {
       this.#startFailed = resolve
-      this.ask((slot) => native.close(slot, timeoutMs)).then(resolve, (error) => {
-        this.warn(error)
-        resolve()
-      })
+      this.slots
+        .ask((slot) => native.close(slot, timeoutMs))
+        .then(resolve, (error) => {
+          this.reports.warn(error)
+          resolve()
+        })
     })
   }
 
   /** Nothing may be left unsettled, whatever native has done. */
   #abandon() {
-    for (const waiting of this.outstanding()) waiting.reject(this.closedError())
-    this.#calls = []
-    this.#free = []
+    for (const waiting of this.slots.outstanding()) waiting.reject(this.closedError())
+    this.slots.clear()
   }
 
-  // ------------------------------------------------------------- slots
-
-  /**
-   * Gives a call a slot and makes its request; a request that throws rejects it.
-   * @param {Call} waiting
-   * @param {(slot: number) => void} request
-   */
-  request(waiting, request) {
-    const slot = this.take(waiting)
-    try {
-      request(slot)
-    } catch (thrown) {
-      this.release(slot)
-      waiting.reject(errorFromThrown(thrown))
-    }
-  }
-
-  /**
-   * One request that is answered with JSON.
-   * @param {(slot: number) => void} request
-   * @returns {Promise<any>}
-   */
-  ask(request) {
-    return new Promise((resolve, reject) => this.request({ resolve, reject }, request))
-  }
-
-  /**
-   * @param {Call} waiting
-   * @returns {number}
-   */
-  take(waiting) {
-    const slot = this.#free.pop() ?? this.#calls.length
-    this.#calls[slot] = waiting
-    return slot
-  }
-
-  /**
-   * @param {number} slot
-   * @returns {Call | undefined}
-   */
-  release(slot) {
-    const waiting = this.#calls[slot]
-    if (waiting === undefined) return undefined
-    this.#calls[slot] = undefined
-    this.#free.push(slot)
-    return waiting
-  }
-
-  /** What waits for an answer. */
-  outstanding() {
-    return /** @type {Call[]} */ (this.#calls.filter((waiting) => waiting !== undefined))
-  }
-
-  /**
-   * @param {number} slot
-   * @param {string | null} error
-   * @param {string} json
-   */
-  #answered(slot, error, json) {
-    const waiting = this.release(slot)
-    if (waiting === undefined) return
-    if (waiting.answered) waiting.answered(error, json)
-    else if (error !== null) waiting.reject(errorFrom(error))
-    else waiting.resolve(json === '' ? undefined : JSON.parse(json))
-  }
+  // ------------------------------------------------------------- what native says
 
   /**
    * Hears everything that native says: what throws in there would end the process, and what belongs to an earlier start is over.
@@ -369,8 +279,8 @@ class Core {
   #listener(native) {
     /** @type {((...args: any[]) => void)[]} */
     const heard = [
-      (slot, error, json) => this.#answered(slot, error, json),
-      (json) => this.#event(json),
+      (slot, error, json) => this.slots.answered(slot, error, json),
+      (json) => this.reports.heard(json),
       ...this.#side.hears,
     ]
     return (kind, ...args) => {
@@ -378,105 +288,9 @@ class Core {
       try {
         heard[kind](...args)
       } catch (cause) {
-        this.warn(new RocketMQError('ERR_ROCKETMQ_INTERNAL', 'a callback of the native side failed', { cause }))
+        this.reports.warn(new RocketMQError('ERR_ROCKETMQ_INTERNAL', 'a callback of the native side failed', { cause }))
       }
     }
-  }
-
-  // ------------------------------------------------------------- events
-
-  /** @param {string} json */
-  #event(json) {
-    /** @type {NativeEvent} */
-    const event = JSON.parse(json)
-    switch (event.type) {
-      case 'warning':
-        return this.warn(errorFrom(event.error))
-      case 'log':
-        return this.log(event.level, event.fields, event.text)
-      case 'connected':
-      case 'disconnected':
-        return this.#report(event.type, { address: event.address }, event.address)
-      case 'routeChanged':
-        return this.#report(event.type, { topic: event.topic, queues: event.queues }, event.topic, event.queues)
-      case 'assigned':
-      case 'revoked':
-        return this.#report(event.type, { queues: event.queues }, event.queues)
-      case 'lockLost':
-        return this.#report(event.type, { queue: event.queue }, event.queue)
-      case 'offsetReset': {
-        const { from, to } = event
-        return this.#report(event.type, { queue: event.queue, from, to }, event.queue, { from, to })
-      }
-      case 'undecodable': {
-        const error = errorFrom(event.error)
-        this.show('undecodable', 'error', error.code, event.queue.topic, error.message, { queue: event.queue })
-        return this.emit('undecodable', event.queue, error)
-      }
-    }
-  }
-
-  /**
-   * @param {keyof typeof RECORDS} name
-   * @param {Record<string, unknown>} fields
-   * @param {unknown[]} args
-   */
-  #report(name, fields, ...args) {
-    // What ends while we close was ended by us.
-    this.log(this.isOver() ? 'info' : RECORDS[name].level, fields, RECORDS[name].text)
-    this.emit(name, ...args)
-  }
-
-  /**
-   * A background fault.
-   * @param {Failure} error
-   */
-  warn(error) {
-    this.show('warning', 'warn', error.code, error.topic, error.message, { err: error })
-    this.emit('warning', error)
-  }
-
-  /**
-   * Makes something visible: in the log, else, once per code and topic, as a warning of the process if nobody listens.
-   * @param {'warning' | 'suspended' | 'undecodable'} event that tells it to listeners
-   * @param {'warn' | 'error'} level
-   * @param {ErrorCode} code
-   * @param {string | undefined} topic
-   * @param {string} text
-   * @param {Record<string, unknown>} fields
-   */
-  show(event, level, code, topic, text, fields) {
-    if (this.#settings.logger) return this.log(level, { code, ...fields }, text)
-    if (this.#listened(event) || this.#listened('warning')) return
-    const key = `${event} ${code} ${topic}`
-    if (this.#said.has(key)) return
-    this.#said.add(key)
-    process.emitWarning(text, { type: 'RocketMQWarning', code })
-  }
-
-  /** @param {string} event */
-  #listened(event) {
-    return (this.#emitter?.listenerCount(event) ?? 0) > 0
-  }
-
-  /**
-   * @param {string} level
-   * @param {Record<string, unknown>} fields
-   * @param {string} text
-   */
-  log(level, fields, text) {
-    const { logger } = this.#settings
-    if (!logger) return
-    const known = level === 'debug' || level === 'warn' || level === 'error' ? level : 'info'
-    undisturbed(() => logger[known]?.({ groupId: this.groupId, clientId: this.clientId, ...fields }, text))
-  }
-
-  /**
-   * @param {string} event
-   * @param {unknown[]} args
-   */
-  emit(event, ...args) {
-    undisturbed(() => this.#emitter?.emit(event, ...args))
   }
 
   /**
@@ -502,21 +316,6 @@ class Core {
     if (error !== null) return [error]
     const { problems } = JSON.parse(call(() => /** @type {N} */ (this.native).health()))
     return problems.map(errorFrom)
-  }
-}
-
-/**
- * Runs code of the user's that is none of our business if it throws: as with every listener in Node, that is an uncaught
- * exception, but not in the middle of our own work.
- * @param {() => void} code
- */
-function undisturbed(code) {
-  try {
-    code()
-  } catch (thrown) {
-    process.nextTick(() => {
-      throw thrown
-    })
   }
 }
 
