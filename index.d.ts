@@ -220,7 +220,7 @@ export interface ClientEvents {
   disconnected: [address: string]
   /** A topic's queues have changed; these are the new ones. */
   routeChanged: [topic: string, queues: readonly MessageQueue[]]
-  /** `close()` is through. */
+  /** `close()` is through: the last event. */
   close: []
 }
 

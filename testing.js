@@ -1,3 +1,3 @@
 'use strict'
 
-exports.TestBroker = require('./src/js/testing.js').TestBroker
+exports.TestBroker = require('./src/js/testing/test-broker.js').TestBroker

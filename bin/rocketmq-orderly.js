@@ -4,7 +4,7 @@
 
 const { parseArgs } = require('node:util')
 const check = require('../src/js/check.js')
-const { TestBroker } = require('../src/js/testing.js')
+const { TestBroker } = require('../src/js/testing/test-broker.js')
 
 const USAGE = `Usage: rocketmq-orderly test-broker [options]
 

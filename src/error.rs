@@ -256,9 +256,10 @@ impl ClientError {
         self
     }
 
-    /// What led to this failure, where that is known.
-    pub(crate) fn cause(&self) -> Option<&Self> {
-        self.0.cause.as_ref()
+    /// Says first what it has led to; all else stays as it is.
+    pub(crate) fn with_prefix(mut self, text: &str) -> Self {
+        self.0.message = format!("{text}: {}", self.0.message);
+        self
     }
 
     /// Keeps what led to this failure.

@@ -4,13 +4,11 @@
 /** What a client does that no test has scripted: it answers in a later turn, with success. */
 const answer = (client, slot, error, json) => setImmediate(() => client.calls.answer(slot, error, json))
 
-/** A producer's calls by their names. */
-const saying = (say) => ({
-  stored: (...run) => say(0, ...run),
-  failed: (...failure) => say(1, ...failure),
-  room: (lane) => say(2, lane),
-  answer: (...answer) => say(3, ...answer),
-  event: (json) => say(4, json),
+/** What a client says, by names. */
+const saying = (say, own) => ({
+  answer: (...answer) => say(0, ...answer),
+  event: (json) => say(1, json),
+  ...Object.fromEntries(own.map((name, i) => [name, (...args) => say(2 + i, ...args)])),
 })
 
 class FakeClient {
@@ -30,7 +28,7 @@ class FakeClient {
   start(slot, timeoutMs, calls, makeMessage) {
     this.startSlot = slot
     this.startTimeoutMs = timeoutMs
-    this.calls = calls.say ? saying(calls.say) : calls
+    this.calls = saying(calls.say, this.constructor.own)
     this.makeMessage = makeMessage
     const { onStart } = this.constructor
     if (onStart) onStart(this, slot)
@@ -58,6 +56,7 @@ class FakeClient {
 }
 
 class NativeProducer extends FakeClient {
+  static own = ['stored', 'failed', 'room']
   static instances = []
   /** Lanes that refuse. */
   full = new Set()
@@ -136,6 +135,7 @@ class NativeProducer extends FakeClient {
 }
 
 class NativeConsumer extends FakeClient {
+  static own = ['deliver', 'abort', 'deadLettered']
   static instances = []
   queueNames = [
     ['orders', 'broker-a', 0],

@@ -1,6 +1,5 @@
 //! A threadsafe function that can be given back: once released, calls go nowhere and the event loop is free to end.
 
-use crate::client::{Event, Events};
 use crate::error::ClientError;
 use napi::bindgen_prelude::{FnArgs, Function, JsObjectValue, JsValuesTupleIntoVec, Object};
 use napi::threadsafe_function::{
@@ -40,36 +39,6 @@ impl<T: 'static + Send, Args: 'static + JsValuesTupleIntoVec> Callback<T, Args> 
     pub(super) fn release(&self) {
         self.function.write().unwrap_or_else(PoisonError::into_inner).take();
     }
-}
-
-/// `event(json)` of the facade.
-pub(super) struct JsEvents {
-    event: Callback<String, FnArgs<(String,)>>,
-    /// Whether debug records are wanted.
-    debug: bool,
-}
-
-impl JsEvents {
-    pub(super) fn new(calls: &Object<'_>, debug: bool) -> Result<Self> {
-        Ok(Self { event: Callback::new(calls, "event", |context| Ok(FnArgs::from((context.value,))))?, debug })
-    }
-
-    pub(super) fn release(&self) {
-        self.event.release();
-    }
-}
-
-impl Events for JsEvents {
-    fn emit(&self, event: Event) {
-        if let Some(text) = event_text(&event, self.debug) {
-            self.event.call(text);
-        }
-    }
-}
-
-/// The text that crosses into JavaScript, or none for an event that nobody wants.
-pub(super) fn event_text(event: &Event, debug: bool) -> Option<String> {
-    (debug || !event.is_debug()).then(|| event.to_json())
 }
 
 /// The arguments of `answer(slot, error, json)`.

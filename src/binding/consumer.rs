@@ -1,19 +1,20 @@
 //! `NativeConsumer`: chunks out, acknowledgements in.
 
-use super::callback::{Answer, AnswerArgs, Callback, JsEvents, answers};
 use super::config::{Checked, NativeConfig, count, milliseconds};
 use super::delivery::{Chunk, MakeMessage, Single};
-use super::{NOT_RUNNING, json, refuse};
+use super::running::{self, Running};
+use super::voice::{Answers, Voice};
+use super::{json, refuse};
 use crate::client::Client;
 use crate::consumer::{Consumer, ConsumerOptions, Delivery, InitialPosition, Outcome, Sink, Suspend, Wish};
 use crate::env;
 use crate::error::{ClientError, Code};
 use crate::protocol::ExpressionKind;
 use napi::Result;
-use napi::bindgen_prelude::{FnArgs, Object};
+use napi::bindgen_prelude::{FnArgs, JsValuesTupleIntoVec, Object};
 use napi_derive::napi;
 use std::rc::Rc;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// What is subscribed; checked by the facade.
@@ -90,72 +91,71 @@ impl NativeConsumerOptions {
     }
 }
 
-/// A chunk: queue, generation, messages.
-type Delivered = (u32, u32, Vec<Delivery>);
-/// Why a running handler should stop: queue, generation, reason.
-type Abort = (u32, u32, ClientError);
-
-/// The facade's functions.
-struct JsSink {
-    deliver: Callback<Delivered, FnArgs<(u32, u32, Chunk)>>,
-    abort: Callback<Abort, FnArgs<(u32, u32, String)>>,
-    dead_lettered: Callback<(u32, Delivery), FnArgs<(Single, u32)>>,
-    answer: Callback<Answer, AnswerArgs>,
-    events: Arc<JsEvents>,
+/// What only a consumer says.
+enum Own {
+    Deliver { queue: u32, generation: u32, messages: Vec<Delivery> },
+    Abort { queue: u32, generation: u32, error: ClientError },
+    DeadLettered { queue: u32, message: Delivery },
 }
 
-impl JsSink {
-    fn new(calls: &Object<'_>, make: MakeMessage, debug: bool) -> Result<Self> {
-        let make = Rc::new(make);
-        let make_chunk = Rc::clone(&make);
-        Ok(Self {
-            deliver: Callback::new(calls, "deliver", move |context| {
-                let (queue, generation, messages): Delivered = context.value;
-                Ok(FnArgs::from((queue, generation, Chunk { queue, messages, make: Rc::clone(&make_chunk) })))
-            })?,
-            abort: Callback::new(calls, "abort", |context| {
-                let (queue, generation, error): Abort = context.value;
-                Ok(FnArgs::from((queue, generation, error.to_json())))
-            })?,
-            dead_lettered: Callback::new(calls, "deadLettered", move |context| {
-                let (queue, message): (u32, Delivery) = context.value;
-                Ok(FnArgs::from((Single(Chunk { queue, messages: vec![message], make: Rc::clone(&make) }), queue)))
-            })?,
-            answer: answers(calls)?,
-            events: Arc::new(JsEvents::new(calls, debug)?),
-        })
-    }
+/// The same on the JavaScript thread, where the facade's factory lives.
+struct Made(Own, Rc<MakeMessage>);
 
-    fn release(&self) {
-        self.deliver.release();
-        self.abort.release();
-        self.dead_lettered.release();
-        self.answer.release();
-        self.events.release();
+impl JsValuesTupleIntoVec for Made {
+    fn into_vec(self, env: napi::sys::napi_env) -> Result<Vec<napi::sys::napi_value>> {
+        let Self(own, make) = self;
+        match own {
+            Own::Deliver { queue, generation, messages } => {
+                FnArgs::from((2, queue, generation, Chunk { queue, messages, make })).into_vec(env)
+            }
+            Own::Abort { queue, generation, error } => {
+                FnArgs::from((3, queue, generation, error.to_json())).into_vec(env)
+            }
+            Own::DeadLettered { queue, message } => {
+                FnArgs::from((4, Single(Chunk { queue, messages: vec![message], make }), queue)).into_vec(env)
+            }
+        }
     }
 }
+
+/// The facade.
+type JsSink = Voice<Own, Made>;
 
 impl Sink for JsSink {
-    fn deliver(&self, queue: u32, generation: u32, chunk: Vec<Delivery>) -> bool {
-        self.deliver.call((queue, generation, chunk))
+    fn deliver(&self, queue: u32, generation: u32, messages: Vec<Delivery>) -> bool {
+        self.say(Own::Deliver { queue, generation, messages })
     }
 
     fn abort(&self, queue: u32, generation: u32, error: ClientError) {
-        self.abort.call((queue, generation, error));
+        self.say(Own::Abort { queue, generation, error });
     }
 
     fn dead_lettered(&self, queue: u32, message: Delivery) {
-        self.dead_lettered.call((queue, message));
+        self.say(Own::DeadLettered { queue, message });
     }
 }
 
+/// How long an environment that has gone may take leave: no handler will end any more, but locks can be given back.
+const ABANDONED: Duration = Duration::from_secs(5);
+
 type Core = Consumer<Arc<Client>>;
 
-/// The core stays after `close()`, so that the last acknowledgement of a handler that outlived it finds its gate.
-struct Running {
-    core: Arc<Core>,
-    sink: Arc<JsSink>,
-    closed: bool,
+impl running::Core for Core {
+    async fn start(&self, bound: Duration) -> std::result::Result<(), ClientError> {
+        self.start(bound).await
+    }
+
+    fn obstacle(&self) -> Option<ClientError> {
+        self.obstacle()
+    }
+
+    async fn close(&self, bound: Duration) {
+        self.close(bound).await;
+    }
+
+    async fn abandon(&self) {
+        self.abandon(ABANDONED).await;
+    }
 }
 
 /// A consumer as the facade sees it.
@@ -163,17 +163,13 @@ struct Running {
 pub struct NativeConsumer {
     checked: Checked,
     options: ConsumerOptions,
-    running: Arc<Mutex<Option<Running>>>,
+    running: Running<Core>,
 }
 
 impl std::fmt::Debug for NativeConsumer {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("NativeConsumer").field("client_id", &self.checked.options.client_id).finish_non_exhaustive()
     }
-}
-
-fn lock(running: &Mutex<Option<Running>>) -> MutexGuard<'_, Option<Running>> {
-    running.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[napi]
@@ -183,7 +179,7 @@ impl NativeConsumer {
     pub fn new(config: NativeConfig, options: NativeConsumerOptions) -> Result<Self> {
         let checked = config.check().map_err(|error| refuse(&error))?;
         let options = options.check(checked.options.group.clone()).map_err(|error| refuse(&error))?;
-        Ok(Self { checked, options, running: Arc::default() })
+        Ok(Self { checked, options, running: Running::default() })
     }
 
     /// What brokers know it by.
@@ -198,50 +194,34 @@ impl NativeConsumer {
         ts_args_type = "slot: number, timeoutMs: number, calls: object, makeMessage: (...fields: any[]) => any"
     )]
     pub fn start(&self, slot: u32, timeout_ms: f64, calls: Object<'_>, make_message: MakeMessage) -> Result<()> {
-        let sink = Arc::new(JsSink::new(&calls, make_message, self.checked.debug)?);
-        let client = Client::start(self.checked.options.clone(), Arc::clone(&sink.events) as _);
-        let core = match Consumer::new(Arc::clone(&client), self.options.clone(), Arc::clone(&sink) as _) {
-            Ok(core) => Arc::new(core),
+        let make = Rc::new(make_message);
+        let sink = JsSink::new(&calls, self.checked.debug, move |own| Made(own, Rc::clone(&make)))?;
+        let sink = Arc::new(sink);
+        let client = Client::start(self.checked.options.clone(), Arc::clone(&sink) as _);
+        match Consumer::new(Arc::clone(&client), self.options.clone(), Arc::clone(&sink) as _) {
+            Ok(core) => {
+                self.running.start(slot, milliseconds(timeout_ms), Arc::new(core), sink);
+                Ok(())
+            }
             Err(error) => {
                 env::spawn(async move { client.close().await });
                 sink.release();
-                return Err(refuse(&error));
+                Err(refuse(&error))
             }
-        };
-        *lock(&self.running) = Some(Running { core: Arc::clone(&core), sink: Arc::clone(&sink), closed: false });
-        let (running, timeout) = (Arc::clone(&self.running), milliseconds(timeout_ms));
-        env::spawn(async move {
-            if let Err(error) = core.start(timeout).await {
-                core.close(Duration::ZERO).await;
-                lock(&running).take();
-                sink.answer.call(Answer::of(slot, Err(error)));
-                sink.release();
-            } else {
-                sink.answer.call(Answer::of(slot, Ok(String::from("null"))));
-            }
-        });
-        Ok(())
-    }
-
-    fn core(&self) -> Option<Arc<Core>> {
-        lock(&self.running).as_ref().map(|running| Arc::clone(&running.core))
-    }
-
-    fn open_core(&self) -> Result<Arc<Core>> {
-        self.core().ok_or_else(|| refuse(&ClientError::new(Code::Closed, NOT_RUNNING)))
+        }
     }
 
     /// The names of a queue: topic as the user sees it, broker, id.
     #[napi(catch_unwind, ts_return_type = "[topic: string, brokerName: string, queueId: number] | null")]
     pub fn queue(&self, index: u32) -> Option<(String, String, i32)> {
-        let queue = self.core()?.queue(index)?;
+        let queue = self.running.with(|core| core.queue(index))??;
         Some((queue.topic, queue.broker_name, queue.queue_id))
     }
 
     /// Whether the handler of this message may be called now, in this very tick. A "no" is final for its generation.
     #[napi(catch_unwind)]
     pub fn may_start(&self, queue: u32, generation: u32, offset: f64) -> bool {
-        lock(&self.running).as_ref().is_some_and(|running| running.core.may_start(queue, generation, offset as i64))
+        self.running.with(|core| core.may_start(queue, generation, offset as i64)).unwrap_or(false)
     }
 
     /// A handler has ended: 0 success, 1 later, 2 after `suspendMs`, 3 to the dead-letter queue.
@@ -262,53 +242,32 @@ impl NativeConsumer {
             3 => Outcome::DeadLetter,
             _ => Outcome::Later,
         };
-        let running = lock(&self.running);
-        let Some(Running { core, .. }) = running.as_ref() else { return 0.0 };
-        let ack = core.ack(queue, generation, offset as i64, outcome, reason);
+        let ack = self.running.with(|core| core.ack(queue, generation, offset as i64, outcome, reason));
+        let Some(ack) = ack else { return 0.0 };
         (ack.delay.as_secs_f64() * 1000.0).round() * 2.0 + f64::from(u8::from(ack.go_on))
     }
 
     /// The queues that are ours, as JSON.
     #[napi(catch_unwind)]
     pub fn assignment(&self) -> Result<String> {
-        Ok(json(&self.open_core()?.assignment()))
+        Ok(json(&self.running.core()?.assignment()))
     }
 
     /// Counts, as JSON.
     #[napi(catch_unwind)]
     pub fn stats(&self) -> Result<String> {
-        Ok(json(&self.open_core()?.stats()))
+        Ok(json(&self.running.core()?.stats()))
     }
 
     /// What is wrong at the moment, as JSON: `{ problems: [error, …] }`.
     #[napi(catch_unwind)]
     pub fn health(&self) -> Result<String> {
-        Ok(json(&self.open_core()?.health()))
+        Ok(json(&self.running.core()?.health()))
     }
 
     /// Drains, commits, unlocks, unregisters; answered through `answer` when nothing runs any more or the time is up.
     #[napi(catch_unwind)]
     pub fn close(&self, slot: u32, timeout_ms: f64) -> Result<()> {
-        let core = self.open_core()?;
-        let running = Arc::clone(&self.running);
-        env::spawn(async move {
-            core.close(milliseconds(timeout_ms)).await;
-            if let Some(Running { sink, closed, .. }) = lock(&running).as_mut() {
-                *closed = true;
-                sink.answer.call(Answer::of(slot, Ok(String::from("null"))));
-                sink.release();
-            }
-        });
-        Ok(())
-    }
-}
-
-impl Drop for NativeConsumer {
-    /// The environment has gone (a worker thread ended) without `close()`: no handler will end any more, but locks can be given back.
-    fn drop(&mut self) {
-        if let Some(Running { core, sink, closed: false }) = lock(&self.running).take() {
-            sink.release();
-            env::spawn(async move { core.abandon(Duration::from_secs(5)).await });
-        }
+        self.running.close(slot, milliseconds(timeout_ms))
     }
 }

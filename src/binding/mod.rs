@@ -17,7 +17,9 @@ mod config;
 mod consumer;
 mod delivery;
 mod producer;
+mod running;
 mod test_broker;
+mod voice;
 
 use crate::error::ClientError;
 use crate::protocol::properties;

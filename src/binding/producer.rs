@@ -1,10 +1,11 @@
 //! `NativeProducer`: sends in, settlements out.
 
-use super::callback::{Answer, Callback, event_text};
+use super::callback::Answer;
 use super::config::{Checked, NativeConfig, count, milliseconds};
-use super::{NOT_RUNNING, json, refuse};
-use crate::client::{Client, Event, Events};
-use crate::env;
+use super::running::{self, Running};
+use super::voice::{Answers, Voice};
+use super::{json, refuse};
+use crate::client::Client;
 use crate::error::{ClientError, Code};
 use crate::producer::{
     Admission, Batching, Calls, Content, FailureKey, OnRouteChange, Outgoing, OutgoingBatch, Producer, ProducerOptions,
@@ -15,7 +16,7 @@ use napi::Result;
 use napi::bindgen_prelude::{BufferSlice, FnArgs, JsValuesTupleIntoVec, Object};
 use napi_derive::napi;
 use serde::Serialize;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// What only a producer has. Numbers were checked by the facade.
@@ -73,18 +74,14 @@ impl NativeProducerOptions {
     }
 }
 
-/// Everything that is said to the facade, in one queue: Node empties the queues of several functions in no order, and the answer to
-/// `close()` must not be heard before the settlements that it has waited for.
-enum Said {
+/// What only a producer says.
+enum Own {
     Stored(StoredRun),
     Failed { slot: u32, error: ClientError, failed_key: bool },
     Room(u32),
-    Answer(Answer),
-    Event(String),
 }
 
-impl JsValuesTupleIntoVec for Said {
-    /// The arguments of `say(kind, …)`; the facade's types name them.
+impl JsValuesTupleIntoVec for Own {
     #[expect(clippy::cast_precision_loss, reason = "offsets stay below 2^53")]
     fn into_vec(self, env: napi::sys::napi_env) -> Result<Vec<napi::sys::napi_value>> {
         match self {
@@ -96,18 +93,13 @@ impl JsValuesTupleIntoVec for Said {
                     ids.extend([msg_id, offset_msg_ids.next().unwrap_or_default()]);
                 }
                 let queue_offset = queue_offset as f64;
-                FnArgs::from((0, slots, ids, status, queue.broker_name.as_str(), queue.queue_id, queue_offset))
+                FnArgs::from((2, slots, ids, status, queue.broker_name.as_str(), queue.queue_id, queue_offset))
                     .into_vec(env)
             }
             Self::Failed { slot, error, failed_key } => {
-                FnArgs::from((1, slot, error.to_json(), failed_key)).into_vec(env)
+                FnArgs::from((3, slot, error.to_json(), failed_key)).into_vec(env)
             }
-            Self::Room(lane) => FnArgs::from((2, lane)).into_vec(env),
-            Self::Answer(answer) => {
-                let (slot, error, json) = answer.parts();
-                FnArgs::from((3, slot, error, json)).into_vec(env)
-            }
-            Self::Event(json) => FnArgs::from((4, json)).into_vec(env),
+            Self::Room(lane) => FnArgs::from((4, lane)).into_vec(env),
         }
     }
 }
@@ -138,33 +130,15 @@ impl<'a> From<&'a Receipt> for BatchReceipt<'a> {
 }
 
 /// The facade.
-struct JsCalls {
-    say: Callback<Said, Said>,
-    /// Whether debug records are wanted.
-    debug: bool,
-}
-
-impl JsCalls {
-    fn new(calls: &Object<'_>, debug: bool) -> Result<Self> {
-        Ok(Self { say: Callback::new(calls, "say", |context| Ok(context.value))?, debug })
-    }
-
-    fn answer(&self, answer: Answer) {
-        self.say.call(Said::Answer(answer));
-    }
-
-    fn release(&self) {
-        self.say.release();
-    }
-}
+type JsCalls = Voice<Own, Own>;
 
 impl Calls for JsCalls {
     fn stored(&self, run: StoredRun) {
-        self.say.call(Said::Stored(run));
+        self.say(Own::Stored(run));
     }
 
     fn failed(&self, slot: u32, error: ClientError, failure: Option<FailureKey>) {
-        self.say.call(Said::Failed { slot, error, failed_key: failure.is_some() });
+        self.say(Own::Failed { slot, error, failed_key: failure.is_some() });
     }
 
     fn settle_batch(
@@ -178,26 +152,28 @@ impl Calls for JsCalls {
     }
 
     fn room(&self, lane: u32) {
-        self.say.call(Said::Room(lane));
-    }
-}
-
-impl Events for JsCalls {
-    fn emit(&self, event: Event) {
-        if let Some(text) = event_text(&event, self.debug) {
-            self.say.call(Said::Event(text));
-        }
+        self.say(Own::Room(lane));
     }
 }
 
 type Core = Producer<Arc<Client>>;
 
-/// The core stays after `close()`, for its last counts.
-#[derive(Clone)]
-struct Running {
-    closed: bool,
-    core: Arc<Core>,
-    calls: Arc<JsCalls>,
+impl running::Core for Core {
+    async fn start(&self, _bound: Duration) -> std::result::Result<(), ClientError> {
+        self.start().await
+    }
+
+    fn obstacle(&self) -> Option<ClientError> {
+        self.problems().into_iter().next()
+    }
+
+    async fn close(&self, bound: Duration) {
+        self.close(bound).await;
+    }
+
+    async fn abandon(&self) {
+        self.close(Duration::ZERO).await;
+    }
 }
 
 /// A producer as the facade sees it.
@@ -205,17 +181,13 @@ struct Running {
 pub struct NativeProducer {
     checked: Checked,
     options: ProducerOptions,
-    running: Arc<Mutex<Option<Running>>>,
+    running: Running<Core>,
 }
 
 impl std::fmt::Debug for NativeProducer {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("NativeProducer").field("client_id", &self.checked.options.client_id).finish_non_exhaustive()
     }
-}
-
-fn lock(running: &Mutex<Option<Running>>) -> MutexGuard<'_, Option<Running>> {
-    running.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[napi]
@@ -226,7 +198,7 @@ impl NativeProducer {
         let checked = config.check().map_err(|error| refuse(&error))?;
         let options =
             options.check(checked.options.group.clone(), checked.alibaba_cloud).map_err(|error| refuse(&error))?;
-        Ok(Self { checked, options, running: Arc::default() })
+        Ok(Self { checked, options, running: Running::default() })
     }
 
     /// What brokers know it by.
@@ -238,44 +210,11 @@ impl NativeProducer {
     /// Answered through `answer`. Failed, nothing is left running.
     #[napi(catch_unwind, ts_args_type = "slot: number, timeoutMs: number, calls: object")]
     pub fn start(&self, slot: u32, timeout_ms: f64, calls: Object<'_>) -> Result<()> {
-        let calls = Arc::new(JsCalls::new(&calls, self.checked.debug)?);
+        let calls = Arc::new(JsCalls::new(&calls, self.checked.debug, |own| own)?);
         let client = Client::start(self.checked.options.clone(), Arc::clone(&calls) as _);
         let core = Producer::new(client, self.options.clone(), Arc::clone(&calls) as _);
-        let started = Running { closed: false, core, calls };
-        *lock(&self.running) = Some(started.clone());
-        let (running, timeout) = (Arc::clone(&self.running), milliseconds(timeout_ms));
-        env::spawn(async move {
-            let result = within(timeout, started.core.start()).await.map_err(|error| {
-                // What is wrong in the background is why it took so long.
-                match started.core.problems().into_iter().next() {
-                    Some(cause) if error.code() == Code::Timeout && error.cause().is_none() => error.with_cause(cause),
-                    _ => error,
-                }
-            });
-            let calls = &started.calls;
-            if let Err(error) = result {
-                started.core.close(Duration::ZERO).await;
-                lock(&running).take();
-                calls.answer(Answer::of(slot, Err(error)));
-                calls.release();
-            } else {
-                calls.answer(Answer::of(slot, Ok(String::from("null"))));
-            }
-        });
+        self.running.start(slot, milliseconds(timeout_ms), core, calls);
         Ok(())
-    }
-
-    /// What runs, or the part of it that a call needs: a send clones nothing else.
-    fn with_running<T>(&self, take: impl FnOnce(&Running) -> T) -> Result<T> {
-        lock(&self.running).as_ref().map(take).ok_or_else(|| refuse(&ClientError::new(Code::Closed, NOT_RUNNING)))
-    }
-
-    fn running(&self) -> Result<Running> {
-        self.with_running(Running::clone)
-    }
-
-    fn core(&self) -> Result<Arc<Core>> {
-        self.with_running(|running| Arc::clone(&running.core))
     }
 
     /// −1: taken. 0 and more: no room; the number of the lane whose FIFO the facade keeps.
@@ -302,7 +241,7 @@ impl NativeProducer {
             properties: properties.map(pairs).unwrap_or_default(),
             timeout: timeout(timeout_ms),
         };
-        admitted(self.core()?.send(message, feeding))
+        admitted(self.running.core()?.send(message, feeding))
     }
 
     /// Several messages in one request. −1 or a lane's number, as `send`; settled through `answer` with an array of receipts, or an
@@ -332,13 +271,13 @@ impl NativeProducer {
             })
             .collect();
         let batch = OutgoingBatch { slot, topic, sharding_key, messages, timeout: timeout(timeout_ms) };
-        admitted(self.core()?.send_batch(batch, feeding))
+        admitted(self.running.core()?.send_batch(batch, feeding))
     }
 
     /// The facade's FIFO of this lane is empty.
     #[napi(catch_unwind)]
     pub fn drained(&self, lane: u32) {
-        if let Ok(core) = self.core() {
+        if let Ok(core) = self.running.core() {
             core.drained(lane);
         }
     }
@@ -346,7 +285,7 @@ impl NativeProducer {
     /// The facade delivers a failure of this key now.
     #[napi(catch_unwind)]
     pub fn heard(&self, topic: String, sharding_key: String) {
-        if let Ok(core) = self.core() {
+        if let Ok(core) = self.running.core() {
             core.heard(&topic, &sharding_key);
         }
     }
@@ -354,7 +293,7 @@ impl NativeProducer {
     /// A caller's signal: takes the message out if it still waits.
     #[napi(catch_unwind)]
     pub fn abort(&self, slot: u32) {
-        if let Ok(core) = self.core() {
+        if let Ok(core) = self.running.core() {
             core.abort(slot);
         }
     }
@@ -362,52 +301,25 @@ impl NativeProducer {
     /// The writable queues of a topic, through `answer`: an array of `{ brokerName, queueId, topic }`.
     #[napi(catch_unwind)]
     pub fn queues(&self, slot: u32, topic: String) -> Result<()> {
-        let Running { core, calls, .. } = self.running()?;
-        env::spawn(async move {
-            let result = core.queues(&topic).await.map(|queues| json(&queues));
-            calls.answer(Answer::of(slot, result));
-        });
-        Ok(())
+        self.running.ask(slot, |core| async move { core.queues(&topic).await.map(|queues| json(&queues)) })
     }
 
     /// Drains, takes leave, ends; answered through `answer` when nothing runs any more.
     #[napi(catch_unwind)]
     pub fn close(&self, slot: u32, timeout_ms: f64) -> Result<()> {
-        let running = Arc::clone(&self.running);
-        let ending = self.running()?;
-        env::spawn(async move {
-            ending.core.close(milliseconds(timeout_ms)).await;
-            if let Some(running) = lock(&running).as_mut() {
-                running.closed = true;
-            }
-            ending.calls.answer(Answer::of(slot, Ok(String::from("null"))));
-            ending.calls.release();
-        });
-        Ok(())
+        self.running.close(slot, milliseconds(timeout_ms))
     }
 
     /// Counts, as JSON.
     #[napi(catch_unwind)]
     pub fn stats(&self) -> Result<String> {
-        Ok(json(&self.core()?.stats()))
+        Ok(json(&self.running.core()?.stats()))
     }
 
     /// What is wrong at the moment, as JSON: `{ problems: [error, …] }`.
     #[napi(catch_unwind)]
     pub fn health(&self) -> Result<String> {
-        Ok(json(&serde_json::json!({ "problems": self.core()?.problems() })))
-    }
-}
-
-impl Drop for NativeProducer {
-    /// The environment has gone (a worker thread ended) without `close()`: nobody is left to tell, but brokers should know.
-    fn drop(&mut self) {
-        if let Some(running) = lock(&self.running).take()
-            && !running.closed
-        {
-            running.calls.release();
-            env::spawn(async move { running.core.close(Duration::ZERO).await });
-        }
+        Ok(json(&serde_json::json!({ "problems": self.running.core()?.problems() })))
     }
 }
 
@@ -432,15 +344,4 @@ fn admitted(admission: std::result::Result<Admission, ClientError>) -> Result<i3
 /// 0 means the producer's own.
 fn timeout(ms: f64) -> Option<Duration> {
     (ms > 0.0).then(|| milliseconds(ms))
-}
-
-/// The result of a start, or a time-out.
-async fn within(
-    timeout: Duration,
-    start: impl Future<Output = std::result::Result<(), ClientError>>,
-) -> std::result::Result<(), ClientError> {
-    tokio::time::timeout(timeout, start).await.unwrap_or_else(|_| {
-        let text = format!("start() did not finish within {} ms (startTimeoutMs)", timeout.as_millis());
-        Err(ClientError::new(Code::Timeout, text))
-    })
 }

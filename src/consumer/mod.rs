@@ -47,6 +47,7 @@ pub(crate) struct Consumer<B> {
     tasks: Mutex<Vec<JoinHandle<()>>>,
     closing: watch::Sender<bool>,
     closed: OnceCell<()>,
+    last: start::LastFailure,
 }
 
 impl<B> std::fmt::Debug for Consumer<B> {
@@ -76,19 +77,22 @@ impl<B: Brokers> Consumer<B> {
         subscriptions.push(retry.map_err(|invalid| invalid_argument(&invalid.to_string()))?);
         let shared = Arc::new(Shared::new(brokers, options, sink, group, subscriptions, topics));
         let (closing, _) = watch::channel(false);
-        Ok(Self { shared, tasks: Mutex::default(), closing, closed: OnceCell::new() })
+        Ok(Self {
+            shared,
+            tasks: Mutex::default(),
+            closing,
+            closed: OnceCell::new(),
+            last: start::LastFailure::default(),
+        })
     }
 
-    /// Resolves when routes are known, heartbeats are accepted, subscriptions are valid and the brokers list us. A start that
-    /// fails leaves nothing running.
+    /// Resolves when routes are known, heartbeats are accepted, subscriptions are valid and the brokers list us. A start that fails
+    /// leaves nothing running. The caller keeps the bound, and closes what has not started by then.
     pub(crate) async fn start(&self, bound: Duration) -> Result<(), ClientError> {
-        let last = start::LastFailure::default();
         let mut closing = self.closing.subscribe();
         let patient_until = crate::env::now() + bound / 2;
         let result = tokio::select! {
-            prepared = tokio::time::timeout(bound, start::prepare(&self.shared, &last, patient_until)) => {
-                prepared.unwrap_or_else(|_| Err(last.take(bound)))
-            }
+            prepared = start::prepare(&self.shared, &self.last, patient_until) => prepared,
             _ = closing.wait_for(|closing| *closing) => Err(ClientError::new(Code::Closed, "closed while starting")),
         };
         if let Err(error) = result {
@@ -104,6 +108,11 @@ impl<B: Brokers> Consumer<B> {
             tasks.push(crate::env::spawn(pushes::run(Arc::clone(&self.shared), calls)));
         }
         Ok(())
+    }
+
+    /// What the start tries again and again, if it does.
+    pub(crate) fn obstacle(&self) -> Option<ClientError> {
+        self.last.get()
     }
 
     /// The queue of that number, with the topic as the user sees it.

@@ -21,7 +21,7 @@ pub(super) const PAUSE: Duration = Duration::from_millis(200);
 /// How long a broker may take to show us among the group's members after it took our heartbeat.
 const SEEN_WITHIN: Duration = Duration::from_secs(3);
 
-/// The last failure of a step that is being tried again: what a start that runs out of time reports.
+/// The last failure of a step that is tried again: what a start that runs out of time reports.
 #[derive(Debug, Default)]
 pub(super) struct LastFailure(Mutex<Option<ClientError>>);
 
@@ -31,16 +31,9 @@ impl LastFailure {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
     }
 
-    /// The failure as the start's own.
-    pub(super) fn take(&self, bound: Duration) -> ClientError {
-        let last = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
-        last.unwrap_or_else(|| {
-            let text = format!(
-                "the consumer did not start within {} ms: brokers or name servers did not answer",
-                bound.as_millis()
-            );
-            ClientError::new(Code::Timeout, text)
-        })
+    /// The failure, if there was one.
+    pub(super) fn get(&self) -> Option<ClientError> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 
@@ -222,7 +215,8 @@ async fn be_seen<B: Brokers>(
     timeout(SEEN_WITHIN, listed).await.unwrap_or_else(|_| {
         let group = &shared.options.group;
         if !answered.load(Ordering::Relaxed) {
-            return Err(last.take(SEEN_WITHIN));
+            let text = format!("no broker told within {} ms who is in group {group}", SEEN_WITHIN.as_millis());
+            return Err(last.get().unwrap_or_else(|| ClientError::new(Code::Timeout, text)));
         }
         let text = format!(
             "the broker took the heartbeat but does not list this consumer in group {group}: the group does not exist and is \

@@ -1,4 +1,5 @@
 'use strict'
+// Checks of arguments: each one names the field as the user knows it, and returns what it has let through.
 
 const { isAnyArrayBuffer, isUint8Array } = require('node:util').types
 const { invalid } = require('./errors.js')

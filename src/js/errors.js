@@ -1,4 +1,5 @@
 'use strict'
+// The one error of this package, and how a report of the native side becomes one. Codes are public: index.d.ts lists them.
 
 /**
  * @typedef {import('../../index').ErrorCode} ErrorCode

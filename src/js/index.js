@@ -1,11 +1,12 @@
 'use strict'
+// The public names, and nothing else: `index.d.ts` documents them.
 
-const { Client } = require('./client.js')
-const { PushConsumer } = require('./consumer.js')
+const { Client } = require('./client/client.js')
+const { PushConsumer } = require('./consumer/consumer.js')
 const { RocketMQError } = require('./errors.js')
 const { Message } = require('./message.js')
-const { ConsumeStatus, deadLetter, suspend } = require('./outcomes.js')
-const { Producer, SendStatus } = require('./producer.js')
+const { ConsumeStatus, deadLetter, suspend } = require('./consumer/outcomes.js')
+const { Producer, SendStatus } = require('./producer/producer.js')
 
 /** @type {typeof import('../../index')} */
 module.exports = {

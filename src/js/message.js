@@ -1,4 +1,5 @@
 'use strict'
+// Messages on both ways: `flatten` makes of a user's message what native takes; `ReceivedMessage` is what a handler gets.
 
 const check = require('./check.js')
 const { invalid } = require('./errors.js')

@@ -67,22 +67,25 @@ export interface QueueName {
   queueId: number
 }
 
-/** Common callbacks. A `start()` that is answered with an error has released all of them and left nothing running. */
-export interface ClientCalls {
-  /** Of `start`, `close`, `queues` and `sendBatch`: an error as JSON, or a result as JSON. */
-  answer(slot: number, error: string | null, json: string): void
-  event(json: string): void
-}
-
-/** What a producer's native side says, all of it in one order. */
-export interface ProducerCalls {
+/**
+ * Everything that a client's native side says, in one order. A `start()` that is answered with an error says nothing more and has
+ * left nothing running.
+ */
+export interface Calls<Said extends ClientSaid | ProducerSaid | ConsumerSaid> {
   say(...said: Said): void
 }
 
-export type Said =
+export type ClientSaid =
+  /** Of `start`, `close`, `queues` and `sendBatch`: an error as JSON, or a result as JSON. */
+  | [kind: 0, slot: number, error: string | null, json: string]
+  /** A `NativeEvent` as JSON. */
+  | [kind: 1, json: string]
+
+export type ProducerSaid =
+  | ClientSaid
   /** Single messages that one request has stored, at consecutive offsets; of each message two ids: unique, the broker's own. */
   | [
-      kind: 0,
+      kind: 2,
       slots: number[],
       ids: string[],
       status: SendStatus,
@@ -91,22 +94,18 @@ export type Said =
       firstQueueOffset: number,
     ]
   /** Of `send`. `failedKey`: the key is closed in native until `heard()`. */
-  | [kind: 1, slot: number, error: string, failedKey: boolean]
+  | [kind: 3, slot: number, error: string, failedKey: boolean]
   /** A lane that has refused has room again. */
-  | [kind: 2, lane: number]
-  /** `answer` of `ClientCalls`. */
-  | [kind: 3, slot: number, error: string | null, json: string]
-  /** `event` of `ClientCalls`. */
-  | [kind: 4, json: string]
+  | [kind: 4, lane: number]
 
-export interface ConsumerCalls extends ClientCalls {
+export type ConsumerSaid =
+  | ClientSaid
   /** Consecutive messages of one queue. */
-  deliver(queue: number, generation: number, messages: unknown[]): void
+  | [kind: 2, queue: number, generation: number, messages: unknown[]]
   /** The running handler's signal is to fire, with this reason. */
-  abort(queue: number, generation: number, error: string): void
+  | [kind: 3, queue: number, generation: number, error: string]
   /** A message is in the dead-letter queue. */
-  deadLettered(message: unknown, queue: number): void
-}
+  | [kind: 4, message: unknown, queue: number]
 
 export type MakeMessage = (
   queue: number,
@@ -137,7 +136,7 @@ export interface NativeClient {
 export class NativeProducer implements NativeClient {
   constructor(config: NativeConfig, settings: ProducerSettings)
   readonly clientId: string
-  start(slot: number, timeoutMs: number, calls: ProducerCalls): void
+  start(slot: number, timeoutMs: number, calls: Calls<ProducerSaid>): void
   /** -1: taken, settled through `say`. Else nothing happened: this lane is full. */
   send(
     slot: number,
@@ -174,11 +173,11 @@ export class NativeProducer implements NativeClient {
   health(): string
 }
 
-/** It warns by itself of a handler that outlives `close()`, after it has called `abort`; `ack` is for late ones, too. */
+/** It warns by itself of a handler that outlives `close()`, after it has said to abort it; `ack` is for late ones, too. */
 export class NativeConsumer implements NativeClient {
   constructor(config: NativeConfig, settings: ConsumerSettings)
   readonly clientId: string
-  start(slot: number, timeoutMs: number, calls: ConsumerCalls, makeMessage: MakeMessage): void
+  start(slot: number, timeoutMs: number, calls: Calls<ConsumerSaid>, makeMessage: MakeMessage): void
   queue(index: number): [topic: string, brokerName: string, queueId: number] | null
   /** Whether the handler may be called now, in this tick. Every "no" is final for its generation. */
   mayStart(queue: number, generation: number, offset: number): boolean

@@ -1,4 +1,5 @@
 'use strict'
+// The options of clients, checked: every default, bound and name of them is here, and in index.d.ts.
 
 const { isDate } = require('node:util').types
 const check = require('./check.js')

@@ -13,7 +13,7 @@ use super::line::Line;
 use crate::consumer::gate::Outcome;
 use crate::consumer::{Consumer, ConsumerOptions, Delivery, InitialPosition, Sink, Suspend, Wish};
 use crate::env;
-use crate::error::ClientError;
+use crate::error::{ClientError, Code};
 use crate::protocol::{ExpressionKind, MessageQueue};
 
 /// How long a handler takes, and how it ends.
@@ -94,6 +94,9 @@ impl Sink for Arc<Pump> {
     }
 }
 
+/// Of a start.
+pub(super) const BOUND: Duration = Duration::from_secs(10);
+
 /// A consumer, its line and its pump.
 #[derive(Clone)]
 pub(super) struct Member {
@@ -146,8 +149,18 @@ impl Member {
     /// Started.
     pub(super) async fn start(id: &str, cluster: &Arc<Cluster>, options: ConsumerOptions, handler: Handler) -> Self {
         let member = Self::new(id, cluster, options, handler);
-        member.consumer.start(Duration::from_secs(10)).await.unwrap();
+        member.try_start().await.unwrap();
         member
+    }
+
+    /// Starts it as the binding does: within a bound, and closed if it has not started by then.
+    pub(super) async fn try_start(&self) -> Result<(), ClientError> {
+        let Ok(result) = tokio::time::timeout(BOUND, self.consumer.start(BOUND)).await else {
+            self.close().await;
+            let silence = || ClientError::new(Code::Timeout, "nobody answered");
+            return Err(self.consumer.obstacle().unwrap_or_else(silence));
+        };
+        result
     }
 
     pub(super) async fn close(&self) {

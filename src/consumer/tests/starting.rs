@@ -4,14 +4,12 @@ use std::time::Duration;
 
 use super::checks::succeeded;
 use super::cluster::{Cluster, Fault, queue};
-use super::member::{Member, options, succeeds, until};
+use super::member::{BOUND, Member, options, succeeds, until};
 use crate::consumer::{ConsumerOptions, InitialPosition, Wish};
 use crate::env;
 use crate::error::{ClientError, Code};
 use crate::protocol::ExpressionKind;
 use crate::protocol::code::request::{CHECK_CLIENT_CONFIG, GET_CONSUMER_LIST_BY_GROUP, GET_MAX_OFFSET, HEART_BEAT};
-
-const BOUND: Duration = Duration::from_secs(10);
 
 fn wish(topic: &str, kind: ExpressionKind, expression: &str) -> ConsumerOptions {
     let wish = Wish { topic: topic.to_owned(), kind, expression: expression.to_owned() };
@@ -20,7 +18,7 @@ fn wish(topic: &str, kind: ExpressionKind, expression: &str) -> ConsumerOptions 
 
 async fn failure(cluster: &std::sync::Arc<Cluster>, options: ConsumerOptions) -> ClientError {
     let member = Member::new("c1", cluster, options, succeeds(1));
-    let error = member.consumer.start(BOUND).await.unwrap_err();
+    let error = member.try_start().await.unwrap_err();
     let began = env::now();
     tokio::time::sleep(Duration::from_secs(60)).await;
     assert!(cluster.entries().iter().all(|(time, _)| *time <= began), "a failed start leaves nothing running");
@@ -29,8 +27,8 @@ async fn failure(cluster: &std::sync::Arc<Cluster>, options: ConsumerOptions) ->
 
 /// A start that goes on beside the test.
 fn begin(member: &Member) -> tokio::task::JoinHandle<Result<(), ClientError>> {
-    let consumer = std::sync::Arc::clone(&member.consumer);
-    tokio::spawn(async move { consumer.start(BOUND).await })
+    let member = member.clone();
+    tokio::spawn(async move { member.try_start().await })
 }
 
 #[tokio::test(start_paused = true)]
@@ -62,7 +60,7 @@ async fn a_group_that_the_broker_will_not_create_is_told() {
     let member = Member::new("c1", &cluster, options(), succeeds(1));
     // The greeting of a new connection registers nothing either.
     member.line.forget_greetings();
-    let error = member.consumer.start(BOUND).await.unwrap_err();
+    let error = member.try_start().await.unwrap_err();
     assert_eq!(error.code(), Code::GroupNotFound);
     assert!(error.message().contains("GID_test"));
 }
@@ -90,7 +88,7 @@ async fn dead_brokers_fail_the_start_within_its_bound() {
     cluster.state().brokers.get_mut("a").unwrap().up = false;
     let member = Member::new("c1", &cluster, options(), succeeds(1));
     let began = env::now();
-    let error = member.consumer.start(BOUND).await.unwrap_err();
+    let error = member.try_start().await.unwrap_err();
     assert_eq!(error.code(), Code::Connection);
     assert!(began.elapsed() < BOUND + Duration::from_millis(100));
 }
@@ -118,7 +116,7 @@ async fn without_the_right_to_ask_for_offsets_the_error_names_it() {
     // A committed offset makes the question useless.
     cluster.set_committed(&queue("orders", "a", 0), 0);
     let member = Member::new("c2", &cluster, last, succeeds(1));
-    member.consumer.start(BOUND).await.unwrap();
+    member.try_start().await.unwrap();
 }
 
 #[tokio::test(start_paused = true)]
@@ -142,7 +140,7 @@ async fn one_dead_broker_of_two_does_not_keep_a_consumer_from_the_other() {
         ConsumerOptions { initial_position: InitialPosition::Last, ..wish("orders", ExpressionKind::Sql92, "a > 0") };
     let member = Member::new("c1", &cluster, last, succeeds(1));
     let began = env::now();
-    member.consumer.start(BOUND).await.unwrap();
+    member.try_start().await.unwrap();
     assert!(began.elapsed() >= BOUND / 2, "it had time to come back: {:?}", began.elapsed());
     assert_eq!(super::checks::events(&cluster, "\"warning\"").len(), 1);
     cluster.send(&at, 1);
@@ -170,7 +168,7 @@ async fn a_new_group_begins_behind_what_is_stored_already() {
     let at = queue("orders", "a", 1);
     cluster.send(&at, 10);
     let member = Member::new("c1", &cluster, last(), succeeds(1));
-    member.consumer.start(BOUND).await.unwrap();
+    member.try_start().await.unwrap();
     cluster.send(&at, 1);
     until("the new one", || !succeeded(&cluster, &at).is_empty()).await;
     assert_eq!(succeeded(&cluster, &at), [10].into());
@@ -182,7 +180,7 @@ async fn first_of_an_added_queue(cluster: &std::sync::Arc<Cluster>) -> Option<i6
     cluster.set_committed(&known, 0);
     cluster.send(&added, 10);
     let member = Member::new("c1", cluster, last(), succeeds(1));
-    member.consumer.start(BOUND).await.unwrap();
+    member.try_start().await.unwrap();
     cluster.send(&added, 1);
     until("the newest", || succeeded(cluster, &added).contains(&10)).await;
     succeeded(cluster, &added).first().copied()

@@ -57,7 +57,7 @@ async fn storm(seed: u64, crashes: bool) {
                 let mut quick = options();
                 quick.suspend.initial = Duration::from_millis(20);
                 let member = Member::new(&format!("c{count}"), &cluster, quick, moody(seed));
-                if member.consumer.start(Duration::from_secs(10)).await.is_ok() {
+                if member.try_start().await.is_ok() {
                     members.push(member);
                 }
             }

@@ -1,11 +1,12 @@
 'use strict'
+// The public face that a producer and a consumer share. Whatever a user may call is here or in those two; what it does is in `Core`.
 
 const { EventEmitter } = require('node:events')
 const { inspect } = require('node:util')
-const { RocketMQError } = require('./errors.js')
+const { RocketMQError } = require('../errors.js')
 
 /**
- * @template {import('./native-surface').NativeClient} N
+ * @template {import('../native-surface').NativeClient} N
  * @typedef {import('./core').Core<N>} Core
  */
 
@@ -20,9 +21,9 @@ const asyncDispose = /** @type {typeof Symbol.asyncDispose} */ (
   Symbol.asyncDispose ?? Symbol.for('nodejs.asyncDispose')
 )
 
-/** What a producer and a consumer share in public. Everything else is in `Core`, where `util.inspect` does not look. */
+/** Its only state is private, where `util.inspect` does not look. */
 class Client extends EventEmitter {
-  /** @type {Core<import('./native-surface').NativeClient>} */
+  /** @type {Core<import('../native-surface').NativeClient>} */
   #core
   /** @type {Set<string>} */
   #events
@@ -37,7 +38,7 @@ class Client extends EventEmitter {
     if (new.target === Client) throw new RocketMQError('ERR_ROCKETMQ_INVALID_STATE', 'Client is abstract')
     this.#core = core
     this.#events = new Set([...CLIENT_EVENTS, ...events, ...NODE_EVENTS])
-    core.attach(this)
+    core.reports.attach(this)
   }
 
   get groupId() {
@@ -84,7 +85,7 @@ class Client extends EventEmitter {
     return this.#started
   }
 
-  /** @returns {import('../../index').Health} */
+  /** @returns {import('../../../index').Health} */
   health() {
     const problems = this.#core.problems()
     return { ok: problems.length === 0, problems }

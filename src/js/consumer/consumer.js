@@ -1,23 +1,24 @@
 'use strict'
+// `PushConsumer`: subscriptions, and one lane per queue that native delivers from.
 
 const { AsyncResource } = require('node:async_hooks')
-const { Client } = require('./client.js')
-const { Core } = require('./core.js')
-const { RocketMQError, call, errorFrom, invalid } = require('./errors.js')
+const { Client } = require('../client/client.js')
+const { Core } = require('../client/core.js')
+const { RocketMQError, call, errorFrom, invalid } = require('../errors.js')
 const { Lane, Places, where } = require('./lane.js')
-const { ReceivedMessage } = require('./message.js')
-const { NativeConsumer } = require('./addon.js')
-const options = require('./options.js')
+const { ReceivedMessage } = require('../message.js')
+const { NativeConsumer } = require('../addon.js')
+const options = require('../options.js')
 
 /**
- * @typedef {import('./errors').Failure} Failure
- * @typedef {import('./native-surface').MakeMessage} MakeMessage
- * @typedef {import('./native-surface').Subscription} Subscription
- * @typedef {import('../../index').ConsumerStats} ConsumerStats
- * @typedef {import('../../index').FilterExpression} FilterExpression
- * @typedef {import('../../index').Handler} Handler
- * @typedef {import('../../index').MessageQueue} MessageQueue
- * @typedef {import('../../index').QueueState} QueueState
+ * @typedef {import('../errors').Failure} Failure
+ * @typedef {import('../native-surface').MakeMessage} MakeMessage
+ * @typedef {import('../native-surface').Subscription} Subscription
+ * @typedef {import('../../../index').ConsumerStats} ConsumerStats
+ * @typedef {import('../../../index').FilterExpression} FilterExpression
+ * @typedef {import('../../../index').Handler} Handler
+ * @typedef {import('../../../index').MessageQueue} MessageQueue
+ * @typedef {import('../../../index').QueueState} QueueState
  */
 
 /** Beside those of every client. */
@@ -51,7 +52,7 @@ class PushConsumer extends Client {
   #junkTopics = new Set()
 
   /**
-   * @param {import('../../index').PushConsumerOptions | string} given
+   * @param {import('../../../index').PushConsumerOptions | string} given
    * @param {true} [orderly]
    */
   constructor(given, orderly) {
@@ -59,19 +60,15 @@ class PushConsumer extends Client {
     /** @type {Core<NativeConsumer>} */
     const core = new Core(parsed.client, {
       create: (config) => new NativeConsumer(config, this.#settings()),
-      start: (native, slot, calls, wrap) => {
+      hears: [
+        (queue, generation, messages) => this.#lane(queue).deliver(generation, messages),
+        (queue, generation, error) => this.#lanes.get(queue)?.abort(errorFrom(error), generation),
+        (message, queue) => this.#deadLettered(message, queue),
+      ],
+      start: (native, slot, calls) => {
         this.#lanes.clear()
         this.#host = this.#makeHost(native)
-        /** @type {import('./native-surface').ConsumerCalls} */
-        const consumerCalls = {
-          ...calls,
-          deliver: wrap((queue, generation, messages) => {
-            this.#lane(queue).deliver(generation, /** @type {ReceivedMessage[]} */ (messages))
-          }),
-          abort: wrap((queue, generation, error) => this.#lanes.get(queue)?.abort(errorFrom(error), generation)),
-          deadLettered: wrap((message, queue) => this.#deadLettered(/** @type {ReceivedMessage} */ (message), queue)),
-        }
-        native.start(slot, parsed.client.startTimeoutMs, consumerCalls, this.#makeMessage)
+        native.start(slot, parsed.client.startTimeoutMs, calls, this.#makeMessage)
       },
       drain: () => {},
       ended: () => {},
@@ -115,7 +112,7 @@ class PushConsumer extends Client {
     return { ...(this.#core.counts() ?? NO_STATS), running }
   }
 
-  /** @returns {import('../../index').Health} */
+  /** @returns {import('../../../index').Health} */
   health() {
     const { problems } = super.health()
     if (this.state !== 'running') return { ok: false, problems }
@@ -150,7 +147,7 @@ class PushConsumer extends Client {
         const own = context.runInAsyncScope(() => new AsyncResource('RocketMQHandler'))
         return own.runInAsyncScope(this.#handle, this, message, consumeContext)
       },
-      warn: (error) => this.#core.warn(error),
+      warn: (error) => this.#core.reports.warn(error),
       junk: (message) => this.#junk(message),
       suspended: (message, delayMs, cause) => this.#suspended(message, delayMs, cause),
     }
@@ -158,7 +155,7 @@ class PushConsumer extends Client {
 
   /**
    * @param {ReceivedMessage} message
-   * @param {import('../../index').ConsumeContext} consumeContext
+   * @param {import('../../../index').ConsumeContext} consumeContext
    */
   #handle(message, consumeContext) {
     const subscribed = this.#subscriptions.get(message.topic)
@@ -204,8 +201,12 @@ class PushConsumer extends Client {
   #deadLettered(message, index) {
     const cause = this.#lanes.get(index)?.causeOf(message.queueOffset)
     const { topic, queue, queueOffset, msgId } = message
-    this.#core.log('warn', { topic, queue, queueOffset, msgId, err: cause }, 'a message went to the dead-letter queue')
-    this.#core.emit('deadLetter', message, cause === undefined ? {} : { cause })
+    this.#core.reports.log(
+      'warn',
+      { topic, queue, queueOffset, msgId, err: cause },
+      'a message went to the dead-letter queue',
+    )
+    this.#core.reports.emit('deadLetter', message, cause === undefined ? {} : { cause })
   }
 
   // ------------------------------------------------------------- what handlers do
@@ -218,7 +219,7 @@ class PushConsumer extends Client {
     const error = new RocketMQError('ERR_ROCKETMQ_HANDLER', text, { topic, queue, msgId })
     if (!this.#junkTopics.has(topic)) {
       this.#junkTopics.add(topic)
-      this.#core.warn(error)
+      this.#core.reports.warn(error)
     }
     return error
   }
@@ -233,14 +234,14 @@ class PushConsumer extends Client {
     const attempt = reconsumeTimes + 1
     const text = `a handler failed; its queue is held for ${delayMs} ms, then the message comes again (${where(queue, queueOffset)}, attempt ${attempt})`
     const fields = { topic, queue, queueOffset, msgId, attempt, delayMs, err: cause }
-    this.#core.show('suspended', 'warn', 'ERR_ROCKETMQ_HANDLER', topic, text, fields)
-    this.#core.emit('suspended', message, cause === undefined ? { delayMs } : { delayMs, cause })
+    this.#core.reports.show('suspended', 'warn', 'ERR_ROCKETMQ_HANDLER', topic, text, fields)
+    this.#core.reports.emit('suspended', message, cause === undefined ? { delayMs } : { delayMs, cause })
   }
 }
 
 /**
  * @param {MessageQueue} queue
- * @param {import('../../index').BlockedBy} blockedBy
+ * @param {import('../../../index').BlockedBy} blockedBy
  */
 function blockedError({ topic, brokerName, queueId }, { msgId, queueOffset, attempt, since, cause }) {
   const queue = { topic, brokerName, queueId }

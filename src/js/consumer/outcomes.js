@@ -1,10 +1,11 @@
 'use strict'
+// What a handler may say, and how it is read.
 
-const { integer, optionalText } = require('./check.js')
+const { integer, optionalText } = require('../check.js')
 
 /**
- * @typedef {import('../../index').Suspend} Suspend
- * @typedef {import('../../index').DeadLetter} DeadLetter
+ * @typedef {import('../../../index').Suspend} Suspend
+ * @typedef {import('../../../index').DeadLetter} DeadLetter
  */
 
 const ConsumeStatus = Object.freeze({

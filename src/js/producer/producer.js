@@ -1,20 +1,21 @@
 'use strict'
+// `Producer`: checks what it is called with. The way of a send is in `Sends`.
 
-const check = require('./check.js')
-const { Client } = require('./client.js')
-const { Core } = require('./core.js')
-const { invalid } = require('./errors.js')
-const { flatten, shardingKey: checkShardingKey } = require('./message.js')
-const { NativeProducer } = require('./addon.js')
-const options = require('./options.js')
+const check = require('../check.js')
+const { Client } = require('../client/client.js')
+const { Core } = require('../client/core.js')
+const { invalid } = require('../errors.js')
+const { flatten, shardingKey: checkShardingKey } = require('../message.js')
+const { NativeProducer } = require('../addon.js')
+const options = require('../options.js')
 const { Sends } = require('./sends.js')
 
 /**
- * @typedef {import('../../index').MessageInit} MessageInit
- * @typedef {import('../../index').MessageQueue} MessageQueue
- * @typedef {import('../../index').ProducerStats} ProducerStats
- * @typedef {import('../../index').SendOptions} SendOptions
- * @typedef {import('../../index').SendResult} SendResult
+ * @typedef {import('../../../index').MessageInit} MessageInit
+ * @typedef {import('../../../index').MessageQueue} MessageQueue
+ * @typedef {import('../../../index').ProducerStats} ProducerStats
+ * @typedef {import('../../../index').SendOptions} SendOptions
+ * @typedef {import('../../../index').SendResult} SendResult
  */
 
 const SendStatus = Object.freeze({
@@ -32,11 +33,11 @@ class Producer extends Client {
   #core
   /** @type {Sends} */
   #sends
-  /** @type {import('./native-surface').ProducerSettings} */
+  /** @type {import('../native-surface').ProducerSettings} */
   #settings
 
   /**
-   * @param {import('../../index').ProducerOptions | string} given
+   * @param {import('../../../index').ProducerOptions | string} given
    * @param {true} [orderly]
    */
   constructor(given, orderly) {
@@ -44,15 +45,12 @@ class Producer extends Client {
     /** @type {Core<NativeProducer>} */
     const core = new Core(client, {
       create: (config) => new NativeProducer(config, producer),
-      start: (native, slot, { answer, event }, wrap) => {
-        const sends = this.#sends
-        const stored = wrap((/** @type {Parameters<Sends['stored']>} */ ...run) => sends.stored(...run))
-        const failed = wrap((/** @type {Parameters<Sends['failed']>} */ ...failure) => sends.failed(...failure))
-        const room = wrap((/** @type {number} */ lane) => sends.room(lane))
-        /** @type {((...args: any[]) => void)[]} */
-        const calls = [stored, failed, room, answer, event]
-        native.start(slot, client.startTimeoutMs, { say: (kind, ...args) => calls[kind](...args) })
-      },
+      hears: [
+        (/** @type {Parameters<Sends['stored']>} */ ...run) => this.#sends.stored(...run),
+        (/** @type {Parameters<Sends['failed']>} */ ...failure) => this.#sends.failed(...failure),
+        (/** @type {number} */ lane) => this.#sends.room(lane),
+      ],
+      start: (native, slot, calls) => native.start(slot, client.startTimeoutMs, calls),
       drain: (deadline) => this.#sends.drain(deadline),
       ended: () => this.#sends.ended(),
     })
@@ -98,7 +96,7 @@ class Producer extends Client {
   }
 
   /**
-   * @param {() => import('./message').FlatMessage[]} flat
+   * @param {() => import('../message').FlatMessage[]} flat
    * @param {boolean} batch
    * @param {unknown} shardingKey
    * @param {unknown} sendOptions
@@ -137,7 +135,7 @@ class Producer extends Client {
     const name = check.topic('topic', topic)
     const error = this.#core.notRunning()
     if (error !== null) throw error
-    return this.#core.ask((slot) => /** @type {NativeProducer} */ (this.#core.native).queues(slot, name))
+    return this.#core.slots.ask((slot) => /** @type {NativeProducer} */ (this.#core.native).queues(slot, name))
   }
 
   /**

@@ -1,16 +1,18 @@
 'use strict'
+// The way of a queue's messages through the handler. Native decides at every message whether it may begin (`mayStart`) and hears how it
+// ended (`ack`): no await may come between the two questions and what they are about.
 
 const { Outcome, verdictOfReturned, verdictOfThrown } = require('./outcomes.js')
-const { RocketMQError } = require('./errors.js')
-const { Fifo } = require('./fifo.js')
-const { nextTurn } = require('./turn.js')
+const { RocketMQError } = require('../errors.js')
+const { Fifo } = require('../fifo.js')
+const { nextTurn } = require('../turn.js')
 
 /**
- * @typedef {import('./errors').Failure} Failure
- * @typedef {import('./message').ReceivedMessage} ReceivedMessage
- * @typedef {import('./native-surface').NativeConsumer} NativeConsumer
+ * @typedef {import('../errors').Failure} Failure
+ * @typedef {import('../message').ReceivedMessage} ReceivedMessage
+ * @typedef {import('../native-surface').NativeConsumer} NativeConsumer
  * @typedef {import('./outcomes').Verdict} Verdict
- * @typedef {import('../../index').MessageQueue} MessageQueue
+ * @typedef {import('../../../index').MessageQueue} MessageQueue
  */
 
 /** The places for handlers, over all lanes; whoever waits longest is next. */

@@ -1,0 +1,322 @@
+'use strict'
+// The life of a client: idle, starting, running, closing, closed. It owns the native side and hears everything that says. Producers
+// and consumers bring what is theirs as a `Side`; nothing outside may set `state` or `native`.
+
+const { AsyncResource } = require('node:async_hooks')
+const { RocketMQError, call, errorFrom, errorFromThrown } = require('../errors.js')
+const options = require('../options.js')
+const { Reports } = require('./reports.js')
+const { Slots } = require('./slots.js')
+
+/**
+ * @typedef {import('../errors').Failure} Failure
+ * @typedef {import('../native-surface').NativeClient} NativeClient
+ * @typedef {import('../native-surface').NativeConfig} NativeConfig
+ * @typedef {import('../options').ClientSettings} ClientSettings
+ * @typedef {import('./slots').Call} Call
+ */
+
+/**
+ * What a producer or a consumer adds to the common life of a client.
+ * @template {NativeClient} N
+ * @typedef {object} Side
+ * @property {(config: NativeConfig) => N} create
+ * @property {((...args: any[]) => void)[]} hears what only its native side says, from kind 2 on
+ * @property {(native: N, slot: number, calls: { say(kind: number, ...args: any[]): void }) => void} start
+ * @property {(deadline: number) => Promise<void> | void} drain before native is closed, bounded by this time
+ * @property {() => void} ended after native is closed
+ */
+
+/** Least time that native gets to close, in milliseconds: to tell brokers that we go. */
+const LEAST_CLOSE_MS = 100
+
+/**
+ * A client below its public face.
+ * @template {NativeClient} N
+ */
+class Core {
+  /** @type {'idle' | 'starting' | 'running' | 'closing' | 'closed'} */
+  state = 'idle'
+  /** @type {N | null} */
+  native = null
+  /** The async context of `start()`, in which handlers are called. */
+  context = new AsyncResource('RocketMQClient')
+  /** What waits for native's answer. */
+  slots = new Slots()
+
+  /** @type {ClientSettings} */
+  #settings
+  /** @type {Side<N>} */
+  #side
+  /** @type {Promise<void> | null} */
+  #started = null
+  /** @type {Promise<void> | null} */
+  #closed = null
+  /** @type {Call | null} */
+  #starting = null
+  /** A native client whose start has failed is gone, and will not answer a `close()`. @type {(() => void) | null} */
+  #startFailed = null
+  /** @type {(() => void) | null} */
+  #unwatch = null
+  /** The last counts that native gave. @type {any} */
+  #counts = null
+
+  /**
+   * @param {ClientSettings} settings
+   * @param {Side<N>} side
+   */
+  constructor(settings, side) {
+    this.#settings = settings
+    this.#side = side
+    /** What its user is told. */
+    this.reports = new Reports(this, settings.logger)
+  }
+
+  get groupId() {
+    return this.#settings.groupId
+  }
+
+  get clientId() {
+    return this.native?.clientId ?? ''
+  }
+
+  // ------------------------------------------------------------- before the start
+
+  /** @param {unknown} address */
+  setNameServers(address) {
+    this.mustBeIdle('setNameServerAddress')
+    this.#settings.nameServers = options.nameServers(address)
+  }
+
+  /** @param {unknown} credentials */
+  setCredentials(credentials) {
+    this.mustBeIdle('setSessionCredentials')
+    this.#settings.credentials = options.credentials(credentials)
+  }
+
+  /** @param {string} method */
+  mustBeIdle(method) {
+    if (this.state === 'idle') return
+    throw this.isOver()
+      ? this.closedError()
+      : new RocketMQError('ERR_ROCKETMQ_INVALID_STATE', `${method}() is for before start()`)
+  }
+
+  isOver() {
+    return this.state === 'closing' || this.state === 'closed'
+  }
+
+  closedError() {
+    return new RocketMQError('ERR_ROCKETMQ_CLOSED', 'the client is closed')
+  }
+
+  /** The error of a call that needs a running client, or null. */
+  notRunning() {
+    if (this.state === 'running') return null
+    return this.isOver()
+      ? this.closedError()
+      : new RocketMQError('ERR_ROCKETMQ_INVALID_STATE', 'the client is not started: await start() first')
+  }
+
+  // ------------------------------------------------------------- start and close
+
+  /** @returns {Promise<void>} */
+  start() {
+    if (this.isOver()) return Promise.reject(this.closedError())
+    if (this.#started === null) {
+      const started = this.#open()
+      this.#started = started
+      // Registered first, so that whoever awaits the failure may start again at once.
+      started.catch(() => {
+        if (this.#started === started) this.#started = null
+      })
+    }
+    return this.#started
+  }
+
+  async #open() {
+    const { signal } = this.#settings
+    if (signal?.aborted) {
+      void this.close()
+      throw this.#abortedError()
+    }
+    this.state = 'starting'
+    this.context = new AsyncResource('RocketMQClient')
+    try {
+      const native = call(() => this.#side.create(this.#nativeConfig()))
+      this.native = native
+      this.#watchSignal()
+      await new Promise((resolve, reject) => {
+        this.#starting = { resolve, reject, answered: (error) => this.#startAnswered(error) }
+        this.slots.request(this.#starting, (slot) => this.#side.start(native, slot, { say: this.#listener(native) }))
+      })
+      // `close()` may have been called since the answer came.
+      if (this.state !== 'starting') throw this.closedError()
+    } catch (error) {
+      if (this.state === 'starting') this.#backToIdle()
+      throw error
+    } finally {
+      this.#starting = null
+    }
+    this.state = 'running'
+  }
+
+  /** @param {string | null} error */
+  #startAnswered(error) {
+    if (error === null) return this.#starting?.resolve(undefined)
+    this.#starting?.reject(errorFrom(error))
+    this.#startFailed?.()
+  }
+
+  #backToIdle() {
+    this.state = 'idle'
+    this.native = null
+    this.#counts = null
+    this.#unwatch?.()
+    this.slots.clear()
+  }
+
+  #watchSignal() {
+    const { signal } = this.#settings
+    if (signal === undefined) return
+    const listener = () => void this.close()
+    signal.addEventListener('abort', listener, { once: true })
+    this.#unwatch = () => {
+      signal.removeEventListener('abort', listener)
+      this.#unwatch = null
+    }
+  }
+
+  #abortedError() {
+    return new RocketMQError('ERR_ROCKETMQ_ABORTED', 'the client was aborted by its signal', {
+      cause: this.#settings.signal?.reason,
+    })
+  }
+
+  /** @returns {NativeConfig} */
+  #nativeConfig() {
+    const { groupId, namespace, instanceName, requestTimeoutMs, credentials, logger } = this.#settings
+    return {
+      groupId,
+      nameServers: this.#settings.nameServers ?? options.nameServersOfEnvironment(),
+      namespace,
+      instanceName,
+      requestTimeoutMs,
+      accessKey: credentials?.accessKey,
+      secretKey: credentials?.secretKey,
+      securityToken: credentials?.securityToken,
+      channel: credentials?.channel,
+      debug: logger?.debug !== undefined,
+    }
+  }
+
+  /**
+   * @param {unknown} [closeOptions]
+   * @returns {Promise<void>}
+   */
+  close(closeOptions) {
+    let timeoutMs
+    try {
+      timeoutMs = options.closeTimeout(closeOptions) ?? this.#settings.closeTimeoutMs
+    } catch (error) {
+      return Promise.reject(error)
+    }
+    this.#closed ??= this.#end(timeoutMs)
+    return this.#closed
+  }
+
+  /** @param {number} timeoutMs */
+  async #end(timeoutMs) {
+    const deadline = performance.now() + timeoutMs
+    const wasRunning = this.state === 'running'
+    this.state = 'closing'
+    this.#unwatch?.()
+    this.#starting?.reject(this.#settings.signal?.aborted ? this.#abortedError() : this.closedError())
+    const { native } = this
+    if (native !== null) {
+      if (wasRunning) await this.#side.drain(deadline)
+      const rest = Math.ceil(Math.max(deadline - performance.now(), Math.min(LEAST_CLOSE_MS, timeoutMs)))
+      this.counts() // native may not count any more once it is closed
+      await this.#closeNative(native, rest)
+      this.#side.ended()
+      this.#abandon()
+    }
+    await null // a listener of `close` may be added behind the call
+    this.state = 'closed'
+    this.reports.emit('close')
+  }
+
+  /**
+   * @param {N} native
+   * @param {number} timeoutMs
+   * @returns {Promise<void>}
+   */
+  #closeNative(native, timeoutMs) {
+    return new Promise((resolve) => {
+      this.#startFailed = resolve
+      this.slots
+        .ask((slot) => native.close(slot, timeoutMs))
+        .then(resolve, (error) => {
+          this.reports.warn(error)
+          resolve()
+        })
+    })
+  }
+
+  /** Nothing may be left unsettled, whatever native has done. */
+  #abandon() {
+    for (const waiting of this.slots.outstanding()) waiting.reject(this.closedError())
+    this.slots.clear()
+  }
+
+  // ------------------------------------------------------------- what native says
+
+  /**
+   * Hears everything that native says: what throws in there would end the process, and what belongs to an earlier start is over.
+   * @param {N} native
+   * @returns {(kind: number, ...args: any[]) => void}
+   */
+  #listener(native) {
+    /** @type {((...args: any[]) => void)[]} */
+    const heard = [
+      (slot, error, json) => this.slots.answered(slot, error, json),
+      (json) => this.reports.heard(json),
+      ...this.#side.hears,
+    ]
+    return (kind, ...args) => {
+      if (this.native !== native) return
+      try {
+        heard[kind](...args)
+      } catch (cause) {
+        this.reports.warn(new RocketMQError('ERR_ROCKETMQ_INTERNAL', 'a callback of the native side failed', { cause }))
+      }
+    }
+  }
+
+  /**
+   * Native's counts, the last ones when it is gone; null before the start.
+   * @returns {any}
+   */
+  counts() {
+    if (this.native === null) return null
+    try {
+      this.#counts = JSON.parse(this.native.stats())
+    } catch (thrown) {
+      if (!this.isOver()) throw errorFromThrown(thrown)
+    }
+    return this.#counts
+  }
+
+  /**
+   * How the client is: its state, and what native knows.
+   * @returns {Failure[]}
+   */
+  problems() {
+    const error = this.notRunning()
+    if (error !== null) return [error]
+    const { problems } = JSON.parse(call(() => /** @type {N} */ (this.native).health()))
+    return problems.map(errorFrom)
+  }
+}
+
+module.exports = { Core }

@@ -1,0 +1,168 @@
+'use strict'
+// What a client tells its user by itself: events, log records, and, where nobody listens, warnings of the process.
+
+const { errorFrom } = require('../errors.js')
+
+/**
+ * @typedef {import('node:events').EventEmitter} EventEmitter
+ * @typedef {import('../errors').Failure} Failure
+ * @typedef {import('../native-surface').NativeEvent} NativeEvent
+ * @typedef {import('../../../index').ErrorCode} ErrorCode
+ * @typedef {import('../../../index').Logger} Logger
+ */
+
+/**
+ * Who reports.
+ * @typedef {object} Reporter
+ * @property {string} groupId
+ * @property {string} clientId
+ * @property {() => boolean} isOver closing or closed
+ */
+
+/** Events of the native side that are worth a log record, and how it reads. */
+const RECORDS = Object.freeze({
+  connected: { level: /** @type {const} */ ('info'), text: 'connected' },
+  disconnected: { level: /** @type {const} */ ('warn'), text: 'disconnected' },
+  routeChanged: { level: /** @type {const} */ ('info'), text: 'the route of a topic has changed' },
+  assigned: { level: /** @type {const} */ ('info'), text: 'queues assigned' },
+  revoked: { level: /** @type {const} */ ('info'), text: 'queues revoked' },
+  lockLost: { level: /** @type {const} */ ('warn'), text: 'the lock of a queue is lost' },
+  offsetReset: { level: /** @type {const} */ ('warn'), text: 'an offset was reset' },
+})
+
+class Reports {
+  /** @type {Reporter} */
+  #reporter
+  /** @type {Logger | undefined} */
+  #logger
+  /** @type {EventEmitter | null} */
+  #emitter = null
+  /** What was said by `process.emitWarning`. */
+  #said = new Set()
+
+  /**
+   * @param {Reporter} reporter
+   * @param {Logger | undefined} logger
+   */
+  constructor(reporter, logger) {
+    this.#reporter = reporter
+    this.#logger = logger
+  }
+
+  /** @param {EventEmitter} emitter whose listeners hear the events */
+  attach(emitter) {
+    this.#emitter = emitter
+  }
+
+  /** @param {string} json a `NativeEvent` */
+  heard(json) {
+    /** @type {NativeEvent} */
+    const event = JSON.parse(json)
+    switch (event.type) {
+      case 'warning':
+        return this.warn(errorFrom(event.error))
+      case 'log':
+        return this.log(event.level, event.fields, event.text)
+      case 'connected':
+      case 'disconnected':
+        return this.#report(event.type, { address: event.address }, event.address)
+      case 'routeChanged':
+        return this.#report(event.type, { topic: event.topic, queues: event.queues }, event.topic, event.queues)
+      case 'assigned':
+      case 'revoked':
+        return this.#report(event.type, { queues: event.queues }, event.queues)
+      case 'lockLost':
+        return this.#report(event.type, { queue: event.queue }, event.queue)
+      case 'offsetReset': {
+        const { from, to } = event
+        return this.#report(event.type, { queue: event.queue, from, to }, event.queue, { from, to })
+      }
+      case 'undecodable': {
+        const error = errorFrom(event.error)
+        this.show('undecodable', 'error', error.code, event.queue.topic, error.message, { queue: event.queue })
+        return this.emit('undecodable', event.queue, error)
+      }
+    }
+  }
+
+  /**
+   * @param {keyof typeof RECORDS} name
+   * @param {Record<string, unknown>} fields
+   * @param {unknown[]} args
+   */
+  #report(name, fields, ...args) {
+    // What ends while we close was ended by us.
+    this.log(this.#reporter.isOver() ? 'info' : RECORDS[name].level, fields, RECORDS[name].text)
+    this.emit(name, ...args)
+  }
+
+  /**
+   * A background fault.
+   * @param {Failure} error
+   */
+  warn(error) {
+    this.show('warning', 'warn', error.code, error.topic, error.message, { err: error })
+    this.emit('warning', error)
+  }
+
+  /**
+   * Makes something visible: in the log, else, once per code and topic, as a warning of the process if nobody listens.
+   * @param {'warning' | 'suspended' | 'undecodable'} event that tells it to listeners
+   * @param {'warn' | 'error'} level
+   * @param {ErrorCode} code
+   * @param {string | undefined} topic
+   * @param {string} text
+   * @param {Record<string, unknown>} fields
+   */
+  show(event, level, code, topic, text, fields) {
+    if (this.#logger) return this.log(level, { code, ...fields }, text)
+    if (this.#listened(event) || this.#listened('warning')) return
+    const key = `${event} ${code} ${topic}`
+    if (this.#said.has(key)) return
+    this.#said.add(key)
+    process.emitWarning(text, { type: 'RocketMQWarning', code })
+  }
+
+  /** @param {string} event */
+  #listened(event) {
+    return (this.#emitter?.listenerCount(event) ?? 0) > 0
+  }
+
+  /**
+   * @param {string} level
+   * @param {Record<string, unknown>} fields
+   * @param {string} text
+   */
+  log(level, fields, text) {
+    const logger = this.#logger
+    if (!logger) return
+    const known = level === 'debug' || level === 'warn' || level === 'error' ? level : 'info'
+    const { groupId, clientId } = this.#reporter
+    undisturbed(() => logger[known]?.({ groupId, clientId, ...fields }, text))
+  }
+
+  /**
+   * @param {string} event
+   * @param {unknown[]} args
+   */
+  emit(event, ...args) {
+    undisturbed(() => this.#emitter?.emit(event, ...args))
+  }
+}
+
+/**
+ * Runs code of the user's that is none of our business if it throws: as with every listener in Node, that is an uncaught
+ * exception, but not in the middle of our own work.
+ * @param {() => void} code
+ */
+function undisturbed(code) {
+  try {
+    code()
+  } catch (thrown) {
+    process.nextTick(() => {
+      throw thrown
+    })
+  }
+}
+
+module.exports = { Reports }
