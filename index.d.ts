@@ -74,7 +74,7 @@ export interface MessageInit {
   body: Body
   /** One tag, to filter by. Non-empty. Default: none. */
   tags?: string | undefined
-  /** Business keys, to look the message up by. A key holds no white space; a string may hold several, separated by spaces. */
+  /** Business keys, to look the message up by. A key holds no space; a string may hold several, separated by spaces. */
   keys?: string | readonly string[] | undefined
   /**
    * Properties of your own: names and values are non-empty, without `\x01` and `\x02`; RocketMQ's own names (`TAGS`, `KEYS`,

@@ -54,11 +54,26 @@ describe('a message is refused for', () => {
     ['message.properties.a', { topic: 'orders', body, properties: { a: '\ud800' } }],
     ['message.properties.KEYS', { topic: 'orders', body, properties: { KEYS: 'x' } }],
     ['message.properties.DELAY', { topic: 'orders', body, properties: { DELAY: '3' } }],
+    ['message.properties.TIMER_DELAY_MS', { topic: 'orders', body, properties: { TIMER_DELAY_MS: '3' } }],
     ['message.properties: the name of a property', { topic: 'orders', body, properties: { 'a\x01': 'x' } }],
   ])('%s: %j', async (field, message) => {
     await expect(producer.sendOrderly(message, 'key')).rejects.toMatchObject({
       code: 'ERR_ROCKETMQ_INVALID_ARGUMENT',
       message: expect.stringContaining(`${field}: `),
+      outcome: 'not-stored',
+      ...(typeof message?.topic === 'string' ? { topic: message.topic } : {}),
+    })
+    expect(NativeProducer.last.taken).toEqual([])
+  })
+
+  test('holes in a batch', async () => {
+    await expect(
+      producer.sendOrderlyBatch([{ topic: 'orders', body }, , { topic: 'orders', body }], 'key'),
+    ).rejects.toMatchObject({
+      code: 'ERR_ROCKETMQ_INVALID_ARGUMENT',
+      message: expect.stringContaining('messages[1]: '),
+      outcome: 'not-stored',
+      topic: 'orders',
     })
     expect(NativeProducer.last.taken).toEqual([])
   })
@@ -95,6 +110,7 @@ test('a plain message crosses flat', () => {
     feeding: false,
   })
   expect(sent({ topic: 'orders', body: 'x', keys: 'k1 k2', tags: undefined })).toMatchObject({ keys: 'k1 k2' })
+  expect(sent({ topic: 'orders', body: 'x', keys: ' k1  k2 ' })).toMatchObject({ keys: 'k1 k2' })
   expect(sent({ topic: 'orders', body: 'x', keys: [], properties: {} })).toMatchObject({
     keys: undefined,
     properties: undefined,
@@ -170,12 +186,13 @@ describe('a received message', () => {
   })
 
   test('can be forwarded', () => {
-    const message = received({ tags: 'T', keys: 'a b', properties: 'x\x01y\x02TAGS\x01T\x02__proto__\x01p\x02' })
+    const properties = 'x\x01y\x02TAGS\x01T\x02__proto__\x01p\x02TIMER_DELIVER_MS\x011\x02'
+    const message = received({ tags: 'T', keys: 'a b\tc', properties })
     expect(sent(message)).toMatchObject({
       topic: 'orders',
       body: 'm7',
       tags: 'T',
-      keys: 'a b',
+      keys: 'a b\tc',
       properties: ['x', 'y', '__proto__', 'p'],
     })
   })

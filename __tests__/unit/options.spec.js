@@ -35,6 +35,8 @@ const common = [
   ['nameServer', ';'],
   ['nameServer', []],
   ['nameServer', 'no-port'],
+  ['nameServer', 'https://127.0.0.1:9876'],
+  ['nameServer', 'http://127.0.0.1:9876/path'],
   ['nameServer', '127.0.0.1:0'],
   ['nameServer', '127.0.0.1:65536'],
   ['nameServer', ['127.0.0.1:9876', 5]],

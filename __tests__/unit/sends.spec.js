@@ -424,6 +424,20 @@ describe('a signal', () => {
   })
 })
 
+test('the cause of a message that native has taken out is the reason of its signal', async () => {
+  const controller = new AbortController()
+  const { signal } = controller
+  const aborted = { code: 'ERR_ROCKETMQ_ABORTED', message: 'aborted by the caller', outcome: 'not-stored' }
+  const sent = producer.sendOrderly({ topic: 'orders', body: 'x' }, 'k', { signal })
+  const batch = producer.sendOrderlyBatch([{ topic: 'orders', body: 'y' }], 'other', { signal })
+  controller.abort('enough')
+  native.fail('x', aborted, true)
+  native.calls.answer(native.find('y').slot, JSON.stringify(aborted), '"failedKey"')
+  const failure = { code: 'ERR_ROCKETMQ_ABORTED', outcome: 'not-stored', cause: 'enough' }
+  await expect(sent).rejects.toMatchObject(failure)
+  await expect(batch).rejects.toMatchObject(failure)
+})
+
 describe('a batch', () => {
   const message = (body, rest = {}) => ({ topic: 'orders', body, ...rest })
 

@@ -66,6 +66,14 @@ function reservedProperties() {
   return reserved
 }
 
+/** Timers of 5.x: every name that begins so has a meaning of its own. */
+const TIMER_PREFIX = 'TIMER_'
+
+/** @param {string} name of a property */
+function isReserved(name) {
+  return reservedProperties().has(name) || name.startsWith(TIMER_PREFIX)
+}
+
 /** What separates properties on the wire. */
 // eslint-disable-next-line no-control-regex -- these are the separators
 const SEPARATOR = /[\x01\x02]/
@@ -92,6 +100,11 @@ function shardingKey(key) {
   return text
 }
 
+/** @param {string} joined keys as they travel */
+function splitKeys(joined) {
+  return joined.split(' ').filter((key) => key !== '')
+}
+
 /**
  * Keys as they travel: joined by spaces.
  * @param {string} field
@@ -100,11 +113,11 @@ function shardingKey(key) {
  */
 function joinedKeys(field, value) {
   if (value === undefined) return undefined
-  if (typeof value === 'string') return propertyText(field, value)
+  if (typeof value === 'string') return splitKeys(propertyText(field, value)).join(' ')
   if (!Array.isArray(value))
     throw invalid(field, `must be a string or an array of strings, not ${check.describe(value)}`)
   value.forEach((key, i) => {
-    if (/\s/.test(propertyText(`${field}[${i}]`, key))) throw invalid(`${field}[${i}]`, 'must not hold white space')
+    if (propertyText(`${field}[${i}]`, key).includes(' ')) throw invalid(`${field}[${i}]`, 'must not hold a space')
   })
   return value.length === 0 ? undefined : value.join(' ')
 }
@@ -124,7 +137,7 @@ function flatProperties(field, value) {
   const flat = []
   for (const [name, entry] of Object.entries(value)) {
     propertyText(`${field}: the name of a property`, name)
-    if (reservedProperties().has(name)) throw invalid(`${field}.${name}`, 'is a name of RocketMQ’s own')
+    if (isReserved(name)) throw invalid(`${field}.${name}`, 'is a name of RocketMQ’s own')
     flat.push(name, propertyText(`${field}.${name}`, entry))
   }
   return flat.length === 0 ? undefined : flat
@@ -188,12 +201,11 @@ function parseProperties(raw) {
   const own = Object.create(null)
   /** @type {Record<string, string>} */
   const system = Object.create(null)
-  const names = reservedProperties()
   for (const segment of raw.split('\x02')) {
     const separator = segment.indexOf('\x01')
     if (separator < 1 || separator === segment.length - 1) continue
     const name = segment.slice(0, separator)
-    const target = names.has(name) ? system : own
+    const target = isReserved(name) ? system : own
     target[name] = segment.slice(separator + 1)
   }
   return { own, system }
@@ -245,7 +257,7 @@ class ReceivedMessage {
   ) {
     this.topic = topic
     this.tags = tags ?? undefined
-    this.keys = keys ? keys.split(' ').filter((part) => part !== '') : NO_KEYS
+    this.keys = keys ? splitKeys(keys) : NO_KEYS
     this.body = body
     this.msgId = msgId
     this.offsetMsgId = offsetMsgId

@@ -83,9 +83,9 @@ function shaped(options, orderly, names) {
 }
 
 /**
- * `host:port` with an optional scheme; an IPv6 address stands in brackets, or bare with its port as the last part.
+ * `host:port`, or the same as an `http://` address; an IPv6 address stands in brackets, or bare with its port as the last part.
  */
-const ADDRESS = /^(?:\w+:\/\/)?(?:\[[0-9a-fA-F:.]+\]|[^\s/[\]]+):(\d{1,5})$/
+const ADDRESS = /^(?:http:\/\/)?(?:\[[0-9a-fA-F:.]+\]|[^\s/[\]]+):(\d{1,5})\/?$/
 
 /**
  * @param {unknown} value
@@ -102,6 +102,9 @@ function nameServers(value) {
   )
   if (addresses.length === 0) throw invalid('nameServer', 'must name at least one address')
   for (const address of addresses) {
+    if (/^https:/i.test(address)) {
+      throw invalid('nameServer', "must be 'host:port' or 'http://host:port': this client does not speak TLS")
+    }
     const port = Number(ADDRESS.exec(address)?.[1])
     if (!(port >= 1 && port <= 65_535)) {
       throw invalid('nameServer', "must be 'host:port', several separated by ';', or 'http://host:port'")

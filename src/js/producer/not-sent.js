@@ -14,6 +14,16 @@ function aborted(signal, topic) {
   return new RocketMQError('ERR_ROCKETMQ_ABORTED', 'aborted by the caller', { cause: signal.reason, ...details })
 }
 
+/**
+ * What has refused a send before anything was written of it, as that send's failure.
+ * @param {unknown} error
+ * @param {string | undefined} topic
+ */
+function refused(error, topic) {
+  if (!(error instanceof RocketMQError)) return error
+  return Object.assign(error, { outcome: 'not-stored' }, topic === undefined ? {} : { topic })
+}
+
 /** @param {string} topic */
 function timedOut(topic) {
   const text = `not sent: it waited for room until its time was up (topic ${topic})`
@@ -35,4 +45,4 @@ function orderBroken(topic, cause) {
   return new RocketMQError('ERR_ROCKETMQ_ORDER_BROKEN', text, { topic, outcome: 'not-stored', cause })
 }
 
-module.exports = { aborted, closed, orderBroken, timedOut }
+module.exports = { aborted, closed, orderBroken, refused, timedOut }

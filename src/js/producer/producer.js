@@ -8,6 +8,7 @@ const { invalid } = require('../errors.js')
 const { flatten, shardingKey: checkShardingKey } = require('../message.js')
 const { NativeProducer } = require('../addon.js')
 const options = require('../options.js')
+const { refused } = require('./not-sent.js')
 const { Sends } = require('./sends.js')
 
 /**
@@ -68,6 +69,7 @@ class Producer extends Client {
    */
   sendOrderly(message, shardingKey, sendOptions) {
     return this.#send(
+      message,
       () => [flatten('message', message, this.#settings.maxMessageBytes)],
       false,
       shardingKey,
@@ -92,23 +94,24 @@ class Producer extends Client {
    * @returns {Promise<SendResult[]>}
    */
   sendOrderlyBatch(messages, shardingKey, sendOptions) {
-    return this.#send(() => this.#flattenAll(messages), true, shardingKey, sendOptions)
+    return this.#send(messages?.[0], () => this.#flattenAll(messages), true, shardingKey, sendOptions)
   }
 
   /**
+   * @param {MessageInit | undefined} first for the topic of a refusal
    * @param {() => import('../message').FlatMessage[]} flat
    * @param {boolean} batch
    * @param {unknown} shardingKey
    * @param {unknown} sendOptions
    * @returns {Promise<any>}
    */
-  #send(flat, batch, shardingKey, sendOptions) {
+  #send(first, flat, batch, shardingKey, sendOptions) {
     try {
       const error = this.#core.notRunning()
       if (error !== null) throw error
       return this.#sends.send(flat(), batch, checkShardingKey(shardingKey), options.sendOptions(sendOptions))
     } catch (error) {
-      return Promise.reject(error)
+      return Promise.reject(refused(error, typeof first?.topic === 'string' ? first.topic : undefined))
     }
   }
 
@@ -117,7 +120,7 @@ class Producer extends Client {
     if (!Array.isArray(messages)) throw invalid('messages', `must be an array, not ${check.describe(messages)}`)
     if (messages.length === 0) throw invalid('messages', 'must not be empty')
     const { maxMessageBytes } = this.#settings
-    const flat = messages.map((message, i) => flatten(`messages[${i}]`, message, maxMessageBytes))
+    const flat = Array.from(messages, (message, i) => flatten(`messages[${i}]`, message, maxMessageBytes))
     const stranger = flat.findIndex((message) => message.topic !== flat[0].topic)
     if (stranger >= 0) throw invalid(`messages[${stranger}].topic`, 'must be the topic of the whole batch')
     const bytes = flat.reduce((sum, message) => sum + message.body.length, 0)

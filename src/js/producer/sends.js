@@ -3,7 +3,7 @@
 
 const { RocketMQError, call, errorFrom, errorFromThrown } = require('../errors.js')
 const { Eras } = require('./eras.js')
-const { aborted } = require('./not-sent.js')
+const { aborted, refused } = require('./not-sent.js')
 const { Signals } = require('./signals.js')
 const { Waiting } = require('./waiting.js')
 
@@ -139,7 +139,7 @@ class Sends {
     } catch (thrown) {
       this.#core.slots.release(slot)
       send.slot = -1
-      const error = errorFromThrown(thrown)
+      const error = /** @type {Failure} */ (refused(errorFromThrown(thrown), send.topic))
       this.#waiting.forget(send)
       this.#reject(send, error)
       this.#waiting.breakKey(send, error)
@@ -210,7 +210,7 @@ class Sends {
    */
   failed(slot, error, failedKey) {
     const send = /** @type {Send | undefined} */ (this.#core.slots.release(slot))
-    if (send !== undefined) this.#fail(send, errorFrom(error), failedKey)
+    if (send !== undefined) this.#fail(send, error, failedKey)
   }
 
   /**
@@ -223,7 +223,7 @@ class Sends {
       resolve: send.resolve,
       reject: (error) => this.#reject(send, error),
       answered: (error, json) => {
-        if (error !== null) return this.#fail(send, errorFrom(error), json === '"failedKey"')
+        if (error !== null) return this.#fail(send, error, json === '"failedKey"')
         this.#settled(send)
         send.resolve(
           JSON.parse(json).map((/** @type {any} */ receipt) => {
@@ -237,10 +237,12 @@ class Sends {
 
   /**
    * @param {Send} send
-   * @param {Failure} error
+   * @param {string} report
    * @param {boolean} failedKey whether native has closed the key until it is told that the failure was delivered
    */
-  #fail(send, error, failedKey) {
+  #fail(send, report, failedKey) {
+    // Why a caller has aborted is known here alone.
+    const error = errorFrom(report, send.signal?.reason)
     this.#reject(send, error)
     if (!failedKey) return
     this.#waiting.breakKey(send, error)
