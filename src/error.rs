@@ -258,7 +258,8 @@ impl ClientError {
 
     /// Says first what it has led to; all else stays as it is.
     pub(crate) fn with_prefix(mut self, text: &str) -> Self {
-        self.0.message = format!("{text}: {}", self.0.message);
+        let detail = self.change();
+        detail.message = format!("{text}: {}", detail.message);
         self
     }
 

@@ -53,16 +53,35 @@ impl Notes {
     }
 }
 
-/// Of one queue.
-#[derive(Debug, Clone, Copy)]
-struct Note {
-    /// Whether the group had committed something, or the broker says so.
-    committed: bool,
-    /// Where it would begin otherwise; `None` where it needs no note.
-    beginning: Option<i64>,
+/// Finds out which topics the group has consumed before. Must end before brokers count us as a member: what another new member commits
+/// for its share of the queues, because we are one, says nothing about the others. Who does not answer knows nothing.
+pub(super) async fn look_back<B: Brokers>(shared: &Arc<Shared<B>>, routes: &[(String, Arc<TopicRoute>)]) {
+    if shared.options.initial_position == InitialPosition::First {
+        return;
+    }
+    let mut questions = JoinSet::new();
+    for queue in routes.iter().flat_map(|(topic, route)| route.read_queues(topic)) {
+        let shared = Arc::clone(shared);
+        questions.spawn(async move {
+            let committed = committed(&shared, &queue).await;
+            matches!(committed, Ok(Some(_))).then_some(queue.topic)
+        });
+    }
+    while let Some(answered) = questions.join_next().await {
+        if let Ok(Some(topic)) = answered {
+            shared.notes().consumed.insert(topic);
+        }
+    }
 }
 
-/// Asks about every queue that can be reached.
+/// What the group has committed in a queue.
+async fn committed<B: Brokers>(shared: &Arc<Shared<B>>, queue: &MessageQueue) -> Result<Option<i64>, CallError> {
+    let MessageQueue { topic, broker_name, queue_id } = queue.clone();
+    let query = QueryOffset { group: shared.group.clone(), topic, broker_name, queue_id, zero_if_young: false };
+    shared.ask_master(&queue.broker_name, &query, shared.brokers.timing().request_timeout).await
+}
+
+/// Notes the beginning of every queue that can be reached.
 pub(super) async fn note_positions<B: Brokers>(
     shared: &Arc<Shared<B>>,
     routes: &[(String, Arc<TopicRoute>)],
@@ -85,46 +104,30 @@ pub(super) async fn note_positions<B: Brokers>(
     }
     while let Some(answered) = questions.join_next().await {
         let Ok((queue, mut noted)) = answered else { continue };
-        let note = loop {
+        let offset = loop {
             match noted {
-                Ok(note) => break note,
+                Ok(offset) => break offset,
                 Err(error) if passing(&error) => last.set(error.into_error()),
                 Err(error) => return Err(error.into_error().with_topic(shared.brokers.unwrap(&queue.topic))),
             }
             sleep(PAUSE).await;
             noted = note(shared, &queue, position).await;
         };
-        let mut notes = shared.notes();
-        if note.committed {
-            notes.consumed.insert(queue.topic.clone());
-        }
-        if let Some(offset) = note.beginning {
-            notes.beginnings.insert(queue, offset);
+        if let Some(offset) = offset {
+            shared.notes().beginnings.insert(queue, offset);
         }
     }
     Ok(())
 }
 
-/// One question, two where nothing is committed.
+/// Where the queue would begin; `None` where a committed offset makes that useless and the account may not ask.
 async fn note<B: Brokers>(
     shared: &Arc<Shared<B>>,
     queue: &MessageQueue,
     position: InitialPosition,
-) -> Result<Note, CallError> {
+) -> Result<Option<i64>, CallError> {
     let MessageQueue { topic, broker_name, queue_id } = queue.clone();
     let bound = shared.brokers.timing().request_timeout;
-    let query = QueryOffset {
-        group: shared.group.clone(),
-        topic: topic.clone(),
-        broker_name: broker_name.clone(),
-        queue_id,
-        zero_if_young: false,
-    };
-    let stored = shared.ask_master(&queue.broker_name, &query, bound).await?;
-    // A 0 may be none at all: 4.9 answers so as long as the queue is young.
-    if stored.is_some_and(|stored| stored > 0) {
-        return Ok(Note { committed: true, beginning: None });
-    }
     let answer = match position {
         InitialPosition::Timestamp(timestamp) => {
             let request = SearchOffset { topic, broker_name, queue_id, timestamp };
@@ -135,11 +138,12 @@ async fn note<B: Brokers>(
             shared.ask_master(&queue.broker_name, &request, bound).await
         }
     };
-    let committed = stored.is_some();
     match answer {
-        Ok(offset) => Ok(Note { committed, beginning: Some(offset) }),
-        Err(error) if error.is_access_denied() && committed => Ok(Note { committed, beginning: None }),
-        Err(error) if error.is_access_denied() => Err(may_not_ask(shared, queue, error)),
+        Ok(offset) => Ok(Some(offset)),
+        Err(error) if error.is_access_denied() => match committed(shared, queue).await {
+            Ok(Some(_)) => Ok(None),
+            _ => Err(may_not_ask(shared, queue, error)),
+        },
         Err(error) => Err(error),
     }
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::time::{sleep, timeout};
 
 use super::brokers::{Brokers, refusal};
-use super::notes::note_positions;
+use super::notes::{look_back, note_positions};
 use super::shared::Shared;
 use crate::client::CallError;
 use crate::env::{self, Instant};
@@ -46,6 +46,7 @@ pub(super) async fn prepare<B: Brokers>(
 ) -> Result<(), ClientError> {
     let routes = routes(shared, last).await?;
     check_expressions(shared, &routes, last).await?;
+    look_back(shared, &routes).await;
     shared.brokers.watch_route(&shared.retry_topic);
     shared.brokers.register(Some(shared.registration()));
     let reached = register(shared, last, patient_until).await?;
