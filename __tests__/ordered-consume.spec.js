@@ -43,7 +43,6 @@ function observed() {
 }
 
 const upTo = (count) => Array.from({ length: count }, (_, i) => i)
-const isRisingWithoutGap = (offsets) => offsets.every((offset, i) => i === 0 || offset === offsets[i - 1] + 1)
 
 test('each queue in stored order with async handlers, queues side by side, everything committed at the end', async () => {
   const topic = await createTopic({ queues: 8 })
