@@ -48,6 +48,8 @@ const onTestBroker = (name) => onBroker(name, ['\\.real\\.', ...(HAS_JAVA ? [] :
 
 module.exports = {
   maxWorkers: 2,
+  // A busy machine takes longer than the usual 0.5 s to take a worker's memory down; what is left open is told all the same.
+  workerGracefulExitTimeout: 5_000,
   testTimeout: 120_000,
   reporters: ['default', '<rootDir>/__tests__/support/count-reporter.js'],
   projects: [

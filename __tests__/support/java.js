@@ -48,7 +48,7 @@ async function produce({ nameServer = backend.nameServer, topic, count, keys }) 
  */
 async function startConsumer({ nameServer = backend.nameServer, group, topic, count = 0, timeoutSec = 100 }) {
   const peer = await start(['consume', nameServer, group, topic, count, timeoutSec])
-  await peer.line(({ type }) => type === 'started', { what: 'the start of the Java consumer' })
+  await peer.line(({ type }) => type === 'started', { timeoutMs: 120_000, what: 'the start of the Java consumer' })
   return peer
 }
 

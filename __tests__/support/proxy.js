@@ -33,9 +33,9 @@ class FaultProxy {
 
   constructor(target, rewrite) {
     const at = target.lastIndexOf(':')
-    this.#target = { host: target.slice(0, at), port: Number(target.slice(at + 1)), noDelay: true }
+    this.#target = { host: target.slice(0, at), port: Number(target.slice(at + 1)), noDelay: true, allowHalfOpen: true }
     this.#rewrite = rewrite
-    this.#server = net.createServer({ noDelay: true }, (client) => this.#link(client))
+    this.#server = net.createServer({ noDelay: true, allowHalfOpen: true }, (client) => this.#link(client))
   }
 
   get address() {
@@ -66,7 +66,12 @@ class FaultProxy {
     this.accepted++
     const link = { client, server: net.connect(this.#target) }
     this.#links.add(link)
-    for (const socket of [client, link.server]) socket.on('error', () => {}).on('close', () => this.#end(link))
+    // Half open, so that Node.js shuts nothing down by itself: to reset a socket that is shutting down fails, and leaves a handle
+    // behind over which the process spins for ever when it ends.
+    for (const socket of [client, link.server]) {
+      for (const event of ['end', 'close']) socket.on(event, () => this.#end(link))
+      socket.on('error', () => {})
+    }
     const down = this.#rewrite ? framed(this.#rewrite, (frame) => this.#pass(link, 'down', frame)) : undefined
     client.on('data', (bytes) => this.#pass(link, 'up', bytes))
     link.server.on('data', down ?? ((bytes) => this.#pass(link, 'down', bytes)))
