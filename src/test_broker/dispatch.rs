@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::cluster::{Shared, State};
 use super::faults::Verdict;
 use super::reply::{Answer, Reply};
-use super::requests_seen::is_send;
+use super::request_names::is_send;
 use super::{accounts, admin, membership, name_server, pull, queue_offsets, relay, reset, retry, send, statistics};
 use crate::protocol::Command;
 use crate::protocol::code::{request, response};

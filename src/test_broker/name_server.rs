@@ -4,7 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
 
-use super::cluster::{Broker, CLUSTER, State};
+use super::broker::Broker;
+use super::cluster::State;
+use super::names::CLUSTER;
 use super::reply::{Answer, Reply, flag, text};
 use crate::env;
 use crate::protocol::code::{request, response};
@@ -70,7 +72,7 @@ pub(super) fn answer(state: &mut State, command: &Command) -> Answer {
         205 => wipe(state, command, true),
         327 => wipe(state, command, false),
         206 | 224 => Ok(topic_list(state)),
-        216 => delete_topic(state, command),
+        216 => Ok(delete_topic(state, command)),
         318 => update_config(state, command),
         319 => Ok(Reply::success().with_body(properties_text(&state.name_server.config))),
         code if state.release.is_v5() => {
@@ -151,12 +153,18 @@ fn topic_list(state: &State) -> Reply {
 fn put_value(state: &mut State, command: &Command) -> Result<Reply, Reply> {
     let key = (text(command, "namespace")?.to_owned(), text(command, "key")?.to_owned());
     let value = text(command, "value")?.to_owned();
+    if key.0 == ORDER_NAMESPACE {
+        // Brokers hear of it when they register the next time.
+        let topics = state.brokers.iter_mut().filter_map(|broker| broker.topics.get_mut(&key.1));
+        topics.for_each(|topic| topic.config.order = true);
+    }
     state.name_server.values.insert(key, value);
     Ok(Reply::success())
 }
 
 fn get_value(state: &State, command: &Command) -> Result<Reply, Reply> {
-    let key = (text(command, "namespace")?.to_owned(), text(command, "key")?.to_owned());
+    let field = |name| command.fields.get(name).unwrap_or("null").to_owned();
+    let key = (field("namespace"), field("key"));
     match state.name_server.values.get(&key) {
         Some(value) => Ok(Reply::success().with("value", value)),
         None => Err(Reply::refuse(
@@ -184,10 +192,11 @@ fn wipe(state: &mut State, command: &Command, wiped: bool) -> Result<Reply, Repl
     Ok(Reply::success().with(if wiped { "wipeTopicCount" } else { "addTopicCount" }, topics))
 }
 
-fn delete_topic(state: &mut State, command: &Command) -> Result<Reply, Reply> {
-    let topic = text(command, "topic")?;
-    state.name_server.deleted.insert(topic.to_owned());
-    Ok(Reply::success())
+fn delete_topic(state: &mut State, command: &Command) -> Reply {
+    if let Some(topic) = command.fields.get("topic") {
+        state.name_server.deleted.insert(topic.to_owned());
+    }
+    Reply::success()
 }
 
 fn update_config(state: &mut State, command: &Command) -> Result<Reply, Reply> {

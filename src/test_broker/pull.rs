@@ -6,7 +6,8 @@ use std::time::Duration;
 use bytes::BytesMut;
 use tokio::sync::Notify;
 
-use super::cluster::{Broker, Held, Shared, State};
+use super::broker::{Broker, Held};
+use super::cluster::{Shared, State};
 use super::groups::Filter;
 use super::offsets::Place;
 use super::reply::{Answer, Reply, number, optional, text};

@@ -2,6 +2,7 @@
 
 mod admin;
 mod faults;
+mod hostile;
 mod members;
 mod messages;
 mod routes;
