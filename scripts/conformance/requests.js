@@ -106,4 +106,30 @@ const locks = (clientId, ...queues) => ({ clientId, consumerGroup: GROUP, mqSet:
 /** An object without one of its members. */
 const without = (object, name) => Object.fromEntries(Object.entries(object).filter(([key]) => key !== name))
 
-module.exports = { GROUP, entries, heartbeat, locks, longNames, properties, pull, queue, send, subscription, without }
+/** The fields that make a topic. */
+const topic = (name, ext = {}) => ({
+  topic: name,
+  defaultTopic: 'TBW102',
+  readQueueNums: 4,
+  writeQueueNums: 4,
+  perm: 6,
+  topicFilterType: 'SINGLE_TAG',
+  topicSysFlag: 0,
+  order: false,
+  ...ext,
+})
+
+module.exports = {
+  GROUP,
+  entries,
+  heartbeat,
+  locks,
+  longNames,
+  properties,
+  pull,
+  queue,
+  send,
+  subscription,
+  topic,
+  without,
+}

@@ -4,9 +4,20 @@
 const { ACCOUNTS } = require('../../rocketmq/config')
 const { sign } = require('../../rocketmq/wire')
 const { binaryFrame, jsonFrame } = require('../raw-connection')
-const { entries, heartbeat, locks, longNames, pull, queue, send, subscription, without } = require('../requests')
+const {
+  GROUP,
+  entries,
+  heartbeat,
+  locks,
+  longNames,
+  pull,
+  queue,
+  send,
+  subscription,
+  topic,
+  without,
+} = require('../requests')
 
-const GROUP = 'GID-conformance'
 const x = Buffer.from('x')
 
 /** Accounts made by request: what each may do with the topic "plain" and the group. */
@@ -48,7 +59,6 @@ function requests(r) {
   const physical = Number(BigInt(`0x${offset.slice(16)}`))
   const dead = send('%DLQ%GID-conformance', 0, { UNIQ_KEY: 'D' })
   const back = send(`%RETRY%${GROUP}`, 0, { UNIQ_KEY: 'R' }, { j: 0, l: 16 })
-  const made = { topic: 'made', defaultTopic: 'TBW102', readQueueNums: 1, writeQueueNums: 1, perm: 6 }
   const shown = ['timestamp', 'totalTopicNum', 'totalGroupNum', 'version']
   const counters = ['indexLastUpdateTimestamp', 'indexLastUpdatePhyoffset']
   return [
@@ -111,7 +121,7 @@ function requests(r) {
     ],
     ['35', 35, { clientID: 'client@access', consumerGroup: GROUP }, undefined, { settleMs: 20, pushes: false }],
     ['35 of a producer', 35, { clientID: 'client@access', producerGroup: 'P' }],
-    ['17', 17, { ...made, topicFilterType: 'SINGLE_TAG', topicSysFlag: 0, order: false }],
+    ['17', 17, topic('made', { readQueueNums: 1, writeQueueNums: 1 })],
     ['200', 200, {}, { groupName: 'GID-made' }],
     ['203', 203, { consumerGroup: 'GID-empty' }],
     ['204', 204, { producerGroup: 'nobody' }],
@@ -154,16 +164,6 @@ function words(remark = '') {
 }
 
 async function access(r) {
-  const topic = (name) => ({
-    topic: name,
-    defaultTopic: 'TBW102',
-    readQueueNums: 4,
-    writeQueueNums: 4,
-    perm: 6,
-    topicFilterType: 'SINGLE_TAG',
-    topicSysFlag: 0,
-    order: false,
-  })
   for (const name of ['plain', 'other']) await r.broker(`17 ${name}`, 17, topic(name))
   for (const groupName of [GROUP, 'GID-other', 'GID-empty']) await r.broker(`200 ${groupName}`, 200, {}, { groupName })
   await r.routed(['plain', 'other'])
@@ -182,12 +182,12 @@ async function access(r) {
 }
 
 /** Request 50 on 4.9, 3001 and 3006 on 5.x; the other version refuses. */
-async function makeAccount(r, { accessKey, secretKey, topic, group }) {
+async function makeAccount(r, { accessKey, secretKey, topic: onTopic, group: onGroup }) {
   const perm = (actions) => actions.map((action) => action.toUpperCase()).join('|') || 'DENY'
   // 4.9 has no right to ask: it lets everybody.
   const rights = {
-    topicPerms: `plain=${perm(topic.filter((action) => action !== 'Get'))}`,
-    groupPerms: `${GROUP}=${perm(group)}`,
+    topicPerms: `plain=${perm(onTopic.filter((action) => action !== 'Get'))}`,
+    groupPerms: `${GROUP}=${perm(onGroup)}`,
     defaultTopicPerm: 'DENY',
     defaultGroupPerm: 'DENY',
   }
@@ -198,8 +198,8 @@ async function makeAccount(r, { accessKey, secretKey, topic, group }) {
   await r.broker(`3001 ${accessKey}`, 3_001, { username: accessKey }, user)
   const entry = (resource, actions) => ({ resource, actions, sourceIps: [], decision: 'Allow' })
   const own = [
-    ['Topic:plain', topic],
-    [`Group:${GROUP}`, group],
+    ['Topic:plain', onTopic],
+    [`Group:${GROUP}`, onGroup],
   ].filter(([, actions]) => actions.length > 0)
   const subject = `User:${accessKey}`
   const policies = [{ policyType: 'Custom', entries: own.map(([resource, actions]) => entry(resource, actions)) }]

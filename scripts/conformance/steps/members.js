@@ -2,7 +2,7 @@
 // 34, 35, 38, 46, 203: who belongs to a group, and wants what.
 
 const { CONDITIONS } = require('../conditions')
-const { GROUP, heartbeat, pull, send, subscription } = require('../requests')
+const { GROUP, heartbeat, pull, send, subscription, topic } = require('../requests')
 
 async function membership(r) {
   const registered = (version, ext) =>
@@ -109,15 +109,10 @@ async function unknownGroups(r) {
 /** Topics that come into being with the first send. */
 async function autoCreation(r) {
   const x = Buffer.from('x')
-  const like = (topic, queueId, queues, ext = {}) =>
-    send(topic, queueId, { UNIQ_KEY: topic }, { c: 'template', d: queues, ...ext })
-  const made = { topic: 'template', defaultTopic: 'TBW102', readQueueNums: 6, writeQueueNums: 6, perm: 7 }
-  await r.broker('17 a topic that others are made after', 17, {
-    ...made,
-    topicFilterType: 'SINGLE_TAG',
-    topicSysFlag: 0,
-    order: false,
-  })
+  const like = (name, queueId, queues, ext = {}) =>
+    send(name, queueId, { UNIQ_KEY: name }, { c: 'template', d: queues, ...ext })
+  const template = topic('template', { readQueueNums: 6, writeQueueNums: 6, perm: 7 })
+  await r.broker('17 a topic that others are made after', 17, template)
   await r.broker('310 a new topic after TBW102', 310, send('fresh-0', 0), x)
   await r.broker('310 a new topic', 310, like('fresh-1', 0, 4), x)
   await r.broker('310 its last queue', 310, like('fresh-1', 3, 4), x)
@@ -130,8 +125,8 @@ async function autoCreation(r) {
   await r.broker('310 a template that does not pass itself on', 310, { ...like('fresh-5', 0, 4), c: 'plain' }, x)
   await r.broker('310 a template that does not exist', 310, { ...like('fresh-6', 0, 4), c: 'nowhere' }, x)
   await r.routed(['fresh-1', 'fresh-2', 'fresh-3'])
-  for (const topic of ['fresh-1', 'fresh-2', 'fresh-3']) {
-    await r.names(`105 ${topic}`, 105, { topic, acceptStandardJsonOnly: true })
+  for (const fresh of ['fresh-1', 'fresh-2', 'fresh-3']) {
+    await r.names(`105 ${fresh}`, 105, { topic: fresh, acceptStandardJsonOnly: true })
   }
 }
 

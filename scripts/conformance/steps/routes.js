@@ -1,20 +1,9 @@
 'use strict'
 // 17, 100 to 106, 205 and 327: topics, and what the name server says of them.
 
-const { send, without } = require('../requests')
+const { send, topic, without } = require('../requests')
 
 async function topics(r) {
-  const topic = (name, ext = {}) => ({
-    topic: name,
-    defaultTopic: 'TBW102',
-    readQueueNums: 4,
-    writeQueueNums: 4,
-    perm: 6,
-    topicFilterType: 'SINGLE_TAG',
-    topicSysFlag: 0,
-    order: false,
-    ...ext,
-  })
   await r.broker('17 a topic', 17, topic('plain'))
   await r.broker('17 a topic of one queue', 17, topic('one', { readQueueNums: 1, writeQueueNums: 1 }))
   await r.broker('17 a topic that may be read only', 17, topic('sealed', { perm: 4 }))

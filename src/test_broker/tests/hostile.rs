@@ -7,7 +7,7 @@ use super::super::reply::Answer;
 use super::*;
 
 /// Requests per release.
-const REQUESTS: usize = 6_000;
+const REQUESTS: usize = 2_000;
 /// Connections per release.
 const CONNECTIONS: usize = 150;
 

@@ -3,6 +3,7 @@
 mod admin;
 mod faults;
 mod hostile;
+mod idle;
 mod members;
 mod messages;
 mod routes;
