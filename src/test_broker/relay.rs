@@ -61,6 +61,9 @@ fn forward(state: &mut State, index: usize, command: &Command) -> Result<Answer,
         let mut bytes = BytesMut::with_capacity(message.len());
         message.encode(&mut bytes);
         body = bytes.freeze();
+        // Whatever the administrator says.
+        fields.take("brokerName");
+        fields.push("brokerName", broker.name.as_str());
         if broker.release.is_v5() {
             fields.push("groupSysFlag", "0");
             fields.push("topicSysFlag", "0");

@@ -3,7 +3,7 @@
 use crate::protocol::code::request;
 
 /// Request codes and their names.
-const NAMES: [(i32, &str); 52] = [
+const NAMES: [(i32, &str); 58] = [
     (10, "SEND_MESSAGE"),
     (11, "PULL_MESSAGE"),
     (12, "QUERY_MESSAGE"),
@@ -31,6 +31,7 @@ const NAMES: [(i32, &str); 52] = [
     (50, "UPDATE_AND_CREATE_ACL_CONFIG"),
     (100, "PUT_KV_CONFIG"),
     (101, "GET_KV_CONFIG"),
+    (102, "DELETE_KV_CONFIG"),
     (105, "GET_ROUTEINFO_BY_TOPIC"),
     (106, "GET_BROKER_CLUSTER_INFO"),
     (200, "UPDATE_AND_CREATE_SUBSCRIPTIONGROUP"),
@@ -46,6 +47,7 @@ const NAMES: [(i32, &str); 52] = [
     (216, "DELETE_TOPIC_IN_NAMESRV"),
     (222, "INVOKE_BROKER_TO_RESET_OFFSET"),
     (223, "INVOKE_BROKER_TO_GET_CONSUMER_STATUS"),
+    (224, "GET_SYSTEM_TOPIC_LIST_FROM_NS"),
     (300, "QUERY_TOPIC_CONSUME_BY_WHO"),
     (307, "GET_CONSUMER_RUNNING_INFO"),
     (309, "CONSUME_MESSAGE_DIRECTLY"),
@@ -55,7 +57,11 @@ const NAMES: [(i32, &str); 52] = [
     (320, "SEND_BATCH_MESSAGE"),
     (327, "ADD_WRITE_PERM_OF_BROKER"),
     (343, "QUERY_TOPICS_BY_CONSUMER"),
+    (351, "GET_TOPIC_CONFIG"),
+    (352, "GET_SUBSCRIPTIONGROUP_CONFIG"),
     (361, "LITE_PULL_MESSAGE"),
+    (3001, "AUTH_CREATE_USER"),
+    (3006, "AUTH_CREATE_ACL"),
 ];
 
 /// RocketMQ's name of a request code.

@@ -3,7 +3,7 @@
 
 const { setTimeout: sleep } = require('node:timers/promises')
 const { jsonFrame } = require('../raw-connection')
-const { GROUP, pull } = require('../requests')
+const { GROUP, pull, without } = require('../requests')
 
 /** Of the groups, the one that committed. */
 const picked = ({ groupList }) => groupList?.filter((group) => group === 'GID-offsets')
@@ -57,6 +57,12 @@ async function administration(r) {
   const id = sent?.ext.msgId
   const directly = { consumerGroup: GROUP, clientId: 'client@1', msgId: id, brokerName: 'broker-a', topic: 'plain' }
   await r.broker('309 of a member', 309, directly)
+  await r.broker('309 of a member, without the name of the broker', 309, without(directly, 'brokerName'))
+  await r.broker('309 with the name of another', 309, { ...directly, brokerName: 'broker-x' })
+  await r.broker('309 of a message that is not there', 309, {
+    ...directly,
+    msgId: `${id?.slice(0, 16)}00000000000FFFFF`,
+  })
   await r.broker('309 of a stranger', 309, { ...directly, clientId: 'stranger' })
   await r.broker('223 of the members', 223, { topic: 'plain', group: GROUP, clientAddr: '' })
   await r.broker('223 of an unknown group', 223, { topic: 'plain', group: 'GID-nobody', clientAddr: '' })
