@@ -9,7 +9,7 @@ use tokio::sync::watch;
 use super::acl::Accounts;
 use super::broker::Broker;
 use super::faults::Faults;
-use super::name_server::NameServer;
+use super::registry::NameServer;
 use super::release::{Release, draw_bits};
 use super::requests_seen::RequestsSeen;
 

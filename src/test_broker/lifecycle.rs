@@ -10,7 +10,8 @@ use super::broker::Broker;
 use super::cluster::{Shared, State};
 use super::control::Perm;
 use super::options::{Keep, TestBrokerOptions, config};
-use super::server::{Running, Server};
+use super::server::Running;
+use super::session::Server;
 use crate::env;
 use crate::error::{ClientError, Code};
 

@@ -7,53 +7,14 @@ use serde_json::{Value, json};
 use super::broker::Broker;
 use super::cluster::State;
 use super::names::CLUSTER;
+use super::registry::ORDER_NAMESPACE;
 use super::reply::{Answer, Reply, flag, text};
 use crate::env;
 use crate::protocol::code::{request, response};
 use crate::protocol::{Command, json as tolerant};
 
-/// Namespace of the fixed queue lists.
-const ORDER_NAMESPACE: &str = "ORDER_TOPIC_CONFIG";
-/// Setting that shows them in routes.
-const ORDER_ENABLED: &str = "orderMessageEnable";
 /// First version that gets standard JSON: 4.9.4.
 const STANDARD_JSON: i32 = 401;
-
-/// What the name server knows besides the brokers themselves.
-#[derive(Debug)]
-pub(super) struct NameServer {
-    config: BTreeMap<String, String>,
-    values: BTreeMap<(String, String), String>,
-    /// Brokers whose routes have lost their write bit.
-    wiped: BTreeSet<String>,
-    /// Topics that an administrator deleted here; a broker that still has them brings them back when it changes them.
-    deleted: BTreeSet<String>,
-}
-
-impl Default for NameServer {
-    fn default() -> Self {
-        let config = [(ORDER_ENABLED.to_owned(), "false".to_owned())].into();
-        Self { config, values: BTreeMap::new(), wiped: BTreeSet::new(), deleted: BTreeSet::new() }
-    }
-}
-
-impl NameServer {
-    /// A broker registers a topic.
-    pub(super) fn register(&mut self, topic: &str) {
-        self.deleted.remove(topic);
-    }
-
-    fn order_conf(&self, topic: &str) -> Option<&str> {
-        let shown = self.config.get(ORDER_ENABLED).is_some_and(|value| value == "true");
-        self.values.get(&(ORDER_NAMESPACE.to_owned(), topic.to_owned())).filter(|_| shown).map(String::as_str)
-    }
-
-    fn perm(&self, broker: &Broker, perm: i32) -> i32 {
-        let limit = broker.number("brokerPermission").and_then(|limit| i32::try_from(limit).ok()).unwrap_or(6);
-        let perm = if limit & 2 == 0 { perm & !2 } else { perm };
-        if self.wiped.contains(&broker.name) { perm & !2 } else { perm }
-    }
-}
 
 /// The brokers that are registered now.
 fn registered(state: &State) -> impl Iterator<Item = &Broker> {

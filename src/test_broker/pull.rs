@@ -218,6 +218,3 @@ fn next_look(started: Instant, period: Duration) -> Instant {
     let looks = u32::try_from(since.as_nanos() / period.as_nanos()).unwrap_or(u32::MAX - 1);
     started + period * (looks + 1)
 }
-
-/// Number of a pull that 4.9 does not know.
-pub(super) const LITE_PULL: i32 = 361;

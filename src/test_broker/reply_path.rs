@@ -5,9 +5,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::sync::mpsc;
 
 use super::faults::Verdict;
+use super::outbox::{Flight, Outgoing};
 use super::release::Release;
 use super::reply::Reply;
-use super::server::{Flight, Outgoing};
 use crate::protocol::{Codec, frame};
 
 /// The connection is over.

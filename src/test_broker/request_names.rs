@@ -2,6 +2,9 @@
 
 use crate::protocol::code::request;
 
+/// A pull that 4.9 does not know.
+pub(super) const LITE_PULL: i32 = 361;
+
 /// Request codes and their names.
 const NAMES: [(i32, &str); 58] = [
     (10, "SEND_MESSAGE"),
@@ -78,7 +81,7 @@ pub(super) fn is_send(code: i32) -> bool {
 pub(crate) fn codes_of(name: &str) -> Option<&'static [i32]> {
     Some(match name {
         "send" => &[10, request::SEND_MESSAGE_V2, request::SEND_BATCH_MESSAGE],
-        "pull" => &[request::PULL_MESSAGE, super::pull::LITE_PULL],
+        "pull" => &[request::PULL_MESSAGE, LITE_PULL],
         "lock" => &[request::LOCK_BATCH_MQ],
         "unlock" => &[request::UNLOCK_BATCH_MQ],
         "commit" => &[request::UPDATE_CONSUMER_OFFSET],

@@ -14,12 +14,12 @@ use tokio::task::JoinSet;
 use super::broker::Connection;
 use super::cluster::Shared;
 use super::dispatch;
+use super::outbox::{Flight, Outgoing, since, write};
 use super::relay;
 use super::reply::{Answer, Reply};
 use super::reply_path::{Over, ReplyPath};
 use super::request_names::is_send;
 use super::requests_seen::Asked;
-use super::server::{Flight, Outgoing, Server, since, write};
 use crate::env::{self, Instant, Socket};
 use crate::protocol::{Codec, Command, frame};
 
@@ -43,6 +43,13 @@ const FIRST_BYTES: usize = 12;
 const PROXY_LINE: (&[u8], usize) = (b"PROXY ", 108);
 /// Settings of the pools that store: with one thread nothing is disordered.
 const SEND_THREADS: &str = "sendMessageThreadPoolNums";
+
+/// Whose socket it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Server {
+    NameServer,
+    Broker(usize),
+}
 
 /// A request with what is to become of it.
 struct Arrived {
