@@ -45,9 +45,10 @@ test.each(VERSIONS)('the admin tool of %s manages topics, groups, offsets and me
     expect(await tool.run('consumerProgress', '-g', 'GID-tool')).toMatch(/tooled\s+broker-a\s+\d\s+3\s+3/)
     expect(await tool.run('consumerStatus', '-g', 'GID-tool', '-i', consumer.clientId)).toContain('PROP_CONSUMEORDERLY')
     const [, { msgId, offsetMsgId, queue }] = await broker.messages('tooled')
-    expect(
-      await tool.run('queryMsgById', ...(version.startsWith('5.') ? ['-t', 'tooled'] : []), '-i', offsetMsgId),
-    ).toContain(msgId)
+    const byId = ['queryMsgById', ...(version.startsWith('5.') ? ['-t', 'tooled'] : []), '-i', offsetMsgId]
+    expect(await tool.run(...byId)).toContain(msgId)
+    expect(await tool.run(...byId, '-g', 'GID-tool', '-d', consumer.clientId)).toContain('CR_SUCCESS')
+    expect(received).toEqual(['a', 'b', 'c', 'b'])
     expect(await tool.run('queryMsgByKey', '-t', 'tooled', '-k', 'key-b')).toContain(msgId)
     expect(
       await tool.run('queryMsgByOffset', '-t', 'tooled', '-b', 'broker-a', '-i', queue.queueId, '-o', 1),
@@ -57,7 +58,7 @@ test.each(VERSIONS)('the admin tool of %s manages topics, groups, offsets and me
     await tool.run('resetOffsetByTime', '-g', 'GID-tool', '-t', 'tooled', '-s', '0')
     await broker.publish({ topic: 'tooled', body: 'd' }, 'k')
     // It may have come once before the reset did.
-    await until(() => received.length >= 7 && received.at(-1) === 'd')
+    await until(() => received.length >= 8 && received.at(-1) === 'd')
     expect(received.slice(-4)).toEqual(['a', 'b', 'c', 'd'])
 
     expect(await tool.run('deleteTopic', '-c', 'DefaultCluster', '-t', 'tooled')).toContain('success')

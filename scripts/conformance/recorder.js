@@ -4,10 +4,13 @@
 const { setTimeout: sleep } = require('node:timers/promises')
 const { decodeStoredMessages } = require('../../__tests__/support/stored-message')
 const { parseLenient } = require('../rocketmq/lenient-json')
-const { Connection, encodeFrame } = require('../rocketmq/wire')
+const { Connection, encodeFrame, sign } = require('../rocketmq/wire')
+const { RawConnection } = require('./raw-connection')
 
 /** Until nothing more is expected. */
 const UNANSWERED_MS = 1_500
+/** Until what is sure to come has come. */
+const AWAITED_MS = 20_000
 /** Until what was acknowledged can be seen, on any broker. */
 const VISIBLE_MS = 400
 /** Fields of headers that never are the same twice; their presence is compared. */
@@ -24,22 +27,35 @@ class Recorder {
   answers = new Map()
   /** What the servers said to people. @type {Map<string, string>} */
   remarks = new Map()
+  /** The answers' codes by the code of the request. @type {Map<number, Set<number>>} */
+  asked = new Map()
   #kept = new Map()
   #pushed = []
 
-  static async open({ nameServer, broker, answers }) {
+  /** `server` restarts and stops the broker; `like`: a recorder whose record the answers go to. */
+  static async open({ nameServer, broker, server, credentials, like }) {
     const recorder = new Recorder()
-    if (answers) recorder.answers = answers
-    recorder.nameServer = nameServer
-    recorder.brokerAddress = broker
-    recorder.brokerConnection = await Connection.open(broker, { onRequest: (push) => recorder.#push(push) })
+    if (like) {
+      recorder.answers = like.answers
+      recorder.remarks = like.remarks
+      recorder.asked = like.asked
+    }
+    Object.assign(recorder, { nameServer, brokerAddress: broker, server, credentials })
+    await recorder.connect()
     return recorder
   }
 
-  /** Another client of the same broker; its answers go to the same record. */
-  async other() {
-    const { nameServer, brokerAddress, answers } = this
-    return Recorder.open({ nameServer, broker: brokerAddress, answers })
+  /** Another client of the same broker; its answers go to the same record. `credentials`: null for none. */
+  async other({ credentials = this.credentials } = {}) {
+    const { nameServer, brokerAddress: broker, server } = this
+    return Recorder.open({ nameServer, broker, server, credentials: credentials ?? undefined, like: this })
+  }
+
+  /** Connects to the broker, again after it was away. */
+  async connect() {
+    this.brokerConnection?.close()
+    const options = { credentials: this.credentials, onRequest: (push) => this.#push(push) }
+    this.brokerConnection = await Connection.open(this.brokerAddress, options)
   }
 
   close() {
@@ -47,7 +63,8 @@ class Recorder {
   }
 
   #push({ code, ext, body }) {
-    const sorted = Object.fromEntries(Object.entries(ext).sort(([a], [b]) => (a < b ? -1 : 1)))
+    const own = Object.entries(ext).map(([name, value]) => [name, VARIABLE.has(name) ? '*' : value])
+    const sorted = Object.fromEntries(own.sort(([a], [b]) => (a < b ? -1 : 1)))
     this.#pushed.push({ code, ext: sorted, body: shape(body, this.brokerAddress) })
     return { code: 0, body: Buffer.from('{}') }
   }
@@ -67,14 +84,63 @@ class Recorder {
 
   /** Waits until the name server knows these topics. */
   async routed(topics) {
+    for (const topic of topics) await this.route(topic, ({ code }) => code === 0)
+  }
+
+  /** Waits for what the name server says of a topic. */
+  async route(topic, satisfied) {
     const connection = await Connection.open(this.nameServer)
-    for (const topic of topics) {
-      for (let tries = 0; tries < 200; tries++) {
-        if ((await connection.call(105, { topic })).code === 0) break
-        await sleep(50)
-      }
+    await awaited(() => connection.call(105, { topic, acceptStandardJsonOnly: true }), satisfied)
+    connection.close()
+  }
+
+  /** An answer of the broker's; nothing is kept of it. */
+  ask(code, ext) {
+    return this.brokerConnection.call(code, ext)
+  }
+
+  /** Waits for an answer of the broker's; nothing is kept of it. */
+  async awaits(code, ext, satisfied) {
+    await awaited(() => this.brokerConnection.call(code, ext), satisfied)
+  }
+
+  /**
+   * Bytes on a connection of their own, in pieces if asked. Kept: what comes back, until so many `frames`, or the frame with this
+   * opaque (`until`), or the end.
+   */
+  async raw(
+    name,
+    bytes,
+    { to = this.brokerAddress, frames = Infinity, until, piece = bytes.length, quietMs, onlyCode } = {},
+  ) {
+    const connection = await RawConnection.open(to)
+    for (let at = 0; at < bytes.length; at += piece) {
+      connection.write(bytes.subarray(at, at + piece))
+      if (at + piece < bytes.length) await sleep(1)
+    }
+    const came = []
+    for (let last; came.length < frames && typeof last !== 'string' && !(last && last.opaque === until);) {
+      last = await connection.next(quietMs)
+      came.push(last)
     }
     connection.close()
+    const kept = came.map((frame) => {
+      if (typeof frame === 'string') return frame
+      const { codec, code, opaque, flag, ext, body } = frame
+      const request = (flag & 1) === 0
+      return { codec, flag, ...(request ? {} : { opaque }), ...this.#comparable(0, { code, ext, body }, { onlyCode }) }
+    })
+    this.note(name, kept)
+  }
+
+  /** The fields of a request without a body as this recorder's account signs them. */
+  signed(ext) {
+    return sign(ext, Buffer.alloc(0), this.credentials)
+  }
+
+  /** Keeps something that was seen. */
+  note(name, value) {
+    this.#record(name, value)
   }
 
   /** What was pushed since the last look. */
@@ -91,7 +157,7 @@ class Recorder {
     // Its own connection each time: one that was not answered may be of no more use.
     const connection = options.version
       ? await OldConnection.open(this.nameServer, options.version)
-      : await Connection.open(this.nameServer)
+      : await Connection.open(this.nameServer, { credentials: options.credentials })
     try {
       return await this.#step(connection, name, code, ext, body, options)
     } finally {
@@ -116,9 +182,10 @@ class Recorder {
       return undefined
     }
     if (response.remark) this.remarks.set(name, response.remark)
+    this.asked.set(code, (this.asked.get(code) ?? new Set()).add(response.code))
     if (options.settleMs) await sleep(options.settleMs)
-    const pushed = this.#taken()
-    const comparable = options.onlyCode ? { code: response.code } : this.#comparable(code, response, options)
+    const pushed = options.pushes === false ? this.#taken().slice(0, 0) : this.#taken()
+    const comparable = this.#comparable(code, response, options)
     this.#record(name, pushed.length > 0 ? { ...comparable, pushed } : comparable)
     return response
   }
@@ -132,12 +199,15 @@ class Recorder {
     this.answers.set(name, JSON.stringify(value))
   }
 
-  #comparable(code, { code: answer, remark, ext, body }, { ignore = [], ignoreBody, pick, last }) {
+  #comparable(code, { code: answer, remark, ext, body }, { ignore = [], ignoreBody, pick, last, onlyCode, words }) {
+    if (onlyCode) return { code: answer }
     const fields = Object.keys(ext)
       .filter((name) => !ignore.includes(name))
       .sort()
       .map((name) => [name, VARIABLE.has(name) ? '*'.repeat(ext[name].split(',').length) : ext[name]])
     const comparable = { code: answer }
+    const said = words?.(remark)
+    if (said && answer !== 0) comparable.words = said
     if (NAMED_REMARKS.has(code) && [0, 19, 20, 21].includes(answer)) comparable.remark = remark
     if (fields.length > 0) comparable.ext = Object.fromEntries(fields)
     if (body.length === 0 || ignoreBody === true) return comparable
@@ -147,6 +217,12 @@ class Recorder {
     if (last && Array.isArray(comparable.body)) comparable.body = comparable.body.slice(-1)
     return comparable
   }
+}
+
+/** Asks again until the answer is as wanted; what comes then is compared all the same. */
+async function awaited(ask, satisfied) {
+  const deadline = Date.now() + AWAITED_MS
+  while (!satisfied(await ask()) && Date.now() < deadline) await sleep(50)
 }
 
 /** A body as something that can be compared: stored messages, JSON, or its text. */

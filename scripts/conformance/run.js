@@ -2,54 +2,90 @@
 'use strict'
 // npm run conformance: replays one script of requests against TestBroker and the real brokers, and prints where they differ.
 //   --version 5.5.0      one version only
-//   --verbose            the known differences, too
+//   --verbose            the known differences and the codes of all answers, too
 
 const { parseArgs } = require('node:util')
-const { TestBroker } = require('../../testing')
+const { TestCluster } = require('../../__tests__/support/test-cluster')
 const { Cluster, VERSIONS } = require('../rocketmq/cluster')
+const { ACCOUNTS } = require('../rocketmq/config')
+const { coverage } = require('./coverage')
 const { KNOWN } = require('./known-differences')
 const { Recorder } = require('./recorder')
-const { script } = require('./script')
+const { guarded, script } = require('./script')
 
-/** How a real broker is set up, and how the test broker is then told to be. */
-const SETTINGS = { autoCreateTopicEnable: false, sendMessageThreadPoolNums: 1 }
+/** How a real broker is set up, and how the test broker is then told to be. One thread each, so that the order of answers is the same. */
+const SETTINGS = {
+  autoCreateTopicEnable: false,
+  sendMessageThreadPoolNums: 1,
+  clientManageThreadPoolNums: 1,
+  consumerManageThreadPoolNums: 1,
+}
+/** Each on a server of its own. */
+const PARTS = [
+  { part: script, acl: false },
+  { part: guarded, acl: true },
+]
 /** Longest text in a column. */
 const WIDTH = 160
 
-async function record(nameServer, broker) {
-  const recorder = await Recorder.open({ nameServer, broker })
-  try {
-    await script(recorder)
-  } finally {
-    recorder.close()
+/** Plays the script to servers of one kind; the record of it. @param {(acl: boolean) => Promise<Server>} start */
+async function record(start) {
+  const whole = { answers: new Map(), remarks: new Map(), asked: new Map() }
+  for (const { part, acl } of PARTS) {
+    const server = await start(acl)
+    let recorder
+    try {
+      const { nameServer, broker } = server
+      const credentials = acl ? ACCOUNTS.admin : undefined
+      recorder = await Recorder.open({ nameServer, broker, server, credentials, like: whole })
+      await part(recorder)
+    } finally {
+      recorder?.close()
+      await server.close()
+    }
   }
-  return recorder
+  return whole
 }
 
-async function ofTestBroker(version) {
-  const { Admin } = require('../rocketmq/admin')
-  const broker = await TestBroker.start({ version: version.slice(0, 3) })
-  const admin = new Admin(broker.nameServer)
-  try {
-    await admin.updateBrokerConfig(broker.brokers[0], SETTINGS)
-    return await record(broker.nameServer, broker.brokers[0])
-  } finally {
-    await admin.close()
-    await broker.close()
-  }
+/**
+ * @typedef {object} Server
+ * @property {string} nameServer
+ * @property {string} broker
+ * @property {() => Promise<void>} crash kill -9, and a start on the same store
+ * @property {() => Promise<void>} stop SIGTERM
+ * @property {() => Promise<void>} close
+ */
+
+/** @returns {Promise<Server>} */
+async function testBroker(version, acl) {
+  const cluster = await TestCluster.start({ version, acl, brokerProperties: SETTINGS })
+  return asServer(cluster)
 }
 
-async function ofRealBroker(version) {
-  const cluster = await Cluster.start({ version, brokerProperties: SETTINGS })
-  try {
-    return await record(cluster.nameServer, cluster.brokers[0].address)
-  } finally {
-    await cluster.stop()
+/** @returns {Promise<Server>} */
+async function realBroker(version, acl) {
+  return asServer(await Cluster.start({ version, acl, brokerProperties: SETTINGS }))
+}
+
+function asServer(cluster) {
+  const [broker] = cluster.brokers
+  return {
+    nameServer: cluster.nameServer,
+    broker: broker.address,
+    async crash() {
+      await broker.kill9()
+      await broker.start()
+    },
+    stop: () => broker.stop(),
+    close: () => cluster.stop(),
   }
 }
 
 async function compare(version, verbose) {
-  const [real, ours] = await Promise.all([ofRealBroker(version), ofTestBroker(version)])
+  const [real, ours] = await Promise.all([
+    record((acl) => realBroker(version, acl)),
+    record((acl) => testBroker(version, acl)),
+  ])
   const differing = [...real.answers].filter(([step, answer]) => ours.answers.get(step) !== answer)
   const reasons = KNOWN[version] ?? {}
   const unknown = differing.filter(([step]) => reasons[step] === undefined)
@@ -69,7 +105,10 @@ async function compare(version, verbose) {
     }
   }
   for (const step of stale) console.log(`  no difference any more: ${step}`)
-  return unknown.length + stale.length
+  const { table, lacking } = coverage(real.asked)
+  if (verbose) console.log(`\n${table}`)
+  for (const code of lacking) console.log(`  not asked in a good and in a bad form: ${code}`)
+  return unknown.length + stale.length + lacking.length
 }
 
 /** Where two answers differ: path, one, the other. */

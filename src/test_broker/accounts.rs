@@ -2,10 +2,10 @@
 
 use serde_json::Value;
 
-use super::acl::Right;
 use super::admin::json_body;
 use super::cluster::State;
 use super::reply::{Reply, flag, text};
+use super::rights::Right;
 use crate::protocol::Command;
 use crate::protocol::code::response;
 

@@ -5,25 +5,16 @@ use base64::engine::general_purpose::STANDARD;
 use hmac::{Hmac, Mac};
 use sha1::Sha1;
 
-use super::cluster::{DEAD_LETTERS, RETRY};
 use super::release::Release;
 use super::reply::Reply;
-use crate::protocol::code::{request, response};
+use super::rights::{Demand, Kind, Right, demands};
+use crate::protocol::code::response;
 use crate::protocol::{Command, Credentials};
 
 /// A field that 4.9 never signs, and 5.x only for newer clients.
 const UNIQUE_KEY_QUERY: &str = "_UNIQUE_KEY_QUERY";
 /// The last version for which 5.x leaves that field out: 4.9.3.
 const UNSIGNED_QUERY: i32 = 399;
-
-/// What an account may do with what.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Right {
-    /// `Topic:orders`, `Group:*`, ….
-    pub(super) resource: String,
-    /// `Pub`, `Sub`, `Get`, ….
-    pub(super) actions: Vec<String>,
-}
 
 #[derive(Debug, Clone)]
 struct Account {
@@ -80,7 +71,7 @@ impl Accounts {
             return Ok(());
         }
         let refuse = |old: String, new: String| match release {
-            Release::V4 => Err(Reply::error(format!("org.apache.rocketmq.acl.common.AclException: {old}"))),
+            Release::V4 => Err(Reply::thrown(format!("org.apache.rocketmq.acl.common.AclException: {old}"))),
             Release::V5 => Err(Reply::refuse(response::NO_PERMISSION, new)),
         };
         let Some(name) = command.fields.get("AccessKey").filter(|name| !name.is_empty()) else {
@@ -95,21 +86,20 @@ impl Accounts {
         if account.admin {
             return Ok(());
         }
-        let refused = demands(release, command)
-            .into_iter()
-            .find(|(kind, resource, actions)| !allows(&account.rights, kind, resource, actions));
+        let Some(Demand { kind, name: what, .. }) =
+            demands(release, command).into_iter().find(|demand| !demand.is_met_by(&account.rights))
+        else {
+            return Ok(());
+        };
         let no_right =
-            |what: &str| format!("User:{name} has no permission to access {what} from 127.0.0.1, no matched policies.");
-        match refused {
-            None => Ok(()),
-            Some(("Cluster", _, _)) => refuse(
+            format!("User:{name} has no permission to access {kind}:{what} from 127.0.0.1, no matched policies.");
+        match kind {
+            Kind::Cluster => refuse(
                 format!("Need admin permission for request code={}, but accessKey={name} is not", command.code),
-                no_right("Cluster:DefaultCluster"),
+                no_right,
             ),
-            Some((kind, resource, _)) => refuse(
-                format!("No default permission for {}:{resource}", kind.to_lowercase()),
-                no_right(&format!("{kind}:{resource}")),
-            ),
+            Kind::Group => refuse(format!("No default permission for group:{what}"), no_right),
+            Kind::Topic => refuse(format!("No default permission for topic:{what}"), no_right),
         }
     }
 }
@@ -130,75 +120,14 @@ fn signature(release: Release, command: &Command, secret: &str) -> String {
     STANDARD.encode(mac.finalize().into_bytes())
 }
 
-/// What a broker asks for: kind, name, and the actions of which one is enough. 4.9 asks for less.
-fn demands(release: Release, command: &Command) -> Vec<(&'static str, String, &'static [&'static str])> {
-    let field = |name: &str| command.fields.get(name).unwrap_or_default().to_owned();
-    let topic = |name: &str, actions: &'static [&'static str]| match name {
-        retry if retry.starts_with(RETRY) => ("Group", retry[RETRY.len()..].to_owned(), &["Sub"] as &[_]),
-        other => ("Topic", other.to_owned(), actions),
-    };
-    let body = || crate::protocol::json::parse(&command.body).unwrap_or_default();
-    let body_text = |value: &serde_json::Value, name: &str| {
-        value.get(name).and_then(serde_json::Value::as_str).unwrap_or_default().to_owned()
-    };
-    match command.code {
-        request::SEND_MESSAGE_V2 | request::SEND_BATCH_MESSAGE => vec![topic(&field("b"), &["Pub"])],
-        10 => vec![topic(&field("topic"), &["Pub"])],
-        request::PULL_MESSAGE | 361 | request::UPDATE_CONSUMER_OFFSET => {
-            vec![topic(&field("topic"), &["Sub"]), ("Group", field("consumerGroup"), &["Sub"])]
-        }
-        request::QUERY_CONSUMER_OFFSET => {
-            vec![topic(&field("topic"), &["Sub", "Get"]), ("Group", field("consumerGroup"), &["Sub", "Get"])]
-        }
-        29..=33 | request::LOCK_BATCH_MQ | request::UNLOCK_BATCH_MQ if release == Release::V4 => Vec::new(),
-        29..=33 if !field("topic").is_empty() => vec![topic(&field("topic"), &["Get"])],
-        request::GET_CONSUMER_LIST_BY_GROUP => vec![("Group", field("consumerGroup"), &["Sub", "Get"])],
-        request::UNREGISTER_CLIENT if !field("consumerGroup").is_empty() => {
-            vec![("Group", field("consumerGroup"), &["Sub"])]
-        }
-        request::UNREGISTER_CLIENT | 32 | 33 | request::CHECK_CLIENT_CONFIG => Vec::new(),
-        request::LOCK_BATCH_MQ | request::UNLOCK_BATCH_MQ => {
-            let body = body();
-            let mut demands = vec![("Group", body_text(&body, "consumerGroup"), &["Sub"] as &[_])];
-            for queue in body.get("mqSet").and_then(serde_json::Value::as_array).into_iter().flatten() {
-                demands.push(topic(&body_text(queue, "topic"), &["Sub"]));
-            }
-            demands
-        }
-        request::HEART_BEAT => {
-            let mut demands = Vec::new();
-            for consumer in body().get("consumerDataSet").and_then(serde_json::Value::as_array).into_iter().flatten() {
-                demands.push(("Group", body_text(consumer, "groupName"), &["Sub"] as &[_]));
-                let subscriptions = consumer.get("subscriptionDataSet").and_then(serde_json::Value::as_array);
-                for data in subscriptions.into_iter().flatten() {
-                    demands.push(topic(&body_text(data, "topic"), &["Sub"]));
-                }
-            }
-            demands
-        }
-        _ => vec![("Cluster", "*".to_owned(), &["Update"])],
-    }
-}
-
-fn allows(rights: &[Right], kind: &str, name: &str, actions: &[&str]) -> bool {
-    rights.iter().any(|right| {
-        let Some((known, pattern)) = right.resource.split_once(':') else { return false };
-        let fits = match pattern.strip_suffix('*') {
-            Some(prefix) => name.starts_with(prefix),
-            None => name == pattern || name.strip_prefix(DEAD_LETTERS) == Some(pattern),
-        };
-        let allowed = right.actions.iter().any(|action| action == "All" || actions.contains(&action.as_str()));
-        known == kind && fits && allowed
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use bytes::Bytes;
 
-    use super::{Accounts, Right};
+    use super::Accounts;
     use crate::protocol::{Command, Credentials, signature};
     use crate::test_broker::release::Release;
+    use crate::test_broker::rights::Right;
 
     fn credentials(secret: &str) -> Credentials {
         Credentials { access_key: "AK_demo".into(), secret_key: secret.into(), security_token: None, channel: None }

@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use super::cluster::{State, is_name};
+use super::cluster::State;
 use super::groups::GroupConfig;
 use super::name_server::{properties_text, read_properties};
+use super::names::is_name;
 use super::release::Release;
 use super::reply::{Reply, flag, number, optional, text};
 use super::store::{Topic, TopicConfig};
@@ -29,7 +30,7 @@ pub(super) fn by_queue(entries: impl Iterator<Item = (MessageQueue, Value)>) -> 
 
 /// A body of JSON.
 pub(super) fn json_body(command: &Command) -> Result<Value, Reply> {
-    tolerant::parse(&command.body).map_err(|error| Reply::error(format!("com.alibaba.fastjson: {error}")))
+    tolerant::parse(&command.body).map_err(|error| Reply::thrown(format!("com.alibaba.fastjson: {error}")))
 }
 
 fn data_version() -> Value {
@@ -43,7 +44,7 @@ pub(super) fn create_topic(state: &mut State, index: usize, command: &Command) -
     if !is_name(&topic, 127) {
         return Err(Reply::refuse(release.illegal_argument(), format!("The specified topic is illegal: {topic}")));
     }
-    if topic == super::cluster::CLUSTER || topic == super::cluster::TEMPLATE_TOPIC {
+    if topic == super::names::CLUSTER || topic == super::names::TEMPLATE_TOPIC {
         return Err(Reply::error(format!("The topic[{topic}] is conflict with system topic.")));
     }
     let config = TopicConfig {
@@ -181,10 +182,10 @@ pub(super) fn groups(state: &State, index: usize) -> Reply {
     if state.release.is_v5() { reply.with("totalGroupNum", state.brokers[index].groups.len()) } else { reply }
 }
 
-/// 352: one group, of 5.x.
+/// 352: one group, of 5.x; it comes into being where that is allowed.
 pub(super) fn group(state: &mut State, index: usize, command: &Command) -> Result<Reply, Reply> {
     let name = text(command, "group")?;
-    let known = state.broker(index).groups.get(name);
+    let known = state.broker(index).group(name);
     let known = known.ok_or_else(|| {
         Reply::refuse(response::SUBSCRIPTION_GROUP_NOT_EXIST, format!("No group in this broker. group: {name}"))
     })?;

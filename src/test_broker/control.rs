@@ -1,22 +1,19 @@
-//! What a test does to its broker, and reads of it.
-
-use std::time::Duration;
+//! What a test does to its broker.
 
 use bytes::Bytes;
 
 use super::admin::put_topic;
-use super::cluster::{Broker, is_name};
+use super::append::Draft;
 use super::groups::GroupConfig;
+use super::names::is_name;
 use super::offsets::Place;
 use super::record::{encode_properties, property, set_property};
 use super::retry::put_in_time;
-use super::send::Draft;
 use super::store::TopicConfig;
-use super::views::{LockView, MessageView, OffsetView, Published, RequestView, offsets_of, stored_behind};
+use super::views::Published;
 use super::{Effect, FaultMatch, TestBroker, locks, relay};
 use crate::env;
 use crate::error::{ClientError, Code};
-use crate::protocol::code::request;
 use crate::protocol::properties::name;
 use crate::protocol::{MessageQueue, java_string_hash};
 
@@ -71,7 +68,7 @@ fn invalid(text: impl Into<String>) -> ClientError {
     ClientError::new(Code::InvalidArgument, text)
 }
 
-fn no_topic(topic: &str) -> ClientError {
+pub(super) fn no_topic(topic: &str) -> ClientError {
     let text = format!("there is no topic {topic}; createTopic() makes one");
     ClientError::new(Code::TopicNotFound, text).with_topic(topic)
 }
@@ -138,7 +135,7 @@ impl TestBroker {
         };
         set_property(&mut pairs, name::UNIQ_KEY, msg_id.as_str());
         set_property(&mut pairs, name::SHARDING_KEY, sharding_key);
-        set_property(&mut pairs, name::CLUSTER, super::cluster::CLUSTER);
+        set_property(&mut pairs, name::CLUSTER, super::names::CLUSTER);
         let draft = Draft {
             topic,
             queue_id: queue.queue_id,
@@ -152,58 +149,6 @@ impl TestBroker {
         };
         let stored = put_in_time(&self.shared, &mut state, index, draft);
         Ok(Published { msg_id, offset_msg_id: stored.offset_id, queue, queue_offset: stored.queue_offset })
-    }
-
-    /// Everything stored in a topic, by broker, queue and offset.
-    pub(crate) fn messages(&self, topic: &str) -> Result<Vec<MessageView>, ClientError> {
-        self.open()?;
-        let state = self.shared.lock();
-        if !state.brokers.iter().any(|broker| broker.topics.contains_key(topic)) {
-            // A group's dead letters begin with the first one.
-            return if topic.starts_with('%') { Ok(Vec::new()) } else { Err(no_topic(topic)) };
-        }
-        let of = |broker: &Broker| -> Vec<MessageView> {
-            let queues = broker.topics.get(topic).into_iter().flat_map(|topic| topic.queues.iter());
-            queues.flat_map(|queue| queue.iter().map(|(_, record)| MessageView::of(&broker.name, record))).collect()
-        };
-        Ok(state.brokers.iter().flat_map(of).collect())
-    }
-
-    /// How far a group has come, in every queue of the topics that it wants or has committed.
-    pub(crate) fn offsets(&self, group: &str) -> Result<Vec<OffsetView>, ClientError> {
-        self.open()?;
-        Ok(offsets_of(&self.shared.lock(), group))
-    }
-
-    /// Waits until a group has committed everything that is stored for it. A group that nobody has heard of is waited for.
-    pub(crate) async fn caught_up(&self, group: &str, timeout: Duration) -> Result<(), ClientError> {
-        self.open()?;
-        let mut changes = self.shared.changes();
-        let caught_up = async {
-            loop {
-                changes.borrow_and_update();
-                self.open()?;
-                let offsets = offsets_of(&self.shared.lock(), group);
-                if !offsets.is_empty() && offsets.iter().all(|queue| queue.lag <= 0) {
-                    return Ok(());
-                }
-                if changes.changed().await.is_err() {
-                    return Err(super::closed());
-                }
-            }
-        };
-        tokio::time::timeout(timeout, caught_up).await.unwrap_or_else(|_| {
-            let behind: Vec<_> =
-                offsets_of(&self.shared.lock(), group).into_iter().filter(|queue| queue.lag > 0).collect();
-            let what = if behind.is_empty() {
-                "no consumer of this group has come".to_owned()
-            } else {
-                let lag = |queue: &OffsetView| format!("{} lacks {}", queue.queue, queue.lag);
-                behind.iter().take(5).map(lag).collect::<Vec<_>>().join(", ")
-            };
-            let text = format!("{group} has not caught up within {} ms: {what}", timeout.as_millis());
-            Err(ClientError::new(Code::Timeout, text))
-        })
     }
 
     /// Moves a group, as the console does: a 5.5 broker tells the next pull, a 4.9 one the members that are there.
@@ -246,31 +191,6 @@ impl TestBroker {
         Ok(())
     }
 
-    /// Client ids of a group's members at all brokers, each once, sorted.
-    pub(crate) fn members(&self, group: &str) -> Result<Vec<String>, ClientError> {
-        self.open()?;
-        let state = self.shared.lock();
-        let groups = state.brokers.iter().filter_map(|broker| broker.registrations.consumers.get(group));
-        let mut ids: Vec<_> = groups.flat_map(|group| group.client_ids()).map(str::to_owned).collect();
-        ids.sort();
-        ids.dedup();
-        Ok(ids)
-    }
-
-    /// The locks that a group's members hold.
-    pub(crate) fn locks(&self, group: &str) -> Result<Vec<LockView>, ClientError> {
-        self.open()?;
-        let (now, wall) = (env::now(), env::wall_ms());
-        let state = self.shared.lock();
-        let held = state.brokers.iter().flat_map(|broker| broker.locks.of(group, now));
-        let view = |(queue, lock): (&MessageQueue, &locks::Lock)| LockView {
-            queue: queue.clone(),
-            client_id: lock.client_id.clone(),
-            expires_at: wall + i64::try_from(lock.until.saturating_duration_since(now).as_millis()).unwrap_or(0),
-        };
-        Ok(held.map(view).collect())
-    }
-
     /// Gives the group's locks, or one queue's, to a client that does not exist.
     pub(crate) fn steal_locks(&self, group: &str, queue: Option<&MessageQueue>) -> Result<(), ClientError> {
         self.open()?;
@@ -302,33 +222,10 @@ impl TestBroker {
         Ok(())
     }
 
-    /// The requests that came, oldest first.
-    pub(crate) fn requests(&self) -> Result<Vec<RequestView>, ClientError> {
-        self.open()?;
-        let state = self.shared.lock();
-        Ok(state.seen.iter().map(RequestView::of).collect())
-    }
-
-    /// The most sends of one sharding key that were here and not answered at one time.
-    pub(crate) fn max_in_flight_per_key(&self) -> Result<usize, ClientError> {
-        self.open()?;
-        Ok(self.shared.lock().seen.most_in_flight())
-    }
-
-    /// What clients did that ruins a real broker; `close` does not fail because of what was read here.
-    pub(crate) fn take_violations(&self) -> Vec<String> {
-        std::mem::take(&mut self.shared.lock().violations)
-    }
-
     /// Makes a rule; its number.
     pub(crate) fn fault(&self, request: FaultMatch, effect: Effect) -> Result<u32, ClientError> {
         self.open()?;
         Ok(self.shared.lock().faults.add(request, effect))
-    }
-
-    /// How often a rule has hit, also after it was taken back.
-    pub(crate) fn fault_hits(&self, id: u32) -> u64 {
-        self.shared.lock().faults.hits(id)
     }
 
     /// Takes a rule back.
@@ -342,47 +239,4 @@ impl TestBroker {
         self.shared.lock().faults.clear();
         Ok(())
     }
-
-    /// Waits for messages stored behind these places of the brokers' logs; the messages and the new places. For whoever prints
-    /// what is stored.
-    pub(crate) async fn stored_since(&self, mut places: Vec<i64>) -> Result<(Vec<MessageView>, Vec<i64>), ClientError> {
-        let mut changes = self.shared.changes();
-        loop {
-            changes.borrow_and_update();
-            self.open()?;
-            let stored = stored_behind(&self.shared.lock(), &mut places);
-            if !stored.is_empty() {
-                return Ok((stored, places));
-            }
-            changes.changed().await.map_err(|_| super::closed())?;
-        }
-    }
-}
-
-impl Broker {
-    /// What a crash and a restart leave: no locks, offsets as last written out, the log up to its first unreadable record.
-    pub(super) fn lose_memory(&mut self, time_factor: f64) {
-        self.locks.forget();
-        let period = self.period(time_factor);
-        self.offsets.crash(period);
-        if let Some(cut) = self.log_cut.take() {
-            self.log.retain(|offset, _| *offset < cut);
-            self.topics.values_mut().flat_map(|topic| topic.queues.iter_mut()).for_each(|queue| queue.cut_log_at(cut));
-            self.log_end = cut;
-        }
-    }
-}
-
-/// Codes behind the names that rules give requests.
-pub(crate) fn codes_of(name: &str) -> Option<&'static [i32]> {
-    Some(match name {
-        "send" => &[10, request::SEND_MESSAGE_V2, request::SEND_BATCH_MESSAGE],
-        "pull" => &[request::PULL_MESSAGE, super::pull::LITE_PULL],
-        "lock" => &[request::LOCK_BATCH_MQ],
-        "unlock" => &[request::UNLOCK_BATCH_MQ],
-        "commit" => &[request::UPDATE_CONSUMER_OFFSET],
-        "heartbeat" => &[request::HEART_BEAT],
-        "route" => &[request::GET_ROUTEINFO_BY_TOPIC],
-        _ => return None,
-    })
 }

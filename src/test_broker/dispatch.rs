@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::cluster::{Shared, State};
 use super::faults::Verdict;
 use super::reply::{Answer, Reply};
-use super::requests_seen::is_send;
+use super::request_names::{LITE_PULL, is_send};
 use super::{accounts, admin, membership, name_server, pull, queue_offsets, relay, reset, retry, send, statistics};
 use crate::protocol::Command;
 use crate::protocol::code::{request, response};
@@ -43,7 +43,7 @@ pub(super) fn to_broker(
     }
     match command.code {
         request::PULL_MESSAGE => return pull::pull(shared, &mut state, index, command),
-        pull::LITE_PULL if state.release.is_v5() => return pull::pull(shared, &mut state, index, command),
+        LITE_PULL if state.release.is_v5() => return pull::pull(shared, &mut state, index, command),
         request::GET_CONSUMER_RUNNING_INFO | request::CONSUME_MESSAGE_DIRECTLY => {
             return relay::to_client(&mut state, index, command);
         }

@@ -2,9 +2,10 @@
 
 use serde_json::{Value, json};
 
-use super::cluster::{Shared, State, is_name};
+use super::cluster::{Shared, State};
 use super::groups::{Filter, Member};
 use super::locks;
+use super::names::is_name;
 use super::reply::{Reply, text};
 use crate::env;
 use crate::protocol::code::response;
@@ -12,8 +13,8 @@ use crate::protocol::{Command, MessageQueue, json as tolerant};
 
 fn body(command: &Command) -> Result<Value, Reply> {
     let body =
-        tolerant::parse(&command.body).map_err(|error| Reply::error(format!("com.alibaba.fastjson: {error}")))?;
-    if body.is_object() { Ok(body) } else { Err(Reply::error("java.lang.NullPointerException")) }
+        tolerant::parse(&command.body).map_err(|error| Reply::thrown(format!("com.alibaba.fastjson: {error}")))?;
+    if body.is_object() { Ok(body) } else { Err(Reply::thrown("java.lang.NullPointerException")) }
 }
 
 fn string<'a>(body: &'a Value, name: &str) -> &'a str {
@@ -103,6 +104,9 @@ pub(super) fn list(state: &mut State, index: usize, command: &Command) -> Result
 
 /// 46: whether an expression can be read.
 pub(super) fn check_config(state: &mut State, index: usize, command: &Command) -> Result<Reply, Reply> {
+    if state.release.is_v5() && command.body.is_empty() {
+        return Ok(Reply::success());
+    }
     let body = body(command)?;
     let Some(data) = body.get("subscriptionData").filter(|data| data.is_object()) else { return Ok(Reply::success()) };
     let (kind, expression) = (string(data, "expressionType"), string(data, "subString"));
@@ -123,7 +127,7 @@ fn lock_body(command: &Command) -> Result<(String, String, Vec<MessageQueue>), R
     let body = body(command)?;
     let queues = body.get("mqSet").cloned().unwrap_or(Value::Array(Vec::new()));
     let queues =
-        serde_json::from_value(queues).map_err(|error| Reply::error(format!("com.alibaba.fastjson: {error}")))?;
+        serde_json::from_value(queues).map_err(|error| Reply::thrown(format!("com.alibaba.fastjson: {error}")))?;
     Ok((string(&body, "clientId").to_owned(), string(&body, "consumerGroup").to_owned(), queues))
 }
 

@@ -4,54 +4,17 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
 
-use super::cluster::{Broker, CLUSTER, State};
+use super::broker::Broker;
+use super::cluster::State;
+use super::names::CLUSTER;
+use super::registry::ORDER_NAMESPACE;
 use super::reply::{Answer, Reply, flag, text};
 use crate::env;
 use crate::protocol::code::{request, response};
 use crate::protocol::{Command, json as tolerant};
 
-/// Namespace of the fixed queue lists.
-const ORDER_NAMESPACE: &str = "ORDER_TOPIC_CONFIG";
-/// Setting that shows them in routes.
-const ORDER_ENABLED: &str = "orderMessageEnable";
 /// First version that gets standard JSON: 4.9.4.
 const STANDARD_JSON: i32 = 401;
-
-/// What the name server knows besides the brokers themselves.
-#[derive(Debug)]
-pub(super) struct NameServer {
-    config: BTreeMap<String, String>,
-    values: BTreeMap<(String, String), String>,
-    /// Brokers whose routes have lost their write bit.
-    wiped: BTreeSet<String>,
-    /// Topics that an administrator deleted here; a broker that still has them brings them back when it changes them.
-    deleted: BTreeSet<String>,
-}
-
-impl Default for NameServer {
-    fn default() -> Self {
-        let config = [(ORDER_ENABLED.to_owned(), "false".to_owned())].into();
-        Self { config, values: BTreeMap::new(), wiped: BTreeSet::new(), deleted: BTreeSet::new() }
-    }
-}
-
-impl NameServer {
-    /// A broker registers a topic.
-    pub(super) fn register(&mut self, topic: &str) {
-        self.deleted.remove(topic);
-    }
-
-    fn order_conf(&self, topic: &str) -> Option<&str> {
-        let shown = self.config.get(ORDER_ENABLED).is_some_and(|value| value == "true");
-        self.values.get(&(ORDER_NAMESPACE.to_owned(), topic.to_owned())).filter(|_| shown).map(String::as_str)
-    }
-
-    fn perm(&self, broker: &Broker, perm: i32) -> i32 {
-        let limit = broker.number("brokerPermission").and_then(|limit| i32::try_from(limit).ok()).unwrap_or(6);
-        let perm = if limit & 2 == 0 { perm & !2 } else { perm };
-        if self.wiped.contains(&broker.name) { perm & !2 } else { perm }
-    }
-}
 
 /// The brokers that are registered now.
 fn registered(state: &State) -> impl Iterator<Item = &Broker> {
@@ -70,7 +33,7 @@ pub(super) fn answer(state: &mut State, command: &Command) -> Answer {
         205 => wipe(state, command, true),
         327 => wipe(state, command, false),
         206 | 224 => Ok(topic_list(state)),
-        216 => delete_topic(state, command),
+        216 => Ok(delete_topic(state, command)),
         318 => update_config(state, command),
         319 => Ok(Reply::success().with_body(properties_text(&state.name_server.config))),
         code if state.release.is_v5() => {
@@ -151,12 +114,18 @@ fn topic_list(state: &State) -> Reply {
 fn put_value(state: &mut State, command: &Command) -> Result<Reply, Reply> {
     let key = (text(command, "namespace")?.to_owned(), text(command, "key")?.to_owned());
     let value = text(command, "value")?.to_owned();
+    if key.0 == ORDER_NAMESPACE {
+        // Brokers hear of it when they register the next time.
+        let topics = state.brokers.iter_mut().filter_map(|broker| broker.topics.get_mut(&key.1));
+        topics.for_each(|topic| topic.config.order = true);
+    }
     state.name_server.values.insert(key, value);
     Ok(Reply::success())
 }
 
 fn get_value(state: &State, command: &Command) -> Result<Reply, Reply> {
-    let key = (text(command, "namespace")?.to_owned(), text(command, "key")?.to_owned());
+    let field = |name| command.fields.get(name).unwrap_or("null").to_owned();
+    let key = (field("namespace"), field("key"));
     match state.name_server.values.get(&key) {
         Some(value) => Ok(Reply::success().with("value", value)),
         None => Err(Reply::refuse(
@@ -184,10 +153,11 @@ fn wipe(state: &mut State, command: &Command, wiped: bool) -> Result<Reply, Repl
     Ok(Reply::success().with(if wiped { "wipeTopicCount" } else { "addTopicCount" }, topics))
 }
 
-fn delete_topic(state: &mut State, command: &Command) -> Result<Reply, Reply> {
-    let topic = text(command, "topic")?;
-    state.name_server.deleted.insert(topic.to_owned());
-    Ok(Reply::success())
+fn delete_topic(state: &mut State, command: &Command) -> Reply {
+    if let Some(topic) = command.fields.get("topic") {
+        state.name_server.deleted.insert(topic.to_owned());
+    }
+    Reply::success()
 }
 
 fn update_config(state: &mut State, command: &Command) -> Result<Reply, Reply> {

@@ -6,7 +6,8 @@ use std::time::Duration;
 use bytes::BytesMut;
 use tokio::sync::Notify;
 
-use super::cluster::{Broker, Held, Shared, State};
+use super::broker::{Broker, Held};
+use super::cluster::{Shared, State};
 use super::groups::Filter;
 use super::offsets::Place;
 use super::reply::{Answer, Reply, number, optional, text};
@@ -217,6 +218,3 @@ fn next_look(started: Instant, period: Duration) -> Instant {
     let looks = u32::try_from(since.as_nanos() / period.as_nanos()).unwrap_or(u32::MAX - 1);
     started + period * (looks + 1)
 }
-
-/// Number of a pull that 4.9 does not know.
-pub(super) const LITE_PULL: i32 = 361;

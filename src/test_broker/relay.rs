@@ -8,7 +8,8 @@ use serde_json::json;
 use tokio::sync::oneshot;
 
 use super::admin::by_queue;
-use super::cluster::{Broker, Shared, State};
+use super::broker::Broker;
+use super::cluster::{Shared, State};
 use super::reply::{Answer, Reply, text};
 use crate::protocol::code::{request, response};
 use crate::protocol::{Command, Fields, MessageQueue, OffsetId, json as tolerant};
@@ -60,6 +61,9 @@ fn forward(state: &mut State, index: usize, command: &Command) -> Result<Answer,
         let mut bytes = BytesMut::with_capacity(message.len());
         message.encode(&mut bytes);
         body = bytes.freeze();
+        // Whatever the administrator says.
+        fields.take("brokerName");
+        fields.push("brokerName", broker.name.as_str());
         if broker.release.is_v5() {
             fields.push("groupSysFlag", "0");
             fields.push("topicSysFlag", "0");
@@ -125,7 +129,7 @@ fn ask_all(state: &mut State, index: usize, command: &Command) -> Result<Answer,
                 format!("{}:{offsets}", json!(client_id))
             })
             .collect();
-        Reply::success().with_body(format!("{{\"consumerTable\":{{{}}}}}", tables.join(",")))
+        Reply::success().with_body(format!("{{\"consumerTable\":{{{}}},\"messageQueueTable\":{{}}}}", tables.join(",")))
     };
     Ok(Answer::Later { reply: Box::pin(reply), json: false })
 }

@@ -25,7 +25,7 @@ pub(super) struct Reply {
     pub(super) fields: Fields,
     /// The payload.
     pub(super) body: Bytes,
-    /// An exception in the broker: what the header already held is lost.
+    /// An exception in the broker: what the header already held is lost, and so is the codec of the request.
     pub(super) thrown: bool,
 }
 

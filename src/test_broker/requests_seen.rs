@@ -5,73 +5,13 @@ use std::collections::{BTreeMap, VecDeque};
 use serde_json::Value;
 
 use super::record::{batch_entries, property};
+use super::request_names::is_send;
 use crate::protocol::code::request;
 use crate::protocol::properties::{self, name};
 use crate::protocol::{Command, json};
 
 /// So many are remembered; older ones are forgotten.
 const REMEMBERED: usize = 100_000;
-
-/// Request codes and their names.
-const NAMES: [(i32, &str); 52] = [
-    (10, "SEND_MESSAGE"),
-    (11, "PULL_MESSAGE"),
-    (12, "QUERY_MESSAGE"),
-    (14, "QUERY_CONSUMER_OFFSET"),
-    (15, "UPDATE_CONSUMER_OFFSET"),
-    (17, "UPDATE_AND_CREATE_TOPIC"),
-    (18, "UPDATE_AND_CREATE_TOPIC_LIST"),
-    (21, "GET_ALL_TOPIC_CONFIG"),
-    (25, "UPDATE_BROKER_CONFIG"),
-    (26, "GET_BROKER_CONFIG"),
-    (28, "GET_BROKER_RUNTIME_INFO"),
-    (29, "SEARCH_OFFSET_BY_TIMESTAMP"),
-    (30, "GET_MAX_OFFSET"),
-    (31, "GET_MIN_OFFSET"),
-    (32, "GET_EARLIEST_MSG_STORETIME"),
-    (33, "VIEW_MESSAGE_BY_ID"),
-    (34, "HEART_BEAT"),
-    (35, "UNREGISTER_CLIENT"),
-    (36, "CONSUMER_SEND_MSG_BACK"),
-    (37, "END_TRANSACTION"),
-    (38, "GET_CONSUMER_LIST_BY_GROUP"),
-    (41, "LOCK_BATCH_MQ"),
-    (42, "UNLOCK_BATCH_MQ"),
-    (46, "CHECK_CLIENT_CONFIG"),
-    (50, "UPDATE_AND_CREATE_ACL_CONFIG"),
-    (100, "PUT_KV_CONFIG"),
-    (101, "GET_KV_CONFIG"),
-    (105, "GET_ROUTEINFO_BY_TOPIC"),
-    (106, "GET_BROKER_CLUSTER_INFO"),
-    (200, "UPDATE_AND_CREATE_SUBSCRIPTIONGROUP"),
-    (201, "GET_ALL_SUBSCRIPTIONGROUP_CONFIG"),
-    (202, "GET_TOPIC_STATS_INFO"),
-    (203, "GET_CONSUMER_CONNECTION_LIST"),
-    (204, "GET_PRODUCER_CONNECTION_LIST"),
-    (205, "WIPE_WRITE_PERM_OF_BROKER"),
-    (206, "GET_ALL_TOPIC_LIST_FROM_NAMESERVER"),
-    (207, "DELETE_SUBSCRIPTIONGROUP"),
-    (208, "GET_CONSUME_STATS"),
-    (215, "DELETE_TOPIC_IN_BROKER"),
-    (216, "DELETE_TOPIC_IN_NAMESRV"),
-    (222, "INVOKE_BROKER_TO_RESET_OFFSET"),
-    (223, "INVOKE_BROKER_TO_GET_CONSUMER_STATUS"),
-    (300, "QUERY_TOPIC_CONSUME_BY_WHO"),
-    (307, "GET_CONSUMER_RUNNING_INFO"),
-    (309, "CONSUME_MESSAGE_DIRECTLY"),
-    (310, "SEND_MESSAGE_V2"),
-    (318, "UPDATE_NAMESRV_CONFIG"),
-    (319, "GET_NAMESRV_CONFIG"),
-    (320, "SEND_BATCH_MESSAGE"),
-    (327, "ADD_WRITE_PERM_OF_BROKER"),
-    (343, "QUERY_TOPICS_BY_CONSUMER"),
-    (361, "LITE_PULL_MESSAGE"),
-];
-
-/// RocketMQ's name of a request code.
-pub(super) fn code_name(code: i32) -> String {
-    NAMES.iter().find(|(known, _)| *known == code).map_or_else(|| format!("UNKNOWN_{code}"), |(_, name)| (*name).into())
-}
 
 /// What a request is about, as far as tests and faults look.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -129,11 +69,6 @@ impl Asked {
     }
 }
 
-/// Whether a request stores messages for a producer.
-pub(super) fn is_send(code: i32) -> bool {
-    matches!(code, 10 | request::SEND_MESSAGE_V2 | request::SEND_BATCH_MESSAGE)
-}
-
 fn sharding_keys(command: &Command) -> Vec<String> {
     let mut keys: Vec<String> = Vec::new();
     let mut add = |text: &str| {
@@ -186,6 +121,8 @@ impl RequestsSeen {
             self.seen.pop_front();
             self.forgotten += 1;
         }
+        // Nobody is shown more than the first; a lock request may name very many.
+        let asked = Asked { queues: asked.queues.into_iter().take(1).collect(), ..asked };
         self.seen.push_back(Seen { asked, broker: broker.to_owned(), at, answered: None });
         self.forgotten + self.seen.len() as u64 - 1
     }
@@ -226,8 +163,9 @@ impl RequestsSeen {
 mod tests {
     use bytes::Bytes;
 
-    use super::{Asked, RequestsSeen, code_name};
+    use super::{Asked, RequestsSeen};
     use crate::protocol::{Command, LockQueues, MessageQueue, Request};
+    use crate::test_broker::request_names::code_name;
 
     fn send(key: &str) -> Command {
         let fields = [("b", "t"), ("e", "2"), ("i", &format!("__SHARDINGKEY\u{1}{key}\u{2}"))];

@@ -3,10 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::cluster::{Broker, DEAD_LETTERS, Shared, State};
+use super::append::{Draft, Stored, put, show};
+use super::broker::Broker;
+use super::cluster::{Shared, State};
+use super::names::DEAD_LETTERS;
 use super::record::{encode_properties, property, set_property};
 use super::reply::{Reply, number, optional, text};
-use super::send::{Draft, Stored, put, show};
 use crate::env::{self, Instant};
 use crate::protocol::code::response;
 use crate::protocol::properties::{self, name};
@@ -112,7 +114,7 @@ pub(super) fn send_back(
         topic
     } else {
         broker.ensure_retry_topic(&group);
-        let level = if level == 0 { 3 + message.reconsume_times } else { level };
+        let level = if level == 0 { message.reconsume_times.saturating_add(3) } else { level };
         set_property(&mut pairs, name::DELAY, level.to_string());
         namespace::retry_topic(&group)
     };
@@ -124,7 +126,7 @@ pub(super) fn send_back(
         sys_flag: message.sys_flag,
         born_timestamp: message.born_timestamp,
         born_host: message.born_host,
-        reconsume_times: message.reconsume_times + 1,
+        reconsume_times: message.reconsume_times.saturating_add(1),
         body: message.body,
         properties: encode_properties(&pairs, state.release.is_v5()),
     };

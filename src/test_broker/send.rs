@@ -2,20 +2,21 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::cluster::{CLUSTER, DEAD_LETTERS, REGION, RETRY, Shared, State, is_name};
-use super::record::{Record, batch_entries, encode_properties, property, set_property, tag_code, take_property};
+use super::append::{Draft, RUINOUS, put, show};
+use super::cluster::{Shared, State};
+use super::names::{CLUSTER, DEAD_LETTERS, REGION, RETRY, TEMPLATE_TOPIC, is_name};
+use super::record::{batch_entries, encode_properties, property, set_property, take_property};
 use super::release::Release;
 use super::reply::{Reply, flag, number, optional};
 use super::retry::{self, SCHEDULE_TOPIC};
 use super::store::{Topic, TopicConfig};
 use crate::env;
+use crate::protocol::Command;
 use crate::protocol::code::{request, response};
 use crate::protocol::properties::{self, name};
-use crate::protocol::{Command, OffsetId};
 
 /// Topics of the broker itself.
 const FORBIDDEN: [&str; 6] = [
@@ -28,34 +29,10 @@ const FORBIDDEN: [&str; 6] = [
 ];
 /// Largest body, in bytes.
 const MAX_BODY: usize = 4 * 1024 * 1024;
+/// So many are told.
+const MAX_VIOLATIONS: usize = 1_000;
 /// Longest stored properties, in bytes.
 const MAX_PROPERTIES: usize = 32_767;
-/// Bits of a sysFlag that say a host is IPv6: from a sender they ruin the log.
-const RUINOUS: i32 = 0x30;
-/// How many acknowledged messages cannot be pulled at once, and for how long at most, in ms.
-const LATE: (f64, u64) = (0.25, 4);
-
-/// A message on its way into a queue.
-#[derive(Debug, Clone)]
-pub(super) struct Draft {
-    pub(super) topic: String,
-    pub(super) queue_id: i32,
-    pub(super) flag: i32,
-    pub(super) sys_flag: i32,
-    pub(super) born_timestamp: i64,
-    pub(super) born_host: SocketAddr,
-    pub(super) reconsume_times: i32,
-    pub(super) body: Bytes,
-    /// Encoded, as they will be stored.
-    pub(super) properties: String,
-}
-
-/// Where a message was stored.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Stored {
-    pub(super) queue_offset: i64,
-    pub(super) offset_id: String,
-}
 
 /// What a send's header says.
 struct Header {
@@ -130,6 +107,9 @@ fn try_send(
     command: &Command,
 ) -> Result<Reply, Reply> {
     let mut header = Header::read(command)?;
+    if state.release.is_v5() && command.fields.get(if command.code == 10 { "topic" } else { "b" }).is_none() {
+        return Err(Reply::thrown("java.lang.NullPointerException"));
+    }
     check_topic(state, index, &header)?;
     let broker = state.broker(index);
     let release = broker.release;
@@ -226,7 +206,7 @@ fn ensure_topic(state: &mut State, index: usize, header: &Header) -> Result<Topi
         let auto = broker.is_set("autoCreateTopicEnable");
         let template = broker.topics.get(&header.template).map(|template| template.config.clone());
         let made = match template {
-            Some(template) if template.perm & 1 != 0 && auto => {
+            Some(template) if template.perm & 1 != 0 && (auto || header.template != TEMPLATE_TOPIC) => {
                 let queues = header.template_queues.min(template.write_queues).max(0);
                 TopicConfig { perm: template.perm & !1, ..TopicConfig::of(queues) }
             }
@@ -244,7 +224,7 @@ fn ensure_topic(state: &mut State, index: usize, header: &Header) -> Result<Topi
 }
 
 fn note_ruin(state: &mut State, header: &Header) {
-    if header.sys_flag & RUINOUS != 0 {
+    if header.sys_flag & RUINOUS != 0 && state.violations.len() < MAX_VIOLATIONS {
         state.violations.push(format!(
             "a send to {} had sysFlag {:#x}: a real broker acknowledges it, loses it, and cuts its log there at the next restart",
             header.topic, header.sys_flag
@@ -329,63 +309,4 @@ fn store_batch(
         Some(unique_id) => reply.with("transactionId", unique_id),
         None => reply,
     })
-}
-
-/// Appends a message to its queue. Nobody sees it before [`show`].
-pub(super) fn put(state: &mut State, index: usize, draft: Draft) -> Stored {
-    let broker = state.broker(index);
-    let physical_offset = broker.log_end;
-    let store_host = broker.address;
-    let ruined = draft.sys_flag & RUINOUS != 0;
-    let Some(queue) = broker.topics.get_mut(&draft.topic).and_then(|topic| topic.queue_mut(draft.queue_id)) else {
-        // A queue that vanished between a delayed send and its time.
-        return Stored { queue_offset: -1, offset_id: String::new() };
-    };
-    let record = Record {
-        queue_offset: queue.next_offset(),
-        physical_offset,
-        tag_code: tag_code(&properties::decode(&draft.properties)),
-        topic: draft.topic,
-        queue_id: draft.queue_id,
-        flag: draft.flag,
-        sys_flag: draft.sys_flag,
-        born_timestamp: draft.born_timestamp,
-        born_host: draft.born_host,
-        store_timestamp: env::wall_ms(),
-        store_host,
-        reconsume_times: draft.reconsume_times,
-        body: draft.body,
-        properties: draft.properties,
-    };
-    let offset_id = OffsetId { address: store_host, offset: physical_offset }.to_string();
-    let stored = Stored { queue_offset: record.queue_offset, offset_id };
-    broker.log_end += i64::try_from(record.len()).unwrap_or(0);
-    if ruined {
-        queue.lose();
-        broker.log_cut.get_or_insert(physical_offset);
-        return stored;
-    }
-    broker.log.insert(physical_offset, (record.topic.clone(), record.queue_id, queue.end()));
-    queue.push(record);
-    stored
-}
-
-/// Lets a queue's new messages be seen: mostly at once, sometimes some ms after the acknowledgement, as on a real broker.
-pub(super) fn show(shared: &Arc<Shared>, state: &mut State, index: usize, topic: &str, queue_id: i32) {
-    shared.change();
-    let broker = state.broker(index);
-    let Some(end) = broker.topics.get(topic).and_then(|topic| topic.queue(queue_id)).map(super::store::Queue::end)
-    else {
-        return;
-    };
-    if !state.happens(LATE.0) {
-        state.broker(index).reveal(topic, queue_id, end);
-        return;
-    }
-    let delay = Duration::from_millis(1 + state.draw_bits() % LATE.1);
-    let (shared, topic) = (Arc::clone(shared), topic.to_owned());
-    env::spawn(async move {
-        tokio::time::sleep(delay).await;
-        shared.lock().broker(index).reveal(&topic, queue_id, end);
-    });
 }

@@ -11,13 +11,15 @@ use tokio::io::{AsyncReadExt, ReadHalf};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
-use super::cluster::{Connection, Shared};
+use super::broker::Connection;
+use super::cluster::Shared;
 use super::dispatch;
-use super::faults::Verdict;
+use super::outbox::{Flight, Outgoing, since, write};
 use super::relay;
 use super::reply::{Answer, Reply};
-use super::requests_seen::{Asked, is_send};
-use super::server::{Flight, Outgoing, Server, since, write};
+use super::reply_path::{Over, ReplyPath};
+use super::request_names::is_send;
+use super::requests_seen::Asked;
 use crate::env::{self, Instant, Socket};
 use crate::protocol::{Codec, Command, frame};
 
@@ -42,20 +44,18 @@ const PROXY_LINE: (&[u8], usize) = (b"PROXY ", 108);
 /// Settings of the pools that store: with one thread nothing is disordered.
 const SEND_THREADS: &str = "sendMessageThreadPoolNums";
 
+/// Whose socket it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Server {
+    NameServer,
+    Broker(usize),
+}
+
 /// A request with what is to become of it.
 struct Arrived {
     command: Command,
     send_queue: Option<(String, Option<i32>)>,
     reply: ReplyPath,
-}
-
-/// What an answer needs to find its way.
-struct ReplyPath {
-    opaque: i32,
-    oneway: bool,
-    codec: Codec,
-    verdict: Verdict,
-    flight: Flight,
 }
 
 /// What a frame is.
@@ -66,9 +66,6 @@ enum Decoded {
     /// It is not all there.
     Incomplete,
 }
-
-/// The connection is over.
-struct Over;
 
 struct Session {
     shared: Arc<Shared>,
@@ -288,7 +285,7 @@ impl Session {
         let (reply, json): (super::reply::Pending, bool) = match answer {
             Answer::Silent => return Ok(()),
             Answer::Now(reply) if path.verdict.delay_ms == 0 => {
-                return answer_with(&out, &silent, path, reply, release).await;
+                return path.end(&out, &silent, reply, release).await;
             }
             Answer::Now(reply) => (Box::pin(std::future::ready(reply)), false),
             Answer::Later { reply, json } => (reply, json),
@@ -304,35 +301,10 @@ impl Session {
         self.late.spawn(async move {
             let reply = reply.await;
             tokio::time::sleep(Duration::from_millis(path.verdict.delay_ms)).await;
-            answer_with(&out, &silent, path, reply, release).await
+            path.end(&out, &silent, reply, release).await
         });
         Ok(())
     }
-}
-
-async fn answer_with(
-    out: &mpsc::Sender<Outgoing>,
-    silent: &AtomicBool,
-    path: ReplyPath,
-    reply: Reply,
-    release: super::release::Release,
-) -> Result<(), Over> {
-    let ReplyPath { opaque, oneway, codec, verdict, flight } = path;
-    if verdict.disconnect_after {
-        return Err(Over);
-    }
-    if oneway || verdict.drop_answer || silent.load(Ordering::Relaxed) {
-        return Ok(());
-    }
-    let command = reply.into_command(opaque, release);
-    let codec = if release.is_v5() { Codec::Json } else { codec };
-    let encoded = frame::encode(&command, codec).or_else(|_| frame::encode(&command, Codec::Json)).map_err(|_| Over)?;
-    let (bytes, last) = match (verdict.garbage, verdict.cut_answer_at) {
-        (Some(garbage), _) => (garbage, false),
-        (None, Some(at)) => (encoded.slice(..at.min(encoded.len())), true),
-        (None, None) => (encoded, false),
-    };
-    out.send(Outgoing { bytes, last, flight: Some(flight) }).await.map_err(|_| Over)
 }
 
 /// Whether a 5.x server can tell what a connection begins with; a line of a proxy is taken off.

@@ -7,7 +7,8 @@ use serde::Serialize;
 use super::cluster::State;
 use super::offsets::Place;
 use super::record::{Record, property};
-use super::requests_seen::{Seen, code_name};
+use super::request_names::code_name;
+use super::requests_seen::Seen;
 use crate::protocol::MessageQueue;
 use crate::protocol::properties::{self, name};
 

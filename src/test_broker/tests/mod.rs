@@ -2,6 +2,8 @@
 
 mod admin;
 mod faults;
+mod hostile;
+mod idle;
 mod members;
 mod messages;
 mod routes;

@@ -1,0 +1,253 @@
+//! One broker: a master, id 0, with all that it keeps.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use bytes::Bytes;
+use tokio::sync::{Mutex as FairMutex, Notify, mpsc, oneshot};
+
+use super::groups::{Filter, GroupConfig, Registrations};
+use super::locks::Locks;
+use super::names::{CLUSTER, TEMPLATE_TOPIC, is_name};
+use super::offsets::Offsets;
+use super::outbox::Outgoing;
+use super::record::Record;
+use super::release::Release;
+use super::store::{Topic, TopicConfig};
+use crate::env::{self, Instant};
+use crate::protocol::code::request;
+use crate::protocol::{Codec, Command, Fields, Language, MessageQueue, frame, namespace};
+
+/// Queues of the template.
+const TEMPLATE_QUEUES: i32 = 8;
+/// How often offsets are written out; scaled.
+const WRITE_OUT: Duration = Duration::from_secs(5);
+
+/// A connection as the state knows it.
+#[derive(Debug)]
+pub(super) struct Connection {
+    pub(super) address: SocketAddr,
+    pub(super) out: mpsc::Sender<Outgoing>,
+    /// Of the last heartbeat.
+    pub(super) client_id: Option<String>,
+    pub(super) last_heartbeat: Option<Instant>,
+    /// Open, and never to be heard of again.
+    pub(super) silent: Arc<AtomicBool>,
+    /// Requests of the broker that wait for this client's answer, by opaque.
+    pub(super) asked: BTreeMap<i32, oneshot::Sender<Command>>,
+}
+
+/// A pull that found nothing and waits.
+#[derive(Debug)]
+pub(super) struct Held {
+    pub(super) queue: (String, i32),
+    pub(super) offset: i64,
+    pub(super) filter: Filter,
+    pub(super) wake: Arc<Notify>,
+}
+
+/// One broker: a master, id 0.
+pub(super) struct Broker {
+    pub(super) name: String,
+    pub(super) address: SocketAddr,
+    pub(super) release: Release,
+    pub(super) running: bool,
+    /// Stopping in peace: newer clients are sent away.
+    pub(super) leaving: bool,
+    /// Registered at the name server until then; `None` while it runs.
+    pub(super) route_until: Option<Instant>,
+    /// When the first offsets were written out.
+    epoch: Instant,
+    /// When held pulls were looked at first.
+    pub(super) started: Instant,
+    pub(super) config: BTreeMap<String, String>,
+    pub(super) topics: BTreeMap<String, Topic>,
+    pub(super) groups: BTreeMap<String, GroupConfig>,
+    pub(super) registrations: Registrations,
+    pub(super) locks: Locks,
+    pub(super) offsets: Offsets,
+    pub(super) connections: BTreeMap<u64, Connection>,
+    pub(super) held: BTreeMap<u64, Held>,
+    /// End of the commit log.
+    pub(super) log_end: i64,
+    /// Where each message of the log is: topic, queue, offset.
+    pub(super) log: BTreeMap<i64, (String, i32, i64)>,
+    /// From here on the log is unreadable: a restart cuts it.
+    pub(super) log_cut: Option<i64>,
+    /// Held while the store stands still; first come, first served.
+    pub(super) store: Arc<FairMutex<()>>,
+    next_opaque: i32,
+}
+
+impl Broker {
+    pub(super) fn new(name: String, address: SocketAddr, release: Release, config: BTreeMap<String, String>) -> Self {
+        let mut broker = Self {
+            name,
+            address,
+            release,
+            running: true,
+            leaving: false,
+            route_until: None,
+            epoch: env::now(),
+            started: env::now(),
+            config,
+            topics: BTreeMap::new(),
+            groups: BTreeMap::new(),
+            registrations: Registrations::default(),
+            locks: Locks::default(),
+            offsets: Offsets::default(),
+            connections: BTreeMap::new(),
+            held: BTreeMap::new(),
+            log_end: 0,
+            log: BTreeMap::new(),
+            log_cut: None,
+            store: Arc::new(FairMutex::new(())),
+            next_opaque: 0,
+        };
+        broker
+            .topics
+            .insert(TEMPLATE_TOPIC.into(), Topic::new(TopicConfig { perm: 7, ..TopicConfig::of(TEMPLATE_QUEUES) }));
+        for system in [broker.name.clone(), CLUSTER.to_owned(), "SELF_TEST_TOPIC".to_owned()] {
+            broker.topics.insert(system, Topic::new(TopicConfig::of(1)));
+        }
+        broker
+    }
+
+    /// Whether a setting is true.
+    pub(super) fn is_set(&self, name: &str) -> bool {
+        self.config.get(name).is_some_and(|value| value == "true")
+    }
+
+    /// A setting that is a number.
+    pub(super) fn number(&self, name: &str) -> Option<i64> {
+        self.config.get(name)?.trim().parse().ok()
+    }
+
+    /// Whether the topic can be found by clients here.
+    pub(super) fn shows(&self, topic: &str) -> bool {
+        self.topics.contains_key(topic) && (topic != TEMPLATE_TOPIC || self.is_set("autoCreateTopicEnable"))
+    }
+
+    /// The period of offsets that has not been written out yet.
+    pub(super) fn period(&self, factor: f64) -> u64 {
+        let period = WRITE_OUT.mul_f64(factor).max(Duration::from_millis(1));
+        let since = env::now().saturating_duration_since(self.epoch);
+        u64::try_from(since.as_nanos() / period.as_nanos()).unwrap_or(u64::MAX)
+    }
+
+    /// The settings of a group, which comes into being where that is allowed.
+    pub(super) fn group(&mut self, name: &str) -> Option<&GroupConfig> {
+        if !self.groups.contains_key(name) {
+            let legal = !self.release.is_v5() || is_name(name, 120);
+            if !legal || !self.is_set("autoCreateSubscriptionGroup") {
+                return None;
+            }
+            self.groups.insert(name.to_owned(), GroupConfig::of(name, self.release));
+        }
+        self.groups.get(name)
+    }
+
+    /// The group's retry topic, made when it is not there.
+    pub(super) fn ensure_retry_topic(&mut self, group: &str) {
+        let queues = self.groups.get(group).map_or(1, GroupConfig::retry_queues);
+        self.ensure_topic(&namespace::retry_topic(group), queues);
+    }
+
+    /// A topic, made when it is not there.
+    pub(super) fn ensure_topic(&mut self, topic: &str, queues: i32) {
+        if !self.topics.contains_key(topic) {
+            self.topics.insert(topic.to_owned(), Topic::new(TopicConfig::of(queues)));
+        }
+    }
+
+    /// The message at a place of the commit log.
+    pub(super) fn message_at(&self, physical_offset: i64) -> Option<&Record> {
+        let (topic, queue_id, offset) = self.log.get(&physical_offset)?;
+        self.topics.get(topic)?.queue(*queue_id)?.at(*offset)
+    }
+
+    /// Makes messages visible up to an offset, and wakes the pulls that wait for one of them.
+    pub(super) fn reveal(&mut self, topic: &str, queue_id: i32, to: i64) {
+        let Some(queue) = self.topics.get_mut(topic).and_then(|topic| topic.queue_mut(queue_id)) else { return };
+        let to = to.min(queue.end());
+        if to <= queue.visible {
+            return;
+        }
+        let from = std::mem::replace(&mut queue.visible, to);
+        for held in self.held.values().filter(|held| held.queue.0 == topic && held.queue.1 == queue_id) {
+            let wanted = (from.max(held.offset)..to).filter_map(|offset| queue.at(offset));
+            if wanted.into_iter().any(|record| held.filter.wants(record)) {
+                held.wake.notify_one();
+            }
+        }
+    }
+
+    /// A request of the broker's own to a client; nothing when the client does not read.
+    pub(super) fn push(&self, connection: u64, command: &Command) {
+        let Some(connection) = self.connections.get(&connection) else { return };
+        if connection.silent.load(Ordering::Relaxed) {
+            return;
+        }
+        if let Ok(bytes) = frame::encode(command, Codec::Json) {
+            let _ = connection.out.try_send(Outgoing::push(bytes));
+        }
+    }
+
+    /// A request of the broker's own that is not answered.
+    pub(super) fn notice(&mut self, code: i32, fields: Fields, body: Bytes) -> Command {
+        self.own_request(code, fields, body).oneway()
+    }
+
+    /// A request of the broker's own.
+    pub(super) fn own_request(&mut self, code: i32, fields: Fields, body: Bytes) -> Command {
+        self.next_opaque = self.next_opaque.wrapping_add(1);
+        let mut command = Command::request(code, fields, body);
+        command.opaque = self.next_opaque;
+        command.language = Language::Java;
+        command.version = self.release.version();
+        command
+    }
+
+    /// Tells all members of a group that they have changed.
+    pub(super) fn notify_members(&mut self, group: &str) {
+        let Some(known) = self.registrations.consumers.get(group) else { return };
+        if !self.groups.get(group).is_none_or(GroupConfig::notifies) {
+            return;
+        }
+        let connections: Vec<_> = known.members.keys().copied().collect();
+        for connection in connections {
+            let fields = [("consumerGroup", group)].into_iter().collect();
+            let notice = self.notice(request::NOTIFY_CONSUMER_IDS_CHANGED, fields, Bytes::new());
+            self.push(connection, &notice);
+        }
+    }
+
+    /// A connection has ended: its registrations go, its locks stay.
+    pub(super) fn forget_connection(&mut self, connection: u64) {
+        self.connections.remove(&connection);
+        for group in self.registrations.forget(connection) {
+            self.notify_members(&group);
+        }
+    }
+
+    /// The queues of a topic that can be read here.
+    pub(super) fn read_queues(&self, topic: &str) -> Vec<MessageQueue> {
+        let count = self.topics.get(topic).map_or(0, |topic| topic.config.read_queues);
+        (0..count).map(|id| MessageQueue::new(topic, self.name.as_str(), id)).collect()
+    }
+
+    /// What a crash and a restart leave: no locks, offsets as last written out, the log up to its first unreadable record.
+    pub(super) fn lose_memory(&mut self, time_factor: f64) {
+        self.locks.forget();
+        let period = self.period(time_factor);
+        self.offsets.crash(period);
+        if let Some(cut) = self.log_cut.take() {
+            self.log.retain(|offset, _| *offset < cut);
+            self.topics.values_mut().flat_map(|topic| topic.queues.iter_mut()).for_each(|queue| queue.cut_log_at(cut));
+            self.log_end = cut;
+        }
+    }
+}
