@@ -133,7 +133,8 @@ test('a topic that gains queues: a member that starts before the others know of 
       topic,
       (message) => void seen.push(`${message.queue.queueId}${message.text()}`),
     )
-  await member('a').start()
+  const first = await member('a').start()
+  await until(() => first.assignment().filter(({ state }) => state === 'running').length === 2)
   await admin.createTopic(topic, { queues: 4 })
   await admin.send(topic, 3, 'early')
   // Sorted behind the other, it is given the new queues as soon as it starts.

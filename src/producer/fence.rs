@@ -137,6 +137,6 @@ impl State {
 }
 
 fn broken(cause: &ClientError) -> ClientError {
-    ClientError::new(Code::OrderBroken, "not sent: an earlier message of the same sharding key failed")
+    ClientError::new(Code::OrderBroken, "given up: an earlier message of the same sharding key failed")
         .with_cause(cause.clone())
 }
