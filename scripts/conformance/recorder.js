@@ -11,8 +11,8 @@ const { RawConnection } = require('./raw-connection')
 const UNANSWERED_MS = 1_500
 /** Until what is sure to come has come. */
 const AWAITED_MS = 20_000
-/** Until what was acknowledged can be seen, on any broker. */
-const VISIBLE_MS = 400
+/** Requests that store messages: brokers acknowledge them before pulls, offsets and queries see them. */
+const STORING = new Set([10, 36, 310, 320])
 /** Fields of headers that never are the same twice; their presence is compared. */
 const VARIABLE = new Set(['msgId', 'transactionId'])
 /** Remarks of pulls are names; all others are words for people. */
@@ -22,33 +22,35 @@ const VARIABLE_MEMBERS = new Set(['dataVersion', 'stateVersion', 'timestamp', 'c
 /** Properties whose value the broker makes up when the sender gave none. */
 const MADE_UP = /^(?:[0-9A-F]{24})?[0-9A-F]{32}$/
 
-class Recorder {
+/** What was kept of one server's answers. */
+class Record {
   /** Answers by the name of their step, in order. @type {Map<string, string>} */
   answers = new Map()
   /** What the servers said to people. @type {Map<string, string>} */
   remarks = new Map()
   /** The answers' codes by the code of the request. @type {Map<number, Set<number>>} */
   asked = new Map()
+}
+
+class Recorder {
   #kept = new Map()
   #pushed = []
 
-  /** `server` restarts and stops the broker; `like`: a recorder whose record the answers go to. */
-  static async open({ nameServer, broker, server, credentials, like }) {
+  /**
+   * `server` restarts and stops the broker, and says who administers it; the answers go to `record`. Clients of one broker share
+   * `stored`: whether messages may have been stored that nobody sees yet.
+   */
+  static async open({ nameServer, broker, server, credentials, record, stored = { unseen: false } }) {
     const recorder = new Recorder()
-    if (like) {
-      recorder.answers = like.answers
-      recorder.remarks = like.remarks
-      recorder.asked = like.asked
-    }
-    Object.assign(recorder, { nameServer, brokerAddress: broker, server, credentials })
+    Object.assign(recorder, { nameServer, brokerAddress: broker, server, credentials, record, stored })
     await recorder.connect()
     return recorder
   }
 
   /** Another client of the same broker; its answers go to the same record. `credentials`: null for none. */
   async other({ credentials = this.credentials } = {}) {
-    const { nameServer, brokerAddress: broker, server } = this
-    return Recorder.open({ nameServer, broker, server, credentials: credentials ?? undefined, like: this })
+    const { nameServer, brokerAddress: broker, server, record, stored } = this
+    return Recorder.open({ nameServer, broker, server, credentials: credentials ?? undefined, record, stored })
   }
 
   /** Connects to the broker, again after it was away. */
@@ -77,9 +79,21 @@ class Recorder {
     return this.#kept.get(name)
   }
 
-  /** Waits until acknowledged messages can be read. */
+  /** Waits until all that is stored can be read. Steps do so by themselves, but for those of raw bytes. */
   async seen() {
-    await sleep(VISIBLE_MS)
+    const { admin: credentials } = this.server
+    const connection = await Connection.open(this.brokerAddress, { credentials })
+    // A real broker refuses in its first second: it has no statistics yet.
+    const dispatched = ({ code, body }) => code === 0 && parseLenient(body.toString()).table.dispatchBehindBytes === '0'
+    await awaited(() => connection.call(28), dispatched)
+    connection.close()
+    this.stored.unseen = false
+  }
+
+  /** Before a request: others than those that store see what was stored. */
+  async #follow(code) {
+    if (STORING.has(code)) this.stored.unseen = true
+    else if (this.stored.unseen) await this.seen()
   }
 
   /** Waits until the name server knows these topics. */
@@ -95,7 +109,8 @@ class Recorder {
   }
 
   /** An answer of the broker's; nothing is kept of it. */
-  ask(code, ext) {
+  async ask(code, ext) {
+    await this.#follow(code)
     return this.brokerConnection.call(code, ext)
   }
 
@@ -113,6 +128,7 @@ class Recorder {
     bytes,
     { to = this.brokerAddress, frames = Infinity, until, piece = bytes.length, quietMs, onlyCode } = {},
   ) {
+    if (this.stored.unseen) await this.seen()
     const connection = await RawConnection.open(to)
     for (let at = 0; at < bytes.length; at += piece) {
       connection.write(bytes.subarray(at, at + piece))
@@ -149,7 +165,8 @@ class Recorder {
     this.#record(name, { pushed: this.#taken() })
   }
 
-  broker(name, code, ext = {}, body = undefined, options = {}) {
+  async broker(name, code, ext = {}, body = undefined, options = {}) {
+    await this.#follow(code)
     return this.#step(this.brokerConnection, name, code, ext, body, options)
   }
 
@@ -167,6 +184,7 @@ class Recorder {
 
   /** A request that waits at the broker; with `soon` it is compared whether it was answered without a look at held pulls. */
   async later(name, code, ext, { soon = false } = {}) {
+    await this.#follow(code)
     const began = performance.now()
     const response = await this.brokerConnection.call(code, ext, undefined, { timeoutMs: 40_000 })
     const waited = soon ? { soon: performance.now() - began < 1_500 } : {}
@@ -181,8 +199,9 @@ class Recorder {
       this.#record(name, { unanswered: /was not answered/.test(error.message) ? 'time-out' : 'closed' })
       return undefined
     }
-    if (response.remark) this.remarks.set(name, response.remark)
-    this.asked.set(code, (this.asked.get(code) ?? new Set()).add(response.code))
+    const { remarks, asked } = this.record
+    if (response.remark) remarks.set(name, response.remark)
+    asked.set(code, (asked.get(code) ?? new Set()).add(response.code))
     if (options.settleMs) await sleep(options.settleMs)
     const pushed = options.pushes === false ? this.#taken().slice(0, 0) : this.#taken()
     const comparable = this.#comparable(code, response, options)
@@ -195,8 +214,9 @@ class Recorder {
   }
 
   #record(name, value) {
-    if (this.answers.has(name)) throw new Error(`Two steps are called ${name}`)
-    this.answers.set(name, JSON.stringify(value))
+    const { answers } = this.record
+    if (answers.has(name)) throw new Error(`Two steps are called ${name}`)
+    answers.set(name, JSON.stringify(value))
   }
 
   #comparable(code, { code: answer, remark, ext, body }, { ignore = [], ignoreBody, pick, last, onlyCode, words }) {
@@ -296,4 +316,4 @@ class OldConnection {
   close() {}
 }
 
-module.exports = { Recorder }
+module.exports = { Record, Recorder }

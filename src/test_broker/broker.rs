@@ -16,7 +16,7 @@ use super::offsets::Offsets;
 use super::outbox::Outgoing;
 use super::record::Record;
 use super::release::Release;
-use super::store::{Topic, TopicConfig};
+use super::store::{Queue, Topic, TopicConfig};
 use crate::env::{self, Instant};
 use crate::protocol::code::request;
 use crate::protocol::{Codec, Command, Fields, Language, MessageQueue, frame, namespace};
@@ -167,6 +167,11 @@ impl Broker {
     pub(super) fn message_at(&self, physical_offset: i64) -> Option<&Record> {
         let (topic, queue_id, offset) = self.log.get(&physical_offset)?;
         self.topics.get(topic)?.queue(*queue_id)?.at(*offset)
+    }
+
+    /// How much of what is stored no pull sees yet.
+    pub(super) fn unseen_bytes(&self) -> usize {
+        self.topics.values().flat_map(|topic| &topic.queues).flat_map(Queue::unseen).map(Record::len).sum()
     }
 
     /// Makes messages visible up to an offset, and wakes the pulls that wait for one of them.

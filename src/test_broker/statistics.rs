@@ -27,6 +27,7 @@ pub(super) fn runtime_info(state: &State, index: usize) -> Reply {
         "brokerVersionDesc": format!("V{}", state.release.name().replace('.', "_")),
         "commitLogMaxOffset": broker.log_end.to_string(),
         "commitLogMinOffset": "0",
+        "dispatchBehindBytes": broker.unseen_bytes().to_string(),
         "msgPutTotalTodayNow": broker.log.len().to_string(),
         "brokerActive": "true",
         "putTps": "0.0 0.0 0.0",

@@ -112,6 +112,12 @@ impl Queue {
         (self.min..).zip(&self.records).collect::<Vec<_>>().into_iter()
     }
 
+    /// What is stored and not visible yet.
+    pub(super) fn unseen(&self) -> &[Record] {
+        let seen = usize::try_from(self.visible - self.min).unwrap_or(0);
+        self.records.get(seen..).unwrap_or_default()
+    }
+
     /// The message at an offset.
     pub(super) fn at(&self, offset: i64) -> Option<&Record> {
         self.records.get(usize::try_from(offset.checked_sub(self.min)?).ok()?)

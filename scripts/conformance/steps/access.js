@@ -169,7 +169,6 @@ async function access(r) {
   await r.routed(['plain', 'other'])
   for (const account of Object.values(LIMITED)) await makeAccount(r, account)
   r.keep('placed', await r.broker('310 a message to look at', 310, send('plain', 0, { UNIQ_KEY: 'U0' }), x))
-  await r.seen()
   for (const [actor, credentials] of Object.entries(ACTORS)) {
     const client = await r.other({ credentials })
     for (const [name, code, ext, body, options] of requests(r)) {

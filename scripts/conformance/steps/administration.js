@@ -1,7 +1,6 @@
 'use strict'
 // What operators look at and change.
 
-const { setTimeout: sleep } = require('node:timers/promises')
 const { jsonFrame } = require('../raw-connection')
 const { GROUP, pull, without } = require('../requests')
 
@@ -22,7 +21,7 @@ async function administration(r) {
     ...ext,
   })
   const counters = ['indexLastUpdateTimestamp', 'indexLastUpdatePhyoffset']
-  await sleep(1_000)
+  await r.awaits(12, query('k1'), ({ code }) => code === 0)
   await r.broker('12 by key', 12, query('k1'), undefined, { ignore: counters })
   await r.broker('12 by unique id', 12, query('U1', { _UNIQUE_KEY_QUERY: true }), undefined, { ignore: counters })
   await r.broker('12 an unknown key', 12, query('k9'), undefined, { ignore: counters })

@@ -43,7 +43,6 @@ async function conditions(r) {
     const all = { UNIQ_KEY: body, TAGS: 'TagA', KEYS: 'k1', ...pairs }
     await r.broker(`310 the message ${body}`, 310, send('typed', 3, all), Buffer.from(body))
   }
-  await r.seen()
   for (const text of TRIED) {
     const ext = pull('typed', 3, 0, { subscription: text, expressionType: 'SQL92' })
     const selected = (messages) => messages.map(({ body }) => body)
@@ -52,29 +51,21 @@ async function conditions(r) {
 }
 
 async function heldPulls(r) {
-  const x = Buffer.from('x')
-  const held = (ext) => pull('typed', 1, 0, { sysFlag: 6, suspendTimeoutMillis: 10_000, ...ext })
-  const arriving = r.later('11 held until a message comes', 11, held(), { soon: true })
-  await sleep(300)
-  await r.broker('310 what it waits for', 310, send('typed', 1, { UNIQ_KEY: 'A', TAGS: 'TagA' }), x)
-  await arriving
-  const other = r.later(
-    '11 held while another tag comes',
-    11,
-    held({ queueOffset: 1, subscription: 'TagB', suspendTimeoutMillis: 2_000 }),
-  )
-  await sleep(300)
-  await r.broker('310 another tag', 310, send('typed', 1, { UNIQ_KEY: 'B', TAGS: 'TagA' }), x)
-  await other
-  const long = r.later(
-    '11 held for 12 s while another tag comes',
-    11,
-    held({ queueOffset: 2, subscription: 'TagB', suspendTimeoutMillis: 12_000 }),
-  )
-  await sleep(300)
-  await r.broker('310 another tag again', 310, send('typed', 1, { UNIQ_KEY: 'C', TAGS: 'TagA' }), x)
-  await long
-  await r.later('11 held in vain', 11, held({ queueOffset: 3, suspendTimeoutMillis: LOOK_MS / 5 }))
+  const held = (queueOffset, suspendTimeoutMillis, ext) =>
+    pull('typed', 1, queueOffset, { sysFlag: 6, suspendTimeoutMillis, ...ext })
+  /** While a pull is held a message comes. */
+  const meanwhile = async (name, ext, coming, options) => {
+    await r.seen()
+    const answered = r.later(name, 11, ext, options)
+    await sleep(300)
+    await r.broker(`310 ${coming}`, 310, send('typed', 1, { UNIQ_KEY: coming, TAGS: 'TagA' }), Buffer.from('x'))
+    await answered
+  }
+  const other = { subscription: 'TagB' }
+  await meanwhile('11 held until a message comes', held(0, 10_000), 'what it waits for', { soon: true })
+  await meanwhile('11 held while another tag comes', held(1, 2_000, other), 'another tag')
+  await meanwhile('11 held for 12 s while another tag comes', held(2, 12_000, other), 'another tag again')
+  await r.later('11 held in vain', 11, held(3, LOOK_MS / 5))
 }
 
 module.exports = { pulls, conditions, heldPulls }

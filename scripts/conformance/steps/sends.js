@@ -34,7 +34,6 @@ async function sends(r) {
     await r.broker(`310 without ${name}`, 310, without(send('plain', 3, { UNIQ_KEY: `W${name}` }), name), x)
   }
   await r.broker('310 a queue id that is no number', 310, send('plain', 'zero'), x)
-  await r.seen()
   for (const id of [0, 1, 3]) await r.broker(`the messages of queue ${id}`, 11, pull('plain', id, 0))
 }
 
@@ -50,7 +49,6 @@ async function batches(r) {
   await r.broker('320 more than 4 MiB', 320, batch('one', {}), entries({ body: Buffer.alloc(4 * MiB) }))
   await r.broker('320 to a retry topic', 320, batch('%RETRY%GID-batch', {}), two)
   await r.broker('320 to an unknown topic', 320, batch('nowhere', {}), two)
-  await r.seen()
   await r.broker('the messages of the batches', 11, pull('one', 0, 0))
 }
 
