@@ -79,7 +79,7 @@ class Recorder {
     return this.#kept.get(name)
   }
 
-  /** Waits until all that is stored can be read. Steps do so by themselves, but for those of raw bytes. */
+  /** Waits until all that is stored can be read. Steps do so by themselves; behind raw bytes that store it must be asked for. */
   async seen() {
     const { admin: credentials } = this.server
     const connection = await Connection.open(this.brokerAddress, { credentials })

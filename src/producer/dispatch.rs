@@ -198,7 +198,10 @@ impl State {
         }
         let broker = it.queue.map_or("", |queue| self.queue_of(it.topic, queue).name.broker_name.as_str());
         let text = format!("the time of this send was up before the broker {broker} had acknowledged it");
-        let error = ClientError::new(Code::Timeout, text);
+        let mut error = ClientError::new(Code::Timeout, text);
+        if let Some(address) = topic.route.as_ref().and_then(|route| route.master_of(broker)) {
+            error = error.with_address(address);
+        }
         match last {
             Some(cause) => error.with_cause(cause),
             None => error,

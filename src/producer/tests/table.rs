@@ -113,6 +113,7 @@ async fn nothing_is_on_the_wire_while_there_is_no_connection() {
         let error = caller.error(late).await;
         assert_failed(&error, Code::Timeout, Outcome::NotStored);
         assert!(json(&error)["msgId"].is_null());
+        assert_eq!(json(&error)["address"], "a:10911");
 
         let aborted = caller.send("k", "m1");
         tokio::time::sleep(Duration::from_millis(10)).await;
