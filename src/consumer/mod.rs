@@ -38,9 +38,6 @@ use self::shared::Shared;
 use crate::error::{ClientError, Code};
 use crate::protocol::{ExpressionKind, MessageQueue, Subscription, namespace};
 
-/// How long a failed start may take leave of the brokers that took its heartbeat.
-const FAREWELL: Duration = Duration::from_millis(500);
-
 /// An ordered push consumer. Each queue has at most one running handler in the whole group.
 pub(crate) struct Consumer<B> {
     shared: Arc<Shared<B>>,
@@ -86,18 +83,14 @@ impl<B: Brokers> Consumer<B> {
         })
     }
 
-    /// Resolves when routes are known, heartbeats are accepted, subscriptions are valid and the brokers list us. A start that fails
-    /// leaves nothing running. The caller keeps the bound, and closes what has not started by then.
+    /// Resolves when routes are known, heartbeats are accepted, subscriptions are valid and the brokers list us. The caller keeps the
+    /// bound, and closes what has failed to start: brokers may know it already.
     pub(crate) async fn start(&self, bound: Duration) -> Result<(), ClientError> {
         let mut closing = self.closing.subscribe();
         let patient_until = crate::env::now() + bound / 2;
-        let result = tokio::select! {
-            prepared = start::prepare(&self.shared, &self.last, patient_until) => prepared,
-            _ = closing.wait_for(|closing| *closing) => Err(ClientError::new(Code::Closed, "closed while starting")),
-        };
-        if let Err(error) = result {
-            let _ = tokio::time::timeout(FAREWELL, self.shared.brokers.close()).await;
-            return Err(error);
+        tokio::select! {
+            prepared = start::prepare(&self.shared, &self.last, patient_until) => prepared?,
+            _ = closing.wait_for(|closing| *closing) => return Err(ClientError::new(Code::Closed, "closed while starting")),
         }
         let mut tasks = self.tasks.lock().unwrap_or_else(PoisonError::into_inner);
         if *self.closing.borrow() {

@@ -153,14 +153,16 @@ impl Member {
         member
     }
 
-    /// Starts it as the binding does: within a bound, and closed if it has not started by then.
+    /// Starts it as the binding does: within a bound, and closed if it fails.
     pub(super) async fn try_start(&self) -> Result<(), ClientError> {
-        let Ok(result) = tokio::time::timeout(BOUND, self.consumer.start(BOUND)).await else {
-            self.close().await;
+        let started = tokio::time::timeout(BOUND, self.consumer.start(BOUND)).await.unwrap_or_else(|_| {
             let silence = || ClientError::new(Code::Timeout, "nobody answered");
-            return Err(self.consumer.obstacle().unwrap_or_else(silence));
-        };
-        result
+            Err(self.consumer.obstacle().unwrap_or_else(silence))
+        });
+        if started.is_err() {
+            self.close().await;
+        }
+        started
     }
 
     pub(super) async fn close(&self) {
