@@ -11,6 +11,8 @@ const { RawConnection } = require('./raw-connection')
 const UNANSWERED_MS = 1_500
 /** Until what is sure to come has come. */
 const AWAITED_MS = 20_000
+/** A broker that has let a request wait for 200 ms refuses it so, and does nothing: it is asked again. */
+const BUSY = { code: 2, pauseMs: 100, most: 50 }
 /** Requests that store messages: brokers acknowledge them before pulls, offsets and queries see them. */
 const STORING = new Set([10, 36, 310, 320])
 /** Fields of headers that never are the same twice; their presence is compared. */
@@ -194,7 +196,12 @@ class Recorder {
   async #step(connection, name, code, ext, body, options) {
     let response
     try {
-      response = await connection.call(code, ext, body, { timeoutMs: options.timeoutMs ?? UNANSWERED_MS + 2_000 })
+      const ask = () => connection.call(code, ext, body, { timeoutMs: options.timeoutMs ?? UNANSWERED_MS + 2_000 })
+      response = await ask()
+      for (let tries = 1; response.code === BUSY.code && tries < BUSY.most; tries++) {
+        await sleep(BUSY.pauseMs)
+        response = await ask()
+      }
     } catch (error) {
       this.#record(name, { unanswered: /was not answered/.test(error.message) ? 'time-out' : 'closed' })
       return undefined
