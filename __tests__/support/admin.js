@@ -10,6 +10,7 @@ const CODE = {
   PULL_MESSAGE: 11,
   QUERY_CONSUMER_OFFSET: 14,
   UPDATE_CONSUMER_OFFSET: 15,
+  GET_BROKER_RUNTIME_INFO: 28,
   SEARCH_OFFSET_BY_TIMESTAMP: 29,
   GET_MAX_OFFSET: 30,
   GET_MIN_OFFSET: 31,
@@ -52,8 +53,8 @@ class TestAdmin extends Admin {
   /**
    * Every stored message of a topic, sorted by broker, queue and offset: { brokerName, queueId, queueOffset, body, properties,
    * tags, keys, shardingKey, msgId, offsetMsgId, storeTimestamp, bornTimestamp, reconsumeTimes, sysFlag, flag, topic }.
-   * A message can be read only some ms after its acknowledgement: with `expected` this waits until there are so many (and
-   * rejects if they never are; more are returned as well), without until no more come.
+   * A message can be read only some ms after its acknowledgement: this waits until all that is stored can be. With `expected` it
+   * waits until there are so many, too (and rejects if they never are; more are returned as well), without until no more come.
    * @param {{ expected?: number, timeoutMs?: number }} [options]
    */
   async readBack(topic, { expected, timeoutMs = 60_000 } = {}) {
@@ -67,13 +68,28 @@ class TestAdmin extends Admin {
           readers = (await this.queues(topic)).map((queue) => ({ queue, next: undefined, messages: [] }))
         }
         const before = count()
+        // Asked first: what was stored by then is read.
+        const dispatched = await this.#dispatched(readers.map(({ queue }) => queue.brokerName))
         await Promise.all(readers.map((reader) => this.#readOn(topic, reader)))
         if (count() !== before) changed = performance.now()
-        return expected === undefined ? performance.now() - changed > SETTLED_MS : count() >= expected
+        return dispatched && (expected === undefined ? performance.now() - changed > SETTLED_MS : count() >= expected)
       },
       { timeoutMs, what: () => `${expected ?? 'all'} messages of ${topic}; ${count()} are there` },
     )
     return readers.flatMap(({ messages }) => messages)
+  }
+
+  /** Whether pulls see all that these brokers have stored. */
+  async #dispatched(brokerNames) {
+    const tell = async (brokerName) => {
+      // A real broker refuses in its first second: it has no statistics yet.
+      const accept = [0, RESPONSE.SYSTEM_ERROR]
+      const address = await this.addressOf({ brokerName })
+      const { code, body } = await this.request(address, CODE.GET_BROKER_RUNTIME_INFO, {}, undefined, { accept })
+      return code === 0 && parseLenient(body.toString()).table.dispatchBehindBytes === '0'
+    }
+    const all = await Promise.all([...new Set(brokerNames)].map(tell))
+    return all.every(Boolean)
   }
 
   async #readOn(topic, reader) {

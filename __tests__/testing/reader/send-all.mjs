@@ -1,6 +1,8 @@
 import { Producer } from 'rocketmq-orderly'
 
-const producer = await new Producer({ groupId: 'GID_shop', topics: ['orders'], sendTimeoutMs: 300 }).start()
+const options = { groupId: 'GID_shop', topics: ['orders'], sendTimeoutMs: 300 }
+// One message a request: the second request is never the last.
+const producer = await new Producer({ ...options, batching: 'off' }).start()
 globalThis.producer = {
   sendOrderly: (message, key) => {
     const sent = producer.sendOrderly(message, key)
