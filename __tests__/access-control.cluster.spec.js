@@ -58,6 +58,17 @@ test("the sample's calls, with the channel of Alibaba Cloud signed along", async
   await sender.shutdown()
 })
 
+test('a security token is signed along: sent, and consumed', async () => {
+  const credentials = { ...cluster.accounts.member, securityToken: 'a-token-of-sts' }
+  const sender = await client(Producer, credentials, { topics: [topic] }).start()
+  const { msgId } = await sender.sendOrderly({ topic, body: 'x' }, 'order-1')
+  const received = []
+  await client(PushConsumer, credentials, { initialPosition: 'first' })
+    .subscribe(topic, (message) => void received.push(message.msgId))
+    .start()
+  await until(() => received.includes(msgId))
+})
+
 test.each([
   ['a wrong secret', ({ member }) => ({ ...member, secretKey: 'not-the-secret' })],
   ['an unknown key', ({ member }) => ({ ...member, accessKey: 'nobody-at-all' })],

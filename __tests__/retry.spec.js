@@ -1,4 +1,6 @@
 'use strict'
+const { once } = require('node:events')
+const { setTimeout: delay } = require('node:timers/promises')
 const { ConsumeStatus, deadLetter, Producer, PushConsumer, suspend } = require('..')
 const { admin, backend, clients, createTopic, uniqueGroup, until } = require('./support')
 
@@ -48,6 +50,52 @@ test.each(['RECONSUME_LATER', 'throw', 'reject', 'suspend'])(
     if (how === 'throw' || how === 'reject') expect(suspended[0][1].cause).toMatchObject({ message: 'not yet' })
   },
 )
+
+test('suspendMs as an object: the pause grows with every failure of one message, and begins anew with the next', async () => {
+  const topic = await createTopic({ queues: 1 })
+  await produce(topic, ['a', 'b'])
+  const suspended = []
+  let handled = 0
+  const client = consumer({ suspendMs: { initialMs: 20, factor: 3, maxMs: 100 } }).subscribe(
+    topic,
+    (message, context) => {
+      if (context.attempt <= (message.text() === 'a' ? 4 : 1)) return ConsumeStatus.RECONSUME_LATER
+      handled++
+    },
+  )
+  client.on('suspended', (message, { delayMs }) => suspended.push([message.text(), message.reconsumeTimes, delayMs]))
+  await client.start()
+  await until(() => handled === 2)
+  expect(suspended).toEqual([
+    ['a', 0, 20],
+    ['a', 1, 60],
+    ['a', 2, 100],
+    ['a', 3, 100],
+    ['b', 0, 20],
+  ])
+})
+
+test('handlerTimeoutMs fires the signal and frees nothing: the queue is held until the handler ends, whose outcome counts', async () => {
+  const topic = await createTopic({ queues: 1 })
+  await produce(topic, ['a', 'b'])
+  const calls = []
+  const client = consumer({ handlerTimeoutMs: 300 }).subscribe(topic, async (message, { attempt, signal }) => {
+    calls.push(`${message.text()}${attempt}`)
+    if (message.text() !== 'a') return
+    await once(signal, 'abort')
+    expect(signal.reason).toMatchObject({ code: 'ERR_ROCKETMQ_TIMEOUT', topic })
+    expect(client.stats().running).toBe(1)
+    calls.push('aborted')
+    await delay(200)
+    calls.push('ended')
+  })
+  const warnings = []
+  client.on('warning', ({ code, queue }) => warnings.push([code, queue?.queueId]))
+  await client.start()
+  await until(() => calls.includes('b1'))
+  expect(calls).toEqual(['a1', 'aborted', 'ended', 'b1'])
+  expect(warnings).toEqual([['ERR_ROCKETMQ_TIMEOUT', 0]])
+})
 
 test('a failing message blocks its own queue only, and is seen from outside', async () => {
   const topic = await createTopic({ queues: 2 })

@@ -82,6 +82,26 @@ test('one of two brokers killed and back: every acknowledged message is there, i
   expect(settled.filter(({ error }) => error && !String(error.code).startsWith('ERR_ROCKETMQ_'))).toEqual([])
 })
 
+test("onRouteChange 'hold': the keys of a broker that is away wait for it, those of the other go on", async () => {
+  const topic = await topicOnBoth()
+  const client = await producer({ onRouteChange: 'hold', sendTimeoutMs: 120_000, topics: [topic] })
+  const keys = Array.from({ length: 64 }, (_, i) => `key-${i}`)
+  const send = (body) => keys.map((key) => client.sendOrderly({ topic, body }, key))
+  const homes = (await Promise.all(send('1'))).map(({ queue }) => queue)
+  let away = false
+  client.on('routeChanged', (_topic, queues) => (away ||= queues.length === 8))
+  const [, victim] = cluster.brokers
+  await victim.kill9()
+  const sends = send('2')
+  await until(() => away, { timeoutMs: 60_000, what: 'the route to shrink' })
+  const isHeld = ({ brokerName }) => brokerName === victim.name
+  await Promise.all(sends.filter((_, i) => !isHeld(homes[i])))
+  expect(client.stats().pendingMessages).toBe(homes.filter(isHeld).length)
+  expect(homes.filter(isHeld).length).toBeGreaterThan(0)
+  await victim.restart()
+  expect((await Promise.all(sends)).map(({ queue }) => queue)).toEqual(homes)
+})
+
 test('a broker restarted under a consumer: its queues go on from where they were, nothing is lost or overtaken', async () => {
   const topic = await topicOnBoth()
   const sender = await producer({ sendTimeoutMs: 60_000 })
