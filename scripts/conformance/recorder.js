@@ -4,15 +4,13 @@
 const { setTimeout: sleep } = require('node:timers/promises')
 const { decodeStoredMessages } = require('../../__tests__/support/stored-message')
 const { parseLenient } = require('../rocketmq/lenient-json')
-const { Connection, encodeFrame, sign } = require('../rocketmq/wire')
+const { Connection, encodeFrame, pastBusy, sign } = require('../rocketmq/wire')
 const { RawConnection } = require('./raw-connection')
 
 /** Until nothing more is expected. */
 const UNANSWERED_MS = 1_500
 /** Until what is sure to come has come. */
 const AWAITED_MS = 20_000
-/** A broker that has let a request wait for 200 ms refuses it so, and does nothing: it is asked again. */
-const BUSY = { code: 2, pauseMs: 100, most: 50 }
 /** Requests that store messages: brokers acknowledge them before pulls, offsets and queries see them. */
 const STORING = new Set([10, 36, 310, 320])
 /** Fields of headers that never are the same twice; their presence is compared. */
@@ -197,11 +195,7 @@ class Recorder {
     let response
     try {
       const ask = () => connection.call(code, ext, body, { timeoutMs: options.timeoutMs ?? UNANSWERED_MS + 2_000 })
-      response = await ask()
-      for (let tries = 1; response.code === BUSY.code && tries < BUSY.most; tries++) {
-        await sleep(BUSY.pauseMs)
-        response = await ask()
-      }
+      response = await pastBusy(ask)
     } catch (error) {
       this.#record(name, { unanswered: /was not answered/.test(error.message) ? 'time-out' : 'closed' })
       return undefined

@@ -4,12 +4,18 @@
 
 const crypto = require('node:crypto')
 const net = require('node:net')
+const { setTimeout: sleep } = require('node:timers/promises')
 
 /** What we say we are: 4.9.8, so that routes come as standard JSON and a stopping 5.x broker still serves us. */
 const VERSION = 409
 const RESPONSE = 1
 const ONEWAY = 2
 const MAX_FRAME = 16 * 1024 * 1024
+/** A broker that has let a request wait for 200 ms refuses it so, and does nothing. */
+const SYSTEM_BUSY = 2
+const BUSY_PAUSE_MS = 100
+/** How often a busy broker is asked. */
+const MOST_TRIES = 50
 
 /** An answer with a code that the caller did not expect. */
 class ResponseError extends Error {
@@ -40,6 +46,16 @@ function sign(ext, body, credentials) {
   const content = Buffer.concat([...values, body])
   const signature = crypto.createHmac('sha1', credentials.secretKey).update(content).digest('base64')
   return { ...fields, Signature: signature }
+}
+
+/** The answer to a request that is asked again as long as the broker is too busy to look at it. @param {() => Promise<object>} ask */
+async function pastBusy(ask) {
+  let response = await ask()
+  for (let tries = 1; response.code === SYSTEM_BUSY && tries < MOST_TRIES; tries++) {
+    await sleep(BUSY_PAUSE_MS)
+    response = await ask()
+  }
+  return response
 }
 
 class Connection {
@@ -117,9 +133,10 @@ class Connection {
     })
   }
 
-  /** As call(), but any answer except 0 (or one of `accept`) rejects with a ResponseError. */
+  /** As call(), but a busy broker is asked again, and any other answer except 0 (or one of `accept`) rejects with a ResponseError. */
   async request(code, ext, body, { accept = [0], ...options } = {}) {
-    const response = await this.call(code, ext, body, options)
+    const ask = () => this.call(code, ext, body, options)
+    const response = await (accept.includes(SYSTEM_BUSY) ? ask() : pastBusy(ask))
     if (!accept.includes(response.code)) throw new ResponseError(code, response, this.address)
     return response
   }
@@ -175,4 +192,4 @@ function releaseOf(version) {
   return minor < 10 ? `4.${minor}.${patch}` : `5.${minor - 10}.${patch}`
 }
 
-module.exports = { Connection, ResponseError, encodeFrame, releaseOf, sign }
+module.exports = { Connection, ResponseError, encodeFrame, pastBusy, releaseOf, sign }
