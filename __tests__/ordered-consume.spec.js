@@ -266,7 +266,7 @@ test('assigned and revoked tell the queues, %RETRY% stays hidden, assignment() a
   await until(() => client.stats().consumed >= 100)
   await until(() => client.assignment().every((queue) => queue.lag === 0) && client.stats().running === 0)
   const told = (what) => events.filter(([kind]) => kind === what).sort()
-  // Events and messages come to JavaScript on ways of their own.
+  // A queue counts as ours a moment before JavaScript hears of it.
   await until(() => told('assigned').length >= 4, { what: () => `4 queues to be told: ${JSON.stringify(events)}` })
   expect(client.assignment().map((queue) => [queue.topic, queue.queueId, queue.state])).toEqual(
     upTo(4).map((id) => [topic, id, 'running']),
