@@ -43,6 +43,8 @@ test('the graceful shutdown lets the running handler end', async () => {
 })
 
 test('the one in TypeScript compiles and runs', async () => {
-  await run([require.resolve('typescript/bin/tsc'), '--project', 'examples'])
-  expect(await output('target/examples/typescript.js')).toContain("{ id: 'order-1', step: 4 }")
+  // Inside the package, whose name it imports; a folder of its own, since another worker may do the same.
+  const folder = `target/examples-${process.pid}`
+  await run([require.resolve('typescript/bin/tsc'), '--project', 'examples', '--outDir', folder])
+  expect(await output(`${folder}/typescript.js`)).toContain("{ id: 'order-1', step: 4 }")
 })

@@ -33,8 +33,8 @@ test('an unknown topic: a producer given it, a consumer subscribed to it and a s
         .start(),
     ).rejects.toMatchObject(expected),
   )
-  const started = await producer({ sendTimeoutMs: 3_000 }).start()
-  const error = await within(3_000, () => rejection(started.sendOrderly({ topic, body: 'x' }, 'k')))
+  const started = await producer({ sendTimeoutMs: 10_000 }).start()
+  const error = await within(10_000, () => rejection(started.sendOrderly({ topic, body: 'x' }, 'k')))
   expect(error).toMatchObject({ ...expected, topic, outcome: 'not-stored' })
   expect(error.message).toContain(topic)
 })

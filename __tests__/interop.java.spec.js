@@ -1,7 +1,7 @@
 'use strict'
-const { Producer, PushConsumer } = require('..')
+const { PushConsumer } = require('..')
 const java = require('./support/java')
-const { backend, clients, createTopic, uniqueGroup, until } = require('./support')
+const { backend, clients, createTopic, startProducer, uniqueGroup, until } = require('./support')
 
 jest.setTimeout(600_000)
 
@@ -25,7 +25,7 @@ test('Java produces by sharding key and we consume in its order', async () => {
 test('we produce without awaiting and Java consumes in our order, batches included', async () => {
   const topic = await createTopic({ queues: 8 })
   const group = uniqueGroup()
-  const client = await clients.add(new Producer({ groupId: uniqueGroup('P'), nameServer: backend.nameServer })).start()
+  const client = await startProducer()
   const sends = Array.from({ length: 2_000 }, (_, i) =>
     client.sendOrderly({ topic, body: `key-${i % 20}:${Math.floor(i / 20)}` }, `key-${i % 20}`),
   )
@@ -44,7 +44,7 @@ test('we produce without awaiting and Java consumes in our order, batches includ
 
 test('1 000 keys go to the same queues as with the genuine Java selector', async () => {
   const topic = await createTopic({ queues: 7 })
-  const client = await clients.add(new Producer({ groupId: uniqueGroup('P'), nameServer: backend.nameServer })).start()
+  const client = await startProducer()
   const keys = Array.from(
     { length: 1_000 },
     (_, i) => [`order_${i}`, `订单-${i}`, 'polygenelubricants', `😀${i}`][i % 4],
@@ -65,7 +65,7 @@ test('a Java member and ours share a group: queues divided, nothing doubled when
   await client.start()
   const peer = await java.startConsumer({ group, topic, timeoutSec: 200 })
   await until(() => client.assignment().length === 4, { timeoutMs: 60_000, what: 'half of the queues' })
-  const sender = await clients.add(new Producer({ groupId: uniqueGroup('P'), nameServer: backend.nameServer })).start()
+  const sender = await startProducer()
   await Promise.all(
     Array.from({ length: 400 }, (_, i) => sender.sendOrderly({ topic, body: String(i) }, `key-${i % 40}`)),
   )

@@ -1,8 +1,8 @@
 'use strict'
 // What an operator asks of a consumer through the broker, as the console does.
 const { setTimeout: delay } = require('node:timers/promises')
-const { Producer, PushConsumer } = require('..')
-const { admin, backend, clients, createTopic, uniqueGroup, until } = require('./support')
+const { PushConsumer } = require('..')
+const { admin, backend, clients, createTopic, startProducer, uniqueGroup, until } = require('./support')
 
 async function started(topic, handler, options = {}) {
   const groupId = uniqueGroup()
@@ -14,7 +14,7 @@ async function started(topic, handler, options = {}) {
 }
 
 async function produce(topic, count) {
-  const client = await clients.add(new Producer({ groupId: uniqueGroup('P'), nameServer: backend.nameServer })).start()
+  const client = await startProducer()
   return Promise.all(Array.from({ length: count }, (_, i) => client.sendOrderly({ topic, body: String(i) }, 'order-1')))
 }
 

@@ -1,12 +1,12 @@
 'use strict'
 const { setTimeout: delay } = require('node:timers/promises')
-const { ConsumeStatus, Producer, PushConsumer } = require('..')
-const { admin, backend, clients, createTopic, uniqueGroup, until } = require('./support')
+const { ConsumeStatus, PushConsumer } = require('..')
+const { admin, backend, clients, createTopic, startProducer, uniqueGroup, until } = require('./support')
 
 const connection = () => ({ nameServer: backend.nameServer })
 
 async function produce(topic, count, { keys = 16, tag } = {}) {
-  const client = await clients.add(new Producer({ groupId: uniqueGroup('P'), ...connection() })).start()
+  const client = await startProducer()
   const sends = Array.from({ length: count }, (_, i) =>
     client.sendOrderly({ topic, body: String(i), tags: typeof tag === 'function' ? tag(i) : tag }, `key-${i % keys}`),
   )
@@ -117,7 +117,7 @@ test('global order: a topic with one queue is consumed in call order, whatever t
 
 test('a message arrives with all that the producer and the broker said of it', async () => {
   const topic = await createTopic({ queues: 2 })
-  const sender = await clients.add(new Producer({ groupId: uniqueGroup('P'), ...connection() })).start()
+  const sender = await startProducer()
   const properties = JSON.parse('{"color":"red","__proto__":"p","constructor":"c"}')
   const before = Date.now()
   const sent = await sender.sendOrderly({ topic, body: '{"n":1}', tags: 'T', keys: ['a', 'b'], properties }, 'order-1')
@@ -166,7 +166,7 @@ test('only the subscribed tags arrive, also where another tag has the same hash'
 
 test('SQL92 filters choose by property, and a wrong expression makes start() reject', async () => {
   const topic = await createTopic({ queues: 2 })
-  const sender = await clients.add(new Producer({ groupId: uniqueGroup('P'), ...connection() })).start()
+  const sender = await startProducer()
   await Promise.all(
     upTo(100).map((i) => sender.sendOrderly({ topic, body: String(i), properties: { n: String(i) } }, `k${i % 4}`)),
   )
@@ -279,6 +279,7 @@ test('assigned and revoked tell the queues, %RETRY% stays hidden, assignment() a
     failed: 0,
     deadLettered: 0,
   })
+  await until(() => client.health().ok, { what: () => `health: ${JSON.stringify(client.health())}` })
   expect(client.health()).toEqual({ ok: true, problems: [] })
   await client.close()
   expect(told('assigned')).toEqual(upTo(4).map((id) => ['assigned', topic, id]))

@@ -1,14 +1,8 @@
 'use strict'
-const { Producer, SendStatus } = require('..')
-const { admin, backend, clients, createTopic, uniqueGroup } = require('./support')
+const { SendStatus } = require('..')
+const { admin, backend, createTopic, startProducer } = require('./support')
 
 jest.setTimeout(240_000)
-
-/** A started producer, closed after the test. */
-async function producer(options = {}) {
-  const client = clients.add(new Producer({ groupId: uniqueGroup('P'), nameServer: backend.nameServer, ...options }))
-  return client.start()
-}
 
 /** Stored messages by sharding key, in stored order; fails when a key lies in more than one queue. */
 function byKey(stored) {
@@ -43,7 +37,7 @@ describe.each(['queue', 'key', 'off'])(
   (batching) => {
     test('stored order per key equals call order, offsets in the results are true, nothing is lost or doubled', async () => {
       const topic = await createTopic({ queues: 8 })
-      const client = await producer({ batching, topics: [topic] })
+      const client = await startProducer({ batching, topics: [topic] })
       const count = 10_000
       const calls = Array.from({ length: count }, (_, i) => ({
         key: `order-${i % 64}`,
@@ -79,7 +73,7 @@ describe.each(['queue', 'key', 'off'])(
 
 test('a topic with one queue is globally ordered, whatever the keys', async () => {
   const topic = await createTopic({ queues: 1 })
-  const client = await producer()
+  const client = await startProducer()
   const bodies = Array.from({ length: 2_000 }, (_, i) => String(i))
   await Promise.all(bodies.map((body, i) => client.sendOrderly({ topic, body }, `key-${i % 7}`)))
   const stored = await admin.readBack(topic, { expected: bodies.length })
@@ -88,7 +82,7 @@ test('a topic with one queue is globally ordered, whatever the keys', async () =
 
 test('close() right behind un-awaited sends: each has its own result by then', async () => {
   const topic = await createTopic({ queues: 8 })
-  const client = await producer({ topics: [topic] })
+  const client = await startProducer({ topics: [topic] })
   const sends = Array.from({ length: 20_000 }, (_, i) => client.sendOrderly({ topic, body: 'x' }, `key-${i % 64}`))
   let settled = 0
   const results = Promise.allSettled(sends.map((send) => send.finally(() => settled++)))
@@ -100,7 +94,7 @@ test('close() right behind un-awaited sends: each has its own result by then', a
 
 test('past the limits sends wait in call order, and ready() tells when there is room', async () => {
   const topic = await createTopic({ queues: 4 })
-  const client = await producer({ maxPendingMessages: 100 })
+  const client = await startProducer({ maxPendingMessages: 100 })
   const sends = Array.from({ length: 3_000 }, (_, i) => client.sendOrderly({ topic, body: String(i) }, `key-${i % 8}`))
   expect(client.stats().pendingMessages).toBeLessThanOrEqual(100)
   expect(client.stats().waiting).toBeGreaterThan(0)
@@ -116,7 +110,7 @@ test('past the limits sends wait in call order, and ready() tells when there is 
 
 test('a batch is one request: consecutive offsets in one queue, all fields kept', async () => {
   const topic = await createTopic({ queues: 4 })
-  const client = await producer()
+  const client = await startProducer()
   const messages = Array.from({ length: 5 }, (_, i) => ({
     topic,
     body: `b${i}`,
@@ -136,7 +130,7 @@ test('a batch is one request: consecutive offsets in one queue, all fields kept'
 
 test('tags, keys, properties, binary and Chinese bodies arrive as given', async () => {
   const topic = await createTopic({ queues: 1 })
-  const client = await producer()
+  const client = await startProducer()
   const body = Buffer.from([0, 1, 2, 255, 254, 0])
   await client.sendOrderly(
     { topic, body, tags: '订单', keys: ['a', 'b'], properties: { 颜色: '红', __proto: 'x', constructor: 'y' } },
@@ -153,7 +147,7 @@ test('tags, keys, properties, binary and Chinese bodies arrive as given', async 
 
 test('queues() lists the writable queues in the order that the hash counts them', async () => {
   const topic = await createTopic({ queues: 3 })
-  const client = await producer()
+  const client = await startProducer()
   const [{ name }] = backend.brokers
   expect(await client.queues(topic)).toEqual([0, 1, 2].map((queueId) => ({ topic, brokerName: name, queueId })))
 })

@@ -1,11 +1,11 @@
 'use strict'
 const { once } = require('node:events')
 const { setTimeout: delay } = require('node:timers/promises')
-const { ConsumeStatus, deadLetter, Producer, PushConsumer, suspend } = require('..')
-const { admin, backend, clients, createTopic, uniqueGroup, until } = require('./support')
+const { ConsumeStatus, deadLetter, PushConsumer, suspend } = require('..')
+const { admin, backend, clients, createTopic, startProducer, uniqueGroup, until } = require('./support')
 
 async function produce(topic, bodies, key = 'order-1') {
-  const client = await clients.add(new Producer({ groupId: uniqueGroup('P'), nameServer: backend.nameServer })).start()
+  const client = await startProducer()
   return Promise.all(
     bodies.map((body, i) =>
       client.sendOrderly({ topic, body, tags: 'T', keys: [`key-${i}`], properties: { n: String(i) } }, key),
@@ -90,11 +90,13 @@ test('handlerTimeoutMs fires the signal and frees nothing: the queue is held unt
     calls.push('ended')
   })
   const warnings = []
-  client.on('warning', ({ code, queue }) => warnings.push([code, queue?.queueId]))
+  client.on('warning', ({ code, message }) => warnings.push(`${code} ${message}`))
   await client.start()
   await until(() => calls.includes('b1'))
   expect(calls).toEqual(['a1', 'aborted', 'ended', 'b1'])
-  expect(warnings).toEqual([['ERR_ROCKETMQ_TIMEOUT', 0]])
+  // A busy broker may be warned of as well.
+  const ofHandler = warnings.filter((warning) => warning.includes('a handler runs for more than 300 ms'))
+  expect(ofHandler).toEqual([expect.stringMatching(/^ERR_ROCKETMQ_TIMEOUT .*queue 0/)])
 })
 
 test('a failing message blocks its own queue only, and is seen from outside', async () => {
@@ -183,6 +185,5 @@ test('a return value that is no outcome never skips a message: warned of once, t
   await client.start()
   await until(() => calls.length >= 6)
   expect(calls).toEqual(['a', 'a', 'a', 'b', 'b', 'b'])
-  expect(warnings.length).toBeGreaterThanOrEqual(1)
-  expect(new Set(warnings)).toEqual(new Set(['ERR_ROCKETMQ_HANDLER']))
+  expect(warnings).toContain('ERR_ROCKETMQ_HANDLER')
 })

@@ -1,7 +1,7 @@
 'use strict'
 const { setTimeout: delay } = require('node:timers/promises')
-const { Producer, PushConsumer } = require('..')
-const { clients, startCluster, uniqueGroup, uniqueTopic, until } = require('./support')
+const { PushConsumer } = require('..')
+const { clients, startCluster, startProducer, uniqueGroup, uniqueTopic, until } = require('./support')
 
 jest.setTimeout(400_000)
 
@@ -10,9 +10,7 @@ beforeAll(async () => {
   cluster = await startCluster({ brokers: 2 })
 })
 
-async function producer(options = {}) {
-  return clients.add(new Producer({ groupId: uniqueGroup('P'), nameServer: cluster.nameServer, ...options })).start()
-}
+const producer = (options) => startProducer({ nameServer: cluster.nameServer, ...options })
 
 async function topicOnBoth() {
   const topic = uniqueTopic()
@@ -84,7 +82,7 @@ test('one of two brokers killed and back: every acknowledged message is there, i
 
 test("onRouteChange 'hold': the keys of a broker that is away wait for it, those of the other go on", async () => {
   const topic = await topicOnBoth()
-  const client = await producer({ onRouteChange: 'hold', sendTimeoutMs: 120_000, topics: [topic] })
+  const client = await producer({ onRouteChange: 'hold', sendTimeoutMs: 300_000, topics: [topic] })
   const keys = Array.from({ length: 64 }, (_, i) => `key-${i}`)
   const send = (body) => keys.map((key) => client.sendOrderly({ topic, body }, key))
   const homes = (await Promise.all(send('1'))).map(({ queue }) => queue)

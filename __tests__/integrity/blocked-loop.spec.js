@@ -1,8 +1,7 @@
 'use strict'
 // F12: locks and heartbeats do not depend on the event loop. Without renewals a lease would end after 30 s.
-const { Producer } = require('../..')
 const { byQueue, handled, overlapping } = require('../support/handled')
-const { admin, backend, childProcess, clients, createTopic, uniqueGroup, until } = require('../support')
+const { admin, backend, childProcess, createTopic, startProducer, uniqueGroup, until } = require('../support')
 
 const BLOCKED_MS = 35_000
 
@@ -12,11 +11,11 @@ test('an event loop that stands still for 35 s keeps its queues, and goes on wit
   const member = () => childProcess('integrity/member.js', [backend.nameServer, group, topic])
   const members = [member(), member()]
   await Promise.all(members.map((child) => child.line(({ event }) => event === 'started')))
-  const sender = await clients.add(new Producer({ groupId: uniqueGroup('P'), nameServer: backend.nameServer })).start()
-  let stored = 0
+  const sender = await startProducer()
+  let sent = 0
   const send = async (count) => {
     await Promise.all(Array.from({ length: count }, (_, i) => sender.sendOrderly({ topic, body: 'x' }, `key-${i}`)))
-    stored += count
+    sent += count
   }
   const queuesOf = (child) => [...byQueue(handled([child])).keys()].sort()
   // Both have their two queues once both have handled something of a new round.
@@ -43,6 +42,7 @@ test('an event loop that stands still for 35 s keeps its queues, and goes on wit
   expect(unblocked - blocked).toBeGreaterThanOrEqual(BLOCKED_MS * 1_000)
   expect(await admin.members(group)).toHaveLength(2)
   await send(20)
+  const { length: stored } = await admin.readBack(topic, { expected: sent })
   await until(() => handled(members).length >= stored, {
     timeoutMs: 60_000,
     what: () => `${stored} messages, ${handled(members).length} so far`,

@@ -75,7 +75,7 @@ test('un-awaited sends through a reset every second, in both directions and at e
   await client.flush()
   expect(calls.filter((call) => call.error)).toEqual([])
   recoveries.sort((a, b) => a - b)
-  expect(recoveries[4]).toBeLessThan(1_000) // half of them, and the slowest of a busy machine:
+  expect(recoveries[4]).toBeLessThan(2_000) // half of them, and the slowest of a busy machine:
   expect(recoveries.at(-1)).toBeLessThan(5_000)
   const stored = await admin.readBack(topic, { expected: calls.length })
   checkStored(calls, stored, 1 + faults.length)
@@ -138,7 +138,7 @@ test('in a black hole a send ends with its time, and close() with its own', asyn
   const [broker] = cluster.brokers
   const topic = await createTopic({ queues: 1 })
   const client = await producer(cluster, { topics: [topic], sendTimeoutMs: 1_000 })
-  await client.sendOrderly({ topic, body: 'x' }, 'k')
+  await client.sendOrderly({ topic, body: 'x' }, 'k', { timeoutMs: 30_000 })
   broker.blackhole = true
   const began = performance.now()
   const [first, second] = await Promise.allSettled(['a', 'b'].map((body) => client.sendOrderly({ topic, body }, 'k')))

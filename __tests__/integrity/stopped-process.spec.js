@@ -2,9 +2,8 @@
 // F13: a process that was stopped for longer than its leases starts nothing before it has fresh locks, and what it was doing does
 // not count. The broker keeps the lock for 60 s, so nobody else gets the queue in between.
 const { setTimeout: delay } = require('node:timers/promises')
-const { Producer } = require('../..')
 const { byQueue, handled, overlapping } = require('../support/handled')
-const { admin, backend, childProcess, clients, createTopic, uniqueGroup, until } = require('../support')
+const { admin, backend, childProcess, createTopic, startProducer, uniqueGroup, until } = require('../support')
 
 const STOPPED_MS = 35_000
 const now = () => Number(process.hrtime.bigint() / 1_000n)
@@ -15,7 +14,7 @@ test('after 35 s of SIGSTOP: no start before a fresh lock, the stale result is n
   const member = () => childProcess('integrity/member.js', [backend.nameServer, group, topic, '100'])
   const members = [member(), member()]
   await Promise.all(members.map((child) => child.line(({ event }) => event === 'started')))
-  const sender = await clients.add(new Producer({ groupId: uniqueGroup('P'), nameServer: backend.nameServer })).start()
+  const sender = await startProducer()
   let sent = 0
   const send = async (count) => {
     await Promise.all(

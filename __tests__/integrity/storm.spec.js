@@ -1,8 +1,8 @@
 'use strict'
 // F9: members come and go in peace, all the time: nothing twice, nothing missing, never two handlers of a queue at once.
 const { setTimeout: delay } = require('node:timers/promises')
-const { Producer, PushConsumer } = require('../..')
-const { admin, backend, clients, createTopic, uniqueGroup, until } = require('../support')
+const { PushConsumer } = require('../..')
+const { admin, backend, clients, createTopic, startProducer, uniqueGroup, until } = require('../support')
 
 const STORM_MS = 20_000
 /** A slow machine takes longer for so many messages. */
@@ -30,7 +30,7 @@ test('four members, one leaves or joins every second under load: no duplicate, n
     return client
   }
   const members = await Promise.all([join(), join(), join(), join()])
-  const sender = await clients.add(new Producer({ groupId: uniqueGroup('P'), nameServer: backend.nameServer })).start()
+  const sender = await startProducer()
   let sent = 0
   let ends = false
   const load = (async () => {

@@ -13,6 +13,9 @@ const SOURCE = path.join(__dirname, '..', '..', 'scripts', 'peers', 'java', 'Adm
 /** The tool does nothing without its log settings, under one name or the other. */
 const LOGBACK = '<?xml version="1.0" encoding="UTF-8"?><configuration><root level="OFF"/></configuration>'
 
+const TIMED_OUT = /RemotingTimeoutException|RemotingConnectException|RemotingSendRequestException/
+const MOST_TRIES = 5
+
 class AdminTool {
   static async start(version, nameServer) {
     const home = fs.mkdtempSync(path.join(os.tmpdir(), 'rocketmq-orderly-admin-'))
@@ -22,9 +25,8 @@ class AdminTool {
     const [command, ...args] = await peerCommand(SOURCE, { version, home, kind: 'tools' })
     const java = [`-Drocketmq.home.dir=${home}`, `-Drocketmq.namesrv.addr=${nameServer}`, ...args]
     const tool = new AdminTool(spawn(command, java, { cwd: home, stdio: ['pipe', 'pipe', 'pipe'] }), home)
-    // Until its JVM is warm, on a busy machine, the tool's own time-outs are too short for it.
     const answers = async () => (await tool.run('clusterList')) !== ''
-    await until(answers, { timeoutMs: 60_000, what: () => `the admin tool; it says ${tool.errors}` })
+    await until(answers, { timeoutMs: 180_000, what: () => `the admin tool; it says ${tool.errors}` })
     tool.errors = ''
     return tool
   }
@@ -37,8 +39,17 @@ class AdminTool {
     this.lines = readline.createInterface({ input: child.stdout })[Symbol.asyncIterator]()
   }
 
-  /** What a command prints. */
+  /** What a command prints. Its own time-outs are too short for the classes of a busy machine to load: then it is run again. */
   async run(...args) {
+    for (let tries = 1; ; tries++) {
+      const before = this.errors
+      const printed = await this.#once(args)
+      if (tries === MOST_TRIES || !TIMED_OUT.test(printed + this.errors.slice(before.length))) return printed
+      this.errors = before
+    }
+  }
+
+  async #once(args) {
     this.child.stdin.write(`${args.join('\t')}\n`)
     const printed = []
     for (;;) {

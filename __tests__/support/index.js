@@ -1,6 +1,7 @@
 'use strict'
 // What every spec on a real broker begins with: require('./support').
 
+const { Producer } = require('../..')
 const { Cluster } = require('../../scripts/rocketmq/cluster')
 const { TestAdmin } = require('./admin')
 const { readBackend } = require('./backends')
@@ -55,6 +56,15 @@ const clients = {
   },
 }
 
+/** So long an answer may take: what a busy machine answers later is sent again, and then it is stored twice. */
+const PATIENCE_MS = 20_000
+
+/** A producer of this run's broker, or another, started; closed after the test. */
+function startProducer(options) {
+  const defaults = { groupId: uniqueGroup('P'), nameServer: backend.nameServer, requestTimeoutMs: PATIENCE_MS }
+  return clients.add(new Producer({ ...defaults, ...options })).start()
+}
+
 /** Runs a script in a process of its own until the test ends; arguments as ChildProcess. */
 function childProcess(script, args, options) {
   return clients.add(new ChildProcess(script, args, options))
@@ -98,6 +108,7 @@ module.exports = {
   createTopic,
   foreignMember,
   startCluster,
+  startProducer,
   uniqueGroup,
   uniqueTopic,
   until,

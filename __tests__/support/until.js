@@ -2,6 +2,9 @@
 
 const { setTimeout: sleep } = require('node:timers/promises')
 
+/** For what takes a busy machine its time. */
+const PATIENT = { timeoutMs: 60_000 }
+
 /**
  * Waits until `condition` returns, or resolves with, something truthy, and returns it. The time-out is for what never comes: it costs a
  * passing test nothing, so it is long enough for a slow machine.
@@ -20,4 +23,4 @@ async function until(condition, { timeoutMs = 45_000, intervalMs = 20, what = 'a
   }
 }
 
-module.exports = { until }
+module.exports = { PATIENT, until }

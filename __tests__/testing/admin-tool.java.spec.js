@@ -5,7 +5,7 @@ const { PushConsumer } = require('../..')
 const { VERSIONS, classPath } = require('../../scripts/rocketmq/jars')
 const { TestBroker } = require('../../testing')
 const { AdminTool } = require('../support/admin-tool')
-const { until } = require('../support/until')
+const { PATIENT, until } = require('../support/until')
 
 jest.setTimeout(600_000)
 
@@ -38,7 +38,7 @@ test.each(VERSIONS)('the admin tool of %s manages topics, groups, offsets and me
     consumer.subscribe('tooled', (message) => void received.push(message.text()))
     await consumer.start()
     for (const body of ['a', 'b', 'c']) await broker.publish({ topic: 'tooled', body, keys: `key-${body}` }, 'k')
-    await broker.caughtUp('GID-tool')
+    await broker.caughtUp('GID-tool', PATIENT)
 
     expect(await tool.run('topicStatus', '-t', 'tooled')).toMatch(/broker-a\s+\d\s+0\s+3/)
     expect(await tool.run('consumerConnection', '-g', 'GID-tool')).toContain(consumer.clientId)

@@ -95,7 +95,7 @@ test('whoever stops reading ends it', async () => {
   const client = await producer(cli)
   cli.stdout.destroy()
   // It may end before it has answered.
-  client.sendOrderly({ topic: 'orders', body: 'x' }, 'k', { timeoutMs: 2_000 }).catch(() => {})
+  client.sendOrderly({ topic: 'orders', body: 'x' }, 'k', { timeoutMs: 60_000 }).catch(() => {})
   expect(await cli.ended).toEqual({ code: 0, signal: null })
 })
 

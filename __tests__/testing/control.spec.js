@@ -3,7 +3,7 @@
 
 const { Producer, PushConsumer } = require('../..')
 const { TestBroker } = require('../../testing')
-const { until } = require('../support/until')
+const { PATIENT, until } = require('../support/until')
 const { track } = require('./track')
 
 const start = async (options) => track(await TestBroker.start(options))
@@ -31,7 +31,7 @@ describe.each(['5.5', '4.9'])('version %s', (version) => {
     const client = await producer(broker)
     const message = { topic: 'orders', body: 'first', tags: 'TagA', keys: ['k1', 'k2'], properties: { colour: 'red' } }
     const sent = await client.sendOrderly(message, 'customer-7')
-    await broker.caughtUp('GID-consumer')
+    await broker.caughtUp('GID-consumer', PATIENT)
     expect(received).toEqual(['first'])
     const [stored, ...others] = await broker.messages('orders')
     expect(others).toEqual([])
@@ -67,7 +67,7 @@ describe.each(['5.5', '4.9'])('version %s', (version) => {
     const broker = await start({ topics: { orders: 2 }, version })
     const worker = await consumer(broker, 'orders', () => {})
     for (let i = 0; i < 5; i++) await broker.publish({ topic: 'orders', body: 'x' }, `key-${i}`)
-    await broker.caughtUp('GID-consumer')
+    await broker.caughtUp('GID-consumer', PATIENT)
     expect(broker.members('GID-consumer')).toEqual([worker.clientId])
     const locks = broker.locks('GID-consumer').filter(({ queue }) => queue.topic === 'orders')
     expect(locks.map(({ clientId }) => clientId)).toEqual([worker.clientId, worker.clientId])
@@ -78,7 +78,7 @@ describe.each(['5.5', '4.9'])('version %s', (version) => {
       true,
     )
     await worker.close()
-    expect(broker.members('GID-consumer')).toEqual([])
+    await until(() => broker.members('GID-consumer').length === 0)
     expect(broker.locks('GID-consumer')).toEqual([])
   })
 
@@ -87,7 +87,7 @@ describe.each(['5.5', '4.9'])('version %s', (version) => {
     const received = []
     await consumer(broker, 'orders', (message) => void received.push(message.text()))
     for (const body of ['a', 'b', 'c']) await broker.publish({ topic: 'orders', body }, 'k')
-    await broker.caughtUp('GID-consumer')
+    await broker.caughtUp('GID-consumer', PATIENT)
     await broker.resetOffset('GID-consumer', 'orders', 1)
     // What wakes a held pull of 5.5, which only then hears of the reset.
     await broker.publish({ topic: 'orders', body: 'd' }, 'k')
@@ -105,7 +105,7 @@ describe.each(['5.5', '4.9'])('version %s', (version) => {
     const worker = await consumer(broker, 'orders', refuse, { maxReconsumeTimes: 1, suspendMs: 10 })
     worker.on('suspended', () => {})
     await broker.publish({ topic: 'orders', body: 'bad' }, 'k')
-    await broker.caughtUp('GID-consumer')
+    await broker.caughtUp('GID-consumer', PATIENT)
     const [dead] = await broker.messages('%DLQ%GID-consumer')
     expect(dead.body.toString()).toBe('bad')
     expect(dead.properties.RETRY_TOPIC).toBe('orders')
@@ -202,7 +202,7 @@ test('SQL92 selects by properties', async () => {
   ]) {
     await broker.publish({ topic: 'orders', body, properties: { amount, colour } }, 'k')
   }
-  await broker.caughtUp('GID-sql')
+  await broker.caughtUp('GID-sql', PATIENT)
   expect(received).toEqual(['yes', 'too'])
 })
 

@@ -4,11 +4,11 @@
 const net = require('node:net')
 const { Producer, PushConsumer } = require('../..')
 const { TestBroker } = require('../../testing')
-const { until } = require('../support/until')
+const { PATIENT, until } = require('../support/until')
 const { track } = require('./track')
 
 /** What a request waits for an answer that never comes. */
-const IMPATIENT = { requestTimeoutMs: 1_000 }
+const IMPATIENT = { requestTimeoutMs: 3_000 }
 
 const start = async (options) => track(await TestBroker.start({ topics: { orders: 2 }, ...options }))
 
@@ -135,7 +135,7 @@ test('a consumer whose locks are stolen stops, and goes on when it has them agai
     .on('lockLost', (queue) => lost.push(queue.queueId))
   await worker.start()
   await broker.publish({ topic: 'orders', body: 'before' }, 'k')
-  await broker.caughtUp('GID-consumer')
+  await broker.caughtUp('GID-consumer', PATIENT)
   broker.stealLocks('GID-consumer')
   expect(broker.locks('GID-consumer').every(({ clientId }) => clientId !== worker.clientId)).toBe(true)
   // The end of its connection makes it ask for its locks at once.
@@ -163,7 +163,7 @@ test('a broker that is killed and comes back loses locks and young offsets, no m
   )
   await worker.subscribe('orders', (message) => void received.push(message.text())).start()
   await broker.publish({ topic: 'orders', body: 'a' }, 'k')
-  await broker.caughtUp('GID-consumer')
+  await broker.caughtUp('GID-consumer', PATIENT)
   await broker.stopBroker()
   expect(broker.members('GID-consumer')).toEqual([])
   await broker.startBroker()

@@ -31,7 +31,10 @@ async function javaConsumer(version, nameServer) {
   const peer = new LineProcess(child)
   track({ close: () => peer.kill9() })
   peer.ended.then(() => fs.rmSync(home, { recursive: true, force: true, maxRetries: 3 }))
-  const { clientId } = await peer.line(({ type }) => type === 'started', { what: 'the start of the Java consumer' })
+  const { clientId } = await peer.line(({ type }) => type === 'started', {
+    timeoutMs: 120_000,
+    what: 'the start of the Java consumer',
+  })
   return { peer, clientId }
 }
 

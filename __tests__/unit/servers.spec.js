@@ -97,7 +97,7 @@ test('a broker that refuses heartbeats gets no sends, health() says why, and not
   const one = await broker(({ code }) =>
     refusing && code === HEARTBEAT ? { code: 1, remark: 'store is closed' } : undefined,
   )
-  const client = await producer([names], { sendTimeoutMs: 700 }).start()
+  const client = await producer([names], { sendTimeoutMs: 3_000 }).start()
   refusing = true
   const error = await client.sendOrderly({ topic, body: 'a' }, 'k').catch((reason) => reason)
   expect(error).toMatchObject({ outcome: 'not-stored', retriable: true, topic })
@@ -121,13 +121,13 @@ test('a broker that is down: health() names it, and it is used again within a se
   open.splice(open.indexOf(gone), 1)
   expect(await noticed).toBe(address)
   const sent = client.sendOrderly({ topic, body: 'b' }, 'k')
-  const late = client.sendOrderly({ topic, body: 'late' }, 'l', { timeoutMs: 500 }).catch((error) => error)
+  const late = client.sendOrderly({ topic, body: 'late' }, 'l', { timeoutMs: 2_000 }).catch((error) => error)
   await until(() => !client.health().ok)
   expect(client.health().problems).toMatchObject([{ code: 'ERR_ROCKETMQ_CONNECTION', address }])
   const told = await late
   expect(told).toMatchObject({ outcome: 'not-stored', retriable: true, topic })
   expect(told.cause ?? told).toMatchObject({ code: 'ERR_ROCKETMQ_CONNECTION', address })
-  await delay(2_500) // into the longest pauses
+  await delay(1_000) // into the longest pauses
   const again = await server((request) => (request.code === SEND ? stored(request, 7) : {}), {
     host: OUR_OWN_HOST,
     port: Number(address.split(':')[1]),

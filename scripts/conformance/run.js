@@ -97,13 +97,16 @@ async function play(version) {
 
 /** Servers answer while other threads of theirs work: a difference is one that a second play shows, too. */
 async function compare(version, verbose) {
-  const first = await play(version)
-  report(version, first, verbose)
-  if (first.unknown.length + first.stale.length === 0) return first.lacking.length
+  const found = ({ unknown, stale }) => [...unknown, ...stale]
+  const first = await play(version).catch((error) => console.log(`\n${version}: ${error.stack}`))
+  if (first) {
+    report(version, first, verbose)
+    if (found(first).length === 0) return first.lacking.length
+  }
   console.log('  once more, to see whether that is so each time')
   const second = await play(version)
   report(version, second, verbose)
-  const again = [...first.unknown, ...first.stale].filter((step) => [...second.unknown, ...second.stale].includes(step))
+  const again = found(second).filter((step) => !first || found(first).includes(step))
   for (const step of again) console.log(`  both times: ${step}`)
   return again.length + second.lacking.length
 }

@@ -2,6 +2,9 @@ import { afterEach, beforeEach, expect, test } from '@jest/globals'
 import { TestBroker } from 'rocketmq-orderly/testing'
 import { GROUP, OrderService, TOPIC, type Order, type OrderEvent } from '../src/order-service.js'
 
+/** A busy CI machine takes longer than the usual 4 s. */
+const PATIENT = { timeoutMs: 20_000 }
+
 let broker: TestBroker
 let service: OrderService
 /** What the bank and the warehouse did. */
@@ -50,7 +53,7 @@ async function stored(topic = TOPIC): Promise<string[]> {
 
 test('an order is charged, then shipped', async () => {
   await service.place({ id: 'a-1', amount: 990 })
-  await broker.caughtUp(GROUP) // everything stored is handled: no sleeping
+  await broker.caughtUp(GROUP, PATIENT) // everything stored is handled: no sleeping
   expect(done).toEqual(['charged a-1', 'shipped a-1'])
   expect(await stored()).toEqual(['placed a-1', 'paid a-1'])
 })
@@ -58,7 +61,7 @@ test('an order is charged, then shipped', async () => {
 test('what another program has sent is handled, too', async () => {
   const placed: OrderEvent = { type: 'placed', order: { id: 'b-1', amount: 10 } }
   await broker.publish({ topic: TOPIC, body: JSON.stringify(placed) }, 'b-1')
-  await broker.caughtUp(GROUP)
+  await broker.caughtUp(GROUP, PATIENT)
   expect(done).toEqual(['charged b-1', 'shipped b-1'])
 })
 
@@ -71,16 +74,16 @@ test('the broker dies between charge and ship: charged once, shipped once', asyn
 
   bank = async () => {}
   await broker.startBroker(0, { keep: 'stored' }) // as after kill -9: locks and young offsets are gone, no message
-  await broker.caughtUp(GROUP, { timeoutMs: 20_000 })
+  await broker.caughtUp(GROUP, PATIENT)
   expect(done).toEqual(['charged c-1', 'shipped c-1'])
 })
 
 test('an answer is lost: stored twice, shipped once', async () => {
   await service.place({ id: 'd-1', amount: 990 })
-  await broker.caughtUp(GROUP)
+  await broker.caughtUp(GROUP, PATIENT)
   const lost = broker.fault({ request: 'send', nth: 1, disconnect: 'after' })
   await service.place({ id: 'd-2', amount: 990 })
-  await broker.caughtUp(GROUP)
+  await broker.caughtUp(GROUP, PATIENT)
   expect(lost.hits).toBe(1)
   expect((await stored()).filter((event) => event === 'placed d-2')).toHaveLength(2)
   expect(done).toEqual(['charged d-1', 'shipped d-1', 'charged d-2', 'shipped d-2'])
@@ -95,7 +98,7 @@ test('the warehouse fails twice: the order waits, and is shipped at the third at
   const causes: unknown[] = []
   service.consumer.on('suspended', (_message, { cause }) => causes.push(cause))
   await service.place({ id: 'e-1', amount: 990 })
-  await broker.caughtUp(GROUP)
+  await broker.caughtUp(GROUP, PATIENT)
   expect(attempts).toBe(3)
   expect(causes).toEqual([new Error('the door is shut'), new Error('the door is shut')])
   expect(done).toEqual(['charged e-1', 'shipped e-1'])
@@ -104,7 +107,7 @@ test('the warehouse fails twice: the order waits, and is shipped at the third at
 test('an order without amount becomes a dead letter, and holds nobody up', async () => {
   await service.place({ id: 'f-1', amount: 0 })
   await service.place({ id: 'f-1', amount: 990 })
-  await broker.caughtUp(GROUP)
+  await broker.caughtUp(GROUP, PATIENT)
   expect(await stored(`%DLQ%${GROUP}`)).toEqual(['placed f-1'])
   expect(done).toEqual(['charged f-1', 'shipped f-1'])
 })
