@@ -3,9 +3,14 @@
 
 const { execFile } = require('node:child_process')
 const path = require('node:path')
+const { setTimeout: sleep } = require('node:timers/promises')
 const { promisify } = require('node:util')
 
 const run = promisify(execFile)
+
+/** Of Maven, and between two runs of it. */
+const MOST_TRIES = 3
+const PAUSE_MS = 3_000
 
 const WHERE = {
   java: 'a Java 8 or newer run time: "apt-get install default-jdk-headless", "brew install openjdk", or https://adoptium.net',
@@ -43,10 +48,17 @@ function findJava() {
   return found
 }
 
-/** Runs Maven in batch mode. */
+/** Runs Maven in batch mode; again when it fails, which a download does now and then. */
 async function maven(args) {
   await findJava()
-  await runTool('mvn', 'mvn', ['--batch-mode', '--quiet', ...args])
+  for (let tries = 1; ; tries++) {
+    try {
+      return await runTool('mvn', 'mvn', ['--batch-mode', '--quiet', ...args])
+    } catch (error) {
+      if (error instanceof MissingToolError || tries === MOST_TRIES) throw error
+    }
+    await sleep(PAUSE_MS)
+  }
 }
 
 /** Runs the Java compiler. */
