@@ -1,13 +1,15 @@
 'use strict'
 // Clusters of a spec's own: two brokers, access control, a kill and a restart.
 
+const fs = require('node:fs')
+const path = require('node:path')
 const { startCluster, uniqueTopic, until } = require('./support')
 const { TestAdmin } = require('./support/admin')
 
 jest.setTimeout(400_000)
 
 test('a killed broker leaves the route, and is back with its messages after a restart', async () => {
-  const { admin, brokers } = await startCluster({ brokers: 2 })
+  const { admin, brokers, dir } = await startCluster({ brokers: 2 })
   const topic = uniqueTopic()
   await admin.createTopic(topic, { queues: 8 })
   expect(await admin.queues(topic)).toHaveLength(16)
@@ -24,6 +26,10 @@ test('a killed broker leaves the route, and is back with its messages after a re
   await until(async () => (await brokerNames()).length === 1, { what: 'the end of the route to the killed broker' })
   expect(await brokerNames()).toEqual(['broker-a'])
 
+  // As if it had been killed while it made the file of a queue.
+  const queue = path.join(dir, brokers[1].name, 'store', 'consumequeue', topic, '6')
+  fs.mkdirSync(queue)
+  fs.writeFileSync(path.join(queue, '0'.repeat(20)), '')
   const { address } = brokers[1]
   await brokers[1].restart()
   expect(brokers[1].address).toBe(address)

@@ -6,7 +6,7 @@ const os = require('node:os')
 const path = require('node:path')
 const { setTimeout: sleep } = require('node:timers/promises')
 const { Admin } = require('./admin')
-const { ACCOUNTS, writeBroker, writeHome, writeNameServer } = require('./config')
+const { ACCOUNTS, storeOf, writeBroker, writeHome, writeNameServer } = require('./config')
 const { Guard } = require('./guard')
 const { classPath, VERSIONS } = require('./jars')
 const { MissingToolError } = require('./java')
@@ -19,16 +19,30 @@ const POLL_MS = 40
 /** So long a first registration takes when it meets the name server; past that we ask for another. */
 const REGISTRATION_MS = 250
 
+/** A file of the store is called by the offset at which it begins. */
+const STORE_FILE = /(?:^|[/\\])\d{20}$/
+
+/** A 4.9 broker that was killed while it made a file will not start again, and says nothing. A 5.x one removes such a file, as this does. */
+function removeUnfinished(store) {
+  if (!fs.existsSync(store)) return
+  for (const name of fs.readdirSync(store, { recursive: true })) {
+    const file = path.join(store, name)
+    if (STORE_FILE.test(name) && fs.statSync(file).size === 0) fs.rmSync(file)
+  }
+}
+
 /** One broker of a cluster. */
 class Broker {
+  #store
   #server
   #admin
   #acl
   #hasAccounts = false
 
-  constructor(name, address, server, admin, acl) {
+  constructor(name, address, store, server, admin, acl) {
     this.name = name
     this.address = address
+    this.#store = store
     this.#server = server
     this.#admin = admin
     this.#acl = acl
@@ -40,6 +54,7 @@ class Broker {
 
   /** Starts the process; resolves when the name server routes to it. */
   async start() {
+    if (!this.pid) removeUnfinished(this.#store)
     await this.#server.start()
     await this.#registered()
     if (this.#acl?.accountsByRequest && !this.#hasAccounts) {
@@ -193,7 +208,8 @@ class Cluster {
         guard,
       })
       const accounts = acl ? { accountsByRequest: !version.startsWith('4.') } : undefined
-      this.brokers.push(new Broker(name, `127.0.0.1:${brokerPort}`, server, this.#admin, accounts))
+      const address = `127.0.0.1:${brokerPort}`
+      this.brokers.push(new Broker(name, address, storeOf(brokerHome), server, this.#admin, accounts))
     }
   }
 

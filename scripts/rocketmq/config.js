@@ -64,9 +64,12 @@ function writeNameServer(home, { port, properties }) {
   })
 }
 
+/** Where a broker keeps its messages. */
+const storeOf = (home) => path.join(home, 'store')
+
 /** Writes the settings of a broker; returns the file. */
 function writeBroker(home, { version, name, port, nameServer, acl, properties }) {
-  const store = path.join(home, 'store')
+  const store = storeOf(home)
   return writeProperties(path.join(home, 'broker.conf'), {
     brokerClusterName: 'DefaultCluster',
     brokerName: name,
@@ -124,4 +127,4 @@ function accessControl(home, version) {
   }
 }
 
-module.exports = { ACCOUNTS, writeBroker, writeHome, writeNameServer }
+module.exports = { ACCOUNTS, storeOf, writeBroker, writeHome, writeNameServer }
