@@ -58,6 +58,7 @@ module.exports = {
       displayName: 'unit',
       testMatch: ['<rootDir>/__tests__/unit/**/*.spec.js', '<rootDir>/__tests__/testing/**/*.spec.js'],
       testPathIgnorePatterns: ['/node_modules/', ...(HAS_JAVA ? [] : NEEDS_JAVA)],
+      globalSetup: '<rootDir>/__tests__/support/peers-setup.js',
     },
     ...(EXTERNAL ? [onBroker(EXTERNAL, ['\\.cluster\\.spec\\.js$'])] : []),
     ...TESTED_VERSIONS.map((version) => onBroker(version)),

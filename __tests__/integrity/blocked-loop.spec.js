@@ -1,6 +1,6 @@
 'use strict'
 // F12: locks and heartbeats do not depend on the event loop. Without renewals a lease would end after 30 s.
-const { byQueue, handled, overlapping } = require('../support/handled')
+const { allHandled, byQueue, handled, overlapping } = require('../support/handled')
 const { admin, backend, childProcess, createTopic, startProducer, uniqueGroup, until } = require('../support')
 
 const BLOCKED_MS = 35_000
@@ -42,11 +42,7 @@ test('an event loop that stands still for 35 s keeps its queues, and goes on wit
   expect(unblocked - blocked).toBeGreaterThanOrEqual(BLOCKED_MS * 1_000)
   expect(await admin.members(group)).toHaveLength(2)
   await send(20)
-  const { length: stored } = await admin.readBack(topic, { expected: sent })
-  await until(() => handled(members).length >= stored, {
-    timeoutMs: 60_000,
-    what: () => `${stored} messages, ${handled(members).length} so far`,
-  })
+  const stored = await allHandled(topic, sent, () => handled(members).length, { timeoutMs: 60_000 })
 
   const calls = handled(members)
   expect(calls).toHaveLength(stored)

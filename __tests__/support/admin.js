@@ -10,7 +10,6 @@ const CODE = {
   PULL_MESSAGE: 11,
   QUERY_CONSUMER_OFFSET: 14,
   UPDATE_CONSUMER_OFFSET: 15,
-  GET_BROKER_RUNTIME_INFO: 28,
   SEARCH_OFFSET_BY_TIMESTAMP: 29,
   GET_MAX_OFFSET: 30,
   GET_MIN_OFFSET: 31,
@@ -69,7 +68,7 @@ class TestAdmin extends Admin {
         }
         const before = count()
         // Asked first: what was stored by then is read.
-        const dispatched = await this.#dispatched(readers.map(({ queue }) => queue.brokerName))
+        const dispatched = await this.#areDispatched(readers.map(({ queue }) => queue.brokerName))
         await Promise.all(readers.map((reader) => this.#readOn(topic, reader)))
         if (count() !== before) changed = performance.now()
         return dispatched && (expected === undefined ? performance.now() - changed > SETTLED_MS : count() >= expected)
@@ -80,15 +79,9 @@ class TestAdmin extends Admin {
   }
 
   /** Whether pulls see all that these brokers have stored. */
-  async #dispatched(brokerNames) {
-    const tell = async (brokerName) => {
-      // A real broker refuses in its first second: it has no statistics yet.
-      const accept = [0, RESPONSE.SYSTEM_ERROR]
-      const address = await this.addressOf({ brokerName })
-      const { code, body } = await this.request(address, CODE.GET_BROKER_RUNTIME_INFO, {}, undefined, { accept })
-      return code === 0 && parseLenient(body.toString()).table.dispatchBehindBytes === '0'
-    }
-    const all = await Promise.all([...new Set(brokerNames)].map(tell))
+  async #areDispatched(brokerNames) {
+    const isDispatched = async (brokerName) => this.isDispatched(await this.addressOf({ brokerName }))
+    const all = await Promise.all([...new Set(brokerNames)].map(isDispatched))
     return all.every(Boolean)
   }
 

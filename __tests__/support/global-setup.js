@@ -18,9 +18,7 @@ module.exports = async function globalSetup() {
   }
   // On a first run these come from the network, which no test should wait for.
   for (const version of TESTED_VERSIONS) for (const kind of ['server', 'client']) await classPath(version, kind)
-  // One after the other: two Mavens at once, in two workers, damage what both fetch.
-  const peers = HAS_JAVA ? Object.values(TEST_BROKERS) : []
-  for (const version of peers) for (const kind of ['client', 'tools']) await classPath(version, kind)
+  for (const version of HAS_JAVA ? Object.values(TEST_BROKERS) : []) await classPath(version, 'client')
   const starting = [
     ...TESTED_VERSIONS.map((version) => named(version, Cluster.start({ version }))),
     ...Object.entries(TEST_BROKERS).map(([name, version]) => named(name, TestCluster.start({ version }))),

@@ -1,6 +1,22 @@
 'use strict'
 // What members in processes of their own have handled, and whether that is in order.
 
+const { admin, until } = require('./index')
+
+/**
+ * Waits until all that is stored in a topic is handled, and returns how much that is. A send whose answer is late is sent again, and
+ * stored twice: what is stored counts.
+ * @param {string} topic
+ * @param {number} sent
+ * @param {() => number} count of the messages handled so far
+ * @param {{ timeoutMs?: number }} [options]
+ */
+async function allHandled(topic, sent, count, options) {
+  const { length: stored } = await admin.readBack(topic, { expected: sent })
+  await until(() => count() >= stored, { ...options, what: () => `${stored} messages, ${count()} so far` })
+  return stored
+}
+
 /** Every handler call that has ended, of all these processes: { queueId, offset, began, ended, child }. */
 function handled(children) {
   return children.flatMap((child, index) =>
@@ -23,4 +39,4 @@ function overlapping(calls) {
   )
 }
 
-module.exports = { byQueue, handled, overlapping }
+module.exports = { allHandled, byQueue, handled, overlapping }

@@ -2,17 +2,12 @@
 // RocketMQ's genuine admin tool, of both versions, at work on TestBroker.
 
 const { PushConsumer } = require('../..')
-const { VERSIONS, classPath } = require('../../scripts/rocketmq/jars')
+const { VERSIONS } = require('../../scripts/rocketmq/jars')
 const { TestBroker } = require('../../testing')
 const { AdminTool } = require('../support/admin-tool')
 const { PATIENT, until } = require('../support/until')
 
 jest.setTimeout(600_000)
-
-// On a first run they come from the network, which no test should wait for.
-beforeAll(async () => {
-  for (const version of VERSIONS) await classPath(version, 'tools')
-}, 900_000)
 
 test.each(VERSIONS)('the admin tool of %s manages topics, groups, offsets and members', async (version) => {
   const broker = await TestBroker.start({ version: version.slice(0, 3) })

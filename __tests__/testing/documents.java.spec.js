@@ -3,18 +3,13 @@
 
 const { once } = require('node:events')
 const { PushConsumer, deadLetter } = require('../..')
-const { VERSIONS, classPath } = require('../../scripts/rocketmq/jars')
+const { VERSIONS } = require('../../scripts/rocketmq/jars')
 const { TestBroker } = require('../../testing')
 const { AdminTool } = require('../support/admin-tool')
 const { blocks } = require('../support/documents')
 const { until } = require('../support/until')
 
 jest.setTimeout(600_000)
-
-// On a first run they come from the network, which no test should wait for.
-beforeAll(async () => {
-  for (const version of VERSIONS) await classPath(version, 'tools')
-}, 900_000)
 
 const DOCUMENT = 'docs/operations.md'
 

@@ -3,6 +3,7 @@
 
 const { setTimeout: sleep } = require('node:timers/promises')
 const { decodeStoredMessages } = require('../../__tests__/support/stored-message')
+const { Admin } = require('../rocketmq/admin')
 const { parseLenient } = require('../rocketmq/lenient-json')
 const { Connection, encodeFrame, pastBusy, sign } = require('../rocketmq/wire')
 const { RawConnection } = require('./raw-connection')
@@ -81,12 +82,9 @@ class Recorder {
 
   /** Waits until all that is stored can be read. Steps do so by themselves; behind raw bytes that store it must be asked for. */
   async seen() {
-    const { admin: credentials } = this.server
-    const connection = await Connection.open(this.brokerAddress, { credentials })
-    // A real broker refuses in its first second: it has no statistics yet.
-    const dispatched = ({ code, body }) => code === 0 && parseLenient(body.toString()).table.dispatchBehindBytes === '0'
-    await awaited(() => connection.call(28), dispatched)
-    connection.close()
+    const admin = new Admin(this.nameServer, { credentials: this.server.admin })
+    await awaited(() => admin.isDispatched(this.brokerAddress), Boolean)
+    await admin.close()
     this.stored.unseen = false
   }
 
@@ -204,7 +202,8 @@ class Recorder {
     if (response.remark) remarks.set(name, response.remark)
     asked.set(code, (asked.get(code) ?? new Set()).add(response.code))
     if (options.settleMs) await sleep(options.settleMs)
-    const pushed = options.pushes === false ? this.#taken().slice(0, 0) : this.#taken()
+    const taken = this.#taken()
+    const pushed = options.pushes === false ? [] : taken
     const comparable = this.#comparable(code, response, options)
     this.#record(name, pushed.length > 0 ? { ...comparable, pushed } : comparable)
     return response

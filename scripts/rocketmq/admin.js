@@ -8,6 +8,7 @@ const { Connection, ResponseError } = require('./wire')
 const CODE = {
   UPDATE_AND_CREATE_TOPIC: 17,
   UPDATE_BROKER_CONFIG: 25,
+  GET_BROKER_RUNTIME_INFO: 28,
   GET_ROUTE: 105,
   GET_BROKER_CLUSTER_INFO: 106,
   UPDATE_AND_CREATE_SUBSCRIPTION_GROUP: 200,
@@ -16,6 +17,7 @@ const CODE = {
   AUTH_CREATE_USER: 3001,
   AUTH_CREATE_ACL: 3006,
 }
+const SYSTEM_ERROR = 1
 const TOPIC_NOT_EXIST = 17
 const POLL_MS = 50
 
@@ -67,6 +69,14 @@ class Admin {
       brokerAddrs['0'] ? [[name, brokerAddrs['0']]] : [],
     )
     return new Map(found.sort(([a], [b]) => (a < b ? -1 : 1)))
+  }
+
+  /** Whether pulls, offsets and queries see all that the broker has stored: it acknowledges a message some ms before. */
+  async isDispatched(address) {
+    // A real broker refuses in its first second: it has no statistics yet.
+    const accept = [0, SYSTEM_ERROR]
+    const { code, body } = await this.request(address, CODE.GET_BROKER_RUNTIME_INFO, {}, undefined, { accept })
+    return code === 0 && parseLenient(body.toString()).table.dispatchBehindBytes === '0'
   }
 
   /**
