@@ -5,7 +5,7 @@ const globals = require('globals')
 
 module.exports = [
   {
-    ignores: ['target/', 'npm/', 'coverage/', 'examples/jest/dist/', 'scripts/rocketmq/lib/', 'src/js/native.js'],
+    ignores: ['target/', 'npm/', 'coverage/', 'examples/jest/dist/', 'scripts/rocketmq/lib/'],
   },
   js.configs.recommended,
   {

@@ -157,6 +157,8 @@ export type ErrorCode =
   | 'ERR_ROCKETMQ_FILTER'
   /** A handler blocks its queue, returned something that is no outcome, or still runs at the end of `close()`. */
   | 'ERR_ROCKETMQ_HANDLER'
+  /** Thrown by `require` and `import`: no native side for this platform, or one that does not load here; the text says which there are. */
+  | 'ERR_ROCKETMQ_PLATFORM'
   /** A defect of this package; please report it. */
   | 'ERR_ROCKETMQ_INTERNAL'
 

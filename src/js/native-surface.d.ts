@@ -1,5 +1,4 @@
-// What the facade needs of the native side. `native.d.ts` is generated from the Rust code and says less; `addon.js` hands the
-// native side out under these types.
+// What the facade needs of the native side, which `addon.js` hands out under these types.
 import type { SendStatus } from '../../index'
 import type { NativeError } from './errors'
 
