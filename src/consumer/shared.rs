@@ -52,8 +52,9 @@ pub(crate) struct Shared<B> {
     pub(crate) retry_topic: String,
     /// The topics that have handlers, real name to user's name.
     pub(crate) topics: HashMap<String, Arc<str>>,
-    /// All subscriptions, the retry topic's too.
-    subscriptions: RwLock<Vec<Subscription>>,
+    /// All subscriptions, the retry topic's too. Their versions never change: every pull brings its own expression, so nobody's has to
+    /// be the newest, and members that pull by what the broker keeps, as Java's do, are not overruled by ours again and again.
+    pub(crate) subscriptions: Vec<Subscription>,
     notes: Mutex<Notes>,
     /// Memory of all queues.
     pub(crate) budget: Budget,
@@ -99,7 +100,7 @@ impl<B: Brokers> Shared<B> {
             retry_topic: crate::protocol::namespace::retry_topic(&group),
             group,
             topics,
-            subscriptions: RwLock::new(subscriptions),
+            subscriptions,
             notes: Mutex::default(),
             budget: Budget::new(options.prefetch_bytes),
             queues: RwLock::default(),
@@ -127,20 +128,9 @@ impl<B: Brokers> Shared<B> {
         Arc::new(move || shared.upgrade().map_or_else(crate::env::wall_ms, |shared| shared.brokers.wall_ms()))
     }
 
-    /// All subscriptions.
-    pub(crate) fn subscriptions(&self) -> Vec<Subscription> {
-        self.subscriptions.read().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
     /// The subscription of a real topic.
-    pub(crate) fn subscription(&self, topic: &str) -> Option<Subscription> {
-        let all = self.subscriptions.read().unwrap_or_else(PoisonError::into_inner);
-        all.iter().find(|subscription| subscription.topic == topic).cloned()
-    }
-
-    /// Gives topics' subscriptions a newer version; brokers must hear of it before a pull names it.
-    pub(crate) fn set_subscriptions(&self, subscriptions: Vec<Subscription>) {
-        *self.subscriptions.write().unwrap_or_else(PoisonError::into_inner) = subscriptions;
+    pub(crate) fn subscription(&self, topic: &str) -> Option<&Subscription> {
+        self.subscriptions.iter().find(|subscription| subscription.topic == topic)
     }
 
     /// The queue of that number.
