@@ -197,14 +197,14 @@ impl<B: Brokers> Group<B> {
 
     /// All members that any master knows, each once, sorted.
     async fn members(&mut self) -> Vec<String> {
-        let mut members = BTreeSet::new();
+        let mut members = BTreeMap::new();
         let masters = self.shared.masters();
         // One that has left the routes need not come back.
         self.shared.lost_masters().retain(|address| masters.contains(address));
         for (address, answer) in self.shared.member_lists().await {
             let back = match answer {
                 Ok(list) => {
-                    members.extend(list);
+                    members.extend(list.into_iter().map(|member| (member, address.clone())));
                     true
                 }
                 // "No consumer" is code 1, and so is much else: nothing is known from this master.
@@ -214,7 +214,14 @@ impl<B: Brokers> Group<B> {
                 self.quiet_until = Some(env::now() + env::jittered(REFILL));
             }
         }
-        members.into_iter().collect()
+        let own = self.shared.brokers.id();
+        let others: BTreeMap<_, _> = members.clone().into_iter().filter(|(member, _)| member != own).collect();
+        self.shared.others.send_if_modified(|known| {
+            let changed = *known != others;
+            *known = others;
+            changed
+        });
+        members.into_keys().collect()
     }
 
     /// Says what is wanted from now on; the topics for which that has changed.

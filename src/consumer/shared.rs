@@ -5,9 +5,10 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
 
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::JoinHandle;
 
+use super::agreement::Others;
 use super::brokers::Brokers;
 use super::budget::Budget;
 use super::gate::Gate;
@@ -17,7 +18,6 @@ use super::notes::Notes;
 use super::options::ConsumerOptions;
 use super::queue::{Queue, Queues};
 use super::sink::Sink;
-use super::strangers::Strangers;
 use crate::client::{CallError, Event, Level};
 use crate::error::{ClientError, Code};
 use crate::protocol::{MessageQueue, Request, Subscription};
@@ -70,8 +70,10 @@ pub(crate) struct Shared<B> {
     pub(crate) wake: Notify,
     /// A broker seems not to know our subscriptions.
     pub(crate) heartbeat_wanted: AtomicBool,
-    /// Signs of members that subscribe something else.
-    pub(crate) strangers: Mutex<Strangers>,
+    /// The group's other members, as of the last look.
+    pub(super) others: watch::Sender<Others>,
+    /// In what members differ.
+    differences: Mutex<Vec<ClientError>>,
     /// Counts since the start.
     pub(crate) counters: Counters,
     /// When the consumer was made, ms since 1970.
@@ -109,7 +111,8 @@ impl<B: Brokers> Shared<B> {
             lost_masters: Mutex::default(),
             wake: Notify::new(),
             heartbeat_wanted: AtomicBool::new(false),
-            strangers: Mutex::default(),
+            others: watch::Sender::default(),
+            differences: Mutex::default(),
             counters: Counters::default(),
             started: brokers.wall_ms(),
             options,
@@ -131,6 +134,16 @@ impl<B: Brokers> Shared<B> {
     /// The subscription of a real topic.
     pub(crate) fn subscription(&self, topic: &str) -> Option<&Subscription> {
         self.subscriptions.iter().find(|subscription| subscription.topic == topic)
+    }
+
+    /// In what the group's members differ at the moment.
+    pub(crate) fn differences(&self) -> Vec<ClientError> {
+        self.differences.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// See [`Shared::differences`].
+    pub(crate) fn set_differences(&self, problems: Vec<ClientError>) {
+        *self.differences.lock().unwrap_or_else(PoisonError::into_inner) = problems;
     }
 
     /// The queue of that number.

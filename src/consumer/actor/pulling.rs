@@ -208,17 +208,10 @@ impl<B: Brokers> Actor<B> {
                 self.pull_at = env::now() + self.shared.brokers.timing().flow_control_delay;
                 return;
             }
-            // Both heal with the next heartbeat.
-            Some(response::SUBSCRIPTION_NOT_LATEST) => self.shared.want_heartbeat(),
-            Some(response::SUBSCRIPTION_NOT_EXIST) => {
+            // No Apache broker says so to a pull with its own expression; one that does hears what it misses with the next heartbeat.
+            Some(response::SUBSCRIPTION_NOT_EXIST | response::SUBSCRIPTION_NOT_LATEST) => {
                 self.shared.want_heartbeat();
-                // Every member subscribes the retry topic.
-                if !self.queue.hidden
-                    && let Some(error) = self.shared.forgotten(&self.queue.real.topic)
-                {
-                    self.shared.warn(error.clone());
-                    self.problem = Some(error);
-                }
+                self.report(error.clone().into_error());
             }
             Some(response::TOPIC_NOT_EXIST) => {
                 self.shared.brokers.refresh_route(&self.queue.real.topic);
