@@ -43,14 +43,14 @@ impl<B: Brokers> Shared<B> {
                 InitialPosition::Timestamp(_) => ConsumeFrom::Timestamp,
             },
             broadcasting: false,
-            subscriptions: self.subscriptions(),
+            subscriptions: self.subscriptions.clone(),
         }
     }
 
     /// The masters of all our topics, each once.
     pub(crate) fn masters(&self) -> BTreeSet<String> {
-        let topics = self.subscriptions();
-        let routes = topics
+        let routes = self
+            .subscriptions
             .iter()
             .filter_map(|subscription| self.brokers.watch_route(&subscription.topic).borrow().route.clone());
         let brokers = routes.flat_map(|route| {
@@ -125,7 +125,7 @@ pub(crate) async fn run<B: Brokers>(shared: Arc<Shared<B>>) {
         watchers: JoinSet::new(),
         watched_masters: BTreeSet::new(),
     };
-    for subscription in group.shared.subscriptions() {
+    for subscription in &Arc::clone(&group.shared).subscriptions {
         group.watch_route(&subscription.topic);
     }
     loop {
@@ -189,21 +189,22 @@ impl<B: Brokers> Group<B> {
         }
         let changed = self.allocate(&members);
         if !changed.is_empty() {
-            self.announce(&changed).await;
+            let fields = serde_json::json!({ "group": self.shared.options.group, "topics": changed });
+            self.shared.brokers.emit(Event::log(Level::Debug, "the group was rebalanced", fields));
         }
         if self.shared.lost_masters().is_empty() { self.shared.brokers.timing().rebalance_interval } else { MISSING }
     }
 
     /// All members that any master knows, each once, sorted.
     async fn members(&mut self) -> Vec<String> {
-        let mut members = BTreeSet::new();
+        let mut members = BTreeMap::new();
         let masters = self.shared.masters();
         // One that has left the routes need not come back.
         self.shared.lost_masters().retain(|address| masters.contains(address));
         for (address, answer) in self.shared.member_lists().await {
             let back = match answer {
                 Ok(list) => {
-                    members.extend(list);
+                    members.extend(list.into_iter().map(|member| (member, address.clone())));
                     true
                 }
                 // "No consumer" is code 1, and so is much else: nothing is known from this master.
@@ -213,46 +214,37 @@ impl<B: Brokers> Group<B> {
                 self.quiet_until = Some(env::now() + env::jittered(REFILL));
             }
         }
-        members.into_iter().collect()
+        let own = self.shared.brokers.id();
+        let others: BTreeMap<_, _> = members.clone().into_iter().filter(|(member, _)| member != own).collect();
+        self.shared.others.send_if_modified(|known| {
+            let changed = *known != others;
+            *known = others;
+            changed
+        });
+        members.into_keys().collect()
     }
 
     /// Says what is wanted from now on; the topics for which that has changed.
     fn allocate(&mut self, members: &[String]) -> Vec<String> {
+        let shared = Arc::clone(&self.shared);
         let mut changed = Vec::new();
-        for Subscription { topic, .. } in self.shared.subscriptions() {
-            let Some(route) = self.shared.brokers.watch_route(&topic).borrow().route.clone() else { continue };
-            let queues = route.read_queues(&topic);
-            let Some(ours) = averagely(&queues, members, self.shared.brokers.id()) else { continue };
+        for Subscription { topic, .. } in &shared.subscriptions {
+            let Some(route) = shared.brokers.watch_route(topic).borrow().route.clone() else { continue };
+            let queues = route.read_queues(topic);
+            let Some(ours) = averagely(&queues, members, shared.brokers.id()) else { continue };
             let ours: BTreeSet<_> = ours.into_iter().collect();
             let before = self.allocated.insert(topic.clone(), ours.clone()).unwrap_or_default();
             if ours == before {
                 continue;
             }
             for queue in before.difference(&ours) {
-                self.shared.queue_for(queue).wanted.send_replace(Wanted::No);
+                shared.queue_for(queue).wanted.send_replace(Wanted::No);
             }
             for queue in ours.difference(&before) {
-                self.shared.queue_for(queue).wanted.send_replace(Wanted::Yes);
+                shared.queue_for(queue).wanted.send_replace(Wanted::Yes);
             }
-            changed.push(topic);
+            changed.push(topic.clone());
         }
         changed
-    }
-
-    /// Brokers hear of newer subscriptions before a pull names them, as with Java's clients.
-    async fn announce(&self, changed: &[String]) {
-        let mut subscriptions = self.shared.subscriptions();
-        let now = self.shared.brokers.wall_ms();
-        for subscription in &mut subscriptions {
-            if changed.contains(&subscription.topic) {
-                subscription.version = now.max(subscription.version + 1);
-            }
-        }
-        let registration = ConsumerData { subscriptions: subscriptions.clone(), ..self.shared.registration() };
-        self.shared.brokers.register(Some(registration));
-        self.shared.brokers.heartbeat_all().await;
-        self.shared.set_subscriptions(subscriptions);
-        let fields = serde_json::json!({ "group": self.shared.options.group, "topics": changed });
-        self.shared.brokers.emit(Event::log(Level::Debug, "the group was rebalanced", fields));
     }
 }

@@ -1,9 +1,11 @@
 //! The ordered push consumer: group membership, allocation, one actor and one gate per owned queue, delivery.
 
 mod actor;
+mod agreement;
 mod brokers;
 mod budget;
 mod close;
+mod difference;
 mod gate;
 mod group;
 mod keeper;
@@ -16,7 +18,6 @@ mod report;
 mod shared;
 mod sink;
 mod start;
-mod strangers;
 #[cfg(test)]
 mod tests;
 
@@ -36,7 +37,7 @@ pub(crate) use self::sink::{Delivery, Sink};
 
 use self::shared::Shared;
 use crate::error::{ClientError, Code};
-use crate::protocol::{ExpressionKind, MessageQueue, Subscription, namespace};
+use crate::protocol::{ExpressionKind, Invalid, MessageQueue, Subscription, namespace};
 
 /// An ordered push consumer. Each queue has at most one running handler in the whole group.
 pub(crate) struct Consumer<B> {
@@ -66,12 +67,12 @@ impl<B: Brokers> Consumer<B> {
                 ExpressionKind::Tag => Subscription::by_tags(topic.as_str(), &wish.expression, now),
                 ExpressionKind::Sql92 => Subscription::by_sql92(topic.as_str(), &wish.expression, now),
             };
-            subscriptions.push(subscription.map_err(|invalid| invalid_argument(&invalid.to_string()))?);
+            subscriptions.push(subscription.map_err(|invalid| unreadable(&invalid, &wish.topic))?);
             topics.insert(topic, Arc::from(wish.topic.as_str()));
         }
         // Java subscribes it too; without it our heartbeats and Java's would undo each other.
         let retry = Subscription::by_tags(namespace::retry_topic(&group), "*", now);
-        subscriptions.push(retry.map_err(|invalid| invalid_argument(&invalid.to_string()))?);
+        subscriptions.push(retry.map_err(|invalid| unreadable(&invalid, &group))?);
         let shared = Arc::new(Shared::new(brokers, options, sink, group, subscriptions, topics));
         let (closing, _) = watch::channel(false);
         Ok(Self {
@@ -97,6 +98,7 @@ impl<B: Brokers> Consumer<B> {
             return Err(ClientError::new(Code::Closed, "closed while starting"));
         }
         tasks.push(crate::env::spawn(group::run(Arc::clone(&self.shared))));
+        tasks.push(crate::env::spawn(agreement::run(Arc::clone(&self.shared))));
         if let Some(calls) = self.shared.brokers.pushes() {
             tasks.push(crate::env::spawn(pushes::run(Arc::clone(&self.shared), calls)));
         }
@@ -159,6 +161,6 @@ impl<B: Brokers> Consumer<B> {
     }
 }
 
-fn invalid_argument(text: &str) -> ClientError {
-    ClientError::new(Code::InvalidArgument, text)
+fn unreadable(invalid: &Invalid, topic: &str) -> ClientError {
+    ClientError::new(Code::Filter, invalid.to_string()).with_topic(topic)
 }

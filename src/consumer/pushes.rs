@@ -137,8 +137,7 @@ fn running_info<B: Brokers>(shared: &Arc<Shared<B>>) -> Answer {
     ];
     properties.push(("PROP_CONSUMER_START_TIMESTAMP", shared.started.to_string()));
     let seconds = (shared.brokers.wall_ms() - shared.started).max(1_000) / 1_000;
-    let subscriptions = shared.subscriptions();
-    let statuses = subscriptions.iter().map(|subscription| {
+    let statuses = shared.subscriptions.iter().map(|subscription| {
         let failed = i64::try_from(shared.counters.failed.load(Ordering::Relaxed)).unwrap_or(i64::MAX);
         (subscription.topic.clone(), TopicStatus { consume_failed_msgs: failed, ..rates(shared, seconds) })
     });
@@ -146,7 +145,7 @@ fn running_info<B: Brokers>(shared: &Arc<Shared<B>>) -> Answer {
         queues: queues.iter().map(|queue| (queue.real.clone(), queue_info(queue))).collect(),
         properties: properties.into_iter().map(|(key, value)| (key.to_owned(), value)).collect(),
         statuses: statuses.collect(),
-        subscriptions: subscriptions.clone(),
+        subscriptions: shared.subscriptions.clone(),
     };
     answered(info.encode())
 }

@@ -5,9 +5,10 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
 
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::JoinHandle;
 
+use super::agreement::Others;
 use super::brokers::Brokers;
 use super::budget::Budget;
 use super::gate::Gate;
@@ -17,7 +18,6 @@ use super::notes::Notes;
 use super::options::ConsumerOptions;
 use super::queue::{Queue, Queues};
 use super::sink::Sink;
-use super::strangers::Strangers;
 use crate::client::{CallError, Event, Level};
 use crate::error::{ClientError, Code};
 use crate::protocol::{MessageQueue, Request, Subscription};
@@ -52,8 +52,9 @@ pub(crate) struct Shared<B> {
     pub(crate) retry_topic: String,
     /// The topics that have handlers, real name to user's name.
     pub(crate) topics: HashMap<String, Arc<str>>,
-    /// All subscriptions, the retry topic's too.
-    subscriptions: RwLock<Vec<Subscription>>,
+    /// All subscriptions, the retry topic's too. Their versions never change: every pull brings its own expression, so nobody's has to
+    /// be the newest, and members that pull by what the broker keeps, as Java's do, are not overruled by ours again and again.
+    pub(crate) subscriptions: Vec<Subscription>,
     notes: Mutex<Notes>,
     /// Memory of all queues.
     pub(crate) budget: Budget,
@@ -69,8 +70,10 @@ pub(crate) struct Shared<B> {
     pub(crate) wake: Notify,
     /// A broker seems not to know our subscriptions.
     pub(crate) heartbeat_wanted: AtomicBool,
-    /// Signs of members that subscribe something else.
-    pub(crate) strangers: Mutex<Strangers>,
+    /// The group's other members, as of the last look.
+    pub(super) others: watch::Sender<Others>,
+    /// In what members differ.
+    differences: Mutex<Vec<ClientError>>,
     /// Counts since the start.
     pub(crate) counters: Counters,
     /// When the consumer was made, ms since 1970.
@@ -99,7 +102,7 @@ impl<B: Brokers> Shared<B> {
             retry_topic: crate::protocol::namespace::retry_topic(&group),
             group,
             topics,
-            subscriptions: RwLock::new(subscriptions),
+            subscriptions,
             notes: Mutex::default(),
             budget: Budget::new(options.prefetch_bytes),
             queues: RwLock::default(),
@@ -108,7 +111,8 @@ impl<B: Brokers> Shared<B> {
             lost_masters: Mutex::default(),
             wake: Notify::new(),
             heartbeat_wanted: AtomicBool::new(false),
-            strangers: Mutex::default(),
+            others: watch::Sender::default(),
+            differences: Mutex::default(),
             counters: Counters::default(),
             started: brokers.wall_ms(),
             options,
@@ -127,20 +131,19 @@ impl<B: Brokers> Shared<B> {
         Arc::new(move || shared.upgrade().map_or_else(crate::env::wall_ms, |shared| shared.brokers.wall_ms()))
     }
 
-    /// All subscriptions.
-    pub(crate) fn subscriptions(&self) -> Vec<Subscription> {
-        self.subscriptions.read().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
     /// The subscription of a real topic.
-    pub(crate) fn subscription(&self, topic: &str) -> Option<Subscription> {
-        let all = self.subscriptions.read().unwrap_or_else(PoisonError::into_inner);
-        all.iter().find(|subscription| subscription.topic == topic).cloned()
+    pub(crate) fn subscription(&self, topic: &str) -> Option<&Subscription> {
+        self.subscriptions.iter().find(|subscription| subscription.topic == topic)
     }
 
-    /// Gives topics' subscriptions a newer version; brokers must hear of it before a pull names it.
-    pub(crate) fn set_subscriptions(&self, subscriptions: Vec<Subscription>) {
-        *self.subscriptions.write().unwrap_or_else(PoisonError::into_inner) = subscriptions;
+    /// In what the group's members differ at the moment.
+    pub(crate) fn differences(&self) -> Vec<ClientError> {
+        self.differences.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// See [`Shared::differences`].
+    pub(crate) fn set_differences(&self, problems: Vec<ClientError>) {
+        *self.differences.lock().unwrap_or_else(PoisonError::into_inner) = problems;
     }
 
     /// The queue of that number.

@@ -95,15 +95,13 @@ async fn check_expressions<B: Brokers>(
     routes: &[(String, Arc<TopicRoute>)],
     last: &LastFailure,
 ) -> Result<(), ClientError> {
-    for subscription in
-        shared.subscriptions().into_iter().filter(|subscription| subscription.kind != ExpressionKind::Tag)
-    {
+    for subscription in shared.subscriptions.iter().filter(|subscription| subscription.kind != ExpressionKind::Tag) {
         let Some((topic, route)) = routes.iter().find(|(topic, _)| *topic == subscription.topic) else { continue };
         let broker_names: BTreeSet<String> =
             route.read_queues(topic).into_iter().map(|queue| queue.broker_name).collect();
         let with_masters = broker_names.into_iter().filter(|name| shared.brokers.master(name).is_some());
         let shown = shared.brokers.unwrap(topic);
-        check_expression(shared, &with_masters.collect::<Vec<_>>(), subscription, &shown, last).await?;
+        check_expression(shared, &with_masters.collect::<Vec<_>>(), subscription.clone(), &shown, last).await?;
     }
     Ok(())
 }

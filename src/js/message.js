@@ -4,6 +4,7 @@
 const check = require('./check.js')
 const { invalid } = require('./errors.js')
 const native = require('./addon.js')
+const { tagProblem } = require('./tags.js')
 
 /**
  * @typedef {import('../../index').Body} Body
@@ -87,6 +88,19 @@ function propertyText(field, value) {
   const text = check.text(field, value)
   if (text.trim() === '') throw invalid(field, 'must not be blank')
   if (SEPARATOR.test(text)) throw invalid(field, 'must not hold \\x01 or \\x02')
+  return text
+}
+
+/**
+ * A tag that an expression can name. A received message is forwarded as it is: it is stored already, and who subscribes '*' gets it.
+ * @param {string} field
+ * @param {unknown} value
+ * @param {object} message whose tag it is
+ */
+function tagText(field, value, message) {
+  const text = propertyText(field, value)
+  const problem = message instanceof ReceivedMessage ? undefined : tagProblem(text)
+  if (problem !== undefined) throw invalid(field, `no subscription could name this tag: it ${problem}`)
   return text
 }
 
@@ -184,7 +198,7 @@ function flatten(field, message, maxMessageBytes) {
   const flat = {
     topic: check.topic(`${field}.topic`, given.topic),
     body: check.body(`${field}.body`, given.body, maxMessageBytes),
-    tags: given.tags === undefined ? undefined : propertyText(`${field}.tags`, given.tags),
+    tags: given.tags === undefined ? undefined : tagText(`${field}.tags`, given.tags, message),
     keys: joinedKeys(`${field}.keys`, given.keys),
     properties: flatProperties(`${field}.properties`, given.properties),
   }

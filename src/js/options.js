@@ -3,7 +3,8 @@
 
 const { isDate } = require('node:util').types
 const check = require('./check.js')
-const { invalid } = require('./errors.js')
+const { RocketMQError, invalid } = require('./errors.js')
+const { expressionProblem } = require('./tags.js')
 
 /**
  * @typedef {import('../../index').Logger} Logger
@@ -293,7 +294,7 @@ function consumerOptions(options, orderly) {
 function subscription(topic, expression = '*') {
   const name = check.topic('topic', topic)
   if (typeof expression === 'string') {
-    return { topic: name, expressionType: 'TAG', expression: tagsText('expression', expression) }
+    return { topic: name, expressionType: 'TAG', expression: tagsText('expression', expression, name) }
   }
   const { tags, sql92 } = check.record('expression', expression, ['tags', 'sql92'])
   if ((tags === undefined) === (sql92 === undefined)) throw invalid('expression', 'must have either tags or sql92')
@@ -301,28 +302,32 @@ function subscription(topic, expression = '*') {
     ? {
         topic: name,
         expressionType: 'SQL92',
-        expression: notBlank('expression.sql92', check.text('expression.sql92', sql92)),
+        expression: sqlText('expression.sql92', sql92, name),
       }
-    : { topic: name, expressionType: 'TAG', expression: tagsText('expression.tags', tags) }
+    : { topic: name, expressionType: 'TAG', expression: tagsText('expression.tags', tags, name) }
 }
 
 /**
  * @param {string} field
  * @param {unknown} value
+ * @param {string} topic
  */
-function tagsText(field, value) {
+function tagsText(field, value, topic) {
   const text = check.text(field, value)
-  notBlank(field, text.replaceAll('||', ' '))
+  const problem = expressionProblem(text)
+  if (problem !== undefined) throw new RocketMQError('ERR_ROCKETMQ_FILTER', `${field}: ${problem}`, { topic })
   return text
 }
 
 /**
- * An expression that says something: blank, or only separators, it would match nothing.
+ * Only a broker can read a condition; one that says nothing needs no broker.
  * @param {string} field
- * @param {string} text
+ * @param {unknown} value
+ * @param {string} topic
  */
-function notBlank(field, text) {
-  if (text.trim() === '') throw invalid(field, 'must not be blank: it would match nothing')
+function sqlText(field, value, topic) {
+  const text = check.text(field, value)
+  if (text.trim() === '') throw new RocketMQError('ERR_ROCKETMQ_FILTER', `${field}: must not be blank`, { topic })
   return text
 }
 

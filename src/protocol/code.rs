@@ -32,11 +32,13 @@ pub(crate) mod request {
     pub(crate) const CHECK_CLIENT_CONFIG: i32 = 46;
     /// Route of a topic, from a name server.
     pub(crate) const GET_ROUTEINFO_BY_TOPIC: i32 = 105;
+    /// Members of a group and what they subscribe, as one broker keeps it.
+    pub(crate) const GET_CONSUMER_CONNECTION_LIST: i32 = 203;
     /// Push: an administrator moves a group's offsets.
     pub(crate) const RESET_CONSUMER_CLIENT_OFFSET: i32 = 220;
     /// Push: an administrator asks for a consumer's offsets.
     pub(crate) const GET_CONSUMER_STATUS_FROM_CLIENT: i32 = 221;
-    /// Push: an administrator asks for a consumer's state.
+    /// Push: an administrator, or another member, asks for a consumer's state; ours to ask, too.
     pub(crate) const GET_CONSUMER_RUNNING_INFO: i32 = 307;
     /// Push: an administrator hands one message to a consumer.
     pub(crate) const CONSUME_MESSAGE_DIRECTLY: i32 = 309;

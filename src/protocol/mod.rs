@@ -3,6 +3,7 @@
 //! Nothing here waits, reads a clock or touches a socket: bytes and plain values in, bytes and plain values out.
 
 pub(crate) mod allocation;
+pub(crate) mod announced;
 pub(crate) mod batch;
 pub(crate) mod code;
 pub(crate) mod command;
@@ -28,6 +29,7 @@ pub(crate) mod vectors;
 
 #[allow(unused_imports, reason = "the rooms above take what they need from this list")]
 pub(crate) use self::{
+    announced::{Announced, Meaning},
     command::{Command, Fields, Language},
     endpoint::{Endpoint, NameServers},
     frame::{Codec, FrameError},

@@ -35,6 +35,17 @@ fn refused(problem: String) -> Invalid {
     Invalid { field: "expression", problem }
 }
 
+/// Whether an expression of tags asks for every message.
+pub(super) fn is_everything(expression: &str) -> bool {
+    matches!(expression, "" | EVERYTHING)
+}
+
+/// The tags of an expression as brokers and Java's client find them, who trim what is no more than a space; none for everything.
+pub(crate) fn tags_of(expression: &str) -> impl Iterator<Item = &str> {
+    let named = if is_everything(expression) { "" } else { expression };
+    named.split(OR).map(|tag| tag.trim_matches(|letter| letter <= ' ')).filter(|tag| !tag.is_empty())
+}
+
 /// One topic of a group. Serialised as in heartbeats.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub(crate) struct Subscription {
@@ -63,16 +74,14 @@ impl Subscription {
     /// By tags: `*` or nothing for all, else `TagA || TagB`; only separators are refused, they would match nothing.
     pub(crate) fn by_tags(topic: impl Into<String>, expression: &str, version: i64) -> Result<Self, Invalid> {
         let mut tags: Vec<String> = Vec::new();
-        let everything = matches!(expression, "" | EVERYTHING);
-        if !everything {
-            for tag in expression.split(OR).map(str::trim).filter(|tag| !tag.is_empty()) {
-                if !tags.iter().any(|known| known == tag) {
-                    tags.push(tag.to_owned());
-                }
+        let everything = is_everything(expression);
+        for tag in tags_of(expression) {
+            if !tags.iter().any(|known| known == tag) {
+                tags.push(tag.to_owned());
             }
-            if tags.is_empty() {
-                return Err(refused(format!("{expression:?} names no tag: it would match nothing")));
-            }
+        }
+        if tags.is_empty() && !everything {
+            return Err(refused(format!("{expression:?} names no tag: it would match nothing")));
         }
         let expression = if everything { EVERYTHING } else { expression };
         Ok(Self {
@@ -129,6 +138,7 @@ mod tests {
             ("TagA||TagB||", vec!["TagA", "TagB"], vec![2_598_919, 2_598_920]),
             ("订单 || b", vec!["订单", "b"], vec![1_129_459, 98]),
             ("a||b||a", vec!["a", "b"], vec![97, 98]),
+            ("\t a\n||\u{a0}b", vec!["a", "\u{a0}b"], vec![97, 5_058]),
         ] {
             let tags = tags.into_iter().map(str::to_owned).collect();
             assert_eq!(by_tags(expression), (expression.to_owned(), tags, codes));

@@ -9,6 +9,7 @@ use super::record::Record;
 use super::release::Release;
 use super::sql::Condition;
 use crate::protocol::json as tolerant;
+use crate::protocol::subscription::tags_of;
 use crate::protocol::{java_string_hash, properties};
 
 /// A registration of one client on one connection.
@@ -50,7 +51,12 @@ impl Filter {
         if matches!(expression, "" | "*") {
             return Self::All;
         }
-        Self::Tags(expression.split("||").map(str::trim).filter(|tag| !tag.is_empty()).map(java_string_hash).collect())
+        Self::Tags(tags_of(expression).map(java_string_hash).collect())
+    }
+
+    /// Whether Java's `split` finds nothing at all between the separators, not even a space: that is no expression.
+    pub(super) fn has_no_parts(expression: &str) -> bool {
+        !expression.is_empty() && expression.split("||").all(str::is_empty)
     }
 
     /// By the hash codes that a heartbeat brings: the broker does not read tags itself.

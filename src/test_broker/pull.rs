@@ -106,7 +106,11 @@ fn check(broker: &mut Broker, command: &Command) -> Result<Pull, Reply> {
     let filter = if sys_flag & SUBSCRIPTION != 0 {
         let kind = command.fields.get("expressionType").unwrap_or("TAG");
         let expression = command.fields.get("subscription").unwrap_or("*");
-        // A pull's own expression that cannot be read filters nothing.
+        if matches!(kind, "TAG" | "") && Filter::has_no_parts(expression) {
+            let remark = "parse the consumer's subscription failed";
+            return Err(Reply::refuse(response::SUBSCRIPTION_PARSE_FAILED, remark));
+        }
+        // A condition that cannot be read filters nothing.
         Filter::of(kind, expression, release).unwrap_or(Filter::All)
     } else {
         registered_filter(broker, &group, &topic, sub_version)?

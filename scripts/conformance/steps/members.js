@@ -1,6 +1,7 @@
 'use strict'
 // 34, 35, 38, 46, 203: who belongs to a group, and wants what.
 
+const { setTimeout: sleep } = require('node:timers/promises')
 const { CONDITIONS } = require('../conditions')
 const { GROUP, heartbeat, pull, send, subscription, topic } = require('../requests')
 
@@ -35,6 +36,7 @@ async function membership(r) {
   })
   await r.pushes('the first member hears of it')
   await r.broker('38 two members', 38, { consumerGroup: GROUP })
+  await r.broker('203 no group', 203)
   await r.broker('203 the members', 203, { consumerGroup: GROUP }, undefined, { ignoreBody: ['clientAddr'] })
   await second.broker('35 the second leaves', 35, { clientID: 'client@2', consumerGroup: GROUP }, undefined, {
     settleMs: 400,
@@ -48,6 +50,7 @@ async function membership(r) {
   await beat('34 no codes', [{ ...subscription('plain', 'TagA', 10), codeSet: [] }, retry])
   await r.broker('11 by no code', 11, registered(10))
   await beat('34 once more', [subscription('plain', '*', 11), retry])
+  await ownExpressions(r, beat, retry)
   await r.broker('35 of a stranger', 35, { clientID: 'client@9', consumerGroup: 'GID-nobody' })
   await r.broker('34 without a body', 34)
   await r.broker('34 that is no JSON', 34, {}, Buffer.from('{'))
@@ -58,6 +61,75 @@ async function membership(r) {
     await r.broker(`46 SQL92 ${index}: ${text}`, 46, {}, check(subscription('plain', text, 1, 'SQL92')))
   }
   await r.broker('46 what is unknown', 46, {}, check(subscription('plain', 'x', 1, 'XPATH')))
+}
+
+/** Pulls that bring their expression, while the group's is another one: their own decides, whatever its version. */
+async function ownExpressions(r, beat, retry) {
+  for (const tag of ['TagA', 'TagB', 'Aa', 'BB', '\u00a0TagA']) {
+    await r.broker(
+      `310 a message with the tag ${tag}`,
+      310,
+      send('plain', 2, { UNIQ_KEY: tag, TAGS: tag }),
+      Buffer.from(tag),
+    )
+  }
+  await r.broker(
+    '310 a message without a tag',
+    310,
+    send('plain', 2, { UNIQ_KEY: 'none', n: '7' }),
+    Buffer.from('none'),
+  )
+  const own = (name, ext) => r.broker(`11 ${name}`, 11, pull('plain', 2, 0, ext), undefined, { pick: bodies })
+  const bodies = (messages) => messages.map(({ body }) => body)
+  await beat('34 tags that pulls do not want', [subscription('plain', 'TagB', 12), retry])
+  await own('the registered tag', { sysFlag: 0, subscription: undefined, subVersion: 12 })
+  for (const version of [0, 11, 12, 13, 9_000_000_000_000]) {
+    await own(`another tag, version ${version}`, { subscription: 'TagA', subVersion: version })
+  }
+  for (const text of [
+    '*',
+    '',
+    ' TagA ',
+    'TagA || TagB',
+    '|| TagA',
+    'TagA ||',
+    'TagA || *',
+    '||',
+    '||||',
+    '|| ||',
+    ' ',
+    '|||',
+    'Aa',
+  ]) {
+    await own(`its own: "${text}"`, { subscription: text })
+  }
+  await own('its own: a space that Java keeps', { subscription: '\u00a0TagA' })
+  await own('its own condition', { subscription: "TAGS = 'TagA' OR n = 7", expressionType: 'SQL92' })
+  await beat('34 a condition that pulls do not want', [subscription('plain', "TAGS = 'TagB'", 13, 'SQL92'), retry])
+  await own('the registered condition', {
+    sysFlag: 0,
+    subscription: undefined,
+    subVersion: 13,
+    expressionType: 'SQL92',
+  })
+  await own('another condition', { subscription: 'n = 7', expressionType: 'SQL92', subVersion: 1 })
+  await own('a tag beside a condition', { subscription: 'TagA', subVersion: 1 })
+  await beat('34 another topic', [subscription('one', '*', 14), retry])
+  await own('a topic that the group does not subscribe', { subscription: 'TagA' })
+  await own('a group that nobody has seen', { subscription: 'TagA', consumerGroup: 'GID-unseen' })
+  await beat('34 the topic again', [subscription('plain', 'TagB', 15), retry])
+  const held = pull('plain', 2, 6, { sysFlag: 6, suspendTimeoutMillis: 10_000, subscription: 'TagC', subVersion: 1 })
+  await r.seen()
+  const answered = r.later('11 held by its own tag', 11, held, { soon: true })
+  await sleep(300)
+  await r.broker(
+    '310 what it waits for, and the group does not',
+    310,
+    send('plain', 2, { UNIQ_KEY: 'C', TAGS: 'TagC' }),
+    Buffer.from('C'),
+  )
+  await answered
+  await beat('34 every message again', [subscription('plain', '*', 16), retry])
 }
 
 /** Groups that do not exist where none are made, and names that are none. */

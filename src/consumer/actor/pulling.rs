@@ -47,6 +47,8 @@ impl<B: Brokers> Actor<B> {
         let timing = self.shared.brokers.timing();
         let timeout = timing.pull_timeout;
         let queue = &self.queue.real;
+        // Brokers keep one expression per group, the one with the highest version, whoever announced it: a pull without its own would
+        // be filtered by that, and what it leaves out is passed over for good.
         let subscription = self.shared.subscription(&queue.topic);
         let request = Pull {
             group: self.shared.group.clone(),
@@ -60,9 +62,9 @@ impl<B: Brokers> Actor<B> {
             } else {
                 i64::try_from(timing.pull_suspend.as_millis()).unwrap_or(i64::MAX)
             },
-            sub_version: subscription.as_ref().map_or(0, |subscription| subscription.version),
-            kind: subscription.as_ref().map_or(ExpressionKind::Tag, |subscription| subscription.kind),
-            expression: None,
+            sub_version: subscription.map_or(0, |subscription| subscription.version),
+            kind: subscription.map_or(ExpressionKind::Tag, |subscription| subscription.kind),
+            expression: subscription.map(|subscription| subscription.expression.clone()),
         };
         self.pull_since = env::now();
         self.last_pull = self.shared.brokers.wall_ms();
@@ -107,7 +109,8 @@ impl<B: Brokers> Actor<B> {
 
     /// Buffers what is wanted of an answer, up to the first record that cannot be delivered.
     fn admit(&mut self, pulled: &Pulled) {
-        let subscription = self.shared.subscription(&self.queue.real.topic);
+        let shared = Arc::clone(&self.shared);
+        let subscription = shared.subscription(&self.queue.real.topic);
         for decoded in decode_messages(&pulled.body, Crc::Check) {
             let next = self.buffer.next();
             let message = match decoded {
@@ -124,7 +127,7 @@ impl<B: Brokers> Actor<B> {
                 self.held = None;
                 return self.buffer.set_next(offset);
             }
-            if self.is_filtered(subscription.as_ref(), &message) {
+            if self.is_filtered(subscription, &message) {
                 self.buffer.set_next(offset + 1);
                 continue;
             }
@@ -205,17 +208,10 @@ impl<B: Brokers> Actor<B> {
                 self.pull_at = env::now() + self.shared.brokers.timing().flow_control_delay;
                 return;
             }
-            // Both heal with the next heartbeat.
-            Some(response::SUBSCRIPTION_NOT_LATEST) => self.shared.want_heartbeat(),
-            Some(response::SUBSCRIPTION_NOT_EXIST) => {
+            // No Apache broker says so to a pull with its own expression; one that does hears what it misses with the next heartbeat.
+            Some(response::SUBSCRIPTION_NOT_EXIST | response::SUBSCRIPTION_NOT_LATEST) => {
                 self.shared.want_heartbeat();
-                // Every member subscribes the retry topic.
-                if !self.queue.hidden
-                    && let Some(error) = self.shared.forgotten(&self.queue.real.topic)
-                {
-                    self.shared.warn(error.clone());
-                    self.problem = Some(error);
-                }
+                self.report(error.clone().into_error());
             }
             Some(response::TOPIC_NOT_EXIST) => {
                 self.shared.brokers.refresh_route(&self.queue.real.topic);

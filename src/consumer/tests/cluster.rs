@@ -12,10 +12,10 @@ use super::line::Line;
 use super::records::{Stored, plain};
 use crate::consumer::gate::Outcome;
 use crate::env::{self, Instant};
-use crate::protocol::code::request;
+use crate::protocol::code::{request, response};
 use crate::protocol::properties::name;
 use crate::protocol::route::{BrokerData, QueueData};
-use crate::protocol::{Command, MessageQueue, Push, TopicRoute};
+use crate::protocol::{Command, MessageQueue, Push, Subscription, TopicRoute};
 
 pub(super) const GROUP: &str = "GID_test";
 pub(super) const RETRY: &str = "%RETRY%GID_test";
@@ -78,6 +78,10 @@ pub(super) struct State {
     pub(super) succeeded: BTreeMap<MessageQueue, BTreeSet<i64>>,
     /// How often members were asked for.
     pub(super) member_lists: usize,
+    /// How often members were asked what they subscribe.
+    pub(super) questions: usize,
+    /// By members that are none of ours, or by one that has gone.
+    pub(super) announced: BTreeMap<String, Subscription>,
 }
 
 pub(super) struct Cluster {
@@ -105,6 +109,8 @@ impl Cluster {
             started: BTreeMap::new(),
             succeeded: BTreeMap::new(),
             member_lists: 0,
+            questions: 0,
+            announced: BTreeMap::new(),
         };
         let (arrivals, route_version) = (watch::Sender::new(0), watch::Sender::new(0));
         let cluster = Arc::new(Self { state: Mutex::new(state), arrivals, route_version });
@@ -259,6 +265,33 @@ impl Cluster {
         let at = faults.iter().position(|(kind, times, _)| *kind == code && *times > 0)?;
         faults[at].1 -= 1;
         Some(faults[at].2.clone())
+    }
+
+    /// 203: per topic what was announced with the highest version.
+    pub(super) fn kept(&self, broker: &str, command: &Command) -> Command {
+        let state = self.state();
+        let lines = state.brokers[broker].members.iter().filter_map(|member| state.lines.get(member));
+        let mut kept: BTreeMap<String, Subscription> = state.announced.clone();
+        for subscription in lines.flat_map(|line| line.subscriptions()) {
+            let known = kept.entry(subscription.topic.clone()).or_insert_with(|| subscription.clone());
+            if subscription.version > known.version {
+                *known = subscription;
+            }
+        }
+        let body = serde_json::json!({ "subscriptionTable": kept }).to_string();
+        command.respond(response::SUCCESS, None, Bytes::from(body))
+    }
+
+    /// 307: the member's own answer; of one that is none of ours, that it does not know the question.
+    pub(super) async fn ask_member(&self, command: &Command) -> Command {
+        let line = {
+            let mut state = self.state();
+            state.questions += 1;
+            state.lines.get(command.fields.get("clientId").unwrap()).cloned()
+        };
+        let Some(line) = line else { return command.respond(3, Some("not supported".into()), Bytes::new()) };
+        let answer = line.asked(Push::decode(command).unwrap()).await;
+        command.respond(answer.code, answer.remark, answer.body)
     }
 
     /// Executes a request; a pull may be held.

@@ -15,7 +15,9 @@ use crate::consumer::Brokers;
 use crate::env::{self, Timing};
 use crate::error::{ClientError, Code};
 use crate::protocol::code::request;
-use crate::protocol::{Command, ConsumerData, MessageQueue, Push, Refusal, Request, ResponseError, TopicRoute};
+use crate::protocol::{
+    Command, ConsumerData, MessageQueue, Push, Refusal, Request, ResponseError, Subscription, TopicRoute,
+};
 
 /// One way, per direction.
 const LATENCY: Duration = Duration::from_millis(1);
@@ -114,12 +116,21 @@ impl Line {
             }
             _ => {}
         }
-        let answer = self.cluster.execute(&broker, &self.id, &command).await;
+        let answer = match command.code {
+            request::GET_CONSUMER_CONNECTION_LIST => self.cluster.kept(&broker, &command),
+            request::GET_CONSUMER_RUNNING_INFO => self.cluster.ask_member(&command).await,
+            _ => self.cluster.execute(&broker, &self.id, &command).await,
+        };
         if matches!(fault, Some(Fault::Mute)) || self.silent.load(Ordering::Relaxed) {
             std::future::pending::<()>().await;
         }
         sleep(LATENCY).await;
         answer
+    }
+
+    /// What heartbeats say.
+    pub(super) fn subscriptions(&self) -> Vec<Subscription> {
+        self.registration.lock().unwrap().as_ref().map(|data| data.subscriptions.clone()).unwrap_or_default()
     }
 
     /// From now on greetings register nothing.

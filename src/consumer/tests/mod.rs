@@ -1,6 +1,7 @@
 //! The consumer on scripted brokers, in virtual time. Tests are named after what must hold.
 
 mod admin;
+mod agreement;
 mod blocked;
 mod broker;
 mod checks;

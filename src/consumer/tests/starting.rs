@@ -79,7 +79,7 @@ async fn a_tag_expression_that_matches_nothing_is_refused_before_anything_is_ask
     let line = Member::new("c1", &cluster, options(), succeeds(1)).line;
     let sink = std::sync::Arc::new(std::sync::Arc::clone(&Member::new("c2", &cluster, options(), succeeds(1)).pump));
     let error = crate::consumer::Consumer::new(line, wish("orders", ExpressionKind::Tag, " || "), sink).unwrap_err();
-    assert_eq!(error.code(), Code::InvalidArgument);
+    assert_eq!(error.code(), Code::Filter);
 }
 
 #[tokio::test(start_paused = true)]

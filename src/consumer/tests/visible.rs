@@ -8,7 +8,7 @@ use super::cluster::{Cluster, Fault, queue};
 use super::member::{Handler, Member, options, succeeds, until};
 use crate::consumer::ConsumerOptions;
 use crate::consumer::gate::Outcome;
-use crate::protocol::code::request::{PULL_MESSAGE, QUERY_CONSUMER_OFFSET};
+use crate::protocol::code::request::QUERY_CONSUMER_OFFSET;
 
 fn fails() -> Handler {
     Arc::new(|_| (Duration::from_millis(1), Outcome::Later))
@@ -51,26 +51,6 @@ async fn the_lag_of_a_blocked_queue_grows_while_nothing_is_pulled() {
     assert_eq!(member.consumer.stats().lag, 1_000);
     assert!(member.consumer.stats().buffered <= 64);
     assert!(started(&cluster, &at).iter().all(|offset| *offset == 0));
-}
-
-#[tokio::test(start_paused = true)]
-async fn members_with_other_subscriptions_are_told_of_once() {
-    let cluster = Cluster::new(&["a"], 2);
-    let _member = Member::start("c1", &cluster, options(), succeeds(1)).await;
-    let at = queue("orders", "a", 0);
-    until("locked", || cluster.owner(&at).is_some()).await;
-    let refusal = Fault::Refuse(24, "the consumer's subscription not exist");
-    // Once is nothing: a broker forgets, and a heartbeat heals.
-    cluster.fault("a", PULL_MESSAGE, 3, refusal.clone());
-    tokio::time::sleep(Duration::from_secs(60)).await;
-    assert!(events(&cluster, "subscribe the same").is_empty());
-    for _ in 0..8 {
-        cluster.fault("a", PULL_MESSAGE, 3, refusal.clone());
-        tokio::time::sleep(Duration::from_secs(30)).await;
-    }
-    let told = events(&cluster, "subscribe the same");
-    assert_eq!(told.len(), 1, "{told:?}");
-    assert!(told[0].contains("orders") && told[0].contains("GID_test"));
 }
 
 #[tokio::test(start_paused = true)]
