@@ -1,6 +1,8 @@
 //! The consumer on scripted brokers, in virtual time. Tests are named after what must hold.
 
 mod admin;
+mod another_store;
+mod answers;
 mod blocked;
 mod broker;
 mod checks;
@@ -16,4 +18,4 @@ mod storm;
 mod trouble;
 mod visible;
 
-pub(crate) use records::message;
+pub(crate) use records::{message, record_of};

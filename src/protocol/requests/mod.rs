@@ -11,7 +11,7 @@ mod send;
 pub(crate) use self::{
     lock::{LockQueues, UnlockQueues},
     membership::{CheckClientConfig, ConsumeFrom, ConsumerData, ConsumerList, Heartbeat, Unregister},
-    offset::{CommitOffset, CommitOutcome, MaxOffset, MinOffset, QueryOffset, SearchOffset},
+    offset::{CommitOffset, CommitOutcome, MaxOffset, MinOffset, NOWHERE, QueryOffset, SearchOffset},
     pull::{Pull, PullStatus, Pulled},
     route::GetRoute,
     send::{SendBatch, SendMessage, SendReceipt, StoredStatus},
