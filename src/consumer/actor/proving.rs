@@ -152,12 +152,19 @@ impl<B: Brokers> Actor<B> {
             }
             return;
         };
-        let is_other = match there {
-            Some(message) => landmark.is_replaced_by(message),
-            // What is not there was deleted or compacted, or the queue does not go so far any more.
-            None => looked.max_offset <= self.proof.offset,
-        };
         if landmark.offset != self.proof.offset {
+            return;
+        }
+        let reading = match there {
+            // Another message: what we know is gone.
+            Some(message) if landmark.is_replaced_by(message) => Reading::Gone,
+            // It may have been deleted or compacted.
+            None if looked.max_offset <= self.proof.offset => Reading::EndsBefore,
+            Some(_) | None => Reading::End,
+        };
+        let is_other = reading != Reading::End;
+        if self.is_contradiction(looked, &reading) {
+            self.proof.at = Some(self.pull_at);
             return;
         }
         let Some((pulled, reading)) = self.proof.waiting.take() else { return };
