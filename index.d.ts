@@ -159,6 +159,8 @@ export type ErrorCode =
   | 'ERR_ROCKETMQ_HANDLER'
   /** Thrown by `require` and `import`: no native side for this platform, or one that does not load here; the text says which there are. */
   | 'ERR_ROCKETMQ_PLATFORM'
+  /** Messages of a queue are gone before anybody handled them, or its store is another one and some come again. */
+  | 'ERR_ROCKETMQ_OFFSET_RESET'
   /** A defect of this package; please report it. */
   | 'ERR_ROCKETMQ_INTERNAL'
 
@@ -572,6 +574,27 @@ export interface BlockedBy {
   readonly cause?: unknown
 }
 
+/** Why a queue goes on at another offset. */
+export type ResetReason =
+  /** An administrator has moved the group. */
+  | 'administrator'
+  /** The broker has deleted messages, or cannot read them, before the group came to them: nobody handles them. */
+  | 'deleted'
+  /** The topic was made anew, or its broker set back to an older state: the group goes back, so that nothing is skipped. */
+  | 'store-set-back'
+
+/** An offset that was moved by others. */
+export interface OffsetReset {
+  /** The next offset to be handled before. */
+  readonly from: number
+  /** The next offset to be handled then. */
+  readonly to: number
+  /** Why. */
+  readonly reason: ResetReason
+  /** When, milliseconds since the epoch. */
+  readonly at: number
+}
+
 /** A queue that this consumer owns, or is about to. */
 export interface QueueState extends MessageQueue {
   /** Where in its life the queue is. */
@@ -586,6 +609,8 @@ export interface QueueState extends MessageQueue {
   readonly inFlight: number
   /** The message that holds the queue, while one does. */
   readonly blockedBy?: BlockedBy
+  /** The last time that the broker or an administrator has moved the offset, while this consumer had the queue. */
+  readonly lastReset?: OffsetReset
 }
 
 /** Counts of a {@link PushConsumer}. */
@@ -622,8 +647,11 @@ export interface ConsumerEvents extends ClientEvents {
   suspended: [message: ReceivedMessage, detail: { delayMs: number; cause?: unknown }]
   /** A message is in the dead-letter queue; `cause` is the reason of `deadLetter()`, or what the handler threw last. */
   deadLetter: [message: ReceivedMessage, detail: { cause?: unknown }]
-  /** The broker or an administrator has moved the group's offset. */
-  offsetReset: [queue: MessageQueue, detail: { from: number; to: number }]
+  /**
+   * The broker or an administrator has moved the group's offset. Unless it was an administrator, messages are lost or come again: then it is
+   * a problem in `health()` for ten minutes, and a `warning` where nobody listens to this event.
+   */
+  offsetReset: [queue: MessageQueue, detail: { from: number; to: number; reason: ResetReason }]
   /** A stored message cannot be decoded; it holds its queue. */
   undecodable: [queue: MessageQueue, error: RocketMQError]
 }

@@ -231,6 +231,11 @@ export class TestBroker implements AsyncDisposable {
   messages(topic: string): Promise<readonly StoredMessage[]>
   /** Deletes what lies before an offset, as a broker does with files that are too old. */
   truncate(queue: MessageQueue, offset: number): Promise<void>
+  /**
+   * Deletes what lies at and behind an offset, as a disk that was restored or an unclean change of master does: what is stored next gets
+   * these offsets again. What groups have committed stays.
+   */
+  setBack(queue: MessageQueue, offset: number): Promise<void>
 
   /**
    * Resolves when the group has committed everything that is stored in the topics it subscribes: what a test awaits instead of

@@ -48,6 +48,8 @@ pub(crate) enum Code {
     Filter,
     /// A handler returned something that is no outcome, or still runs at the end of `close()`.
     Handler,
+    /// Messages of a queue are gone, or its store is another one.
+    OffsetReset,
     /// A defect of this package.
     Internal,
 }
@@ -75,6 +77,7 @@ impl Code {
             Self::Undecodable => "ERR_ROCKETMQ_UNDECODABLE",
             Self::Filter => "ERR_ROCKETMQ_FILTER",
             Self::Handler => "ERR_ROCKETMQ_HANDLER",
+            Self::OffsetReset => "ERR_ROCKETMQ_OFFSET_RESET",
             Self::Internal => "ERR_ROCKETMQ_INTERNAL",
         }
     }

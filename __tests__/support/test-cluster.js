@@ -39,6 +39,18 @@ class Broker {
     await this.stop()
     await this.start()
   }
+
+  /** Where the queues of these topics end, for `restoreStore()`. @param {string[]} topics */
+  async keepStore(topics) {
+    const stored = await Promise.all(topics.map((topic) => this.#broker.messages(topic)))
+    const here = stored.flat().filter(({ queue }) => queue.brokerName === this.name)
+    return new Map(here.map(({ queue, queueOffset }) => [JSON.stringify(queue), queueOffset + 1]))
+  }
+
+  /** @param {Map<string, number>} ends */
+  async restoreStore(ends) {
+    for (const [queue, end] of ends) await this.#broker.setBack(JSON.parse(queue), end)
+  }
 }
 
 class TestCluster {

@@ -149,7 +149,7 @@ test('requests are seen, and a producer that keeps order has one of a key in fli
   expect(sent.every(({ at, answered }) => answered >= at + 5)).toBe(true)
 })
 
-test('a topic changes its queues and permissions, a queue its beginning', async () => {
+test('a topic changes its queues and permissions, a queue its beginning and its end', async () => {
   const broker = await start({ topics: { orders: 2 } })
   const client = await producer(broker)
   expect(await client.queues('orders')).toHaveLength(2)
@@ -158,6 +158,15 @@ test('a topic changes its queues and permissions, a queue its beginning', async 
   const [{ queue }] = await broker.messages('orders')
   await broker.truncate(queue, 1)
   expect(await broker.messages('orders')).toEqual([])
+  const again = []
+  for (const body of ['y', 'z']) again.push((await broker.publish({ topic: 'orders', body }, 'k')).queueOffset)
+  await broker.setBack(queue, 2)
+  again.push((await broker.publish({ topic: 'orders', body: 'other' }, 'k')).queueOffset)
+  expect(again).toEqual([1, 2, 2])
+  expect((await broker.messages('orders')).map((message) => message.text())).toEqual(['y', 'other'])
+  await expect(broker.setBack({ ...queue, queueId: 9 }, 0)).rejects.toMatchObject({
+    code: 'ERR_ROCKETMQ_INVALID_ARGUMENT',
+  })
   await broker.createTopic('sealed', { perm: 'r' })
   const other = track(
     new Producer({ groupId: 'GID-other', nameServer: broker.nameServer, topics: ['sealed'], startTimeoutMs: 2_000 }),

@@ -232,7 +232,7 @@ describe('events', () => {
     native.event({ type: 'assigned', queues: [queue] })
     native.event({ type: 'revoked', queues: [queue] })
     native.event({ type: 'lockLost', queue })
-    native.event({ type: 'offsetReset', queue, from: 5, to: 3 })
+    native.event({ type: 'offsetReset', queue, from: 5, to: 3, reason: 'administrator' })
     native.event({ type: 'warning', error: report('ERR_ROCKETMQ_BROKER', 'x', { cause: report('ERR_ROCKETMQ_TLS') }) })
     native.event({ type: 'undecodable', queue, error: report('ERR_ROCKETMQ_UNDECODABLE') })
     const error = seen.splice(7, 1)[0][1]
@@ -246,7 +246,7 @@ describe('events', () => {
       ['assigned', [queue]],
       ['revoked', [queue]],
       ['lockLost', queue],
-      ['offsetReset', queue, { from: 5, to: 3 }],
+      ['offsetReset', queue, { from: 5, to: 3, reason: 'administrator' }],
       ['undecodable', queue, expect.any(RocketMQError)],
     ])
     expect(process.emitWarning).not.toHaveBeenCalled()
@@ -264,6 +264,33 @@ describe('events', () => {
     expect(process.emitWarning.mock.calls).toEqual([
       ['Producer has no event "warnings"', { type: 'RocketMQWarning', code: 'ERR_ROCKETMQ_INVALID_ARGUMENT' }],
       ['Producer has no event "assigned"', { type: 'RocketMQWarning', code: 'ERR_ROCKETMQ_INVALID_ARGUMENT' }],
+    ])
+  })
+
+  test("an offset reset by nobody's wish is never silent: its event, else a warning, else one of the process", async () => {
+    const started = async () => {
+      const consumer = new PushConsumer({ groupId: 'g', nameServer }).subscribe('orders', () => {})
+      clients.push(consumer)
+      await consumer.start()
+      return consumer
+    }
+    const tell = (reason) => {
+      const queue = { topic: 'orders', brokerName: 'a', queueId: 0 }
+      const error = reason === 'administrator' ? undefined : report('ERR_ROCKETMQ_OFFSET_RESET', 'gone')
+      NativeConsumer.last.event({ type: 'offsetReset', queue, from: 3, to: 5, reason, error })
+    }
+    const seen = []
+    const warned = await started()
+    warned.on('warning', ({ code }) => seen.push(code))
+    for (const reason of ['administrator', 'deleted', 'store-set-back']) tell(reason)
+    warned.on('offsetReset', (_queue, { reason }) => seen.push(reason))
+    tell('deleted')
+    expect(seen).toEqual(['ERR_ROCKETMQ_OFFSET_RESET', 'ERR_ROCKETMQ_OFFSET_RESET', 'deleted'])
+    expect(process.emitWarning).not.toHaveBeenCalled()
+    await started()
+    for (const reason of ['administrator', 'deleted', 'deleted']) tell(reason)
+    expect(process.emitWarning.mock.calls).toEqual([
+      ['gone', { type: 'RocketMQWarning', code: 'ERR_ROCKETMQ_OFFSET_RESET' }],
     ])
   })
 

@@ -2,6 +2,7 @@
 // One recorded script of requests: every request code that clients of ours send, and what tests ask, with good and bad arguments.
 // Every step is answered by each server in turn; `Recorder` keeps what matters of the answers.
 
+const { anew } = require('./steps/anew')
 const { administration, resets } = require('./steps/administration')
 const { access } = require('./steps/access')
 const { binary, frames } = require('./steps/frames')
@@ -27,6 +28,7 @@ async function script(r) {
   await heldPulls(r)
   await retries(r)
   await administration(r)
+  await anew(r)
   await resets(r)
   await unknownGroups(r)
   await autoCreation(r)

@@ -80,6 +80,24 @@ class Broker {
     await this.start()
   }
 
+  /** A copy of all that is stored, as a backup would make it while the broker runs; for `restoreStore()`. */
+  async keepStore() {
+    const copy = fs.mkdtempSync(`${this.#store}-`)
+    fs.cpSync(this.#store, copy, { recursive: true })
+    return copy
+  }
+
+  /** Puts a copy in the place of the store of a broker that does not run; what groups have committed stays. */
+  async restoreStore(copy) {
+    const config = 'config'
+    for (const name of fs.readdirSync(this.#store)) {
+      if (name !== config) fs.rmSync(path.join(this.#store, name), { recursive: true })
+    }
+    for (const name of fs.readdirSync(copy)) {
+      if (name !== config) fs.cpSync(path.join(copy, name), path.join(this.#store, name), { recursive: true })
+    }
+  }
+
   /** The broker has a topic of its own name, whose route shows that the name server knows it. */
   async #registered() {
     const deadline = Date.now() + REGISTER_TIMEOUT_MS

@@ -16,6 +16,18 @@ pub(crate) enum Level {
     Warn,
 }
 
+/// Why a queue goes on at another offset.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum ResetReason {
+    /// An administrator wants it.
+    Administrator,
+    /// Messages are gone.
+    Deleted,
+    /// The store is another one, or an older state of itself.
+    StoreSetBack,
+}
+
 /// Serialized, it is the JSON text that crosses into JavaScript. Topics are as the user sees them.
 #[derive(Clone, Debug, Serialize)]
 #[serde(tag = "type", rename_all = "camelCase")]
@@ -74,6 +86,11 @@ pub(crate) enum Event {
         from: i64,
         /// The next offset now.
         to: i64,
+        /// Why.
+        reason: ResetReason,
+        /// What is to be known of it, unless somebody wanted it.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        error: Option<ClientError>,
     },
     /// A stored message that cannot be decoded.
     Undecodable {

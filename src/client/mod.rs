@@ -12,7 +12,7 @@ mod routes;
 mod session;
 
 pub(crate) use call::CallError;
-pub(crate) use events::{Event, Events, Level};
+pub(crate) use events::{Event, Events, Level, ResetReason};
 pub(crate) use options::ClientOptions;
 pub(crate) use pushes::{Answer, PushCall};
 pub(crate) use routes::RouteState;

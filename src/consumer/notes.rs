@@ -18,11 +18,20 @@ use crate::protocol::{MaxOffset, MessageQueue, QueryOffset, SearchOffset, TopicR
 #[derive(Debug, Default)]
 pub(crate) struct Notes {
     /// Where queues without a committed offset begin.
-    beginnings: HashMap<MessageQueue, i64>,
+    beginnings: HashMap<MessageQueue, Noted>,
     /// Topics that the group has consumed before: in one of their queues it had committed something.
     consumed: HashSet<String>,
     /// Topics of which it was told that their initial position does not apply.
     told: HashSet<String>,
+}
+
+/// Where a queue begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Noted {
+    /// There.
+    pub(crate) offset: i64,
+    /// The message there does not count if it was stored before this time, ms since 1970: 4.9 finds the last message for times behind it.
+    pub(crate) not_before: Option<i64>,
 }
 
 /// What to do with a queue in which the group has committed nothing.
@@ -31,10 +40,10 @@ pub(crate) enum Beginning {
     /// It has appeared since the start: from its first message.
     First,
     /// From here.
-    At(i64),
+    At(Noted),
     /// From its first message if it is young, else from here. The group knows the other queues of the topic: this one may have been
     /// added while the group, or another member, looked elsewhere.
-    AtUnlessYoung(i64),
+    AtUnlessYoung(Noted),
 }
 
 impl Notes {
@@ -42,9 +51,14 @@ impl Notes {
     pub(crate) fn beginning(&self, queue: &MessageQueue) -> Beginning {
         match self.beginnings.get(queue) {
             None => Beginning::First,
-            Some(offset) if self.consumed.contains(&queue.topic) => Beginning::AtUnlessYoung(*offset),
-            Some(offset) => Beginning::At(*offset),
+            Some(noted) if self.consumed.contains(&queue.topic) => Beginning::AtUnlessYoung(*noted),
+            Some(noted) => Beginning::At(*noted),
         }
+    }
+
+    /// The queue is no more; should there be one of its name again, it has appeared since the start.
+    pub(crate) fn forget(&mut self, queue: &MessageQueue) {
+        self.beginnings.remove(queue);
     }
 
     /// Whether it is still to be told that the initial position does not apply to this topic.
@@ -104,17 +118,17 @@ pub(super) async fn note_positions<B: Brokers>(
     }
     while let Some(answered) = questions.join_next().await {
         let Ok((queue, mut noted)) = answered else { continue };
-        let offset = loop {
+        let noted = loop {
             match noted {
-                Ok(offset) => break offset,
+                Ok(noted) => break noted,
                 Err(error) if passing(&error) => last.set(error.into_error()),
                 Err(error) => return Err(error.into_error().with_topic(shared.brokers.unwrap(&queue.topic))),
             }
             sleep(PAUSE).await;
             noted = note(shared, &queue, position).await;
         };
-        if let Some(offset) = offset {
-            shared.notes().beginnings.insert(queue, offset);
+        if let Some(noted) = noted {
+            shared.notes().beginnings.insert(queue, noted);
         }
     }
     Ok(())
@@ -125,27 +139,33 @@ async fn note<B: Brokers>(
     shared: &Arc<Shared<B>>,
     queue: &MessageQueue,
     position: InitialPosition,
-) -> Result<Option<i64>, CallError> {
-    let MessageQueue { topic, broker_name, queue_id } = queue.clone();
-    let bound = shared.brokers.timing().request_timeout;
-    let answer = match position {
-        InitialPosition::Timestamp(timestamp) => {
-            let request = SearchOffset { topic, broker_name, queue_id, timestamp };
-            shared.ask_master(&queue.broker_name, &request, bound).await
-        }
-        InitialPosition::Last | InitialPosition::First => {
-            let request = MaxOffset { topic, broker_name, queue_id };
-            shared.ask_master(&queue.broker_name, &request, bound).await
-        }
-    };
-    match answer {
-        Ok(offset) => Ok(Some(offset)),
+) -> Result<Option<Noted>, CallError> {
+    match beginning(shared, queue, position).await {
+        Ok(noted) => Ok(Some(noted)),
         Err(error) if error.is_access_denied() => match committed(shared, queue).await {
             Ok(Some(_)) => Ok(None),
             _ => Err(may_not_ask(shared, queue, error)),
         },
         Err(error) => Err(error),
     }
+}
+
+/// The queue's end; for a time, where that lies before. The end is asked for first: what is stored from now on counts, whatever the time, which
+/// a clock that runs ahead of the broker's may have told.
+async fn beginning<B: Brokers>(
+    shared: &Arc<Shared<B>>,
+    queue: &MessageQueue,
+    position: InitialPosition,
+) -> Result<Noted, CallError> {
+    let MessageQueue { topic, broker_name, queue_id } = queue.clone();
+    let bound = shared.brokers.timing().request_timeout;
+    let request = MaxOffset { topic: topic.clone(), broker_name: broker_name.clone(), queue_id };
+    let end = shared.ask_master(&queue.broker_name, &request, bound).await?;
+    let InitialPosition::Timestamp(timestamp) = position else { return Ok(Noted { offset: end, not_before: None }) };
+    let request = SearchOffset { topic, broker_name, queue_id, timestamp };
+    let found = shared.ask_master(&queue.broker_name, &request, bound).await?;
+    let not_before = (found < end).then_some(timestamp);
+    Ok(Noted { offset: found.min(end), not_before })
 }
 
 fn may_not_ask<B: Brokers>(shared: &Arc<Shared<B>>, queue: &MessageQueue, error: CallError) -> CallError {

@@ -11,10 +11,11 @@ use super::gate::Tenure;
 use super::queue::{Order, Phase, Queue};
 use super::shared::Shared;
 use crate::client::{Answer, Event, Level, PushCall};
+use crate::error::{ClientError, Code};
 use crate::protocol::code::response;
 use crate::protocol::command::VERSION;
 use crate::protocol::push::{QueueInfo, RunningInfo, TopicStatus, consumer_status};
-use crate::protocol::{MessageQueue, Push, StoredMessage};
+use crate::protocol::{MessageQueue, NOWHERE, Push, StoredMessage};
 
 /// Takes brokers' requests until the client is closed.
 pub(crate) async fn run<B: Brokers>(shared: Arc<Shared<B>>, mut calls: mpsc::Receiver<PushCall>) {
@@ -86,6 +87,11 @@ fn is_owned(queue: &Queue) -> bool {
 fn reset<B: Brokers>(shared: &Arc<Shared<B>>, offsets: &[(MessageQueue, i64)]) {
     for (name, to) in offsets {
         let Some(queue) = shared.find(name).filter(|queue| is_owned(queue)) else { continue };
+        if !(0..NOWHERE).contains(to) {
+            let text = format!("a reset of {} to offset {to} is not obeyed: it lies in no queue", queue.shown);
+            shared.warn(ClientError::new(Code::Protocol, text).with_queue(queue.name()));
+            continue;
+        }
         if queue.orders.try_send(Order::Reset(*to)).is_err() {
             let fields = serde_json::json!({ "queue": queue.shown, "offset": to });
             shared.brokers.emit(Event::log(

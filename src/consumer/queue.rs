@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::gate::Gate;
-use crate::client::Answer;
+use crate::client::{Answer, ResetReason};
 use crate::error::{ClientError, QueueName};
 use crate::protocol::{MessageQueue, StoredMessage};
 
@@ -70,6 +70,21 @@ pub(crate) struct Blocked {
     pub(crate) reason: Option<String>,
 }
 
+/// An offset that somebody else has set.
+#[derive(Clone, Debug)]
+pub(crate) struct LastReset {
+    /// The next offset before.
+    pub(crate) from: i64,
+    /// The next offset then.
+    pub(crate) to: i64,
+    /// Why.
+    pub(crate) reason: ResetReason,
+    /// When, ms since 1970.
+    pub(crate) at: i64,
+    /// What is to be known of it, unless somebody wanted it.
+    pub(crate) problem: Option<ClientError>,
+}
+
 /// What an actor publishes.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct View {
@@ -93,6 +108,8 @@ pub(crate) struct View {
     pub(crate) problem: Option<ClientError>,
     /// A record that cannot be delivered holds the queue.
     pub(crate) is_held: bool,
+    /// The last offset that somebody else has set.
+    pub(crate) last_reset: Option<LastReset>,
     /// Last pull, last handler, last lock: ms since 1970, 0 for never.
     pub(crate) last_pull: i64,
     /// See `last_pull`.

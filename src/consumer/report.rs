@@ -6,9 +6,13 @@ use std::sync::atomic::Ordering;
 use serde::Serialize;
 
 use super::brokers::Brokers;
-use super::queue::{Blocked, Phase, Queue, View};
+use super::queue::{Blocked, LastReset, Phase, Queue, View};
 use super::shared::Shared;
+use crate::client::ResetReason;
 use crate::error::{ClientError, Code};
+
+/// So long messages that were lost, or may come again, are a problem, ms: long enough for whoever looks now and then.
+const REMEMBERED: i64 = 10 * 60_000;
 
 /// The message that holds a queue after a failing handler.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -47,6 +51,23 @@ pub(crate) struct QueueState {
     /// Only after a failing handler.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) blocked_by: Option<BlockedBy>,
+    /// Only after a reset or a correction.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) last_reset: Option<Reset>,
+}
+
+/// The last offset that the broker or an administrator has set.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Reset {
+    /// The next offset before.
+    pub(crate) from: i64,
+    /// The next offset then.
+    pub(crate) to: i64,
+    /// Why.
+    pub(crate) reason: ResetReason,
+    /// When, ms since 1970.
+    pub(crate) at: i64,
 }
 
 /// Counts over all queues, the retry topic's too.
@@ -105,6 +126,10 @@ fn blocked_by(blocked: &Blocked) -> BlockedBy {
     }
 }
 
+fn last_reset(reset: &LastReset) -> Reset {
+    Reset { from: reset.from, to: reset.to, reason: reset.reason, at: reset.at }
+}
+
 fn blocked_problem(queue: &Queue, blocked: &Blocked) -> ClientError {
     let Blocked { msg_id, offset, attempt, since, reason } = blocked;
     let reason = reason.as_deref().map(|reason| format!(": {reason}")).unwrap_or_default();
@@ -150,8 +175,11 @@ impl<B: Brokers> Shared<B> {
     pub(super) fn health(&self) -> Health {
         let mut problems = self.brokers.problems();
         problems.extend(self.differences());
+        let now = self.brokers.wall_ms();
         for queue in self.all_queues() {
             let view = queue.view().clone();
+            let reset = view.last_reset.filter(|reset| now < reset.at.saturating_add(REMEMBERED));
+            problems.extend(reset.and_then(|reset| reset.problem));
             if view.phase != Phase::Gone {
                 problems.extend(view.blocked.as_ref().map(|blocked| blocked_problem(&queue, blocked)));
                 problems.extend(view.problem);
@@ -174,5 +202,6 @@ fn queue_state(queue: &Arc<Queue>) -> Option<QueueState> {
         lag: lag(&view),
         in_flight,
         blocked_by: view.blocked.as_ref().map(blocked_by),
+        last_reset: view.last_reset.as_ref().map(last_reset),
     })
 }

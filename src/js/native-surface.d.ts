@@ -57,7 +57,14 @@ export type NativeEvent =
   | { type: 'log'; level: string; fields: Record<string, unknown>; text: string }
   | { type: 'assigned' | 'revoked'; queues: QueueName[] }
   | { type: 'lockLost'; queue: QueueName }
-  | { type: 'offsetReset'; queue: QueueName; from: number; to: number }
+  | {
+      type: 'offsetReset'
+      queue: QueueName
+      from: number
+      to: number
+      reason: 'administrator' | 'deleted' | 'store-set-back'
+      error?: NativeError
+    }
   | { type: 'undecodable'; queue: QueueName; error: NativeError }
 
 export interface QueueName {

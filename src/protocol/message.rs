@@ -102,6 +102,11 @@ impl StoredMessage {
         labels
     }
 
+    /// Whether it is one of several that the broker keeps in one record: a pull brings all of them, also those before its offset.
+    pub(crate) fn is_inner(&self) -> bool {
+        decode::is_batch(&self.record)
+    }
+
     /// The tag.
     pub(crate) fn tags(&self) -> Option<&str> {
         self.property(name::TAGS)

@@ -151,12 +151,14 @@ pub(super) fn topic(state: &State, index: usize, command: &Command) -> Result<Re
     Ok(Reply::success().with_body(tolerant::to_bytes(&topic_json(name, &topic.config, state.release))))
 }
 
-/// 215: deletes a topic with its messages and offsets; the name server has a request of its own.
+/// 215: deletes a topic with its messages, and with its offsets on 5.5; the name server has a request of its own.
 pub(super) fn delete_topic(state: &mut State, index: usize, command: &Command) -> Result<Reply, Reply> {
     let topic = text(command, "topic")?;
     let broker = state.broker(index);
     broker.topics.remove(topic);
-    broker.offsets.remove_topic(topic);
+    if broker.release.is_v5() {
+        broker.offsets.remove_topic(topic);
+    }
     broker.log.retain(|_, (known, _, _)| known != topic);
     Ok(Reply::success())
 }

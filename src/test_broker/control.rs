@@ -222,6 +222,21 @@ impl TestBroker {
         Ok(())
     }
 
+    /// Deletes what lies at and behind an offset, as a restored disk or an unclean change of master does.
+    pub(crate) fn set_back(&self, queue: &MessageQueue, offset: i64) -> Result<(), ClientError> {
+        self.open()?;
+        let mut state = self.shared.lock();
+        let broker = state.brokers.iter_mut().find(|broker| broker.name == queue.broker_name);
+        let nowhere = || invalid(format!("queue: there is no {queue}"));
+        let broker = broker.ok_or_else(nowhere)?;
+        let known = broker.topics.get_mut(&queue.topic).and_then(|topic| topic.queue_mut(queue.queue_id));
+        known.ok_or_else(nowhere)?.set_back(offset);
+        broker.log.retain(|_, (topic, id, at)| *topic != queue.topic || *id != queue.queue_id || *at < offset);
+        drop(state);
+        self.shared.change();
+        Ok(())
+    }
+
     /// Makes a rule; its number.
     pub(crate) fn fault(&self, request: FaultMatch, effect: Effect) -> Result<u32, ClientError> {
         self.open()?;

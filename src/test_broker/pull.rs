@@ -207,8 +207,8 @@ fn hold_on(shared: &Arc<Shared>, broker: &mut Broker, index: usize, pull: Pull) 
             let mut state = shared.lock();
             let broker = state.broker(index);
             let topic = broker.topics.get(&pull.place.topic);
-            let visible =
-                topic.and_then(|topic| topic.queue(pull.place.queue_id)).map_or(i64::MAX, |queue| queue.visible);
+            // A topic that was deleted holds its pulls, also when it is made anew, until that one is longer.
+            let visible = topic.and_then(|topic| topic.queue(pull.place.queue_id)).map_or(0, |queue| queue.visible);
             if arrived || visible > pull.offset || env::now() >= overdue {
                 return look(&shared, broker, &pull);
             }

@@ -131,6 +131,13 @@ impl Queue {
         self.visible = self.visible.max(offset);
     }
 
+    /// Deletes what lies at and behind an offset: what comes next gets these offsets again.
+    pub(super) fn set_back(&mut self, offset: i64) {
+        let kept = offset.clamp(self.min, self.end()) - self.min;
+        self.records.truncate(usize::try_from(kept).unwrap_or(0));
+        self.visible = self.visible.min(self.end());
+    }
+
     /// Deletes what was stored at or behind a place of the log.
     pub(super) fn cut_log_at(&mut self, physical_offset: i64) {
         self.records.retain(|record| record.physical_offset < physical_offset);
@@ -306,5 +313,15 @@ mod tests {
         assert_eq!(queue.at(3).unwrap().queue_offset, 3);
         queue.truncate_before(9);
         assert_eq!((queue.min, queue.end()), (5, 5));
+    }
+
+    #[test]
+    fn a_store_that_is_set_back_gives_its_offsets_again() {
+        let mut queue = queue(&[1; 5]);
+        queue.truncate_before(1);
+        queue.set_back(3);
+        assert_eq!((queue.next_offset(), looked(&queue, 5)), (3, (Status::OffsetOverflowBadly, 3, 0)));
+        queue.set_back(0);
+        assert_eq!((queue.min, queue.end(), queue.visible), (1, 1, 1));
     }
 }

@@ -49,6 +49,8 @@ impl<B: Brokers> Actor<B> {
 
     async fn look_around(&mut self) -> Result<(), Interrupted> {
         self.finish_commit().await;
+        // A broker that has begun anew may have another store.
+        self.memory.doubt();
         let stored = self.ask(&self.query(), Patience::WhileHeld).await?;
         let committed = stored.unwrap_or(0);
         if committed > self.buffer.position() {

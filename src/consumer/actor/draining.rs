@@ -1,5 +1,6 @@
 //! Draining and Committing: nothing new starts, the running handler ends in peace, what is done is committed.
 
+use super::proving::Proof;
 use super::waiting::{Interrupted, Patience, done};
 use super::{Actor, End, Step};
 use crate::consumer::brokers::Brokers;
@@ -14,6 +15,7 @@ impl<B: Brokers> Actor<B> {
     pub(super) async fn draining(&mut self) -> Step {
         self.queue.gate.close();
         self.pull = None;
+        self.proof = Proof::default();
         self.set_phase(Phase::Draining);
         loop {
             self.take_outcomes();

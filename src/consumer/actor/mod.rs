@@ -6,6 +6,7 @@
 //! any state → Draining → Committing → Unlocking → gone        Draining → Running when assigned again with a valid lock
 //! ```
 
+mod answers;
 mod buffer;
 mod committing;
 mod direct;
@@ -13,8 +14,10 @@ mod doubtful;
 mod draining;
 mod handoff;
 mod locking;
+mod memory;
 mod outcomes;
 mod positioning;
+mod proving;
 mod pulling;
 mod resetting;
 mod running;
@@ -26,13 +29,15 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use self::buffer::Buffer;
 use self::handoff::GivingUp;
+use self::memory::Memory;
+use self::proving::Proof;
 use self::waiting::Pending;
 use super::brokers::Brokers;
 use super::budget::Share;
 use super::gate::Tenure;
 use super::queue::{Blocked, Order, Phase, Queue, Wanted};
 use super::shared::Shared;
-use crate::client::{Answer, CallError, Event};
+use crate::client::{Answer, CallError, Event, ResetReason};
 use crate::env::{self, Backoff, Instant};
 use crate::error::{ClientError, Code};
 use crate::protocol::{CommitOutcome, MessageQueue, Pulled, SendReceipt, StoredMessage};
@@ -61,9 +66,10 @@ enum Step {
 /// An offset that somebody else has set.
 #[derive(Clone, Copy, Debug)]
 struct Correction {
+    /// In another store it is the lowest that comes into question.
     to: i64,
-    /// By an administrator, or because messages are gone: then what is buffered comes first.
-    administrator: bool,
+    /// Unless it is an administrator's, what is buffered comes first.
+    reason: ResetReason,
 }
 
 /// A record that cannot be delivered, and holds the queue.
@@ -96,6 +102,10 @@ struct Actor<B> {
     correction: Option<Correction>,
     /// The first pull's correction is no news: the account may not ask where the queue begins.
     provisional: bool,
+    /// An administrator has set the offset, which may be one that is not there yet.
+    appointed: bool,
+    memory: Memory,
+    proof: Proof,
     /// Offset and time: the first message may lie before the time asked for, 4.9 answers so behind the last message.
     not_before: Option<(i64, i64)>,
     held: Option<Held>,
@@ -109,6 +119,8 @@ struct Actor<B> {
     pull: Pending<Result<Pulled, CallError>>,
     pull_at: Instant,
     pull_since: Instant,
+    /// The offset of that pull.
+    pull_asked: i64,
     /// The pull under way brings no messages in.
     only_looking: bool,
     pull_pause: Backoff,
@@ -156,6 +168,9 @@ impl<B: Brokers> Actor<B> {
             giving_up: None,
             correction: None,
             provisional: false,
+            appointed: false,
+            memory: Memory::default(),
+            proof: Proof::default(),
             not_before: None,
             held: None,
             problem: None,
@@ -165,6 +180,7 @@ impl<B: Brokers> Actor<B> {
             pull: None,
             pull_at: now,
             pull_since: now,
+            pull_asked: 0,
             only_looking: false,
             pull_pause: pause.clone(),
             commit: None,
@@ -226,6 +242,9 @@ impl<B: Brokers> Actor<B> {
         self.giving_up = None;
         self.correction = None;
         self.provisional = false;
+        self.appointed = false;
+        self.memory.doubt();
+        self.proof = Proof::default();
         self.not_before = None;
         self.held = None;
         self.problem = None;
@@ -294,7 +313,8 @@ impl<B: Brokers> Actor<B> {
     fn report(&mut self, error: ClientError) {
         let error = error.with_queue(self.queue.name());
         self.shared.debug(&self.queue, error.message());
-        if self.problem.is_none() && error.code() != Code::Connection {
+        let is_news = self.problem.as_ref().is_none_or(|known| known.code() == Code::Connection);
+        if is_news && error.code() != Code::Connection {
             self.shared.warn(error.clone());
         }
         self.problem = Some(error);

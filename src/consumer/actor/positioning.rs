@@ -4,7 +4,7 @@ use super::waiting::{Interrupted, Patience};
 use super::{Actor, End, Step};
 use crate::client::{Event, Level};
 use crate::consumer::brokers::Brokers;
-use crate::consumer::notes::Beginning;
+use crate::consumer::notes::{Beginning, Noted};
 use crate::consumer::options::InitialPosition;
 use crate::consumer::queue::{Phase, Wanted};
 use crate::protocol::{CommitOffset, MinOffset, QueryOffset};
@@ -49,6 +49,10 @@ impl<B: Brokers> Actor<B> {
             Some(stored) => Position::certain(stored),
             None => self.beginning().await?,
         };
+        if stored.is_some_and(|stored| stored > self.buffer.position()) {
+            // Another owner has gone on, in what was its store.
+            self.memory.forget();
+        }
         self.begin(offset);
         self.provisional = provisional;
         self.not_before = not_before;
@@ -66,22 +70,18 @@ impl<B: Brokers> Actor<B> {
     /// Where a queue begins in which nothing is committed.
     async fn beginning(&mut self) -> Result<Position, Interrupted> {
         let beginning = self.shared.notes().beginning(&self.queue.real);
-        let offset = match beginning {
+        let Noted { offset, not_before } = match beginning {
             Beginning::First => return self.first().await,
-            Beginning::At(offset) => offset,
-            Beginning::AtUnlessYoung(offset) => {
+            Beginning::At(noted) => noted,
+            Beginning::AtUnlessYoung(noted) => {
                 let query = QueryOffset { zero_if_young: true, ..self.query() };
                 match self.ask(&query, Patience::WhileWanted).await? {
                     Some(young) => return Ok(Position::certain(young)),
-                    None => offset,
+                    None => noted,
                 }
             }
         };
-        let not_before = match self.shared.options.initial_position {
-            InitialPosition::Timestamp(time) => Some((offset, time)),
-            InitialPosition::First | InitialPosition::Last => None,
-        };
-        Ok(Position { not_before, ..Position::certain(offset) })
+        Ok(Position { not_before: not_before.map(|time| (offset, time)), ..Position::certain(offset) })
     }
 
     /// The queue's first message, for a queue that appeared after the start and for the retry topic. An account that may not

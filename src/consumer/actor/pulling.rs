@@ -3,15 +3,16 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::answers::{Decoded, Reading, read};
 use super::{Actor, Correction, Held};
-use crate::client::{CallError, Event};
+use crate::client::{CallError, Event, ResetReason};
 use crate::consumer::brokers::{Brokers, refusal};
 use crate::env::{self, Instant};
 use crate::error::{ClientError, Code};
 use crate::protocol::code::response;
 use crate::protocol::message::UndecodableReason;
 use crate::protocol::properties::name;
-use crate::protocol::{Crc, ExpressionKind, Pull, PullStatus, Pulled, StoredMessage, Subscription, decode_messages};
+use crate::protocol::{ExpressionKind, Pull, Pulled, StoredMessage, Subscription};
 
 /// Most messages of one answer.
 const MOST: u8 = 32;
@@ -31,7 +32,7 @@ impl<B: Brokers> Actor<B> {
 
     /// When the next pull is due; `None` while one is under way.
     pub(super) fn pull_due(&self) -> Option<Instant> {
-        if self.pull.is_some() || self.correction.is_some() {
+        if self.pull.is_some() || self.correction.is_some() || self.proof.is_wanted() {
             return None;
         }
         Some(if self.may_pull() { self.pull_at } else { self.pull_at.max(self.pull_since + LOOK) })
@@ -46,77 +47,94 @@ impl<B: Brokers> Actor<B> {
         self.only_looking = !self.may_pull();
         let timing = self.shared.brokers.timing();
         let timeout = timing.pull_timeout;
-        let queue = &self.queue.real;
-        // Brokers keep one expression per group, the one with the highest version, whoever announced it: a pull without its own would
-        // be filtered by that, and what it leaves out is passed over for good.
-        let subscription = self.shared.subscription(&queue.topic);
-        let request = Pull {
-            group: self.shared.group.clone(),
-            topic: queue.topic.clone(),
-            broker_name: queue.broker_name.clone(),
-            queue_id: queue.queue_id,
-            queue_offset: self.buffer.next(),
-            max_messages: if self.only_looking { 1 } else { i32::from(MOST) },
-            suspend_ms: if self.only_looking {
-                0
-            } else {
-                i64::try_from(timing.pull_suspend.as_millis()).unwrap_or(i64::MAX)
-            },
-            sub_version: subscription.map_or(0, |subscription| subscription.version),
-            kind: subscription.map_or(ExpressionKind::Tag, |subscription| subscription.kind),
-            expression: subscription.map(|subscription| subscription.expression.clone()),
-        };
+        self.pull_asked = self.buffer.next();
+        let (most, suspend) = if self.only_looking { (1, Duration::ZERO) } else { (MOST, timing.pull_suspend) };
+        let request = self.pull_of(self.pull_asked, most, suspend);
         self.pull_since = env::now();
         self.last_pull = self.shared.brokers.wall_ms();
         let shared = Arc::clone(&self.shared);
         self.pull = Some(Box::pin(async move { shared.ask_master(&request.broker_name, &request, timeout).await }));
     }
 
+    /// A pull of at most so many messages, which the broker may hold so long.
+    pub(super) fn pull_of(&self, offset: i64, most: u8, suspend: Duration) -> Pull {
+        let queue = &self.queue.real;
+        // Brokers keep one expression per group, the one with the highest version, whoever announced it: a pull without its own would
+        // be filtered by that, and what it leaves out is passed over for good.
+        let subscription = self.shared.subscription(&queue.topic);
+        Pull {
+            group: self.shared.group.clone(),
+            topic: queue.topic.clone(),
+            broker_name: queue.broker_name.clone(),
+            queue_id: queue.queue_id,
+            queue_offset: offset,
+            max_messages: i32::from(most),
+            suspend_ms: i64::try_from(suspend.as_millis()).unwrap_or(i64::MAX),
+            sub_version: subscription.map_or(0, |subscription| subscription.version),
+            kind: subscription.map_or(ExpressionKind::Tag, |subscription| subscription.kind),
+            expression: subscription.map(|subscription| subscription.expression.clone()),
+        }
+    }
+
     /// Takes the answer in.
     pub(super) fn pulled(&mut self, answer: Result<Pulled, CallError>) {
         match answer {
-            Ok(pulled) => {
-                self.pull_pause.reset();
-                self.max = pulled.max_offset;
-                if self.held.is_none() {
-                    self.problem = None;
+            // Another owner has gone on meanwhile.
+            Ok(_) if self.pull_asked != self.buffer.next() => {}
+            Ok(pulled) => match read(&pulled, self.pull_asked, &self.queue.real) {
+                Ok(reading) if self.is_contradiction(&pulled, &reading) => {}
+                Ok(reading) => {
+                    self.pull_pause.reset();
+                    self.max = pulled.max_offset;
+                    if self.held.is_none() {
+                        self.problem = None;
+                    }
+                    self.count(pulled, reading);
                 }
-                self.take_in(&pulled);
-            }
+                Err(why) => self.disbelieve(&why),
+            },
+            Err(CallError::Malformed(error)) => self.disbelieve(error.message()),
             Err(error) => self.pull_failed(&error),
         }
     }
 
-    fn take_in(&mut self, pulled: &Pulled) {
-        let asked = self.buffer.next();
-        match pulled.status {
-            PullStatus::Found | PullStatus::NothingNew | PullStatus::NoMatch if self.only_looking => return,
-            PullStatus::Found => self.admit(pulled),
-            PullStatus::NothingNew | PullStatus::NoMatch => self.buffer.set_next(pulled.next_offset),
-            PullStatus::OffsetIllegal { reset: false } if self.provisional => {
-                self.buffer.set_next(pulled.next_offset);
-            }
-            PullStatus::OffsetIllegal { reset } => {
-                self.correction = Some(Correction { to: pulled.next_offset, administrator: reset });
-            }
+    /// Lets an answer count that is believed.
+    pub(super) fn take_in(&mut self, pulled: &Pulled, reading: Reading) {
+        let to = pulled.next_offset;
+        let correct = |to, reason| Some(Correction { to, reason });
+        match reading {
+            Reading::Stretch(_) | Reading::Unwanted | Reading::End if self.only_looking => return,
+            Reading::Stretch(records) => self.admit(records, to),
+            Reading::Unwanted => self.buffer.set_next(to),
+            Reading::Gone if self.provisional => self.buffer.set_next(to),
+            Reading::Gone => self.correction = correct(to, ResetReason::Deleted),
+            Reading::Reset => self.correction = correct(to, ResetReason::Administrator),
+            // He may name an offset that is not there yet.
+            Reading::EndsBefore if self.appointed => self.correction = correct(to, ResetReason::Administrator),
+            Reading::EndsBefore => self.correction = correct(pulled.min_offset, ResetReason::StoreSetBack),
+            Reading::End | Reading::Undecided => {}
         }
         self.provisional = false;
+        self.appointed = false;
         let quick = env::now() < self.pull_since + EMPTY_HANDED;
-        if quick && self.buffer.next() == asked && self.held.is_none() {
+        if quick && self.buffer.next() == self.pull_asked && self.held.is_none() {
             self.pull_at = env::now() + EMPTY_HANDED;
         }
     }
 
     /// Buffers what is wanted of an answer, up to the first record that cannot be delivered.
-    fn admit(&mut self, pulled: &Pulled) {
+    fn admit(&mut self, records: Vec<Decoded>, behind: i64) {
         let shared = Arc::clone(&self.shared);
         let subscription = shared.subscription(&self.queue.real.topic);
-        for decoded in decode_messages(&pulled.body, Crc::Check) {
+        if let Some(last) = records.iter().rev().flatten().next() {
+            self.memory.note(last);
+        }
+        for decoded in records {
             let next = self.buffer.next();
             let message = match decoded {
+                // Of a batch that the broker cannot send in part.
                 Ok(message) if message.queue_offset < next => continue,
                 Ok(message) => message,
-                Err(bad) if bad.queue_offset.is_some_and(|offset| offset < next) => continue,
                 Err(bad) => {
                     let error = self.undecodable(bad.queue_offset.unwrap_or(next), &bad.reason);
                     return self.hold(bad.queue_offset.unwrap_or(next), error);
@@ -138,7 +156,7 @@ impl<B: Brokers> Actor<B> {
             self.buffer.push(message, topic);
         }
         self.held = None;
-        self.buffer.set_next(pulled.next_offset);
+        self.buffer.set_next(behind);
     }
 
     /// The broker compares hash codes of tags only; and a search by time may answer with a message before it.
@@ -214,6 +232,9 @@ impl<B: Brokers> Actor<B> {
                 self.report(error.clone().into_error());
             }
             Some(response::TOPIC_NOT_EXIST) => {
+                // Made anew, it is another.
+                self.memory.doubt();
+                self.shared.notes().forget(&self.queue.real);
                 self.shared.brokers.refresh_route(&self.queue.real.topic);
                 self.report(error.clone().into_error());
             }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::waiting::{at, done};
 use super::{Actor, Correction, Step};
+use crate::client::ResetReason;
 use crate::consumer::brokers::Brokers;
 use crate::consumer::queue::{Order, Phase, Wanted};
 use crate::env::{self, Instant};
@@ -16,6 +17,7 @@ const PROGRESS: Duration = Duration::from_millis(100);
 enum Turn {
     Nothing,
     Pulled(Result<crate::protocol::Pulled, crate::client::CallError>),
+    Looked(Result<crate::protocol::Pulled, crate::client::CallError>),
     Committed((i64, Result<crate::protocol::CommitOutcome, crate::client::CallError>)),
     HandedOff(Result<crate::protocol::SendReceipt, crate::client::CallError>),
     Ordered(Order),
@@ -36,6 +38,7 @@ impl<B: Brokers> Actor<B> {
         };
         self.generation = generation;
         self.buffer.restart();
+        self.want_landmark();
         loop {
             if let Some(step) = self.elsewhere() {
                 return step;
@@ -43,6 +46,7 @@ impl<B: Brokers> Actor<B> {
             self.deliver();
             self.queue.gate.wake_after(self.buffer.first_chunk_left());
             self.start_pull();
+            self.start_look();
             self.start_commit();
             self.start_handoff();
             let is_held = self.held.is_some() && self.buffer.is_empty();
@@ -54,9 +58,12 @@ impl<B: Brokers> Actor<B> {
             match turn {
                 Turn::Nothing => {}
                 Turn::Pulled(answer) => self.pulled(answer),
+                Turn::Looked(answer) => self.looked(answer),
                 Turn::Committed((offset, answer)) => self.commit_answered(offset, answer),
                 Turn::HandedOff(answer) => self.handoff_answered(answer),
-                Turn::Ordered(Order::Reset(to)) => self.correction = Some(Correction { to, administrator: true }),
+                Turn::Ordered(Order::Reset(to)) => {
+                    self.correction = Some(Correction { to, reason: ResetReason::Administrator });
+                }
                 Turn::Ordered(Order::Direct { reply, .. }) if reply.is_closed() => {}
                 Turn::Ordered(Order::Direct { message, reply }) => return Step::Direct { message, reply },
             }
@@ -68,7 +75,8 @@ impl<B: Brokers> Actor<B> {
             return Some(step);
         }
         // Before a drain: the next owner would not hear of an administrator's reset.
-        if self.correction.is_some_and(|correction| correction.administrator || self.buffer.is_empty()) {
+        let is_due = |reason| reason == ResetReason::Administrator || self.buffer.is_empty();
+        if self.correction.is_some_and(|correction| is_due(correction.reason)) {
             return Some(Step::Reset);
         }
         (self.wanted() != Wanted::Yes).then_some(Step::Drain)
@@ -93,11 +101,12 @@ impl<B: Brokers> Actor<B> {
 
     async fn turn(&mut self) -> Turn {
         let next = self.next_deadline();
-        let Self { queue, wanted, orders, pull, commit, handoff, .. } = self;
+        let Self { queue, wanted, orders, pull, proof, commit, handoff, .. } = self;
         tokio::select! {
             // Quick handlers change the gate all the time; answers must not wait for a pause of theirs.
             biased;
             answer = done(pull) => Turn::Pulled(answer),
+            answer = done(&mut proof.look) => Turn::Looked(answer),
             answer = done(commit) => Turn::Committed(answer),
             answer = done(handoff) => Turn::HandedOff(answer),
             Some(order) = orders.recv() => Turn::Ordered(order),
@@ -112,7 +121,7 @@ impl<B: Brokers> Actor<B> {
         let handoff = (self.handoff.is_none() && self.giving_up.is_some()).then_some(self.handoff_at);
         // Successes wake nobody until a chunk is through; slow ones are to be seen and committed before.
         let progress = (self.buffer.first_chunk_left() > 1).then(|| env::now() + PROGRESS);
-        let times = [commit, handoff, self.pull_due(), self.suspended_until, progress];
+        let times = [commit, handoff, self.pull_due(), self.proof.due(), self.suspended_until, progress];
         times.into_iter().flatten().fold(self.lease_end(), Instant::min)
     }
 }

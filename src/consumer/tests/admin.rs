@@ -117,20 +117,6 @@ async fn messages_that_are_gone_are_a_reported_gap_and_what_is_buffered_comes_fi
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_topic_that_shrank_is_followed_back() {
-    let cluster = Cluster::new(&["a"], 1);
-    let at = queue("orders", "a", 0);
-    cluster.send(&at, 2);
-    cluster.set_committed(&at, 50);
-    let _member = Member::start("c1", &cluster, options(), succeeds(1)).await;
-    until("reset", || events(&cluster, "offsetReset").iter().any(|text| text.contains("\"from\":50,\"to\":2"))).await;
-    cluster.send(&at, 1);
-    until("handled", || succeeded(&cluster, &at).len() == 1).await;
-    assert_eq!(started(&cluster, &at), [2]);
-    until("committed", || cluster.committed(&at) == Some(3)).await;
-}
-
-#[tokio::test(start_paused = true)]
 async fn l9_direct_consumption_runs_in_the_lane_and_moves_nothing() {
     let cluster = Cluster::new(&["a"], 1);
     let at = queue("orders", "a", 0);

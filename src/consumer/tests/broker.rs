@@ -3,8 +3,8 @@
 use bytes::Bytes;
 use serde_json::Value;
 
-use super::cluster::{Entry, State, queue};
-use super::records::record;
+use super::cluster::{Entry, Nonsense, State, queue};
+use super::records::{record, record_of};
 use crate::env;
 use crate::protocol::code::{request, response};
 use crate::protocol::{Command, Fields, MessageQueue, properties};
@@ -144,6 +144,16 @@ impl State {
         time_is_up.then(|| {
             pulled(command, response::PULL_NOT_FOUND, "OFFSET_OVERFLOW_ONE", offset, minimum, end, Bytes::new())
         })
+    }
+}
+
+impl Nonsense {
+    pub(super) fn answer(&self, command: &Command) -> Command {
+        let Self { code, remark, next, min, max, suggested, records } = self;
+        let body: Vec<u8> = records.iter().flat_map(|(topic, id, offset)| record_of(topic, *id, *offset)).collect();
+        let mut answer = pulled(command, *code, remark, *next, *min, *max, Bytes::from(body));
+        answer.fields.push_display("suggestWhichBrokerId", suggested);
+        answer
     }
 }
 

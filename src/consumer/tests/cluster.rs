@@ -52,6 +52,22 @@ pub(super) enum Fault {
     Mute,
     /// Executed after this time.
     Delay(Duration),
+    /// Not executed, and answered with this.
+    Answer(Nonsense),
+}
+
+/// An answer to a pull that no broker should give.
+#[derive(Clone, Debug)]
+pub(super) struct Nonsense {
+    pub(super) code: i32,
+    pub(super) remark: &'static str,
+    pub(super) next: i64,
+    pub(super) min: i64,
+    pub(super) max: i64,
+    /// Which broker to ask.
+    pub(super) suggested: i64,
+    /// Topic, queue and offset.
+    pub(super) records: Vec<(&'static str, i32, i64)>,
 }
 
 #[derive(Default)]
@@ -82,6 +98,7 @@ pub(super) struct State {
     pub(super) questions: usize,
     /// By members that are none of ours, or by one that has gone.
     pub(super) announced: BTreeMap<String, Subscription>,
+    ids: u64,
 }
 
 pub(super) struct Cluster {
@@ -111,6 +128,7 @@ impl Cluster {
             member_lists: 0,
             questions: 0,
             announced: BTreeMap::new(),
+            ids: 0,
         };
         let (arrivals, route_version) = (watch::Sender::new(0), watch::Sender::new(0));
         let cluster = Arc::new(Self { state: Mutex::new(state), arrivals, route_version });
@@ -167,6 +185,10 @@ impl Cluster {
         self.state().log.clone()
     }
 
+    pub(super) fn clear_log(&self) {
+        self.state().log.clear();
+    }
+
     pub(super) fn store(&self, queue: &MessageQueue, message: Stored) {
         self.state().queue(queue).push(message);
         self.arrivals.send_modify(|arrivals| *arrivals += 1);
@@ -176,6 +198,29 @@ impl Cluster {
         for _ in 0..count {
             self.store(queue, plain(b"body"));
         }
+    }
+
+    /// Messages with ids of their own, stored at this time.
+    pub(super) fn send_at(&self, queue: &MessageQueue, count: usize, time: i64) {
+        for _ in 0..count {
+            let id = format!("ID{}", self.state().ids());
+            self.store(
+                queue,
+                Stored { timestamp: time, properties: vec![(name::UNIQ_KEY.to_owned(), id)], ..plain(b"x") },
+            );
+        }
+    }
+
+    /// The queue's topic is deleted and made anew; as 4.9 does, with the group's offsets.
+    pub(super) fn renew(&self, queue: &MessageQueue) {
+        self.cut(queue, 0);
+    }
+
+    /// The store is set back.
+    pub(super) fn cut(&self, queue: &MessageQueue, end: usize) {
+        let mut state = self.state();
+        state.queue(queue).truncate(end);
+        state.broker(queue).minimum.remove(queue);
     }
 
     pub(super) fn committed(&self, queue: &MessageQueue) -> Option<i64> {
@@ -259,10 +304,13 @@ impl Cluster {
         }
     }
 
-    pub(super) fn take_fault(&self, broker: &str, code: i32) -> Option<Fault> {
+    /// What the next request of this code meets; nonsense is told of the users' topics only.
+    pub(super) fn take_fault(&self, broker: &str, code: i32, topic: Option<&str>) -> Option<Fault> {
         let mut state = self.state();
         let faults = &mut state.brokers.get_mut(broker)?.faults;
-        let at = faults.iter().position(|(kind, times, _)| *kind == code && *times > 0)?;
+        let at = faults.iter().position(|(kind, times, fault)| {
+            *kind == code && *times > 0 && (topic != Some(RETRY) || !matches!(fault, Fault::Answer(_)))
+        })?;
         faults[at].1 -= 1;
         Some(faults[at].2.clone())
     }
@@ -326,6 +374,11 @@ impl State {
 
     pub(super) fn queue(&mut self, queue: &MessageQueue) -> &mut Vec<Stored> {
         self.broker(queue).queues.entry(queue.clone()).or_default()
+    }
+
+    fn ids(&mut self) -> u64 {
+        self.ids += 1;
+        self.ids
     }
 
     pub(super) fn note(&mut self, entry: Entry) {

@@ -93,11 +93,12 @@ impl Line {
 
     /// One request at the broker, with whatever faults it meets.
     async fn exchange(self: Arc<Self>, broker: String, command: Command) -> Command {
-        let fault = self.cluster.take_fault(&broker, command.code);
+        let fault = self.cluster.take_fault(&broker, command.code, command.fields.get("topic"));
         match fault {
             Some(Fault::Refuse(code, remark)) => {
                 return command.respond(code, Some(remark.into()), bytes::Bytes::new());
             }
+            Some(Fault::Answer(nonsense)) => return nonsense.answer(&command),
             Some(Fault::Swallow) => std::future::pending::<()>().await,
             Some(Fault::Delay(time)) => sleep(time).await,
             Some(Fault::Mute) | None => {}
@@ -269,7 +270,7 @@ impl Brokers for Arc<Line> {
                 continue;
             }
             sleep(LATENCY).await;
-            let fault = self.cluster.take_fault(&broker, request::HEART_BEAT);
+            let fault = self.cluster.take_fault(&broker, request::HEART_BEAT, None);
             let result = match fault {
                 Some(Fault::Refuse(code, remark)) => {
                     let refusal = Refusal { code, remark: remark.to_owned() };

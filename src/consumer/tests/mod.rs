@@ -2,6 +2,8 @@
 
 mod admin;
 mod agreement;
+mod another_store;
+mod answers;
 mod blocked;
 mod broker;
 mod checks;
@@ -17,4 +19,4 @@ mod storm;
 mod trouble;
 mod visible;
 
-pub(crate) use records::message;
+pub(crate) use records::{message, record_of};

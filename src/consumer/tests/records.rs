@@ -62,3 +62,8 @@ pub(crate) fn message(topic: &str, queue_id: i32, offset: i64, body: &[u8]) -> S
     let record = record(topic, queue_id, offset, &plain(body));
     decode_messages(&record, Crc::Check).remove(0).unwrap()
 }
+
+/// The bytes of a message.
+pub(crate) fn record_of(topic: &str, queue_id: i32, offset: i64) -> Vec<u8> {
+    record(topic, queue_id, offset, &plain(b"body")).to_vec()
+}

@@ -74,8 +74,13 @@ class Reports {
       case 'lockLost':
         return this.#report(event.type, { queue: event.queue }, event.queue)
       case 'offsetReset': {
-        const { from, to } = event
-        return this.#report(event.type, { queue: event.queue, from, to }, event.queue, { from, to })
+        const { queue, from, to, reason } = event
+        const detail = { from, to, reason }
+        if (!event.error) return this.#report(event.type, { queue, ...detail }, queue, detail)
+        const error = errorFrom(event.error)
+        this.show(event.type, 'warn', error.code, queue.topic, error.message, { queue, ...detail })
+        // Messages that are gone, or come again, must not escape who listens to warnings alone.
+        return this.#listened(event.type) ? this.emit(event.type, queue, detail) : this.emit('warning', error)
       }
       case 'undecodable': {
         const error = errorFrom(event.error)
@@ -107,7 +112,7 @@ class Reports {
 
   /**
    * Makes something visible: in the log, else, once per code and topic, as a warning of the process if nobody listens.
-   * @param {'warning' | 'suspended' | 'undecodable'} event that tells it to listeners
+   * @param {'warning' | 'suspended' | 'undecodable' | 'offsetReset'} event that tells it to listeners
    * @param {'warn' | 'error'} level
    * @param {ErrorCode} code
    * @param {string | undefined} topic

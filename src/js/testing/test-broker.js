@@ -131,6 +131,11 @@ class TestBroker {
     this.#call('truncate', { queue: checkQueue('queue', queue), offset: checkOffset('offset', offset) })
   }
 
+  /** @param {{ topic: string, brokerName: string, queueId: number }} queue @param {number} offset */
+  async setBack(queue, offset) {
+    this.#call('setBack', { queue: checkQueue('queue', queue), offset: checkOffset('offset', offset) })
+  }
+
   // ------------------------------------------------------------- groups at work
 
   /**

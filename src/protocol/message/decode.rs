@@ -20,6 +20,10 @@ const BORN_HOST_V6: i32 = 0x10;
 const STORE_HOST_V6: i32 = 0x20;
 const NEED_UNWRAP: i32 = 0x40;
 const INNER_BATCH: i32 = 0x80;
+/// Both: the body is a batch.
+const UNWRAPPED: i32 = NEED_UNWRAP | INNER_BATCH;
+/// Where a record has its `sysFlag`.
+const SYS_FLAG_AT: usize = 36;
 const COMPRESSION_SHIFT: i32 = 8;
 const COMPRESSION_MASK: i32 = 0x7;
 
@@ -54,7 +58,7 @@ fn decode_record(record: Bytes, crc: Crc, messages: &mut Vec<Result<StoredMessag
         }
     };
     let message = StoredMessage { body, ..stored };
-    if message.sys_flag & (NEED_UNWRAP | INNER_BATCH) == NEED_UNWRAP | INNER_BATCH {
+    if message.sys_flag & UNWRAPPED == UNWRAPPED {
         unwrap_batch(message, messages);
     } else {
         messages.push(Ok(message));
@@ -108,6 +112,12 @@ fn read_record(record: &Bytes, queue_offset: &mut Option<i64>) -> Result<StoredM
         properties,
         record: record.clone(),
     })
+}
+
+/// Whether a record holds several messages.
+pub(super) fn is_batch(record: &[u8]) -> bool {
+    let mut flag = record.get(SYS_FLAG_AT..).unwrap_or_default();
+    flag.try_get_i32().is_ok_and(|flag| flag & UNWRAPPED == UNWRAPPED)
 }
 
 fn read<T>(field: &'static str, value: Result<T, TryGetError>) -> Result<T, UndecodableReason> {
@@ -208,7 +218,7 @@ fn read_entry(rest: &mut Bytes, outer: &StoredMessage, queue_offset: i64) -> Res
     Ok(StoredMessage {
         queue_offset,
         flag,
-        sys_flag: outer.sys_flag & !(NEED_UNWRAP | INNER_BATCH),
+        sys_flag: outer.sys_flag & !UNWRAPPED,
         body_crc: 0,
         body,
         properties,

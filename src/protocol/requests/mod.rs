@@ -13,7 +13,7 @@ pub(crate) use self::{
     inquiry::{KeptSubscriptions, MemberSubscriptions},
     lock::{LockQueues, UnlockQueues},
     membership::{CheckClientConfig, ConsumeFrom, ConsumerData, ConsumerList, Heartbeat, Unregister},
-    offset::{CommitOffset, CommitOutcome, MaxOffset, MinOffset, QueryOffset, SearchOffset},
+    offset::{CommitOffset, CommitOutcome, MaxOffset, MinOffset, NOWHERE, QueryOffset, SearchOffset},
     pull::{Pull, PullStatus, Pulled},
     route::GetRoute,
     send::{SendBatch, SendMessage, SendReceipt, StoredStatus},

@@ -9,6 +9,9 @@ use crate::protocol::request::{Request, ResponseError, success};
 /// Remark of a commit that 5.5.0 answers with 0 and ignores, while an administrator's reset waits for the next pull.
 const RESET_PENDING: &str = "Offset has been previously reset";
 
+/// The first offset that no queue reaches, and that JavaScript cannot count.
+pub(crate) const NOWHERE: i64 = 1 << 53;
+
 /// The committed offset of a group and queue; `None` when nothing is committed.
 ///
 /// A queue is young while its first message is there and in the broker's memory. For a young one 4.9 always answers 0 instead of
@@ -106,8 +109,11 @@ impl Request for QueryOffset {
         if response.code == response::QUERY_NOT_FOUND {
             return Ok(None);
         }
-        let offset = offset(response)?;
-        Ok((offset >= 0).then_some(offset))
+        let fields = success(response)?.fields;
+        match fields.parse("offset")? {
+            -1 => Ok(None),
+            offset => check_place("offset", offset).map(Some),
+        }
     }
 }
 
@@ -183,5 +189,18 @@ fn push_queue(fields: &mut Fields, topic: &str, queue_id: i32, broker_name: &str
 }
 
 fn offset(response: Command) -> Result<i64, ResponseError> {
-    success(response)?.fields.parse("offset")
+    place(&success(response)?.fields, "offset")
+}
+
+/// A field that says where something lies in a queue.
+pub(super) fn place(fields: &Fields, name: &str) -> Result<i64, ResponseError> {
+    check_place(name, fields.parse(name)?)
+}
+
+/// Passes an offset on that can be one.
+pub(super) fn check_place(name: &str, offset: i64) -> Result<i64, ResponseError> {
+    if (0..NOWHERE).contains(&offset) {
+        return Ok(offset);
+    }
+    Err(ResponseError::Malformed(format!("`{name}` is {offset}, which lies in no queue")))
 }

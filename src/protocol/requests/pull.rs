@@ -5,6 +5,7 @@ use bytes::Bytes;
 use crate::protocol::code::{request, response};
 use crate::protocol::command::{Command, Fields};
 use crate::protocol::request::{Request, ResponseError, refused};
+use crate::protocol::requests::offset::{check_place, place};
 use crate::protocol::subscription::ExpressionKind;
 
 /// The broker may hold the request until a message arrives.
@@ -13,6 +14,17 @@ const SUSPEND: i32 = 0x2;
 const SUBSCRIPTION: i32 = 0x4;
 /// Remark of 21 where an administrator moved the offset (5.x); without it the messages are gone or never were.
 const OFFSET_RESET: &str = "OFFSET_RESET";
+/// Remarks of 19 and 20 where stored messages could not be read any more, and the next offset lies behind them.
+const UNREADABLE: [&str; 2] = ["OFFSET_FOUND_NULL", "MESSAGE_WAS_REMOVING"];
+/// Remarks that 20 does not have at a master: a slave answers so what a master would answer otherwise.
+const OF_SLAVES: [&str; 6] = [
+    "FOUND",
+    "NO_MATCHED_LOGIC_QUEUE",
+    "NO_MESSAGE_IN_QUEUE",
+    "OFFSET_OVERFLOW_BADLY",
+    "OFFSET_OVERFLOW_ONE",
+    "OFFSET_TOO_SMALL",
+];
 
 /// Pulls from one queue. Never commits: on 5.5.0 a commit in a pull can undo an administrator's reset.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -48,6 +60,10 @@ pub(crate) enum PullStatus {
     NothingNew,
     /// Messages were looked at, none matched: go on from the next offset.
     NoMatch,
+    /// Messages cannot be read any more: go on from the next offset.
+    Unreadable,
+    /// A slave has answered, which decides nothing.
+    Slave,
     /// The offset is outside the queue; the next offset is the correction.
     OffsetIllegal {
         /// An administrator's reset rather than lost messages.
@@ -98,21 +114,25 @@ impl Request for Pull {
     }
 
     fn decode(response: Command) -> Result<Pulled, ResponseError> {
+        let remark = response.remark.as_deref().unwrap_or_default();
         let status = match response.code {
             response::SUCCESS => PullStatus::Found,
-            response::PULL_NOT_FOUND => PullStatus::NothingNew,
-            response::PULL_RETRY_IMMEDIATELY => PullStatus::NoMatch,
-            response::PULL_OFFSET_MOVED => {
-                PullStatus::OffsetIllegal { reset: response.remark.as_deref() == Some(OFFSET_RESET) }
+            response::PULL_NOT_FOUND | response::PULL_RETRY_IMMEDIATELY if UNREADABLE.contains(&remark) => {
+                PullStatus::Unreadable
             }
+            response::PULL_NOT_FOUND => PullStatus::NothingNew,
+            response::PULL_RETRY_IMMEDIATELY if OF_SLAVES.contains(&remark) => PullStatus::Slave,
+            response::PULL_RETRY_IMMEDIATELY => PullStatus::NoMatch,
+            response::PULL_OFFSET_MOVED => PullStatus::OffsetIllegal { reset: remark == OFFSET_RESET },
             _ => return Err(refused(response)),
         };
         let fields = &response.fields;
         Ok(Pulled {
             status,
-            next_offset: fields.parse("nextBeginOffset")?,
-            min_offset: fields.parse("minOffset")?,
-            max_offset: fields.parse("maxOffset")?,
+            next_offset: place(fields, "nextBeginOffset")?,
+            // Below 0 it says as little as 0.
+            min_offset: check_place("minOffset", fields.parse::<i64>("minOffset")?.max(0))?,
+            max_offset: place(fields, "maxOffset")?,
             suggested_broker_id: fields.get("suggestWhichBrokerId").and_then(|id| id.parse().ok()).unwrap_or(0),
             body: response.body,
         })

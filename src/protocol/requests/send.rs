@@ -5,6 +5,7 @@ use bytes::Bytes;
 use crate::protocol::code::{request, response};
 use crate::protocol::command::{Command, Fields};
 use crate::protocol::request::{Request, ResponseError, refused};
+use crate::protocol::requests::offset::place;
 
 /// Template topic of auto-creation; the header demands it.
 const DEFAULT_TOPIC: &str = "TBW102";
@@ -146,17 +147,6 @@ impl Request for SendBatch {
     }
 }
 
-/// The first offset that no queue reaches, and that JavaScript cannot count.
-const NOWHERE: i64 = 1 << 53;
-
-/// An offset at which something may be stored.
-fn place(offset: i64) -> Result<i64, ResponseError> {
-    if (0..NOWHERE).contains(&offset) {
-        return Ok(offset);
-    }
-    Err(ResponseError::Malformed(format!("offset {offset} is no place in a queue")))
-}
-
 impl SendReceipt {
     fn decode(response: Command) -> Result<Self, ResponseError> {
         let status = match response.code {
@@ -170,7 +160,7 @@ impl SendReceipt {
         Ok(Self {
             status,
             queue_id: fields.parse("queueId")?,
-            queue_offset: place(fields.parse("queueOffset")?)?,
+            queue_offset: place(&fields, "queueOffset")?,
             trace_on: fields.get("TRACE_ON") != Some("false"),
             msg_ids: fields.take("msgId").unwrap_or_default(),
             region: fields.take("MSG_REGION").filter(|region| !region.is_empty()),

@@ -217,6 +217,11 @@ fn a_pull_tells_what_it_found_and_where_to_go_on() {
         (0, "FOUND", PullStatus::Found),
         (19, "OFFSET_OVERFLOW_ONE", PullStatus::NothingNew),
         (20, "NO_MATCHED_MESSAGE", PullStatus::NoMatch),
+        (20, "", PullStatus::NoMatch),
+        (20, "OFFSET_TOO_SMALL", PullStatus::Slave),
+        (20, "FOUND", PullStatus::Slave),
+        (20, "MESSAGE_WAS_REMOVING", PullStatus::Unreadable),
+        (19, "OFFSET_FOUND_NULL", PullStatus::Unreadable),
         (21, "OFFSET_OVERFLOW_BADLY", PullStatus::OffsetIllegal { reset: false }),
         (21, "OFFSET_RESET", PullStatus::OffsetIllegal { reset: true }),
     ] {
@@ -242,6 +247,9 @@ fn offsets_are_asked_and_committed() {
     assert_eq!(QueryOffset::decode(ok(&[("offset", "0")], "")), Ok(Some(0)));
     assert_eq!(QueryOffset::decode(ok(&[("offset", "-1")], "")), Ok(None));
     assert_eq!(QueryOffset::decode(answer(22, &[], Some("Not found"), "")), Ok(None));
+    for wrong in ["-7", "9007199254740992"] {
+        assert!(matches!(QueryOffset::decode(ok(&[("offset", wrong)], "")), Err(ResponseError::Malformed(_))));
+    }
     assert!(matches!(QueryOffset::decode(ok(&[], "")), Err(ResponseError::Malformed(_))));
     refused::<QueryOffset>(1);
 
@@ -263,7 +271,9 @@ fn offsets_are_asked_and_committed() {
     assert_eq!(wire(&min), (31, "topic=orders queueId=2 bname=broker-a".into(), Bytes::new()));
     for decode in [SearchOffset::decode, MaxOffset::decode, MinOffset::decode] {
         assert_eq!(decode(ok(&[("offset", "9")], "")), Ok(9));
-        assert!(matches!(decode(ok(&[("offset", "nine")], "")), Err(ResponseError::Malformed(_))));
+        for wrong in ["nine", "-1", "9007199254740992", "99999999999999999999"] {
+            assert!(matches!(decode(ok(&[("offset", wrong)], "")), Err(ResponseError::Malformed(_))), "{wrong}");
+        }
         assert!(matches!(decode(answer(16, &[], None, "")), Err(ResponseError::Refused(_))));
     }
 }
