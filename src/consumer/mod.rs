@@ -5,16 +5,20 @@ mod brokers;
 mod budget;
 mod close;
 mod gate;
+mod gathering;
 mod group;
 mod keeper;
 mod lease;
 mod notes;
 mod options;
+mod outlook;
 mod pushes;
 mod queue;
 mod report;
+mod roll;
 mod shared;
 mod sink;
+mod standing;
 mod start;
 mod strangers;
 #[cfg(test)]
@@ -97,6 +101,8 @@ impl<B: Brokers> Consumer<B> {
             return Err(ClientError::new(Code::Closed, "closed while starting"));
         }
         tasks.push(crate::env::spawn(group::run(Arc::clone(&self.shared))));
+        tasks.push(crate::env::spawn(standing::run(Arc::clone(&self.shared))));
+        tasks.push(crate::env::spawn(outlook::run(Arc::clone(&self.shared))));
         if let Some(calls) = self.shared.brokers.pushes() {
             tasks.push(crate::env::spawn(pushes::run(Arc::clone(&self.shared), calls)));
         }

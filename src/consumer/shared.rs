@@ -5,17 +5,19 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
 
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::JoinHandle;
 
 use super::brokers::Brokers;
 use super::budget::Budget;
 use super::gate::Gate;
+use super::gathering::Gathering;
 use super::keeper::Ask;
 use super::lease::Wall;
 use super::notes::Notes;
 use super::options::ConsumerOptions;
 use super::queue::{Queue, Queues};
+use super::roll::Roll;
 use super::sink::Sink;
 use super::strangers::Strangers;
 use crate::client::{CallError, Event, Level};
@@ -71,6 +73,18 @@ pub(crate) struct Shared<B> {
     pub(crate) heartbeat_wanted: AtomicBool,
     /// Signs of members that subscribe something else.
     pub(crate) strangers: Mutex<Strangers>,
+    /// Who is in the group, and who had which queue.
+    pub(crate) roll: Mutex<Roll>,
+    /// Wakes who tells of queues that wait.
+    pub(crate) standing: Notify,
+    /// Wakes who asks how queues stand that wait.
+    pub(crate) outlook: Notify,
+    /// How often a lock was granted that had been refused: others of the same owner may be free, too.
+    pub(crate) freed: watch::Sender<u64>,
+    /// Queues that are ours from now on, on their way to be told.
+    pub(crate) assigned: Gathering,
+    /// Queues that are ours no longer, on their way to be told.
+    pub(crate) revoked: Gathering,
     /// Counts since the start.
     pub(crate) counters: Counters,
     /// When the consumer was made, ms since 1970.
@@ -109,6 +123,12 @@ impl<B: Brokers> Shared<B> {
             wake: Notify::new(),
             heartbeat_wanted: AtomicBool::new(false),
             strangers: Mutex::default(),
+            roll: Mutex::default(),
+            standing: Notify::new(),
+            outlook: Notify::new(),
+            freed: watch::Sender::new(0),
+            assigned: Gathering::of_assigned(),
+            revoked: Gathering::of_revoked(),
             counters: Counters::default(),
             started: brokers.wall_ms(),
             options,
@@ -163,6 +183,21 @@ impl<B: Brokers> Shared<B> {
         self.queues.read().unwrap_or_else(PoisonError::into_inner).iter().cloned().collect()
     }
 
+    /// Why nothing can be asked of a broker: no master, or the last attempt to connect to it failed.
+    pub(crate) fn unreachable(&self, broker_name: &str) -> Option<ClientError> {
+        match self.brokers.master(broker_name) {
+            Some(address) => self.brokers.unreachable(&address),
+            None => Some(no_master(broker_name)),
+        }
+    }
+
+    /// Whether this queue's being given up will be told.
+    pub(crate) fn expect_revoked(&self, queue: &Queue) {
+        if queue.view().is_assigned() {
+            self.revoked.expect(queue);
+        }
+    }
+
     /// One request to the master of a broker name.
     pub(crate) async fn ask_master<R>(
         &self,
@@ -175,8 +210,7 @@ impl<B: Brokers> Shared<B> {
         R::Response: Send,
     {
         let Some(address) = self.brokers.master(broker_name) else {
-            let text = format!("broker {broker_name} has no master at the moment; its queues pause until it has");
-            return Err(CallError::NotSent(ClientError::new(Code::NoMaster, text)));
+            return Err(CallError::NotSent(no_master(broker_name)));
         };
         self.brokers.call(&address, request, timeout).await
     }
@@ -202,4 +236,9 @@ impl<B: Brokers> Shared<B> {
     pub(crate) fn is_sink_gone(&self) -> bool {
         self.sink_gone.load(Ordering::Acquire)
     }
+}
+
+fn no_master(broker_name: &str) -> ClientError {
+    let text = format!("broker {broker_name} has no master at the moment; its queues pause until it has");
+    ClientError::new(Code::NoMaster, text)
 }

@@ -75,7 +75,7 @@ impl<B: Brokers> Actor<B> {
         match answer {
             Ok(pulled) => {
                 self.pull_pause.reset();
-                self.max = pulled.max_offset;
+                self.max = Some(pulled.max_offset);
                 if self.held.is_none() {
                     self.problem = None;
                 }
