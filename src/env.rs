@@ -171,6 +171,14 @@ pub(crate) struct Timing {
     pub(crate) relock_fast_for: Duration,
     /// See `relock_fast`.
     pub(crate) relock_slow: Duration,
+    /// How long handing a queue over may take before it is worth a word, where its lock can be that of a living member.
+    pub(crate) hand_over: Duration,
+    /// How long a queue may wait until that is a problem: longer than the 60 s that a broker keeps a dead member's lock.
+    pub(crate) standing: Duration,
+    /// Between two looks at how queues stand that cannot be pulled.
+    pub(crate) outlook: Duration,
+    /// How long a handler may run without a word, where its user has set no bound.
+    pub(crate) long_handler: Duration,
     /// First and longest delay after a failed pull, offset query or connection attempt.
     pub(crate) backoff: (Duration, Duration),
     /// First and longest delay before a refused send is tried again.
@@ -195,6 +203,10 @@ impl Default for Timing {
             relock_fast: Duration::from_millis(300),
             relock_fast_for: Duration::from_secs(30),
             relock_slow: Duration::from_secs(3),
+            hand_over: Duration::from_secs(2),
+            standing: Duration::from_secs(65),
+            outlook: Duration::from_secs(3),
+            long_handler: Duration::from_secs(60),
             backoff: (Duration::from_millis(200), Duration::from_secs(3)),
             send_backoff: (Duration::from_millis(50), Duration::from_secs(1)),
             flow_control_delay: Duration::from_millis(20),

@@ -259,6 +259,14 @@ impl ClientError {
         self
     }
 
+    /// Names no single queue any more: it is about several.
+    pub(crate) fn without_queue(mut self) -> Self {
+        if self.0.queue.is_some() {
+            self.change().queue = None;
+        }
+        self
+    }
+
     /// Says first what it has led to; all else stays as it is.
     pub(crate) fn with_prefix(mut self, text: &str) -> Self {
         let detail = self.change();

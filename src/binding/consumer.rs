@@ -53,6 +53,8 @@ pub struct NativeConsumerOptions {
     pub prefetch_bytes: f64,
     /// Between two commits.
     pub commit_interval_ms: f64,
+    /// −1: none.
+    pub handler_timeout_ms: f64,
 }
 
 impl NativeConsumerOptions {
@@ -87,6 +89,7 @@ impl NativeConsumerOptions {
             prefetch_messages: count(self.prefetch_messages),
             prefetch_bytes: count(self.prefetch_bytes),
             commit_interval: milliseconds(self.commit_interval_ms),
+            handler_timeout: (self.handler_timeout_ms >= 0.0).then(|| milliseconds(self.handler_timeout_ms)),
         })
     }
 }

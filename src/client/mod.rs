@@ -175,6 +175,11 @@ impl Client {
         self.pool.failure(address).or_else(|| self.session.problem(address))
     }
 
+    /// Why this address cannot be reached, where the last attempt to connect to it failed.
+    pub(crate) fn unreachable(&self, address: &str) -> Option<ClientError> {
+        self.pool.failure(address)
+    }
+
     /// Connects to a broker and greets it, unless that is done.
     pub(crate) async fn connect(&self, address: &str, timeout: Duration) -> Result<(), CallError> {
         self.pool.connection(address, &self.to_broker, env::now() + timeout).await.map(|_| ())

@@ -47,6 +47,8 @@ pub(crate) trait Brokers: Send + Sync + 'static {
         R::Response: Send;
     /// Goes up whenever the connection to this address ends.
     fn losses(&self, address: &str) -> watch::Receiver<u64>;
+    /// Why this address cannot be reached, where the last attempt to connect to it failed.
+    fn unreachable(&self, address: &str) -> Option<ClientError>;
     /// What heartbeats say from now on; nothing more after `None`.
     fn register(&self, consumer: Option<ConsumerData>);
     /// A heartbeat to every broker, now; by address.
@@ -118,6 +120,10 @@ impl Brokers for Arc<Client> {
 
     fn losses(&self, address: &str) -> watch::Receiver<u64> {
         Client::losses(self, address)
+    }
+
+    fn unreachable(&self, address: &str) -> Option<ClientError> {
+        Client::unreachable(self, address)
     }
 
     fn register(&self, consumer: Option<ConsumerData>) {

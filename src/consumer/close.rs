@@ -1,5 +1,6 @@
 //! The end: drain, commit, unlock, unregister, in this order and within a bound.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
@@ -32,10 +33,12 @@ impl<B: Brokers> Consumer<B> {
             queue.gate.lose();
         }
         let keepers = std::mem::take(&mut *self.shared.keepers.lock().unwrap_or_else(PoisonError::into_inner));
-        for (_, (asks, task)) in keepers {
+        for (broker_name, (asks, task)) in keepers {
             drop(asks);
             let abort = task.abort_handle();
-            if timeout_at(firm, task).await.is_err() {
+            // What it still waits for would not come.
+            let is_gone = self.shared.unreachable(&broker_name).is_some();
+            if is_gone || timeout_at(firm, task).await.is_err() {
                 abort.abort();
             }
         }
@@ -44,7 +47,11 @@ impl<B: Brokers> Consumer<B> {
 
     /// Waits for the actors until `firm`; the signals of handlers that still run fire at `last_call`.
     async fn drain(&self, last_call: Instant, firm: Instant) {
-        for queue in self.shared.all_queues() {
+        let queues = self.shared.all_queues();
+        for queue in &queues {
+            self.shared.expect_revoked(queue);
+        }
+        for queue in &queues {
             queue.wanted.send_replace(Wanted::Never);
         }
         let mut actors = std::mem::take(&mut *self.shared.actors.lock().unwrap_or_else(PoisonError::into_inner));
@@ -57,29 +64,80 @@ impl<B: Brokers> Consumer<B> {
             }
         }
         join(&mut actors, firm).await;
-        for (queue, actor) in actors {
+        for (_, actor) in actors {
             actor.abort();
             // Ended for certain: it asks no lock keeper any more, which would begin a new one.
             let _ = actor.await;
-            self.left_behind(&queue);
+        }
+        self.shared.revoked.end(&self.shared.brokers);
+        self.tell_unfinished(&queues);
+    }
+
+    /// What was not given back: of each handler that still runs, and once of all the rest of a broker.
+    fn tell_unfinished(&self, queues: &[Arc<Queue>]) {
+        let mut rest: BTreeMap<&str, Vec<&Arc<Queue>>> = BTreeMap::new();
+        for queue in queues {
+            let (phase, is_left) = {
+                let view = queue.view();
+                (view.phase, view.left.is_some())
+            };
+            let running = queue.gate.running().filter(|_| phase != Phase::Gone);
+            if let Some(running) = running {
+                self.still_running(queue, running.offset);
+            } else if is_left || !matches!(phase, Phase::Gone | Phase::Locking) {
+                rest.entry(queue.real.broker_name.as_str()).or_default().push(queue);
+            }
+        }
+        for (broker_name, queues) in rest {
+            self.left_behind(broker_name, &queues);
         }
     }
 
     /// Neither committed nor unlocked: the broker's lock runs out by itself, later than any handler's excuse.
-    fn left_behind(&self, queue: &Arc<Queue>) {
-        let shown = &queue.shown;
-        if let Some(running) = queue.gate.running() {
-            let text = format!(
-                "the handler for offset {} of {shown} still runs at the end of close(): its queue is neither committed nor \
-                 unlocked, and waits up to 60 s for its next owner",
-                running.offset
-            );
-            self.shared.warn(ClientError::new(Code::Handler, text).with_queue(queue.name()));
-        } else if !matches!(queue.view().phase, Phase::Gone | Phase::Locking) {
-            let next = queue.view().next;
-            let text = format!("{shown} could not be committed at offset {next} or unlocked before the end of close()");
-            self.shared.warn(ClientError::new(Code::Timeout, text).with_queue(queue.name()));
+    fn still_running(&self, queue: &Queue, offset: i64) {
+        let text = format!(
+            "the handler for offset {offset} of {} still runs at the end of close(): its queue is neither committed nor \
+             unlocked, and waits up to 60 s for its next owner",
+            queue.shown
+        );
+        self.shared.warn(ClientError::new(Code::Handler, text).with_queue(queue.name()));
+    }
+
+    /// Users know nothing of the retry topic.
+    fn left_behind(&self, broker_name: &str, queues: &[&Arc<Queue>]) {
+        let why = self.shared.unreachable(broker_name);
+        let why = why.or_else(|| {
+            queues.iter().find_map(|queue| {
+                let view = queue.view();
+                view.left.clone().or_else(|| view.problem.clone())
+            })
+        });
+        let mut again = Vec::new();
+        for queue in queues {
+            let view = queue.view();
+            if let (Some(committed), Some(next), false) = (view.committed, view.next, queue.hidden)
+                && next > committed
+            {
+                let (topic, id) = (&queue.shown.topic, queue.shown.queue_id);
+                again.push(format!("topic {topic}, queue {id}: offsets {committed} to {}", next - 1));
+            }
         }
+        let consequence = if again.is_empty() {
+            String::from("nothing that was handled comes again")
+        } else {
+            format!("what was handled and not committed comes again ({})", again.join("; "))
+        };
+        let text = format!("close() could not give everything back to {broker_name}: {consequence}");
+        let shown: Vec<_> = queues.iter().filter(|queue| !queue.hidden).collect();
+        let error = match why {
+            Some(why) => why.without_queue().with_prefix(&text),
+            None => ClientError::new(Code::Timeout, format!("{text}: its time was up")),
+        };
+        self.shared.warn(match shown.as_slice() {
+            [queue] => error.with_queue(queue.name()),
+            [queue, ..] => error.with_topic(queue.shown.topic.as_str()),
+            [] => error,
+        });
     }
 }
 

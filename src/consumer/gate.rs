@@ -87,6 +87,10 @@ pub(crate) struct Running {
     pub(crate) generation: u32,
     /// Offset of its message.
     pub(crate) offset: i64,
+    /// When it was called.
+    pub(crate) began: Instant,
+    /// The same on the wall clock, ms since 1970.
+    pub(crate) since: i64,
 }
 
 /// The message that failed last: how often, and how often before we got it.
@@ -165,9 +169,10 @@ impl Gate {
             self.changed.notify_one();
             return false;
         };
-        let validity = lease.check(env::now(), (self.wall)());
+        let (now, wall) = (env::now(), (self.wall)());
+        let validity = lease.check(now, wall);
         if validity == Validity::Valid && state.running.is_none() {
-            state.running = Some(Running { generation, offset });
+            state.running = Some(Running { generation, offset, began: now, since: wall });
             return true;
         }
         state.generation = state.generation.wrapping_add(1);
@@ -185,7 +190,7 @@ impl Gate {
     pub(crate) fn ack(&self, generation: u32, offset: i64, outcome: Outcome, reason: Option<String>) -> Ack {
         const IGNORED: Ack = Ack { counted: false, go_on: false, delay: Duration::ZERO };
         let mut state = self.lock();
-        if state.running != Some(Running { generation, offset }) {
+        if !state.running.is_some_and(|running| (running.generation, running.offset) == (generation, offset)) {
             return IGNORED;
         }
         state.running = None;
@@ -333,6 +338,11 @@ impl Gate {
     /// Resolves when something of all this may have changed. One waiter: the actor.
     pub(crate) async fn changed(&self) {
         self.changed.notified().await;
+    }
+
+    /// Has the actor look around: something beside the gate has changed.
+    pub(crate) fn nudge(&self) {
+        self.changed.notify_one();
     }
 
     // ---- the lock keeper

@@ -187,6 +187,7 @@ impl<B: Brokers> Group<B> {
             self.shared.brokers.heartbeat_all().await;
             return env::jittered(MISSING);
         }
+        self.shared.note_members(&members);
         let changed = self.allocate(&members);
         if !changed.is_empty() {
             let fields = serde_json::json!({ "group": self.shared.options.group, "topics": changed });
@@ -237,14 +238,24 @@ impl<B: Brokers> Group<B> {
             if ours == before {
                 continue;
             }
-            for queue in before.difference(&ours) {
-                shared.queue_for(queue).wanted.send_replace(Wanted::No);
-            }
-            for queue in ours.difference(&before) {
-                shared.queue_for(queue).wanted.send_replace(Wanted::Yes);
-            }
+            self.want(before.difference(&ours), Wanted::No);
+            self.want(ours.difference(&before), Wanted::Yes);
             changed.push(topic.clone());
         }
         changed
+    }
+
+    /// Says it of all before any of them may have followed, so that it is told of them together.
+    fn want<'a>(&self, queues: impl Iterator<Item = &'a MessageQueue>, wanted: Wanted) {
+        let queues: Vec<_> = queues.map(|queue| self.shared.queue_for(queue)).collect();
+        for queue in &queues {
+            match wanted {
+                Wanted::Yes => self.shared.assigned.expect(queue),
+                Wanted::No | Wanted::Never => self.shared.expect_revoked(queue),
+            }
+        }
+        for queue in queues {
+            queue.wanted.send_replace(wanted);
+        }
     }
 }

@@ -12,7 +12,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use super::brokers::{Brokers, is_uncertain};
 use super::gate::Tenure;
 use super::lease::Lease;
-use super::queue::Queue;
+use super::queue::{Queue, Wanted};
 use super::shared::Shared;
 use crate::client::CallError;
 use crate::env::{self, Backoff, Instant};
@@ -266,6 +266,10 @@ impl<B: Brokers> Keeper<B> {
         }
         self.doubt_all();
         self.renew_at = env::now() + self.pause.next();
+        // Whoever closes need not wait for a broker that has gone.
+        for queue in self.held.values() {
+            queue.gate.nudge();
+        }
         let error = error.clone().into_error();
         for (_, reply) in locking {
             let _ = reply.send(LockAnswer::Failed(error.clone()));
@@ -296,10 +300,13 @@ impl<B: Brokers> Keeper<B> {
         let (timeout, pause) = (timing.lock_timeout, timing.relock_fast);
         let result = self.shared.ask_master(&self.broker_name, &request, timeout).await;
         let now = env::now();
+        let is_gone = result.is_err() && self.shared.unreachable(&self.broker_name).is_some();
         let unsure = self.late_until.is_some_and(|until| now < until);
         for mut unlocking in due.drain(..) {
             unlocking.attempts += 1;
-            if result.is_ok() || unlocking.attempts == UNLOCK_ATTEMPTS {
+            // Its locks are gone with it, and whoever closes waits for nothing that cannot be.
+            let is_hopeless = is_gone && *unlocking.queue.wanted.borrow() == Wanted::Never;
+            if result.is_ok() || unlocking.attempts == UNLOCK_ATTEMPTS || is_hopeless {
                 if unsure || result.is_err() {
                     self.stragglers.insert(unlocking.queue.index, (Arc::clone(&unlocking.queue), now + STRAGGLER));
                 }

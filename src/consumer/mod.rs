@@ -7,16 +7,20 @@ mod budget;
 mod close;
 mod difference;
 mod gate;
+mod gathering;
 mod group;
 mod keeper;
 mod lease;
 mod notes;
 mod options;
+mod outlook;
 mod pushes;
 mod queue;
 mod report;
+mod roll;
 mod shared;
 mod sink;
+mod standing;
 mod start;
 #[cfg(test)]
 mod tests;
@@ -99,6 +103,8 @@ impl<B: Brokers> Consumer<B> {
         }
         tasks.push(crate::env::spawn(group::run(Arc::clone(&self.shared))));
         tasks.push(crate::env::spawn(agreement::run(Arc::clone(&self.shared))));
+        tasks.push(crate::env::spawn(standing::run(Arc::clone(&self.shared))));
+        tasks.push(crate::env::spawn(outlook::run(Arc::clone(&self.shared))));
         if let Some(calls) = self.shared.brokers.pushes() {
             tasks.push(crate::env::spawn(pushes::run(Arc::clone(&self.shared), calls)));
         }

@@ -64,6 +64,8 @@ pub(crate) struct ConsumerOptions {
     pub(crate) prefetch_bytes: usize,
     /// Between two commits of a queue.
     pub(crate) commit_interval: Duration,
+    /// What its user thinks of as too long for a handler, and is told of elsewhere; `None`: what we think, and tell.
+    pub(crate) handler_timeout: Option<Duration>,
 }
 
 #[cfg(test)]

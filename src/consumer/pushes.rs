@@ -105,7 +105,7 @@ fn reset<B: Brokers>(shared: &Arc<Shared<B>>, offsets: &[(MessageQueue, i64)]) {
 
 fn status<B: Brokers>(shared: &Arc<Shared<B>>, topic: &str) -> Answer {
     let ours = shared.all_queues().into_iter().filter(|queue| queue.real.topic == topic && is_owned(queue));
-    let offsets: Vec<_> = ours.map(|queue| (queue.real.clone(), queue.view().next)).collect();
+    let offsets: Vec<_> = ours.map(|queue| (queue.real.clone(), queue.view().next.unwrap_or_default())).collect();
     answered(consumer_status(&offsets))
 }
 
@@ -177,7 +177,7 @@ fn queue_info(queue: &Queue) -> QueueInfo {
         cached_msg_min_offset: first,
         cached_msg_max_offset: last,
         cached_msg_size_in_mib: i64::try_from(view.buffered_bytes / (1024 * 1024)).unwrap_or(i64::MAX),
-        commit_offset: view.next,
+        commit_offset: view.next.unwrap_or_default(),
         dropped: view.phase == Phase::Draining,
         last_consume_timestamp: view.last_consumed,
         last_lock_timestamp: view.last_locked,

@@ -7,6 +7,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use super::gate::Gate;
 use crate::client::{Answer, ResetReason};
+use crate::env::{self, Instant};
 use crate::error::{ClientError, QueueName};
 use crate::protocol::{MessageQueue, StoredMessage};
 
@@ -55,6 +56,30 @@ pub(crate) enum Phase {
     Draining,
 }
 
+impl Phase {
+    /// As users see it; `None`: not in the assignment.
+    pub(crate) fn shown(self) -> Option<&'static str> {
+        match self {
+            Self::Gone => None,
+            // In doubt the lock is asked for anew.
+            Self::Locking | Self::Doubtful => Some("locking"),
+            Self::Positioning => Some("positioning"),
+            Self::Running => Some("running"),
+            Self::Suspended => Some("suspended"),
+            Self::Draining => Some("draining"),
+        }
+    }
+}
+
+/// Since when something is so.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Since {
+    /// Ms since 1970.
+    pub(crate) wall_ms: i64,
+    /// The same moment on the monotonic clock.
+    pub(crate) at: Instant,
+}
+
 /// What blocks a queue.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Blocked {
@@ -90,12 +115,18 @@ pub(crate) struct LastReset {
 pub(crate) struct View {
     /// Where it stands.
     pub(crate) phase: Phase,
-    /// The committed offset, as last acknowledged or read.
-    pub(crate) committed: i64,
-    /// Offset of the next message to handle.
-    pub(crate) next: i64,
-    /// Offset behind the queue's last message, as the last pull said.
-    pub(crate) max: i64,
+    /// When it began to stand there, as users see it; `None`: never.
+    pub(crate) since: Option<Since>,
+    /// The committed offset, as last acknowledged or read; unknown until it was read in this epoch.
+    pub(crate) committed: Option<i64>,
+    /// Offset of the next message to handle; unknown until the queue is ours.
+    pub(crate) next: Option<i64>,
+    /// Offset behind the queue's last message, as the broker said last.
+    pub(crate) max: Option<i64>,
+    /// The lock was refused when it was asked for last: somebody else holds it.
+    pub(crate) is_refused: bool,
+    /// Why what was done could not be committed before the end of `close()`.
+    pub(crate) left: Option<ClientError>,
     /// Messages in memory.
     pub(crate) buffered: usize,
     /// Their bytes.
@@ -116,6 +147,34 @@ pub(crate) struct View {
     pub(crate) last_consumed: i64,
     /// See `last_pull`.
     pub(crate) last_locked: i64,
+}
+
+impl View {
+    /// Takes note of where the actor stands.
+    pub(crate) fn enter(&mut self, phase: Phase, wall_ms: i64) {
+        if self.since.is_none() || self.phase.shown() != phase.shown() {
+            self.since = Some(Since { wall_ms, at: env::now() });
+        }
+        self.phase = phase;
+    }
+
+    /// A new epoch: what is known of the lock, and of the group's progress, is old news.
+    pub(crate) fn begin_epoch(&mut self) {
+        self.committed = None;
+        self.next = None;
+        self.is_refused = false;
+        self.left = None;
+    }
+
+    /// Whether users were told, or are about to be, that the queue is ours.
+    pub(crate) fn is_assigned(&self) -> bool {
+        self.next.is_some() && !matches!(self.phase, Phase::Gone | Phase::Locking)
+    }
+
+    /// Messages stored and not committed, where both ends are known.
+    pub(crate) fn lag(&self) -> Option<i64> {
+        Some(self.max?.saturating_sub(self.committed?).max(0))
+    }
 }
 
 /// One queue; lives as long as the consumer.

@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering;
 use serde::Serialize;
 
 use super::brokers::Brokers;
-use super::queue::{Blocked, LastReset, Phase, Queue, View};
+use super::queue::{Blocked, LastReset, Phase, Queue};
 use super::shared::Shared;
 use crate::client::ResetReason;
 use crate::error::{ClientError, Code};
@@ -40,14 +40,19 @@ pub(crate) struct QueueState {
     pub(crate) queue_id: i32,
     /// `locking`, `positioning`, `running`, `suspended` or `draining`.
     pub(crate) state: &'static str,
-    /// What the broker has acknowledged.
-    pub(crate) committed_offset: i64,
-    /// Of the next message to handle.
-    pub(crate) next_offset: i64,
-    /// Messages stored and not committed, as of the last pull.
-    pub(crate) lag: i64,
+    /// What the broker has acknowledged, where that is known.
+    pub(crate) committed_offset: Option<i64>,
+    /// Of the next message to handle, once the queue is ours.
+    pub(crate) next_offset: Option<i64>,
+    /// Messages stored and not committed, where that is known.
+    pub(crate) lag: Option<i64>,
     /// Handlers that run: 0 or 1.
     pub(crate) in_flight: u32,
+    /// When it came into this state, ms since 1970.
+    pub(crate) since: i64,
+    /// When the running handler was called, ms since 1970.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) running_since: Option<i64>,
     /// Only after a failing handler.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) blocked_by: Option<BlockedBy>,
@@ -90,7 +95,7 @@ pub(crate) struct ConsumerStats {
     pub(crate) buffered: usize,
     /// Their bytes.
     pub(crate) buffered_bytes: usize,
-    /// Sum of the queues' lags.
+    /// Sum of the queues' lags, as far as they are known.
     pub(crate) lag: i64,
 }
 
@@ -99,22 +104,6 @@ pub(crate) struct ConsumerStats {
 pub(crate) struct Health {
     /// Nothing, when all is well.
     pub(crate) problems: Vec<ClientError>,
-}
-
-fn lag(view: &View) -> i64 {
-    view.max.saturating_sub(view.committed).max(0)
-}
-
-fn state(phase: Phase) -> Option<&'static str> {
-    match phase {
-        Phase::Gone => None,
-        // In doubt the lock is asked for anew.
-        Phase::Locking | Phase::Doubtful => Some("locking"),
-        Phase::Positioning => Some("positioning"),
-        Phase::Running => Some("running"),
-        Phase::Suspended => Some("suspended"),
-        Phase::Draining => Some("draining"),
-    }
 }
 
 fn blocked_by(blocked: &Blocked) -> BlockedBy {
@@ -166,7 +155,7 @@ impl<B: Brokers> Shared<B> {
             stats.blocked_queues += usize::from(view.blocked.is_some() || view.is_held);
             stats.buffered += view.buffered;
             stats.buffered_bytes += view.buffered_bytes;
-            stats.lag = stats.lag.saturating_add(lag(&view));
+            stats.lag = stats.lag.saturating_add(view.lag().unwrap_or_default());
         }
         stats
     }
@@ -185,22 +174,25 @@ impl<B: Brokers> Shared<B> {
                 problems.extend(view.problem);
             }
         }
+        problems.extend(self.standing_problems());
         Health { problems }
     }
 }
 
 fn queue_state(queue: &Arc<Queue>) -> Option<QueueState> {
-    let in_flight = u32::from(queue.gate.running().is_some());
+    let running = queue.gate.running();
     let view = queue.view();
     Some(QueueState {
         topic: queue.shown.topic.clone(),
         broker_name: queue.shown.broker_name.clone(),
         queue_id: queue.shown.queue_id,
-        state: state(view.phase)?,
+        state: view.phase.shown()?,
         committed_offset: view.committed,
         next_offset: view.next,
-        lag: lag(&view),
-        in_flight,
+        lag: view.lag(),
+        in_flight: u32::from(running.is_some()),
+        since: view.since.map_or(0, |since| since.wall_ms),
+        running_since: running.map(|running| running.since),
         blocked_by: view.blocked.as_ref().map(blocked_by),
         last_reset: view.last_reset.as_ref().map(last_reset),
     })

@@ -12,11 +12,13 @@ use super::agreement::Others;
 use super::brokers::Brokers;
 use super::budget::Budget;
 use super::gate::Gate;
+use super::gathering::Gathering;
 use super::keeper::Ask;
 use super::lease::Wall;
 use super::notes::Notes;
 use super::options::ConsumerOptions;
 use super::queue::{Queue, Queues};
+use super::roll::Roll;
 use super::sink::Sink;
 use crate::client::{CallError, Event, Level};
 use crate::error::{ClientError, Code};
@@ -74,6 +76,18 @@ pub(crate) struct Shared<B> {
     pub(super) others: watch::Sender<Others>,
     /// In what members differ.
     differences: Mutex<Vec<ClientError>>,
+    /// Who is in the group, and who had which queue.
+    pub(crate) roll: Mutex<Roll>,
+    /// Wakes who tells of queues that wait.
+    pub(crate) standing: Notify,
+    /// Wakes who asks how queues stand that wait.
+    pub(crate) outlook: Notify,
+    /// How often a lock was granted that had been refused: others of the same owner may be free, too.
+    pub(crate) freed: watch::Sender<u64>,
+    /// Queues that are ours from now on, on their way to be told.
+    pub(crate) assigned: Gathering,
+    /// Queues that are ours no longer, on their way to be told.
+    pub(crate) revoked: Gathering,
     /// Counts since the start.
     pub(crate) counters: Counters,
     /// When the consumer was made, ms since 1970.
@@ -113,6 +127,12 @@ impl<B: Brokers> Shared<B> {
             heartbeat_wanted: AtomicBool::new(false),
             others: watch::Sender::default(),
             differences: Mutex::default(),
+            roll: Mutex::default(),
+            standing: Notify::new(),
+            outlook: Notify::new(),
+            freed: watch::Sender::new(0),
+            assigned: Gathering::of_assigned(),
+            revoked: Gathering::of_revoked(),
             counters: Counters::default(),
             started: brokers.wall_ms(),
             options,
@@ -166,6 +186,21 @@ impl<B: Brokers> Shared<B> {
         self.queues.read().unwrap_or_else(PoisonError::into_inner).iter().cloned().collect()
     }
 
+    /// Why nothing can be asked of a broker: no master, or the last attempt to connect to it failed.
+    pub(crate) fn unreachable(&self, broker_name: &str) -> Option<ClientError> {
+        match self.brokers.master(broker_name) {
+            Some(address) => self.brokers.unreachable(&address),
+            None => Some(no_master(broker_name)),
+        }
+    }
+
+    /// Whether this queue's being given up will be told.
+    pub(crate) fn expect_revoked(&self, queue: &Queue) {
+        if queue.view().is_assigned() {
+            self.revoked.expect(queue);
+        }
+    }
+
     /// One request to the master of a broker name.
     pub(crate) async fn ask_master<R>(
         &self,
@@ -178,8 +213,7 @@ impl<B: Brokers> Shared<B> {
         R::Response: Send,
     {
         let Some(address) = self.brokers.master(broker_name) else {
-            let text = format!("broker {broker_name} has no master at the moment; its queues pause until it has");
-            return Err(CallError::NotSent(ClientError::new(Code::NoMaster, text)));
+            return Err(CallError::NotSent(no_master(broker_name)));
         };
         self.brokers.call(&address, request, timeout).await
     }
@@ -205,4 +239,9 @@ impl<B: Brokers> Shared<B> {
     pub(crate) fn is_sink_gone(&self) -> bool {
         self.sink_gone.load(Ordering::Acquire)
     }
+}
+
+fn no_master(broker_name: &str) -> ClientError {
+    let text = format!("broker {broker_name} has no master at the moment; its queues pause until it has");
+    ClientError::new(Code::NoMaster, text)
 }

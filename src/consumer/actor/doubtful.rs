@@ -28,6 +28,9 @@ impl<B: Brokers> Actor<B> {
                 Tenure::Held(_) | Tenure::Regained(_) if !self.positioned || !self.is_running() => break,
                 Tenure::Held(_) | Tenure::Regained(_) | Tenure::Doubtful(_) => {}
             }
+            if !self.is_running() && self.is_forsaken() {
+                return Step::End(End::Forsaken);
+            }
             let nothing_left = !self.is_running() && (!self.positioned || !self.must_commit());
             if self.wanted() != Wanted::Yes && nothing_left {
                 return Step::End(End::Drained);

@@ -5,6 +5,7 @@ use crate::consumer::brokers::Brokers;
 use crate::consumer::keeper::LockAnswer;
 use crate::consumer::queue::{Phase, Wanted};
 use crate::env;
+use crate::error::ClientError;
 
 impl<B: Brokers> Actor<B> {
     /// Asks until the lock is granted. False: the queue is no longer wanted, and what may have been granted is given back.
@@ -13,24 +14,50 @@ impl<B: Brokers> Actor<B> {
         let timing = self.shared.brokers.timing();
         let (fast, slow) = (timing.relock_fast, timing.relock_slow);
         let fast_until = env::now() + timing.relock_fast_for;
+        let mut freed = self.shared.freed.subscribe();
+        let mut was_refused = false;
         loop {
+            self.shared.assigned.expect(&self.queue);
+            freed.mark_unchanged();
             // Awaited in any case: a request that was given up could be granted later, to nobody.
             match self.shared.lock_queue(&self.queue).await {
                 LockAnswer::Granted => {
                     self.problem = None;
+                    if was_refused {
+                        self.shared.freed.send_modify(|times| *times += 1);
+                    }
                     return true;
                 }
-                LockAnswer::Refused => self.problem = None,
-                LockAnswer::Failed(error) => self.report(error),
+                LockAnswer::Refused => {
+                    was_refused = true;
+                    self.wait_for_lock(None);
+                }
+                LockAnswer::Failed(error) => self.wait_for_lock(Some(error)),
             }
-            self.publish();
             let pause = env::jittered(if env::now() < fast_until { fast } else { slow });
-            let wanted = self.wanted.wait_for(|wanted| *wanted != Wanted::Yes);
-            let given_up = tokio::time::timeout(pause, wanted).await.is_ok();
+            let given_up = tokio::select! {
+                _ = self.wanted.wait_for(|wanted| *wanted != Wanted::Yes) => true,
+                // A dead member's locks run out together, and a living one gives several back at once.
+                _ = freed.changed() => false,
+                () = tokio::time::sleep(pause) => false,
+            };
             if given_up || self.wanted() != Wanted::Yes {
                 self.unlock().await;
                 return false;
             }
         }
+    }
+
+    /// Not ours yet: nobody waits for this queue, and somebody looks at how it stands. What fails is told of all queues together.
+    fn wait_for_lock(&mut self, failure: Option<ClientError>) {
+        self.queue.view().is_refused = failure.is_none();
+        self.problem = failure.map(|error| {
+            let error = error.with_queue(self.queue.name());
+            self.shared.debug(&self.queue, error.message());
+            error
+        });
+        self.publish();
+        self.shared.assigned.excuse(&self.queue, &self.shared.brokers);
+        self.shared.look_at_waits();
     }
 }

@@ -49,6 +49,8 @@ enum End {
     Lost,
     /// Nothing runs, everything is committed.
     Drained,
+    /// We close, and the broker cannot be reached any more: nothing can be committed, and its locks have gone with it.
+    Forsaken,
 }
 
 /// What the actor does next while it owns the lock.
@@ -95,7 +97,7 @@ struct Actor<B> {
     /// The offset that the broker has acknowledged; never sent lower, except by a reset.
     committed: i64,
     /// The queue's end as the last pull said.
-    max: i64,
+    max: Option<i64>,
     suspended_until: Option<Instant>,
     blocked: Option<Blocked>,
     giving_up: Option<GivingUp>,
@@ -162,7 +164,7 @@ impl<B: Brokers> Actor<B> {
             buffer: Buffer::new(0),
             share: Share::default(),
             committed: 0,
-            max: 0,
+            max: None,
             suspended_until: None,
             blocked: None,
             giving_up: None,
@@ -196,9 +198,18 @@ impl<B: Brokers> Actor<B> {
     async fn epoch(&mut self) {
         while self.orders.try_recv().is_ok() {}
         self.positioned = false;
-        if !self.lock().await {
-            return;
+        self.max = None;
+        self.queue.view().begin_epoch();
+        if self.lock().await {
+            self.tenancy().await;
         }
+        // Wherever it went, nobody waits for it any more.
+        self.shared.assigned.excuse(&self.queue, &self.shared.brokers);
+        self.shared.revoked.excuse(&self.queue, &self.shared.brokers);
+    }
+
+    /// From the lock to its end.
+    async fn tenancy(&mut self) {
         self.shared.budget.join();
         let end = self.own().await;
         let was_assigned = self.positioned;
@@ -207,10 +218,13 @@ impl<B: Brokers> Actor<B> {
         self.shared.budget.part();
         match end {
             End::Lost => self.lost().await,
-            End::Drained => {
+            End::Drained | End::Forsaken => {
+                if end == End::Forsaken {
+                    self.queue.view().left = self.shared.unreachable(&self.queue.real.broker_name);
+                }
                 self.unlock().await;
                 if was_assigned {
-                    self.emit(|queue| Event::Revoked { queues: vec![queue] });
+                    self.shared.revoked.tell(&self.queue, &self.shared.brokers).await;
                 }
             }
         }
@@ -290,10 +304,13 @@ impl<B: Brokers> Actor<B> {
     fn publish(&mut self) {
         self.shared.budget.set(&mut self.share, self.buffer.bytes());
         let mut view = self.queue.view();
-        view.phase = self.phase;
-        view.committed = self.committed;
-        view.next = self.buffer.position();
-        view.max = self.max;
+        view.enter(self.phase, self.shared.brokers.wall_ms());
+        if self.positioned {
+            view.committed = Some(self.committed);
+            view.next = Some(self.buffer.position());
+        }
+        // Until the first pull has said it, whoever was asked instead knows.
+        view.max = self.max.or(view.max);
         view.buffered = self.buffer.len();
         view.buffered_bytes = self.buffer.bytes();
         view.buffered_range = self.buffer.range();
@@ -313,8 +330,10 @@ impl<B: Brokers> Actor<B> {
     fn report(&mut self, error: ClientError) {
         let error = error.with_queue(self.queue.name());
         self.shared.debug(&self.queue, error.message());
+        // What closes tells once, of all that it leaves behind.
+        let is_told = error.code() == Code::Connection || self.wanted() == Wanted::Never;
         let is_news = self.problem.as_ref().is_none_or(|known| known.code() == Code::Connection);
-        if is_news && error.code() != Code::Connection {
+        if is_news && !is_told {
             self.shared.warn(error.clone());
         }
         self.problem = Some(error);
@@ -351,6 +370,13 @@ impl<B: Brokers> Actor<B> {
             self.queue.gate.changed().await;
         }
         self.queue.gate.leave();
-        self.shared.unlock_queue(&self.queue).await;
+        if !self.is_forsaken() {
+            self.shared.unlock_queue(&self.queue).await;
+        }
+    }
+
+    /// Whether there is nobody left to whom anything could be given back: the consumer closes, and the broker cannot be reached.
+    fn is_forsaken(&self) -> bool {
+        self.wanted() == Wanted::Never && self.shared.unreachable(&self.queue.real.broker_name).is_some()
     }
 }

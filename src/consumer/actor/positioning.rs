@@ -39,7 +39,8 @@ impl<B: Brokers> Actor<B> {
             Err(Interrupted::Forced(step)) => return step,
         }
         self.positioned = true;
-        self.emit(|queue| Event::Assigned { queues: vec![queue] });
+        self.shared.outlook.notify_one();
+        self.shared.assigned.tell(&self.queue, &self.shared.brokers).await;
         if self.wanted() == Wanted::Yes { Step::Run } else { Step::Drain }
     }
 

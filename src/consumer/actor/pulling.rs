@@ -85,7 +85,7 @@ impl<B: Brokers> Actor<B> {
                 Ok(reading) if self.is_contradiction(&pulled, &reading) => {}
                 Ok(reading) => {
                     self.pull_pause.reset();
-                    self.max = pulled.max_offset;
+                    self.max = Some(pulled.max_offset);
                     if self.held.is_none() {
                         self.problem = None;
                     }

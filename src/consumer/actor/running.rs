@@ -32,6 +32,9 @@ impl<B: Brokers> Actor<B> {
         if self.wanted() != Wanted::Yes {
             return Step::Drain;
         }
+        // Wanted again before it was given back.
+        self.shared.assigned.excuse(&self.queue, &self.shared.brokers);
+        self.shared.revoked.excuse(&self.queue, &self.shared.brokers);
         let Some(generation) = self.queue.gate.open() else {
             // Doubted in this very moment, which the next look tells.
             return self.forced().unwrap_or(Step::Run);

@@ -30,6 +30,8 @@ pub(super) struct Line {
     registration: Mutex<Option<ConsumerData>>,
     connected: Mutex<BTreeSet<String>>,
     losses: Mutex<BTreeMap<String, watch::Sender<u64>>>,
+    /// Why the last attempt to connect to an address failed.
+    failures: Mutex<BTreeMap<String, ClientError>>,
     routes: Mutex<BTreeMap<String, watch::Sender<RouteState>>>,
     pushes: mpsc::Sender<PushCall>,
     receiver: Mutex<Option<mpsc::Receiver<PushCall>>>,
@@ -53,6 +55,7 @@ impl Line {
             registration: Mutex::default(),
             connected: Mutex::default(),
             losses: Mutex::default(),
+            failures: Mutex::default(),
             routes: Mutex::default(),
             pushes,
             receiver: Mutex::new(Some(receiver)),
@@ -142,8 +145,11 @@ impl Line {
     fn connect(&self, broker: &str) -> Result<(), CallError> {
         let up = self.cluster.state().brokers[broker].up;
         if !up || self.closed.load(Ordering::Relaxed) {
-            return Err(CallError::NotSent(ClientError::new(Code::Connection, "connection refused")));
+            let error = ClientError::new(Code::Connection, "connection refused");
+            self.failures.lock().unwrap().insert(address(broker), error.clone());
+            return Err(CallError::NotSent(error));
         }
+        self.failures.lock().unwrap().remove(&address(broker));
         let greeted = self.registration.lock().unwrap().is_some() && !self.ungreeted.load(Ordering::Relaxed);
         if self.connected.lock().unwrap().insert(address(broker)) && greeted {
             // A registration belongs to a connection, and nothing may come before it.
@@ -254,6 +260,10 @@ impl Brokers for Arc<Line> {
 
     fn losses(&self, address: &str) -> watch::Receiver<u64> {
         self.sender(address).subscribe()
+    }
+
+    fn unreachable(&self, address: &str) -> Option<ClientError> {
+        self.failures.lock().unwrap().get(address).cloned()
     }
 
     fn register(&self, consumer: Option<ConsumerData>) {

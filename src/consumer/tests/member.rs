@@ -121,6 +121,7 @@ pub(super) fn options() -> ConsumerOptions {
         prefetch_messages: 1_000,
         prefetch_bytes: 64 * 1024 * 1024,
         commit_interval: second,
+        handler_timeout: None,
     }
 }
 
