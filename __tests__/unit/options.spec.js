@@ -174,7 +174,9 @@ describe('native gets', () => {
     })
     expect(NativeProducer.last.startTimeoutMs).toBe(10_000)
     await producer.close()
-    expect(NativeProducer.last.closes).toEqual([15_000])
+    const [timeoutMs] = NativeProducer.last.closes
+    expect(timeoutMs).toBeLessThanOrEqual(15_000)
+    expect(timeoutMs).toBeGreaterThan(10_000) // what is left of it
   })
 
   test('the defaults of a consumer', async () => {
