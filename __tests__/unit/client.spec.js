@@ -267,7 +267,10 @@ describe('events', () => {
       .once('close', () => {})
       .on('error', () => {})
     expect(process.emitWarning.mock.calls).toEqual([
-      ['Producer has no event "warnings"', { type: 'RocketMQWarning', code: 'ERR_ROCKETMQ_INVALID_ARGUMENT' }],
+      [
+        'Producer has no event "warnings"; did you mean warning?',
+        { type: 'RocketMQWarning', code: 'ERR_ROCKETMQ_INVALID_ARGUMENT' },
+      ],
       ['Producer has no event "assigned"', { type: 'RocketMQWarning', code: 'ERR_ROCKETMQ_INVALID_ARGUMENT' }],
     ])
   })

@@ -39,7 +39,7 @@ const common = [
   ['nameServer', 'http://127.0.0.1:9876/path'],
   ['nameServer', '127.0.0.1:0'],
   ['nameServer', '127.0.0.1:65536'],
-  ['nameServer', ['127.0.0.1:9876', 5]],
+  ['nameServer', ['127.0.0.1:9876', 5], 'nameServer[1]'],
   ['credentials', null],
   ['credentials', () => ({})],
   ['credentials', { accessKey: 'a' }, 'credentials.secretKey'],
