@@ -3,6 +3,13 @@
 const js = require('@eslint/js')
 const globals = require('globals')
 
+const CLOCK = 'Fake timers of a user’s test would stop us: take it from src/js/clock.js.'
+/** What fake timers replace. */
+const FAKED = [
+  ...['setTimeout', 'clearTimeout', 'setInterval', 'clearInterval', 'setImmediate', 'clearImmediate'],
+  ...['queueMicrotask', 'performance'],
+]
+
 module.exports = [
   {
     ignores: ['target/', 'npm/', 'coverage/', 'examples/jest/dist/', 'scripts/rocketmq/lib/'],
@@ -32,6 +39,28 @@ module.exports = [
     // Whoever wants to know listens or injects a logger.
     files: ['src/js/**'],
     rules: { 'no-console': 'error' },
+  },
+  {
+    files: ['src/js/**'],
+    ignores: ['src/js/clock.js'],
+    rules: {
+      'no-restricted-globals': ['error', ...FAKED.map((name) => ({ name, message: CLOCK }))],
+      'no-restricted-properties': [
+        'error',
+        ...FAKED.map((property) => ({ object: 'globalThis', property, message: CLOCK })),
+        ...['nextTick', 'hrtime', 'uptime'].map((property) => ({ object: 'process', property, message: CLOCK })),
+        { object: 'Date', property: 'now', message: CLOCK },
+        { object: 'AbortSignal', property: 'timeout', message: CLOCK },
+      ],
+      'no-restricted-syntax': [
+        'error',
+        { selector: 'NewExpression[callee.name="Date"][arguments.length=0]', message: CLOCK },
+        {
+          selector: 'CallExpression[callee.name="require"][arguments.0.value=/^(node:)?(timers|perf_hooks)/]',
+          message: CLOCK,
+        },
+      ],
+    },
   },
   {
     files: ['__tests__/**'],

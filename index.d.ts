@@ -66,7 +66,10 @@ export interface ClientOptions {
   signal?: AbortSignal | undefined
 }
 
-/** A message to send. A {@link ReceivedMessage} is one, too: it can be forwarded as it is. */
+/**
+ * A message to send. An unknown field is refused, not ignored. A {@link ReceivedMessage} is a message, too: it, or a copy of it, can be
+ * forwarded as it is.
+ */
 export interface MessageInit {
   /** Topic: 1..127 characters of `[%|a-zA-Z0-9_-]`. */
   topic: string
@@ -463,7 +466,10 @@ export function deadLetter(reason?: string): DeadLetter
  */
 export type ConsumeOutcome = ConsumeStatus | Suspend | DeadLetter
 
-/** A message as the handler gets it. */
+/**
+ * A message as the handler gets it. A spread, `JSON.stringify`, `structuredClone` and `postMessage` copy all its fields, not `text()` and
+ * `json()`; the body becomes what `Buffer.from()` makes a Buffer of again.
+ */
 export interface ReceivedMessage {
   /** The topic, without namespace. */
   readonly topic: string
@@ -473,9 +479,9 @@ export interface ReceivedMessage {
   readonly keys: readonly string[]
   /** The payload; may be empty when another client sent it. */
   readonly body: Buffer
-  /** The sender's own properties, without prototype. An accessor: `{ ...message }` does not copy it. */
+  /** The sender's own properties, without prototype. */
   readonly properties: Readonly<Record<string, string>>
-  /** RocketMQ's own (`UNIQ_KEY`, `__SHARDINGKEY`, `CLUSTER`, …), without prototype. An accessor, too. */
+  /** RocketMQ's own (`UNIQ_KEY`, `__SHARDINGKEY`, `CLUSTER`, …), without prototype. */
   readonly systemProperties: Readonly<Record<string, string>>
   /** The unique id given by the sender: deduplicate by it, or by a business key. */
   readonly msgId: string

@@ -1,6 +1,12 @@
 'use strict'
 
 jest.mock('../../src/js/native.js', () => require('./fake-native.js'), { virtual: true })
+// With time-outs that can be faked here, as the package's own cannot be.
+jest.mock('../../src/js/clock.js', () => ({
+  ...jest.requireActual('../../src/js/clock.js'),
+  setTimeout: (...timer) => setTimeout(...timer),
+  clearTimeout: (timer) => clearTimeout(timer),
+}))
 
 const { AsyncLocalStorage } = require('node:async_hooks')
 const { setImmediate: turn } = require('node:timers/promises')

@@ -39,7 +39,7 @@ const common = [
   ['nameServer', 'http://127.0.0.1:9876/path'],
   ['nameServer', '127.0.0.1:0'],
   ['nameServer', '127.0.0.1:65536'],
-  ['nameServer', ['127.0.0.1:9876', 5]],
+  ['nameServer', ['127.0.0.1:9876', 5], 'nameServer[1]'],
   ['credentials', null],
   ['credentials', () => ({})],
   ['credentials', { accessKey: 'a' }, 'credentials.secretKey'],
@@ -171,7 +171,9 @@ describe('native gets', () => {
     })
     expect(NativeProducer.last.startTimeoutMs).toBe(10_000)
     await producer.close()
-    expect(NativeProducer.last.closes).toEqual([15_000])
+    const [timeoutMs] = NativeProducer.last.closes
+    expect(timeoutMs).toBeLessThanOrEqual(15_000)
+    expect(timeoutMs).toBeGreaterThan(10_000) // what is left of it
   })
 
   test('the defaults of a consumer', async () => {

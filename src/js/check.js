@@ -3,6 +3,9 @@
 
 const { isAnyArrayBuffer, isUint8Array } = require('node:util').types
 const { invalid } = require('./errors.js')
+const { suggestion } = require('./suggest.js')
+
+/** @typedef {import('./suggest').ForeignNames} ForeignNames */
 
 /** Largest time-out, count or size: what timers and the native side take. */
 const MAX_INTEGER = 2_147_483_647
@@ -17,6 +20,25 @@ function describe(value) {
   if (typeof value === 'string') return value === '' ? 'an empty string' : 'a string'
   if (Array.isArray(value)) return 'an array'
   return typeof value === 'object' ? 'an object' : `a ${typeof value}`
+}
+
+/** Longest quotation in an error. */
+const MAX_QUOTED = 100
+
+/** @param {string} value that is no secret */
+function quoted(value) {
+  return JSON.stringify(value.length > MAX_QUOTED ? `${value.slice(0, MAX_QUOTED)}…` : value)
+}
+
+/**
+ * @param {string} problem with a name
+ * @param {string} name
+ * @param {readonly string[]} names there are
+ * @param {ForeignNames} [foreign]
+ */
+function withHint(problem, name, names, foreign) {
+  const hint = suggestion(name, names, foreign)
+  return hint === undefined ? problem : `${problem}; ${hint}`
 }
 
 /**
@@ -59,12 +81,14 @@ function integer(field, value, min = 1, max = MAX_INTEGER) {
  * @param {string} field
  * @param {unknown} value
  * @param {readonly T[]} choices
+ * @param {ForeignNames} [foreign] what other clients call them
  * @returns {T}
  */
-function oneOf(field, value, choices) {
+function oneOf(field, value, choices, foreign) {
   if (!choices.includes(/** @type {T} */ (value))) {
     const names = choices.map((choice) => `'${choice}'`).join(' or ')
-    throw invalid(field, `must be ${names}, not ${typeof value === 'string' ? JSON.stringify(value) : describe(value)}`)
+    if (typeof value !== 'string') throw invalid(field, `must be ${names}, not ${describe(value)}`)
+    throw invalid(field, withHint(`must be ${names}, not ${quoted(value)}`, value, choices, foreign))
   }
   return /** @type {T} */ (value)
 }
@@ -75,14 +99,15 @@ function oneOf(field, value, choices) {
  * @param {unknown} value
  * @param {readonly string[]} names
  * @param {string} [prefix] in front of the fields' names
+ * @param {ForeignNames} [foreign] what other clients call them
  * @returns {Record<string, unknown>}
  */
-function record(field, value, names, prefix = `${field}.`) {
+function record(field, value, names, prefix = `${field}.`, foreign = undefined) {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) {
     throw invalid(field, `must be an object, not ${describe(value)}`)
   }
   for (const name of Object.keys(value)) {
-    if (!names.includes(name)) throw invalid(`${prefix}${name}`, 'unknown option')
+    if (!names.includes(name)) throw invalid(`${prefix}${name}`, withHint('unknown option', name, names, foreign))
   }
   return /** @type {Record<string, unknown>} */ (value)
 }
@@ -154,6 +179,13 @@ function group(field, value) {
   return name
 }
 
+/** @param {unknown} value that is no body */
+function bodyHint(value) {
+  if (isAnyArrayBuffer(value)) return ': wrap it in a Uint8Array'
+  const { type, data } = /** @type {{ type?: unknown, data?: unknown }} */ (value ?? {})
+  return type === 'Buffer' && Array.isArray(data) ? ': Buffer.from(body) makes a body of what JSON made of one' : ''
+}
+
 /**
  * The bytes of a body; a view is not copied.
  * @param {string} field
@@ -169,7 +201,7 @@ function body(field, value, max) {
   } else if (isUint8Array(value)) {
     bytes = Buffer.isBuffer(value) ? value : Buffer.from(value.buffer, value.byteOffset, value.byteLength)
   } else {
-    const hint = isAnyArrayBuffer(value) ? ': wrap it in a Uint8Array' : ''
+    const hint = bodyHint(value)
     throw invalid(field, `must be a string or a Uint8Array, not ${describe(value)}${hint}`)
   }
   if (bytes.length === 0) throw invalid(field, 'must not be empty')
@@ -187,8 +219,10 @@ module.exports = {
   oneOf,
   optionalSignal,
   optionalText,
+  quoted,
   record,
   resource,
   text,
   topic,
+  withHint,
 }

@@ -1,8 +1,10 @@
 'use strict'
 // Messages on both ways: `flatten` makes of a user's message what native takes; `ReceivedMessage` is what a handler gets.
 
+const { inspect } = require('node:util')
 const check = require('./check.js')
 const { invalid } = require('./errors.js')
+const foreign = require('./foreign-names.js')
 const native = require('./addon.js')
 const { tagProblem } = require('./tags.js')
 
@@ -18,6 +20,8 @@ class Message {
    * @param {Body} [body]
    */
   constructor(topic, body) {
+    // Others take the tag between the two: dropping the last one would send the tag.
+    if (arguments.length > 2) throw invalid('Message', 'takes a topic and a body; setTags() sets the tag')
     this.topic = topic
     this.body = /** @type {Body} */ (body)
     /** @type {string | undefined} */
@@ -184,6 +188,54 @@ function checkPropertiesSize(field, texts) {
  * @property {string[] | undefined} properties
  */
 
+/** What may be said of a message to send. */
+const FIELDS = ['topic', 'body', 'tags', 'keys', 'properties']
+/** What a message that was received has beside: its copy may be sent as it is. */
+const RECEIVED_FIELDS = [
+  'systemProperties',
+  'msgId',
+  'offsetMsgId',
+  'queue',
+  'queueOffset',
+  'shardingKey',
+  'reconsumeTimes',
+  'bornTimestamp',
+  'storeTimestamp',
+  'bornHost',
+  'storeHost',
+]
+
+/**
+ * Refuses what would not be sent: of fields of its own that can be enumerated, a message has known ones only.
+ * @param {string} field
+ * @param {object} message
+ */
+function checkFields(field, message) {
+  for (const name in message) {
+    switch (name) {
+      case 'topic':
+      case 'body':
+      case 'tags':
+      case 'keys':
+      case 'properties':
+        continue
+      default:
+        if (Object.hasOwn(message, name)) checkOtherField(field, message, name)
+    }
+  }
+}
+
+/**
+ * @param {string} field
+ * @param {object} message
+ * @param {string} name
+ */
+function checkOtherField(field, message, name) {
+  const received = message instanceof ReceivedMessage || ('msgId' in message && 'queueOffset' in message)
+  if (received && RECEIVED_FIELDS.includes(name)) return
+  throw invalid(`${field}.${name}`, check.withHint('unknown field', name, FIELDS, foreign.MESSAGE_FIELDS))
+}
+
 /**
  * @param {string} field what the message is called in errors
  * @param {unknown} message
@@ -194,6 +246,7 @@ function flatten(field, message, maxMessageBytes) {
   if (typeof message !== 'object' || message === null) {
     throw invalid(field, `must be an object, not ${check.describe(message)}`)
   }
+  checkFields(field, message)
   const given = /** @type {Record<keyof MessageInit, unknown>} */ (message)
   const flat = {
     topic: check.topic(`${field}.topic`, given.topic),
@@ -227,6 +280,20 @@ function parseProperties(raw) {
 
 /** @type {readonly string[]} */
 const NO_KEYS = Object.freeze([])
+
+/**
+ * @template T
+ * @param {(object: T) => unknown} get
+ * @returns {PropertyDescriptor & ThisType<T>}
+ */
+function ownGetter(get) {
+  return {
+    enumerable: true,
+    get() {
+      return get(this)
+    },
+  }
+}
 
 /** A message as a handler gets it. Made positionally: that is several times cheaper than any object made by native. */
 class ReceivedMessage {
@@ -273,6 +340,8 @@ class ReceivedMessage {
     this.tags = tags ?? undefined
     this.keys = keys ? splitKeys(keys) : NO_KEYS
     this.body = body
+    Object.defineProperty(this, 'properties', ReceivedMessage.#own)
+    Object.defineProperty(this, 'systemProperties', ReceivedMessage.#system)
     this.msgId = msgId
     this.offsetMsgId = offsetMsgId
     this.queue = queue
@@ -286,17 +355,23 @@ class ReceivedMessage {
     this.#raw = properties
   }
 
-  get properties() {
-    return this.#properties().own
-  }
-
-  get systemProperties() {
-    return this.#properties().system
-  }
+  // Own, as the other fields: spread, JSON and structured clones have them. Few handlers read them, and to take them apart for each
+  // message costs more than four times as much as these two (0.5 µs).
+  static #own = ownGetter((/** @type {ReceivedMessage} */ message) => message.#properties().own)
+  static #system = ownGetter((/** @type {ReceivedMessage} */ message) => message.#properties().system)
 
   #properties() {
     this.#parsed ??= parseProperties(this.#raw)
     return this.#parsed
+  }
+
+  /**
+   * As if all its fields were data.
+   * @param {number} depth
+   * @param {import('node:util').InspectOptions} options
+   */
+  [inspect.custom](depth, options) {
+    return depth < 0 ? '[ReceivedMessage]' : `ReceivedMessage ${inspect({ ...this }, options)}`
   }
 
   text() {

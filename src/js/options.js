@@ -4,6 +4,7 @@
 const { isDate } = require('node:util').types
 const check = require('./check.js')
 const { RocketMQError, invalid } = require('./errors.js')
+const foreign = require('./foreign-names.js')
 const { expressionProblem } = require('./tags.js')
 
 /**
@@ -75,12 +76,13 @@ const MAX_MESSAGE_BYTES = 16 * MiB - 65_536
  * @param {unknown} options
  * @param {unknown} orderly
  * @param {readonly string[]} names
+ * @param {import('./suggest').ForeignNames} foreignNames
  */
-function shaped(options, orderly, names) {
+function shaped(options, orderly, names, foreignNames) {
   if (orderly !== undefined && orderly !== true) {
     throw invalid('orderly', 'must be true: this package is for ordered messages only')
   }
-  return typeof options === 'string' ? { groupId: options } : check.record('options', options, names, '')
+  return typeof options === 'string' ? { groupId: options } : check.record('options', options, names, '', foreignNames)
 }
 
 /**
@@ -90,38 +92,61 @@ const ADDRESS = /^(?:http:\/\/)?(?:\[[0-9a-fA-F:.]+\]|[^\s/[\]]+):(\d{1,5})\/?$/
 
 /**
  * @param {unknown} value
+ * @param {string} [field] where it was given
  * @returns {string[]} one address each, as given
  */
-function nameServers(value) {
-  const given = Array.isArray(value) ? value : [value]
-  const addresses = given.flatMap((entry) =>
-    check
-      .text('nameServer', entry)
-      .split(/[;,]/)
-      .map((address) => address.trim())
-      .filter((address) => address !== ''),
-  )
-  if (addresses.length === 0) throw invalid('nameServer', 'must name at least one address')
-  for (const address of addresses) {
-    if (/^https:/i.test(address)) {
-      throw invalid('nameServer', "must be 'host:port' or 'http://host:port': this client does not speak TLS")
-    }
-    const port = Number(ADDRESS.exec(address)?.[1])
-    if (!(port >= 1 && port <= 65_535)) {
-      throw invalid('nameServer', "must be 'host:port', several separated by ';', or 'http://host:port'")
-    }
-  }
+function nameServers(value, field = 'nameServer') {
+  const entries = Array.isArray(value)
+    ? value.map((entry, i) => check.text(`${field}[${i}]`, entry))
+    : [check.text(field, value)]
+  const addresses = entries
+    .flatMap((entry) => entry.split(/[;,]/))
+    .map((address) => address.trim())
+    .filter((address) => address !== '')
+  if (addresses.length === 0) throw invalid(field, 'must name at least one address')
+  addresses.forEach((address, i) => {
+    const problem = addressProblem(address)
+    if (problem === undefined) return
+    // A name and a password in front of a host are nobody's business.
+    const quoted = check.quoted(address.replace(/[^/]*@/, '…@'))
+    const place = addresses.length === 1 ? '' : ` (address ${i + 1} of ${addresses.length})`
+    throw invalid(
+      field,
+      `${quoted}${place} ${problem}; an address is 'host:port' or 'http://host:port', several are separated by ';'`,
+    )
+  })
   return addresses
+}
+
+/**
+ * What is wrong with an address.
+ * @param {string} address
+ * @returns {string | undefined}
+ */
+function addressProblem(address) {
+  const port = ADDRESS.exec(address)?.[1]
+  if (/^https:/i.test(address)) return 'asks for TLS, which this client does not speak'
+  if (port !== undefined) {
+    return Number(port) >= 1 && Number(port) <= 65_535 ? undefined : 'has a port that is not from 1 to 65535'
+  }
+  const scheme = /^([a-z][a-z0-9+.-]*:\/\/)/i.exec(address)?.[1]
+  if (scheme !== undefined && scheme !== 'http://') return `must not begin with ${scheme}`
+  if (/\s/.test(address)) return 'holds a space'
+  const rest = address.slice(scheme?.length ?? 0).replace(/^[^/]*@/, '')
+  if (/[^/]\/./.test(rest)) return 'must not have a path'
+  return /^(\[[^\]]*\]|[^:]+)\/?$/.test(rest) ? 'has no port (that of a name server is usually 9876)' : 'is no address'
 }
 
 /** The name servers of the environment, for want of an option. */
 function nameServersOfEnvironment() {
-  const value = process.env.ROCKETMQ_NAMESRV || process.env.NAMESRV_ADDR
-  if (!value) {
+  const variable = ['ROCKETMQ_NAMESRV', 'NAMESRV_ADDR'].find((name) => process.env[name])
+  if (variable === undefined) {
     throw invalid('nameServer', 'must be given, as an option or by the environment variable ROCKETMQ_NAMESRV')
   }
-  return nameServers(value)
+  return nameServers(process.env[variable], `the environment variable ${variable}`)
 }
+
+const CREDENTIAL_FIELDS = ['accessKey', 'secretKey', 'securityToken', 'channel']
 
 /**
  * @param {unknown} value
@@ -129,7 +154,7 @@ function nameServersOfEnvironment() {
  */
 function credentials(value) {
   if (typeof value === 'function') throw invalid('credentials', 'must be an object; a function is not supported')
-  const given = check.record('credentials', value, ['accessKey', 'secretKey', 'securityToken', 'channel'])
+  const given = check.record('credentials', value, CREDENTIAL_FIELDS, 'credentials.', foreign.CREDENTIAL_FIELDS)
   return {
     accessKey: check.text('credentials.accessKey', given.accessKey),
     secretKey: check.text('credentials.secretKey', given.secretKey),
@@ -198,7 +223,7 @@ function clientSettings(given) {
  * @returns {{ client: ClientSettings, producer: ProducerSettings }}
  */
 function producerOptions(options, orderly) {
-  const given = shaped(options, orderly, PRODUCER_OPTIONS)
+  const given = shaped(options, orderly, PRODUCER_OPTIONS, foreign.PRODUCER_OPTIONS)
   const { topics = [], shardingHash = 'java', batching = 'auto', onRouteChange = 'follow' } = given
   if (!Array.isArray(topics)) throw invalid('topics', `must be an array of topics, not ${check.describe(topics)}`)
   return {
@@ -225,7 +250,10 @@ function producerOptions(options, orderly) {
  */
 function initialPosition(value = 'last') {
   if (!isDate(value))
-    return { initialPosition: check.oneOf('initialPosition', value, ['last', 'first']), initialTimestamp: 0 }
+    return {
+      initialPosition: check.oneOf('initialPosition', value, ['last', 'first'], foreign.POSITIONS),
+      initialTimestamp: 0,
+    }
   const time = value.getTime()
   if (!(time >= 0)) throw invalid('initialPosition', 'must be a valid date, not before 1970')
   return { initialPosition: 'timestamp', initialTimestamp: time }
@@ -264,10 +292,10 @@ function suspension(value = 1000) {
  * }}
  */
 function consumerOptions(options, orderly) {
-  const given = shaped(options, orderly, CONSUMER_OPTIONS)
+  const given = shaped(options, orderly, CONSUMER_OPTIONS, foreign.CONSUMER_OPTIONS)
   const { maxReconsumeTimes = Infinity, messageModel = 'clustering', onUndecodable = 'hold' } = given
   const prefetch = given.prefetch === undefined ? {} : check.record('prefetch', given.prefetch, ['messages', 'bytes'])
-  check.oneOf('messageModel', messageModel, ['clustering'])
+  check.oneOf('messageModel', messageModel, ['clustering'], foreign.MESSAGE_MODELS)
   check.oneOf('onUndecodable', onUndecodable, ['hold'])
   return {
     client: clientSettings(given),
@@ -296,7 +324,13 @@ function subscription(topic, expression = '*') {
   if (typeof expression === 'string') {
     return { topic: name, expressionType: 'TAG', expression: tagsText('expression', expression, name) }
   }
-  const { tags, sql92 } = check.record('expression', expression, ['tags', 'sql92'])
+  const { tags, sql92 } = check.record(
+    'expression',
+    expression,
+    ['tags', 'sql92'],
+    'expression.',
+    foreign.EXPRESSION_FIELDS,
+  )
   if ((tags === undefined) === (sql92 === undefined)) throw invalid('expression', 'must have either tags or sql92')
   return tags === undefined
     ? {

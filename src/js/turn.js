@@ -1,5 +1,7 @@
 'use strict'
 
+const { now, setImmediate } = require('./clock.js')
+
 /** How long a turn of the event loop may run our work, in milliseconds. */
 const BUDGET_MS = 2
 
@@ -16,7 +18,7 @@ let began = 0
  */
 function nextTurn() {
   if (turn === null) {
-    began = performance.now()
+    began = now()
     turn = new Promise((resolve) => {
       setImmediate(() => {
         turn = null
@@ -24,7 +26,7 @@ function nextTurn() {
       })
     })
   }
-  return performance.now() - began > BUDGET_MS ? turn : null
+  return now() - began > BUDGET_MS ? turn : null
 }
 
 module.exports = { nextTurn }

@@ -3,7 +3,9 @@
 
 const { EventEmitter } = require('node:events')
 const { inspect } = require('node:util')
+const { quoted, withHint } = require('../check.js')
 const { RocketMQError } = require('../errors.js')
+const foreign = require('../foreign-names.js')
 
 /**
  * @template {import('../native-surface').NativeClient} N
@@ -144,7 +146,9 @@ class Client extends EventEmitter {
   #check(event) {
     if (typeof event !== 'string' || this.#events.has(event) || this.#warnedOf.has(event)) return
     this.#warnedOf.add(event)
-    process.emitWarning(`${this.constructor.name} has no event ${JSON.stringify(event)}`, {
+    const names = [...this.#events].filter((name) => !NODE_EVENTS.includes(name))
+    const problem = `${this.constructor.name} has no event ${quoted(event)}`
+    process.emitWarning(withHint(problem, event, names, foreign.EVENTS), {
       type: 'RocketMQWarning',
       code: 'ERR_ROCKETMQ_INVALID_ARGUMENT',
     })

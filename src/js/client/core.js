@@ -3,6 +3,7 @@
 // and consumers bring what is theirs as a `Side`; nothing outside may set `state` or `native`.
 
 const { AsyncResource } = require('node:async_hooks')
+const { now } = require('../clock.js')
 const { RocketMQError, call, errorFrom, errorFromThrown } = require('../errors.js')
 const options = require('../options.js')
 const { Reports } = require('./reports.js')
@@ -227,7 +228,7 @@ class Core {
 
   /** @param {number} timeoutMs */
   async #end(timeoutMs) {
-    const deadline = performance.now() + timeoutMs
+    const deadline = now() + timeoutMs
     const wasRunning = this.state === 'running'
     this.state = 'closing'
     this.#unwatch?.()
@@ -235,7 +236,7 @@ class Core {
     const { native } = this
     if (native !== null) {
       if (wasRunning) await this.#side.drain(deadline)
-      const rest = Math.ceil(Math.max(deadline - performance.now(), Math.min(LEAST_CLOSE_MS, timeoutMs)))
+      const rest = Math.ceil(Math.max(deadline - now(), Math.min(LEAST_CLOSE_MS, timeoutMs)))
       this.counts() // native may not count any more once it is closed
       await this.#closeNative(native, rest)
       this.#side.ended()

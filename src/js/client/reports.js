@@ -1,6 +1,7 @@
 'use strict'
 // What a client tells its user by itself: events, log records, and, where nobody listens, warnings of the process.
 
+const { setImmediate } = require('../clock.js')
 const { errorFrom } = require('../errors.js')
 
 /**
@@ -164,7 +165,7 @@ function undisturbed(code) {
   try {
     code()
   } catch (thrown) {
-    process.nextTick(() => {
+    setImmediate(() => {
       throw thrown
     })
   }

@@ -85,8 +85,10 @@ class PushConsumer extends Client {
    */
   subscribe(topic, handler, expression) {
     this.#core.mustBeIdle('subscribe')
+    if (typeof handler !== 'function') {
+      throw invalid('handler', 'must be a function: subscribe(topic, handler, expression)')
+    }
     const subscription = options.subscription(topic, expression)
-    if (typeof handler !== 'function') throw invalid('handler', 'must be a function')
     if (this.#subscriptions.has(subscription.topic))
       throw invalid('topic', `${subscription.topic} is subscribed already`)
     this.#subscriptions.set(subscription.topic, { handler, subscription })
@@ -162,7 +164,10 @@ class PushConsumer extends Client {
     if (subscribed === undefined)
       throw new RocketMQError('ERR_ROCKETMQ_HANDLER', `no handler for topic ${message.topic}`)
     const { handler } = subscribed
-    return handler(message, consumeContext)
+    return handler(
+      /** @type {import('../../../index').ReceivedMessage} */ (/** @type {any} */ (message)),
+      consumeContext,
+    )
   }
 
   // ------------------------------------------------------------- callbacks of native

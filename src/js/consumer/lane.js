@@ -2,6 +2,7 @@
 // The way of a queue's messages through the handler. Native decides at every message whether it may begin (`mayStart`) and hears how it
 // ended (`ack`): no await may come between the two questions and what they are about.
 
+const { clearTimeout, setTimeout } = require('../clock.js')
 const { Outcome, verdictOfReturned, verdictOfThrown } = require('./outcomes.js')
 const { RocketMQError } = require('../errors.js')
 const { Fifo } = require('../fifo.js')
@@ -218,7 +219,8 @@ class Lane {
       warn(error)
     }, handlerTimeoutMs)
     // A handler that outlives close() must not keep the process alive for so long.
-    return timer.unref()
+    timer.unref?.()
+    return timer
   }
 
   /**

@@ -1,6 +1,7 @@
 'use strict'
 // The way of a send: to native, or to those that wait for room; then its answer, which settles the caller's promise.
 
+const { now } = require('../clock.js')
 const { RocketMQError, call, errorFrom, errorFromThrown } = require('../errors.js')
 const { Eras } = require('./eras.js')
 const { aborted, refused } = require('./not-sent.js')
@@ -27,7 +28,7 @@ const { Waiting } = require('./waiting.js')
  * @property {FlatMessage[] | null} messages null once native has them
  * @property {boolean} batch
  * @property {number} slot of native, -1 while it has none
- * @property {number} deadline of `performance.now()`; set by `Waiting`
+ * @property {number} deadline of our clock; set by `Waiting`
  * @property {import('./waiting').Key | null} key while it waits; set by `Waiting`
  * @property {boolean} settled
  * @property {import('./eras').Era} era
@@ -155,7 +156,7 @@ class Sends {
   #hand(send, feeding) {
     const { slot, topic, shardingKey } = send
     const messages = /** @type {FlatMessage[]} */ (send.messages)
-    const timeoutMs = feeding ? Math.max(1, Math.ceil(send.deadline - performance.now())) : send.timeoutMs
+    const timeoutMs = feeding ? Math.max(1, Math.ceil(send.deadline - now())) : send.timeoutMs
     if (send.batch) {
       return this.#native.sendBatch(
         slot,

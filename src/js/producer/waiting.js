@@ -4,6 +4,7 @@
 // Two things must hold. A lane takes nothing directly while something waits for it, which native sees to until it is told `drained`.
 // And nothing of a key overtakes what waits of it: all of a key waits in one queue, goes to another one as a whole, and ends together.
 
+const clock = require('../clock.js')
 const { Fifo } = require('../fifo.js')
 const { nextTurn } = require('../turn.js')
 const { closed, orderBroken, timedOut } = require('./not-sent.js')
@@ -16,7 +17,7 @@ const { closed, orderBroken, timedOut } = require('./not-sent.js')
  * @property {string} topic
  * @property {string} shardingKey
  * @property {number} timeoutMs 0 for the producer's own
- * @property {number} deadline of `performance.now()`; 0 until it waits
+ * @property {number} deadline of our clock; 0 until it waits
  * @property {Key | null} key while it waits; ours alone
  */
 
@@ -54,7 +55,7 @@ class Waiting {
   #size = 0
   /** @type {Set<() => void>} */
   #emptyListeners = new Set()
-  /** @type {NodeJS.Timeout | null} */
+  /** @type {import('../clock').Timer | null} */
   #sweep = null
   #sweepAt = 0
 
@@ -125,7 +126,7 @@ class Waiting {
     queue.sends.push(send)
     queue.live++
     this.#size++
-    send.deadline ||= performance.now() + (send.timeoutMs || this.#host.sendTimeoutMs)
+    send.deadline ||= clock.now() + (send.timeoutMs || this.#host.sendTimeoutMs)
     this.#sweepBy(send.deadline)
   }
 
@@ -252,18 +253,18 @@ class Waiting {
    * @param {number} deadline
    */
   #sweepBy(deadline) {
-    const now = performance.now()
+    const now = clock.now()
     const at = Math.max(deadline, now + SWEEP_MS)
     if (this.#sweep !== null && this.#sweepAt <= at) return
-    if (this.#sweep !== null) clearTimeout(this.#sweep)
+    if (this.#sweep !== null) clock.clearTimeout(this.#sweep)
     this.#sweepAt = at
-    this.#sweep = setTimeout(() => this.#expire(), Math.ceil(at - now))
-    this.#sweep.unref()
+    this.#sweep = clock.setTimeout(() => this.#expire(), Math.ceil(at - now))
+    this.#sweep.unref?.()
   }
 
   #expire() {
     this.#sweep = null
-    const now = performance.now()
+    const now = clock.now()
     let next = Infinity
     const late = new Set()
     for (const key of this.#keys.values()) {
@@ -302,9 +303,9 @@ class Waiting {
     if (this.#size > 0) {
       /** @type {Promise<void>} */
       const empty = new Promise((resolve) => {
-        const timer = setTimeout(resolve, Math.max(0, deadline - performance.now()))
+        const timer = clock.setTimeout(resolve, Math.max(0, deadline - clock.now()))
         this.onceEmpty(() => {
-          clearTimeout(timer)
+          clock.clearTimeout(timer)
           resolve()
         })
       })
@@ -313,7 +314,7 @@ class Waiting {
     for (const key of [...this.#keys.values()]) {
       for (const send of [...key.sends]) this.#end(send, closed(send.topic))
     }
-    if (this.#sweep !== null) clearTimeout(this.#sweep)
+    if (this.#sweep !== null) clock.clearTimeout(this.#sweep)
     this.#sweep = null
   }
 }

@@ -3,6 +3,7 @@
 
 const check = require('../check.js')
 const { invalid } = require('../errors.js')
+const { CREDENTIAL_FIELDS } = require('../foreign-names.js')
 
 /** @typedef {import('../../../testing').TestBrokerOptions} TestBrokerOptions */
 
@@ -57,7 +58,13 @@ function checkCredentials(credentials) {
   const list = Array.isArray(credentials) ? credentials : [credentials]
   return list.map((one, i) => {
     const field = Array.isArray(credentials) ? `credentials[${i}]` : 'credentials'
-    const given = check.record(field, one, ['accessKey', 'secretKey', 'securityToken', 'channel'])
+    const given = check.record(
+      field,
+      one,
+      ['accessKey', 'secretKey', 'securityToken', 'channel'],
+      `${field}.`,
+      CREDENTIAL_FIELDS,
+    )
     return {
       accessKey: check.text(`${field}.accessKey`, given.accessKey),
       secretKey: check.text(`${field}.secretKey`, given.secretKey),
