@@ -18,6 +18,7 @@ use super::options::ConsumerOptions;
 use super::queue::{Queue, Queues};
 use super::sink::Sink;
 use super::strangers::Strangers;
+use super::unread::Unread;
 use crate::client::{CallError, Event, Level};
 use crate::error::{ClientError, Code};
 use crate::protocol::{MessageQueue, Request, Subscription};
@@ -71,6 +72,8 @@ pub(crate) struct Shared<B> {
     pub(crate) heartbeat_wanted: AtomicBool,
     /// Signs of members that subscribe something else.
     pub(crate) strangers: Mutex<Strangers>,
+    /// Messages in queues that the routes do not let us read.
+    pub(crate) unread: Unread,
     /// Counts since the start.
     pub(crate) counters: Counters,
     /// When the consumer was made, ms since 1970.
@@ -109,6 +112,7 @@ impl<B: Brokers> Shared<B> {
             wake: Notify::new(),
             heartbeat_wanted: AtomicBool::new(false),
             strangers: Mutex::default(),
+            unread: Unread::default(),
             counters: Counters::default(),
             started: brokers.wall_ms(),
             options,

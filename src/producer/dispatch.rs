@@ -25,6 +25,7 @@ impl State {
             if is_new {
                 self.topics[topic].route = Some(Arc::clone(route));
                 self.relist(topic, route);
+                self.note_unread(topic, route, out);
             }
         } else if let Some(error) = self.topics[topic].error.clone().filter(|e| e.code() == Code::TopicNotFound) {
             // The name server knows that there is no such topic: nothing that waits for its queues can be sent.

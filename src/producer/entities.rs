@@ -6,6 +6,7 @@ use std::sync::Arc;
 use tokio::sync::{Notify, Semaphore};
 
 use super::calls::{FailureKey, Receipt, StoredRun};
+use super::unread::Unread;
 use crate::env::Instant;
 use crate::error::ClientError;
 use crate::protocol::{MessageQueue, TopicRoute};
@@ -165,6 +166,8 @@ pub(super) struct Topic {
     pub(super) error: Option<ClientError>,
     /// The route the list was made of, by address.
     pub(super) route: Option<Arc<TopicRoute>>,
+    /// Queues of it that nobody reads.
+    pub(super) unread: Unread,
 }
 
 /// A lane that was refused something: the caller has a FIFO of it.

@@ -23,6 +23,7 @@ mod slab;
 mod state;
 #[cfg(test)]
 mod tests;
+mod unread;
 mod watching;
 
 use std::fmt;
@@ -71,7 +72,8 @@ impl<B: Brokers> Producer<B> {
         let press = Press::new(&options, brokers.namespace(), ids);
         let real_group = brokers.wrap(&options.group);
         let (topics, group) = (options.topics.clone(), options.group.clone());
-        Arc::new(Self { core: Core::new(brokers, calls, press, real_group, State::new(options)), topics, group })
+        let state = State::new(options, brokers.name_servers());
+        Arc::new(Self { core: Core::new(brokers, calls, press, real_group, state), topics, group })
     }
 
     /// Checks what can be checked: the topics' routes, their permission to write, and a heartbeat to their masters; without topics,
@@ -228,7 +230,9 @@ impl<B: Brokers> Producer<B> {
 
     /// What is wrong at the moment.
     pub(crate) fn problems(&self) -> Vec<ClientError> {
-        self.core.brokers.problems()
+        let mut problems = self.core.brokers.problems();
+        problems.extend(self.core.with(|state, _| state.unread()));
+        problems
     }
 
     async fn emptied(&self) {

@@ -7,6 +7,7 @@ use tokio::sync::Semaphore;
 use super::entities::{Broker, Key, Lane, Load, NO_BROKER, Out, Pending, Phase, Queue, Stage, Topic};
 use super::options::{Batching, ProducerOptions};
 use super::slab::{NIL, Slab};
+use super::unread::Unread;
 use crate::error::{ClientError, Code, Outcome};
 use crate::protocol::MessageQueue;
 
@@ -17,6 +18,8 @@ const KEY_REQUESTS_PER_BROKER: usize = 256;
 #[derive(Debug)]
 pub(super) struct State {
     pub(super) options: ProducerOptions,
+    /// For messages to people.
+    pub(super) name_servers: String,
     pub(super) phase: Phase,
     pub(super) topics: Slab<Topic>,
     pub(super) topic_ids: HashMap<Arc<str>, u32>,
@@ -39,9 +42,10 @@ pub(super) struct State {
 }
 
 impl State {
-    pub(super) fn new(options: ProducerOptions) -> Self {
+    pub(super) fn new(options: ProducerOptions, name_servers: String) -> Self {
         let mut state = Self {
             options,
+            name_servers,
             phase: Phase::Idle,
             topics: Slab::default(),
             topic_ids: HashMap::new(),
@@ -82,6 +86,7 @@ impl State {
             used: true,
             error: None,
             route: None,
+            unread: Unread::default(),
         });
         self.topics[topic].lane = self.lanes.insert(Lane::new(topic, None, None));
         self.topic_ids.insert(name, topic);
