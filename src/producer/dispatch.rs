@@ -112,7 +112,6 @@ impl State {
     pub(super) fn take_fifo(&mut self, lane: u32) -> Vec<u32> {
         let it = &mut self.lanes[lane];
         it.dead = 0;
-        it.singles = 0;
         it.trial = None;
         it.earliest = None;
         let fifo = std::mem::take(&mut it.fifo);

@@ -1,11 +1,14 @@
 //! The ordered producer: a sharding key's messages are stored in the order of the calls, or not at all.
 //!
 //! A message is let in under one short lock (`admission`), waits in its lane, and leaves with what else has gathered there when the
-//! lane's one request has been answered (`lane`, `flight`). `answers` is the table of what an answer means, `landing` does it. A failure takes with
+//! lane's one request has been answered (`lane`, `flight`). `answers` is the table of what an answer means, `landing` does it; `batches`
+//! learns how large they may be. A failure takes with
 //! it what of its key was called before it was delivered (`fence`). Past the limits the caller keeps its messages (`room`).
 
 mod admission;
 mod answers;
+mod batch_limit;
+mod batches;
 mod brokers;
 mod calls;
 mod core;

@@ -35,6 +35,8 @@ pub(super) struct State {
     /// Lanes with a FIFO at the caller.
     pub(super) refused: usize,
     pub(super) tickets: u64,
+    /// How many parts refused batches have been divided into.
+    pub(super) parts: u64,
     pub(super) sent: u64,
     pub(super) failed: u64,
     pub(super) requests: u64,
@@ -58,6 +60,7 @@ impl State {
             load: Load::default(),
             refused: 0,
             tickets: 0,
+            parts: 0,
             sent: 0,
             failed: 0,
             requests: 0,
@@ -82,7 +85,7 @@ impl State {
             keys: HashMap::new(),
             lane: NIL,
             refused: 0,
-            singly: false,
+            limits: HashMap::new(),
             used: true,
             error: None,
             route: None,
@@ -287,23 +290,14 @@ impl State {
     fn sweep(&mut self, lane: u32) {
         let lane = &mut self.lanes[lane];
         lane.dead = 0;
-        let mut singles = 0;
-        let before = lane.singles;
-        let mut place = 0;
         let pending = &mut self.pending;
         lane.fifo.retain(|&id| {
-            place += 1;
-            if pending[id].gone {
+            let is_gone = pending[id].gone;
+            if is_gone {
                 pending.remove(id);
-                return false;
             }
-            singles += usize::from(place <= before);
-            true
+            !is_gone
         });
-        if lane.singles > singles {
-            lane.singles = singles;
-            lane.trial = lane.trial.map(|_| false);
-        }
     }
 
     /// The first message of a lane, past places that hold nothing any more.
@@ -316,10 +310,6 @@ impl State {
             }
             it.fifo.pop_front();
             it.dead = it.dead.saturating_sub(1);
-            if it.singles > 0 {
-                it.singles -= 1;
-                it.trial = it.trial.map(|_| false);
-            }
             self.pending.remove(id);
         }
     }

@@ -271,7 +271,11 @@ async fn queues_that_nobody_reads_are_written_as_by_java_and_told_as_long_as_it_
     changed(2, 4, 6).await;
     assert_eq!(warnings().len(), 1, "nothing has changed");
     changed(4, 4, 2).await;
-    assert!(warnings()[1].contains("queues 0 to 3 of a (the topic has no permission to read there)"), "{:?}", warnings());
+    assert!(
+        warnings()[1].contains("queues 0 to 3 of a (the topic has no permission to read there)"),
+        "{:?}",
+        warnings()
+    );
     changed(8, 4, 6).await;
     assert_eq!((problems().len(), warnings().len()), (0, 2), "draining is no fault");
 }
