@@ -156,6 +156,8 @@ export type ErrorCode =
   | 'ERR_ROCKETMQ_LOCK_LOST'
   /** A stored message that cannot be decoded. */
   | 'ERR_ROCKETMQ_UNDECODABLE'
+  /** Messages lie, or are being written, in queues that the topic's route lets nobody read. */
+  | 'ERR_ROCKETMQ_UNREAD_QUEUE'
   /** A tag or SQL expression was refused. */
   | 'ERR_ROCKETMQ_FILTER'
   /** A handler blocks its queue, returned something that is no outcome, or still runs at the end of `close()`. */

@@ -214,11 +214,16 @@ export class TestBroker implements AsyncDisposable {
 
   /**
    * Makes a topic, or changes it: with another number of queues or another `perm` its route changes, its messages stay.
-   * Default: 4 queues, `'rw'`.
+   * Default: 4 queues, `'rw'`. `readQueues`: so many of them can be read, and those behind are written only; or more, as
+   * while a topic is being made smaller. Default: as many as `queues`.
    */
   createTopic(
     name: string,
-    options?: { queues?: number | undefined; perm?: 'rw' | 'r' | 'w' | undefined },
+    options?: {
+      queues?: number | undefined
+      readQueues?: number | undefined
+      perm?: 'rw' | 'r' | 'w' | undefined
+    },
   ): Promise<void>
   /** Makes a consumer group at every broker. */
   createGroup(name: string): Promise<void>

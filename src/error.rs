@@ -44,6 +44,8 @@ pub(crate) enum Code {
     LockLost,
     /// A stored message that cannot be decoded.
     Undecodable,
+    /// Messages lie, or are being written, in queues that consumers are not told of.
+    UnreadQueue,
     /// A tag or SQL expression was refused.
     Filter,
     /// A handler returned something that is no outcome, or still runs at the end of `close()`.
@@ -75,6 +77,7 @@ impl Code {
             Self::OrderBroken => "ERR_ROCKETMQ_ORDER_BROKEN",
             Self::LockLost => "ERR_ROCKETMQ_LOCK_LOST",
             Self::Undecodable => "ERR_ROCKETMQ_UNDECODABLE",
+            Self::UnreadQueue => "ERR_ROCKETMQ_UNREAD_QUEUE",
             Self::Filter => "ERR_ROCKETMQ_FILTER",
             Self::Handler => "ERR_ROCKETMQ_HANDLER",
             Self::OffsetReset => "ERR_ROCKETMQ_OFFSET_RESET",

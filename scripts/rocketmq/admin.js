@@ -81,17 +81,18 @@ class Admin {
 
   /**
    * Makes a topic, or changes it, on every master or on the named ones, and waits until the route shows it.
-   * @param {{ queues?: number, perm?: number, order?: boolean, brokers?: string[], attributes?: string }} [options] `queues` per
-   *   broker; `perm`: 4 read, 2 write; `attributes`: of 5.x, e.g. '+message.type=FIFO'
+   * @param {{ queues?: number, readQueues?: number, perm?: number, order?: boolean, brokers?: string[], attributes?: string }} [options]
+   *   `queues` per broker; `readQueues`: other than those to write; `perm`: 4 read, 2 write; `attributes`: of 5.x, e.g. '+message.type=FIFO'
    */
-  async createTopic(topic, { queues = 8, perm = 6, order = false, brokers, attributes } = {}) {
+  async createTopic(topic, options = {}) {
+    const { queues = 8, readQueues = queues, perm = 6, order = false, brokers, attributes } = options
     const masters = await this.masters()
     const names = brokers ?? [...masters.keys()]
     if (names.length === 0) throw new Error(`No broker is registered at ${this.nameServer}`)
     const ext = {
       topic,
       defaultTopic: 'TBW102',
-      readQueueNums: queues,
+      readQueueNums: readQueues,
       writeQueueNums: queues,
       perm,
       topicFilterType: 'SINGLE_TAG',
@@ -109,7 +110,7 @@ class Admin {
       route?.queueDatas.some(
         (data) =>
           data.brokerName === name &&
-          data.readQueueNums === queues &&
+          data.readQueueNums === readQueues &&
           data.writeQueueNums === queues &&
           data.perm === perm,
       )

@@ -178,7 +178,7 @@ impl FaultCall {
 #[derive(Deserialize)]
 #[serde(tag = "method", rename_all = "camelCase", rename_all_fields = "camelCase")]
 enum Call {
-    CreateTopic { topic: String, queues: i32, perm: String },
+    CreateTopic { topic: String, queues: i32, read_queues: i32, perm: String },
     CreateGroup { group: String },
     Messages { topic: String },
     Offsets { group: String },
@@ -202,14 +202,14 @@ impl Call {
     fn run(self, broker: &TestBroker) -> Outcome<String, ClientError> {
         let nothing = |()| String::from("null");
         match self {
-            Self::CreateTopic { topic, queues, perm } => {
+            Self::CreateTopic { topic, queues, read_queues, perm } => {
                 let perm = match perm.as_str() {
                     "rw" => Perm::ReadWrite,
                     "r" => Perm::Read,
                     "w" => Perm::Write,
                     other => return Err(invalid(format!("perm: unknown value {other:?}"))),
                 };
-                broker.create_topic(&topic, queues, perm).map(nothing)
+                broker.resize_topic(&topic, read_queues, queues, perm).map(nothing)
             }
             Self::CreateGroup { group } => broker.create_group(&group).map(nothing),
             Self::Messages { topic } => broker.messages(&topic).map(|messages| json(&messages)),

@@ -10,6 +10,7 @@ mod options;
 mod pushes;
 mod routes;
 mod session;
+mod unread;
 
 pub(crate) use call::CallError;
 pub(crate) use events::{Event, Events, Level, ResetReason};
@@ -17,6 +18,7 @@ pub(crate) use options::ClientOptions;
 pub(crate) use pushes::{Answer, PushCall};
 pub(crate) use routes::RouteState;
 pub(crate) use session::Registration;
+pub(crate) use unread::{Left, left_behind, written_unread};
 
 use crate::env::{self, Timing};
 use crate::error::{ClientError, Code};

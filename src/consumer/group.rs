@@ -17,6 +17,7 @@ use super::gate::Gate;
 use super::options::InitialPosition;
 use super::queue::{Queue, Wanted};
 use super::shared::Shared;
+use super::unread;
 use crate::client::{CallError, Event, Level, RouteState};
 use crate::env::{self, Instant};
 use crate::protocol::allocation::averagely;
@@ -127,6 +128,9 @@ pub(crate) async fn run<B: Brokers>(shared: Arc<Shared<B>>) {
     };
     for subscription in &Arc::clone(&group.shared).subscriptions {
         group.watch_route(&subscription.topic);
+        if subscription.topic != group.shared.retry_topic {
+            group.watchers.spawn(unread::watch(Arc::clone(&group.shared), subscription.topic.clone()));
+        }
     }
     loop {
         group.watch_masters();

@@ -24,6 +24,7 @@ mod standing;
 mod start;
 #[cfg(test)]
 mod tests;
+mod unread;
 
 use std::collections::HashMap;
 use std::sync::atomic::Ordering;

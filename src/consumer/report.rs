@@ -165,6 +165,7 @@ impl<B: Brokers> Shared<B> {
         let mut problems = self.brokers.problems();
         problems.extend(self.differences());
         let now = self.brokers.wall_ms();
+        problems.extend(self.unread.problems());
         for queue in self.all_queues() {
             let view = queue.view().clone();
             let reset = view.last_reset.filter(|reset| now < reset.at.saturating_add(REMEMBERED));

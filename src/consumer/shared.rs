@@ -20,6 +20,7 @@ use super::options::ConsumerOptions;
 use super::queue::{Queue, Queues};
 use super::roll::Roll;
 use super::sink::Sink;
+use super::unread::Unread;
 use crate::client::{CallError, Event, Level};
 use crate::error::{ClientError, Code};
 use crate::protocol::{MessageQueue, Request, Subscription};
@@ -88,6 +89,8 @@ pub(crate) struct Shared<B> {
     pub(crate) assigned: Gathering,
     /// Queues that are ours no longer, on their way to be told.
     pub(crate) revoked: Gathering,
+    /// Messages in queues that the routes do not let us read.
+    pub(crate) unread: Unread,
     /// Counts since the start.
     pub(crate) counters: Counters,
     /// When the consumer was made, ms since 1970.
@@ -133,6 +136,7 @@ impl<B: Brokers> Shared<B> {
             freed: watch::Sender::new(0),
             assigned: Gathering::of_assigned(),
             revoked: Gathering::of_revoked(),
+            unread: Unread::default(),
             counters: Counters::default(),
             started: brokers.wall_ms(),
             options,

@@ -127,6 +127,7 @@ impl State {
             msg_id,
             payload: Some(payload),
             is_batch,
+            part: 0,
             before: NIL,
             after: NIL,
         });

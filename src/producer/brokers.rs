@@ -35,6 +35,8 @@ pub(crate) trait Brokers: Send + Sync + 'static {
     fn wrap(&self, resource: &str) -> String;
     /// The namespace, where there is one.
     fn namespace(&self) -> Option<&str>;
+    /// The name servers, for messages to people.
+    fn name_servers(&self) -> String;
     /// Our own address, for unique ids.
     fn local_ip(&self) -> IpAddr;
     /// The route of a topic from now on, refreshed in the background.
@@ -103,6 +105,10 @@ impl Brokers for Arc<Client> {
 
     fn namespace(&self) -> Option<&str> {
         Client::namespace(self)
+    }
+
+    fn name_servers(&self) -> String {
+        Client::name_servers(self)
     }
 
     fn local_ip(&self) -> IpAddr {

@@ -25,6 +25,7 @@ impl State {
             if is_new {
                 self.topics[topic].route = Some(Arc::clone(route));
                 self.relist(topic, route);
+                self.note_unread(topic, route, out);
             }
         } else if let Some(error) = self.topics[topic].error.clone().filter(|e| e.code() == Code::TopicNotFound) {
             // The name server knows that there is no such topic: nothing that waits for its queues can be sent.
@@ -111,7 +112,6 @@ impl State {
     pub(super) fn take_fifo(&mut self, lane: u32) -> Vec<u32> {
         let it = &mut self.lanes[lane];
         it.dead = 0;
-        it.singles = 0;
         it.trial = None;
         it.earliest = None;
         let fifo = std::mem::take(&mut it.fifo);

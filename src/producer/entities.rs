@@ -5,7 +5,10 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use tokio::sync::{Notify, Semaphore};
 
+use super::batch_limit::BatchLimit;
+use super::batches::Trial;
 use super::calls::{FailureKey, Receipt, StoredRun};
+use super::unread::Unread;
 use crate::env::Instant;
 use crate::error::ClientError;
 use crate::protocol::{MessageQueue, TopicRoute};
@@ -101,6 +104,8 @@ pub(super) struct Pending {
     /// With its request while it flies or rests.
     pub(super) payload: Option<Payload>,
     pub(super) is_batch: bool,
+    /// Of a refused batch: only its own part shares a request with it. 0 for none.
+    pub(super) part: u64,
     /// Neighbours among the unsettled messages of the key, in the order of the calls.
     pub(super) before: u32,
     pub(super) after: u32,
@@ -157,14 +162,16 @@ pub(super) struct Topic {
     pub(super) lane: u32,
     /// How many of its other lanes have a FIFO at the caller.
     pub(super) refused: usize,
-    /// Batches are not taken for this topic.
-    pub(super) singly: bool,
+    /// What brokers, by number, take of its batches.
+    pub(super) limits: HashMap<u32, BatchLimit>,
     /// It was called for since its watcher looked last.
     pub(super) used: bool,
     /// How the last look at the route failed.
     pub(super) error: Option<ClientError>,
     /// The route the list was made of, by address.
     pub(super) route: Option<Arc<TopicRoute>>,
+    /// Queues of it that nobody reads.
+    pub(super) unread: Unread,
 }
 
 /// A lane that was refused something: the caller has a FIFO of it.
@@ -194,10 +201,8 @@ pub(super) struct Lane {
     /// When its task will look at deadlines by itself.
     pub(super) armed: Option<Instant>,
     pub(super) wake: Arc<Notify>,
-    /// How many at the front of the FIFO go one by one.
-    pub(super) singles: usize,
-    /// They go so to find the guilty one of a refused batch; whether all before passed.
-    pub(super) trial: Option<bool>,
+    /// The last refused batch, whose halves are being tried.
+    pub(super) trial: Option<Trial>,
     pub(super) refused: Option<Refused>,
     /// Keys that may have messages in the caller's FIFO.
     pub(super) marked: Vec<u32>,
@@ -247,7 +252,6 @@ impl Lane {
             earliest: None,
             armed: None,
             wake: Arc::new(Notify::new()),
-            singles: 0,
             trial: None,
             refused: None,
             marked: Vec::new(),

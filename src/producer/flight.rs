@@ -13,13 +13,13 @@ use crate::protocol::{MessageQueue, SendBatch, SendMessage, batch};
 
 /// Most messages in a batch of ours.
 const BATCH_MESSAGES: usize = 2_048;
-/// Most bytes in a batch of ours; brokers take no more by default.
-const BATCH_BYTES: usize = 4 * 1024 * 1024;
 
 /// The messages of a lane that are on the wire, or rest between two attempts. Owned by the lane's task.
 #[derive(Debug, Default)]
 pub(super) struct Flight {
     pub(super) ids: Vec<u32>,
+    /// Bytes in the body of a batch of them.
+    pub(super) size: usize,
     pub(super) payloads: Vec<Payload>,
     pub(super) queue: Option<Arc<MessageQueue>>,
     /// Real name.
@@ -115,14 +115,16 @@ impl State {
             return None;
         };
         let mut flight = Flight::default();
-        let most = self.batch_size(lane, first);
-        let (limit, mut size) = (BATCH_BYTES.min(self.options.max_message_bytes), 0);
+        let (most, limit) = (self.batch_size(first), self.batch_bytes(lane, now));
+        let part = self.pending[first].part;
         while let Some(id) = self.front(lane) {
             let message = &mut self.pending[id];
-            size += message.encoded;
-            if !flight.ids.is_empty() && (flight.ids.len() >= most || message.is_batch || size > limit) {
+            let size = flight.size + message.encoded;
+            let is_apart = message.is_batch || message.part != part || size > limit;
+            if !flight.ids.is_empty() && (flight.ids.len() >= most || is_apart) {
                 break;
             }
+            flight.size = size;
             message.stage = Stage::Flying;
             flight.unknown |= message.unknown;
             flight.earliest = Some(flight.earliest.map_or(message.deadline, |it| it.min(message.deadline)));
@@ -133,7 +135,9 @@ impl State {
             flight.ids.push(id);
             let it = &mut self.lanes[lane];
             it.fifo.pop_front();
-            it.singles = it.singles.saturating_sub(1);
+        }
+        if flight.ids.len() > 1 {
+            self.batch_leaves(lane, flight.size, now);
         }
         let it = &mut self.lanes[lane];
         if it.fifo.is_empty() {
@@ -143,10 +147,9 @@ impl State {
         Some(flight)
     }
 
-    fn batch_size(&self, lane: u32, first: u32) -> usize {
-        let it = &self.lanes[lane];
-        let singly = self.options.batching == Batching::Off || self.topics[it.topic].singly || it.singles > 0;
-        if singly || self.pending[first].is_batch { 1 } else { BATCH_MESSAGES }
+    fn batch_size(&self, first: u32) -> usize {
+        let is_alone = self.options.batching == Batching::Off || self.pending[first].is_batch;
+        if is_alone { 1 } else { BATCH_MESSAGES }
     }
 
     /// Where a request goes: the lane's queue as it is now.
@@ -212,6 +215,7 @@ impl State {
             }
         }
         flight.earliest = ids.iter().map(|&id| self.pending[id].deadline).min();
+        flight.size = ids.iter().map(|&id| self.pending[id].encoded).sum();
         flight.ids = ids;
         flight.payloads = payloads;
         flight.is_stale = true;

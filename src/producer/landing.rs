@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::answers::Verdict;
+use super::batches;
 use super::calls::{Receipt, StoredRun};
 use super::entities::{Out, Settlement, Stage};
 use super::flight::Flight;
@@ -32,9 +33,9 @@ impl State {
         }
         match verdict {
             Verdict::Stored(receipt) => {
+                self.batch_passed(lane, flight, out);
                 self.stored(lane, flight, &receipt, out);
                 self.lanes[lane].error = None;
-                self.tried(lane, true);
                 Next::Done
             }
             Verdict::NotStored { error, .. } => {
@@ -58,14 +59,22 @@ impl State {
                 self.again(lane, flight, out)
             }
             Verdict::BatchesRefused(error) => {
-                let topic = self.lanes[lane].topic;
-                self.topics[topic].singly = true;
-                self.one_by_one(lane, flight, &error, None, out)
+                self.land(flight);
+                if self.is_users(flight) {
+                    return self.refused(lane, flight, &batches::refusal(&error), out);
+                }
+                self.no_batches(lane, flight, error, out);
+                Next::Done
             }
-            Verdict::Illegal(error) if flight.ids.len() > 1 => self.one_by_one(lane, flight, &error, Some(true), out),
+            Verdict::Illegal(error) if flight.ids.len() > 1 => {
+                self.land(flight);
+                self.in_halves(lane, flight, error, out);
+                Next::Done
+            }
             Verdict::Illegal(error) => {
                 self.land(flight);
-                self.tried(lane, false);
+                let messages: usize = flight.ids.iter().map(|&id| self.pending[id].load.messages).sum();
+                let error = if messages > 1 { batches::too_large(messages, flight.size, &error) } else { error };
                 self.refused(lane, flight, &error, out)
             }
             Verdict::Refused { error, certain, .. } => {
@@ -75,10 +84,14 @@ impl State {
                     flight.unknown = true;
                 }
                 self.look_again(lane, out);
-                self.tried(lane, false);
                 self.refused(lane, flight, &error, out)
             }
         }
+    }
+
+    /// A batch that the user made, and that stays whole.
+    fn is_users(&self, flight: &Flight) -> bool {
+        flight.ids.first().is_some_and(|&id| self.pending[id].is_batch)
     }
 
     /// The attempt is over and stored nothing: only earlier ones can have.
@@ -93,7 +106,6 @@ impl State {
     fn again(&mut self, lane: u32, flight: &mut Flight, out: &mut Out) -> Next {
         self.prune(flight, out);
         if flight.ids.is_empty() {
-            self.tried(lane, false);
             return Next::Done;
         }
         if self.has_vanished(lane) && self.leave_queue(lane, flight, out) {
@@ -103,53 +115,6 @@ impl State {
             self.land(flight);
         }
         Next::Again
-    }
-
-    /// Keeps count of the messages of a refused batch that were then tried alone.
-    fn tried(&mut self, lane: u32, passed: bool) {
-        let it = &mut self.lanes[lane];
-        let Some(all_passed) = it.trial else { return };
-        it.trial = (it.singles > 0).then_some(all_passed && passed);
-        if it.trial.is_none() && all_passed && passed {
-            // Not one of them was at fault: it was the batch.
-            let topic = it.topic;
-            self.topics[topic].singly = true;
-        }
-    }
-
-    /// Nothing of a batch was stored, and its messages may pass alone.
-    fn one_by_one(
-        &mut self,
-        lane: u32,
-        flight: &mut Flight,
-        error: &ClientError,
-        trial: Option<bool>,
-        out: &mut Out,
-    ) -> Next {
-        self.land(flight);
-        let is_users = flight.ids.first().is_some_and(|&id| self.pending[id].is_batch);
-        if is_users {
-            let text = "this service takes no batches for this topic: send the messages one by one with sendOrderly()";
-            let mut refusal = ClientError::new(Code::Broker, text).with_cause(error.clone());
-            if let Some(code) = error.broker_code() {
-                refusal = refusal.with_broker_code(code);
-            }
-            return self.refused(lane, flight, &refusal, out);
-        }
-        let all = flight.ids.len();
-        self.prune(flight, out);
-        let whole = flight.ids.len() == all;
-        let ids = self.give_back(flight);
-        let it = &mut self.lanes[lane];
-        it.singles = ids.len();
-        it.trial = trial.map(|trial| trial && whole).filter(|_| !ids.is_empty());
-        for id in ids.into_iter().rev() {
-            let deadline = self.pending[id].deadline;
-            let it = &mut self.lanes[lane];
-            it.fifo.push_front(id);
-            it.earliest = Some(it.earliest.map_or(deadline, |earliest| earliest.min(deadline)));
-        }
-        Next::Done
     }
 
     /// The first message of each key fails with the broker's words, the others with it.

@@ -1,11 +1,14 @@
 //! The ordered producer: a sharding key's messages are stored in the order of the calls, or not at all.
 //!
 //! A message is let in under one short lock (`admission`), waits in its lane, and leaves with what else has gathered there when the
-//! lane's one request has been answered (`lane`, `flight`). `answers` is the table of what an answer means, `landing` does it. A failure takes with
+//! lane's one request has been answered (`lane`, `flight`). `answers` is the table of what an answer means, `landing` does it; `batches`
+//! learns how large they may be. A failure takes with
 //! it what of its key was called before it was delivered (`fence`). Past the limits the caller keeps its messages (`room`).
 
 mod admission;
 mod answers;
+mod batch_limit;
+mod batches;
 mod brokers;
 mod calls;
 mod core;
@@ -23,6 +26,7 @@ mod slab;
 mod state;
 #[cfg(test)]
 mod tests;
+mod unread;
 mod watching;
 
 use std::fmt;
@@ -71,7 +75,8 @@ impl<B: Brokers> Producer<B> {
         let press = Press::new(&options, brokers.namespace(), ids);
         let real_group = brokers.wrap(&options.group);
         let (topics, group) = (options.topics.clone(), options.group.clone());
-        Arc::new(Self { core: Core::new(brokers, calls, press, real_group, State::new(options)), topics, group })
+        let state = State::new(options, brokers.name_servers());
+        Arc::new(Self { core: Core::new(brokers, calls, press, real_group, state), topics, group })
     }
 
     /// Checks what can be checked: the topics' routes, their permission to write, and a heartbeat to their masters; without topics,
@@ -228,7 +233,9 @@ impl<B: Brokers> Producer<B> {
 
     /// What is wrong at the moment.
     pub(crate) fn problems(&self) -> Vec<ClientError> {
-        self.core.brokers.problems()
+        let mut problems = self.core.brokers.problems();
+        problems.extend(self.core.with(|state, _| state.unread()));
+        problems
     }
 
     async fn emptied(&self) {

@@ -7,6 +7,7 @@ use tokio::sync::Semaphore;
 use super::entities::{Broker, Key, Lane, Load, NO_BROKER, Out, Pending, Phase, Queue, Stage, Topic};
 use super::options::{Batching, ProducerOptions};
 use super::slab::{NIL, Slab};
+use super::unread::Unread;
 use crate::error::{ClientError, Code, Outcome};
 use crate::protocol::MessageQueue;
 
@@ -17,6 +18,8 @@ const KEY_REQUESTS_PER_BROKER: usize = 256;
 #[derive(Debug)]
 pub(super) struct State {
     pub(super) options: ProducerOptions,
+    /// For messages to people.
+    pub(super) name_servers: String,
     pub(super) phase: Phase,
     pub(super) topics: Slab<Topic>,
     pub(super) topic_ids: HashMap<Arc<str>, u32>,
@@ -32,6 +35,8 @@ pub(super) struct State {
     /// Lanes with a FIFO at the caller.
     pub(super) refused: usize,
     pub(super) tickets: u64,
+    /// How many parts refused batches have been divided into.
+    pub(super) parts: u64,
     pub(super) sent: u64,
     pub(super) failed: u64,
     pub(super) requests: u64,
@@ -39,9 +44,10 @@ pub(super) struct State {
 }
 
 impl State {
-    pub(super) fn new(options: ProducerOptions) -> Self {
+    pub(super) fn new(options: ProducerOptions, name_servers: String) -> Self {
         let mut state = Self {
             options,
+            name_servers,
             phase: Phase::Idle,
             topics: Slab::default(),
             topic_ids: HashMap::new(),
@@ -54,6 +60,7 @@ impl State {
             load: Load::default(),
             refused: 0,
             tickets: 0,
+            parts: 0,
             sent: 0,
             failed: 0,
             requests: 0,
@@ -78,10 +85,11 @@ impl State {
             keys: HashMap::new(),
             lane: NIL,
             refused: 0,
-            singly: false,
+            limits: HashMap::new(),
             used: true,
             error: None,
             route: None,
+            unread: Unread::default(),
         });
         self.topics[topic].lane = self.lanes.insert(Lane::new(topic, None, None));
         self.topic_ids.insert(name, topic);
@@ -282,23 +290,14 @@ impl State {
     fn sweep(&mut self, lane: u32) {
         let lane = &mut self.lanes[lane];
         lane.dead = 0;
-        let mut singles = 0;
-        let before = lane.singles;
-        let mut place = 0;
         let pending = &mut self.pending;
         lane.fifo.retain(|&id| {
-            place += 1;
-            if pending[id].gone {
+            let is_gone = pending[id].gone;
+            if is_gone {
                 pending.remove(id);
-                return false;
             }
-            singles += usize::from(place <= before);
-            true
+            !is_gone
         });
-        if lane.singles > singles {
-            lane.singles = singles;
-            lane.trial = lane.trial.map(|_| false);
-        }
     }
 
     /// The first message of a lane, past places that hold nothing any more.
@@ -311,10 +310,6 @@ impl State {
             }
             it.fifo.pop_front();
             it.dead = it.dead.saturating_sub(1);
-            if it.singles > 0 {
-                it.singles -= 1;
-                it.trial = it.trial.map(|_| false);
-            }
             self.pending.remove(id);
         }
     }

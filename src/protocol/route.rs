@@ -1,6 +1,6 @@
 //! The route of a topic: which brokers have how many queues of it, and where they are.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value};
 
@@ -170,6 +170,19 @@ impl TopicRoute {
         readable
             .flat_map(|data| (0..data.read_queues).map(|id| MessageQueue::new(topic, data.broker_name.as_str(), id)))
             .collect()
+    }
+
+    /// The queues that are written and that nobody reads: a broker has more of them to write than to read, or lets nobody read.
+    pub(crate) fn unread_queues(&self, topic: &str) -> Vec<MessageQueue> {
+        let read: BTreeSet<MessageQueue> = self.read_queues(topic).into_iter().collect();
+        let written = self.write_queues(topic).into_iter();
+        // A fixed list may name a broker that is away; with its queues goes what would be written into them.
+        written.filter(|queue| self.queue_data(&queue.broker_name).is_some() && !read.contains(queue)).collect()
+    }
+
+    /// A broker's queues of the topic.
+    pub(crate) fn queue_data(&self, broker_name: &str) -> Option<&QueueData> {
+        self.queue_datas.iter().find(|data| data.broker_name == broker_name)
     }
 
     /// `host:port` of a broker's master.

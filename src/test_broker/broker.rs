@@ -244,6 +244,15 @@ impl Broker {
         (0..count).map(|id| MessageQueue::new(topic, self.name.as_str(), id)).collect()
     }
 
+    /// The queues of a topic that can be read here, and those that cannot and have messages.
+    pub(super) fn kept_queues(&self, topic: &str) -> Vec<MessageQueue> {
+        let mut kept = self.read_queues(topic);
+        let all = self.topics.get(topic).into_iter().flat_map(|topic| (0..).zip(&topic.queues));
+        let behind = all.skip(kept.len()).filter(|(_, queue)| queue.end() > queue.min);
+        kept.extend(behind.map(|(id, _)| MessageQueue::new(topic, self.name.as_str(), id)));
+        kept
+    }
+
     /// What a crash and a restart leave: no locks, offsets as last written out, the log up to its first unreadable record.
     pub(super) fn lose_memory(&mut self, time_factor: f64) {
         self.locks.forget();

@@ -76,19 +76,28 @@ pub(super) fn no_topic(topic: &str) -> ClientError {
 impl TestBroker {
     /// Makes a topic, or changes it; its queues are spread over the brokers, the first of them get what is left over.
     pub(crate) fn create_topic(&self, topic: &str, queues: i32, perm: Perm) -> Result<(), ClientError> {
+        self.resize_topic(topic, queues, queues, perm)
+    }
+
+    /// The same with numbers of their own for reading and writing: as a topic is that somebody has not grown or shrunk to the end.
+    pub(crate) fn resize_topic(&self, topic: &str, read: i32, write: i32, perm: Perm) -> Result<(), ClientError> {
         self.open()?;
         if !is_name(topic, 127) {
             return Err(invalid("topic: must be 1 to 127 letters, digits, %, |, _ or -"));
         }
-        if !(1..=65_536).contains(&queues) {
-            return Err(invalid(format!("queues: must be from 1 to 65536, not {queues}")));
+        for queues in [read, write] {
+            if !(1..=65_536).contains(&queues) {
+                return Err(invalid(format!("queues: must be from 1 to 65536, not {queues}")));
+            }
         }
         let mut state = self.shared.lock();
         let count = i32::try_from(state.brokers.len()).unwrap_or(1);
         for (place, index) in (0..count).zip(0..state.brokers.len()) {
-            let share = queues / count + i32::from(place < queues % count);
-            if share > 0 {
-                put_topic(&mut state, index, topic, TopicConfig { perm: perm.bits(), ..TopicConfig::of(share) });
+            let share = |queues: i32| queues / count + i32::from(place < queues % count);
+            let (read_queues, write_queues) = (share(read), share(write));
+            if read_queues.max(write_queues) > 0 {
+                let config = TopicConfig { read_queues, write_queues, perm: perm.bits(), ..TopicConfig::of(0) };
+                put_topic(&mut state, index, topic, config);
             } else {
                 state.broker(index).topics.remove(topic);
             }

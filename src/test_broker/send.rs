@@ -150,14 +150,13 @@ fn try_send(
         return store_batch(shared, state, index, from, &header, &command.body);
     }
     let properties = single_properties(state, &header.properties, dead);
-    let max =
-        state.broker(index).number("maxMessageSize").and_then(|max| usize::try_from(max).ok()).unwrap_or(MAX_BODY);
+    let max = max_body(state, index);
     if command.body.is_empty() && release.is_v5() {
         return Err(Reply::thrown("java.lang.NullPointerException"));
     }
     let encoded = encode_properties(&properties, release.is_v5());
     if command.body.len() > max || encoded.len() > MAX_PROPERTIES {
-        let limits = "msg body length limit 4194304B, msg properties length limit 32767B";
+        let limits = format!("msg body length limit {max}B, msg properties length limit 32767B");
         let remark = format!("the message is illegal, maybe msg body or properties length not matched. {limits}");
         return Err(Reply::refuse(response::MESSAGE_ILLEGAL, remark));
     }
@@ -182,6 +181,11 @@ fn try_send(
         Some(unique_id) => reply.with("transactionId", unique_id),
         None => reply,
     })
+}
+
+/// The largest body of a request: of a message, and of a batch.
+fn max_body(state: &mut State, index: usize) -> usize {
+    state.broker(index).number("maxMessageSize").and_then(|max| usize::try_from(max).ok()).unwrap_or(MAX_BODY)
 }
 
 fn check_topic(state: &State, index: usize, header: &Header) -> Result<(), Reply> {
@@ -261,7 +265,7 @@ fn store_batch(
     body: &Bytes,
 ) -> Result<Reply, Reply> {
     let release = state.release;
-    if body.len() > MAX_BODY {
+    if body.len() > max_body(state, index) {
         let remark = "message body size exceeded";
         return Err(match release {
             Release::V4 => Reply::refuse(response::MESSAGE_ILLEGAL, remark),

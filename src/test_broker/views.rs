@@ -151,7 +151,7 @@ pub(super) fn offsets_of(state: &State, group: &str) -> Vec<OffsetView> {
         let mut topics: Vec<String> = wanted.chain(committed).collect();
         topics.sort();
         topics.dedup();
-        for queue in topics.iter().flat_map(|topic| broker.read_queues(topic)) {
+        for queue in topics.iter().flat_map(|topic| broker.kept_queues(topic)) {
             let place = Place::new(group, &queue.topic, queue.queue_id);
             let known = broker.topics.get(&queue.topic).and_then(|topic| topic.queue(queue.queue_id));
             let (min, max) = known.map_or((0, 0), |queue| (queue.min, queue.end()));

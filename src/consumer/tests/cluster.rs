@@ -165,6 +165,18 @@ impl Cluster {
         self.route_version.send_modify(|version| *version += 1);
     }
 
+    /// Changes how many queues of a topic a broker lets be read and written.
+    pub(super) fn set_queues(&self, topic: &str, broker: &str, read: i32, write: i32) {
+        let mut state = self.state();
+        let mut route = (*state.routes[topic]).clone();
+        for data in route.queue_datas.iter_mut().filter(|data| data.broker_name == broker) {
+            (data.read_queues, data.write_queues) = (read, write);
+        }
+        state.routes.insert(topic.to_owned(), Arc::new(route));
+        drop(state);
+        self.route_version.send_modify(|version| *version += 1);
+    }
+
     pub(super) fn route(&self, topic: &str) -> Option<Arc<TopicRoute>> {
         self.state().routes.get(topic).cloned()
     }

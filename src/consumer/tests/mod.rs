@@ -17,6 +17,7 @@ mod shutdown;
 mod starting;
 mod storm;
 mod trouble;
+mod unread;
 mod visible;
 
 pub(crate) use records::{message, record_of};

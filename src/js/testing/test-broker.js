@@ -87,13 +87,16 @@ class TestBroker {
 
   /**
    * @param {string} name
-   * @param {{ queues?: number | undefined, perm?: 'rw' | 'r' | 'w' | undefined }} [options]
+   * @param {{ queues?: number | undefined, readQueues?: number | undefined, perm?: 'rw' | 'r' | 'w' | undefined }} [options]
    */
   async createTopic(name, options = {}) {
-    const given = check.record('options', options, ['queues', 'perm'], '')
+    const given = check.record('options', options, ['queues', 'readQueues', 'perm'], '')
+    const queues = given.queues === undefined ? DEFAULT_QUEUES : check.integer('queues', given.queues, 1, MAX_QUEUES)
+    const { readQueues } = given
     this.#call('createTopic', {
       topic: check.resource('name', name, MAX_TOPIC),
-      queues: given.queues === undefined ? DEFAULT_QUEUES : check.integer('queues', given.queues, 1, MAX_QUEUES),
+      queues,
+      readQueues: readQueues === undefined ? queues : check.integer('readQueues', readQueues, 1, MAX_QUEUES),
       perm: given.perm === undefined ? 'rw' : check.oneOf('perm', given.perm, ['rw', 'r', 'w']),
     })
   }

@@ -367,6 +367,10 @@ impl Brokers for Arc<Cluster> {
         self.namespace.as_deref()
     }
 
+    fn name_servers(&self) -> String {
+        String::from("ns:9876")
+    }
+
     fn local_ip(&self) -> IpAddr {
         IpAddr::V4(Ipv4Addr::LOCALHOST)
     }

@@ -1,5 +1,6 @@
 //! The producer on a scripted cluster, under virtual time.
 
+mod batches;
 mod caller;
 mod cluster;
 mod fence;

@@ -242,3 +242,40 @@ async fn queues_are_listed_before_and_after_the_first_send() {
     assert_eq!(names(caller.producer.queues("T").await.unwrap()), ["a0", "a1", "b0"]);
     assert_eq!(caller.producer.queues("nowhere").await.unwrap_err().code(), Code::TopicNotFound);
 }
+
+#[tokio::test(start_paused = true)]
+async fn queues_that_nobody_reads_are_written_as_by_java_and_told_as_long_as_it_lasts() {
+    let route = |read: i32, write: i32, perm: i32| {
+        let mut route = Cluster::route_of(&[("a", write)]);
+        (route.queue_datas[0].read_queues, route.queue_datas[0].perm) = (read, perm);
+        route
+    };
+    let cluster = Cluster::new();
+    cluster.set("T", route(2, 4, 6));
+    let caller = Caller::new(&cluster, options());
+    caller.producer.start().await.unwrap();
+    let calls: Vec<usize> = (0..40).map(|i| caller.send(&format!("k{i}"), "m")).collect();
+    assert!(caller.until(calls).await.iter().all(|ended| ended.result.is_ok()));
+    assert!((0..4).all(|queue| !cluster.stored("a", queue).is_empty()), "no key moves");
+    let warnings = || cluster.inner().warnings.iter().map(|warning| warning.message().to_owned()).collect::<Vec<_>>();
+    let problems = || caller.producer.problems().into_iter().map(|it| it.message().to_owned()).collect::<Vec<_>>();
+    assert_eq!(warnings().len(), 1);
+    assert_eq!(problems(), warnings());
+    assert!(warnings()[0].contains("queues 2 to 3 of a (the topic has 4 queues to write there and 2 to read)"));
+    assert_eq!(caller.producer.problems()[0].code(), Code::UnreadQueue);
+
+    let changed = async |read: i32, write: i32, perm: i32| {
+        cluster.set("T", route(read, write, perm));
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    };
+    changed(2, 4, 6).await;
+    assert_eq!(warnings().len(), 1, "nothing has changed");
+    changed(4, 4, 2).await;
+    assert!(
+        warnings()[1].contains("queues 0 to 3 of a (the topic has no permission to read there)"),
+        "{:?}",
+        warnings()
+    );
+    changed(8, 4, 6).await;
+    assert_eq!((problems().len(), warnings().len()), (0, 2), "draining is no fault");
+}

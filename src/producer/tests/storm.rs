@@ -233,7 +233,9 @@ impl Storm {
         }
 
         self.check_overtaking(&inner.seized, &caller.calls, &caller.ended);
-        assert!(inner.warnings.is_empty(), "seed {seed}: {:?}", inner.warnings);
+        // Here, batches are refused at random.
+        let others: Vec<_> = inner.warnings.iter().filter(|warning| !warning.message().contains("batch")).collect();
+        assert!(others.is_empty(), "seed {seed}: {others:?}");
     }
 
     /// P4: while a message is unresolved, nothing later of its key is on the wire.

@@ -201,18 +201,6 @@ async fn only_the_guilty_message_of_an_illegal_batch_fails_and_batching_goes_on(
 }
 
 #[tokio::test(start_paused = true)]
-async fn code_13_to_a_batch_whose_singles_pass_means_that_batches_are_refused() {
-    let (cluster, caller) = one_queue().await;
-    cluster.script(|seized| Step::from(if seized.batch { Answer::Refused(13, "illegal") } else { OK }));
-    let calls: Vec<usize> = (0..4).map(|i| caller.send("k", &format!("m{i}"))).collect();
-    assert!(caller.until(calls).await.iter().all(|ended| ended.result.is_ok()));
-    let more: Vec<usize> = (4..8).map(|i| caller.send("k", &format!("m{i}"))).collect();
-    caller.until(more).await;
-    assert_eq!(cluster.inner().seized.iter().filter(|seized| seized.batch).count(), 1);
-    assert_eq!(cluster.stored("a", 0), ["m0", "m1", "m2", "m3", "m4", "m5", "m6", "m7"]);
-}
-
-#[tokio::test(start_paused = true)]
 async fn a_batch_of_the_users_is_refused_with_its_own_text_where_there_are_no_batches() {
     let (cluster, caller) = one_queue().await;
     cluster.then([Answer::Refused(3, "request code 320 unsupported")]);

@@ -1,0 +1,94 @@
+//! How large a batch may be: what a broker takes of a topic's batches, as its answers have told.
+//!
+//! A broker's `maxMessageSize` bounds the body of a request, so a batch may be refused although each of its messages would pass; and some
+//! services take no batches of some topics at all. Neither is told beforehand. What was refused is sent in halves, so that only the
+//! guilty message fails; if none is guilty, the size was at fault, and smaller batches follow until, minutes later, a larger one is tried.
+
+use std::time::Duration;
+
+use crate::env::Instant;
+
+/// Most bytes in a batch of ours; brokers take no more by default.
+pub(super) const BATCH_BYTES: usize = 4 * 1024 * 1024;
+/// Until a larger batch than what is taken is tried again: settings change, and brokers are replaced.
+pub(super) const AGAIN: Duration = Duration::from_secs(5 * 60);
+/// A batch so small is not refused for its size.
+const SMALL: usize = 4 * 1024;
+
+/// What a broker takes of a topic's batches. At first, everything.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct BatchLimit {
+    /// Most bytes of a batch; 0: messages go one by one.
+    bytes: usize,
+    /// The smallest that was refused, while there is a limit.
+    refused: Option<usize>,
+    /// When a larger one may be tried.
+    again_at: Option<Instant>,
+}
+
+impl Default for BatchLimit {
+    fn default() -> Self {
+        Self { bytes: BATCH_BYTES, refused: None, again_at: None }
+    }
+}
+
+impl BatchLimit {
+    /// Most bytes of the next batch. Beyond that, [`BatchLimit::tries`] says whether it may be.
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// Whether messages go one by one.
+    pub(super) fn is_single(&self) -> bool {
+        self.bytes == 0
+    }
+
+    /// Whether it is time to try a larger batch.
+    pub(super) fn is_due(&self, now: Instant) -> bool {
+        self.again_at.is_some_and(|at| at <= now)
+    }
+
+    /// One is being tried: the next one only after a while.
+    pub(super) fn tries(&mut self, now: Instant) {
+        self.again_at = Some(now + AGAIN);
+    }
+
+    /// A batch of `size` bytes was stored. True if there is no limit any more.
+    pub(super) fn passed(&mut self, size: usize) -> bool {
+        let Some(refused) = self.refused else { return false };
+        if size >= refused {
+            *self = Self::default();
+            return true;
+        }
+        self.bytes = self.bytes.max(between(size, refused));
+        false
+    }
+
+    /// A batch of `size` bytes was refused, and all of it passed in pieces of up to `piece` bytes. True if that is news.
+    pub(super) fn refused(&mut self, size: usize, piece: usize, now: Instant) -> bool {
+        if self.is_single() {
+            return false;
+        }
+        let is_news = self.refused.is_none();
+        self.again_at.get_or_insert(now + AGAIN);
+        if size <= SMALL {
+            self.refuses_all(now);
+            return true;
+        }
+        self.refused = Some(size);
+        self.bytes = between(piece, size);
+        is_news
+    }
+
+    /// Batches are not taken at all. True if that is news.
+    pub(super) fn refuses_all(&mut self, now: Instant) -> bool {
+        let is_news = !self.is_single();
+        *self = Self { bytes: 0, refused: Some(1), again_at: Some(now + AGAIN) };
+        is_news
+    }
+}
+
+/// The next size to use: what has passed, once that is close to what was refused.
+fn between(passed: usize, refused: usize) -> usize {
+    if passed.saturating_mul(5) >= refused.saturating_mul(4) { passed } else { passed.midpoint(refused) }
+}
