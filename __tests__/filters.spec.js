@@ -182,7 +182,6 @@ describe('members that differ', () => {
 
 test('a received message is forwarded with whatever tag it has, which no send of ours could have', async () => {
   const [topic, target] = [await createTopic({ queues: 1 }), await createTopic({ queues: 1 })]
-  const { startProducer } = require('./support')
   const producer = await startProducer()
   const group = uniqueGroup()
   const options = { groupId: group, nameServer: backend.nameServer, initialPosition: 'first' }
