@@ -75,7 +75,10 @@ export interface MessageInit {
   topic: string
   /** Payload, 1 byte up to `maxMessageBytes`. Do not change it before the send has settled. */
   body: Body
-  /** One tag, to filter by. Non-empty. Default: none. */
+  /**
+   * One tag, to filter by, which a {@link FilterExpression} can name: non-empty, without white space around it, and without `|`, `,`, `;`, `*`,
+   * `&&`, `OR` or `AND` between words. A {@link ReceivedMessage} keeps the tag that it has. Default: none.
+   */
   tags?: string | undefined
   /** Business keys, to look the message up by. A key holds no space; a string may hold several, separated by spaces. */
   keys?: string | readonly string[] | undefined
@@ -158,7 +161,7 @@ export type ErrorCode =
   | 'ERR_ROCKETMQ_UNDECODABLE'
   /** Messages lie, or are being written, in queues that the topic's route lets nobody read. */
   | 'ERR_ROCKETMQ_UNREAD_QUEUE'
-  /** A tag or SQL expression was refused. */
+  /** A tag or SQL expression was refused; as a `warning` and in `health()`: members of the group do not subscribe alike. */
   | 'ERR_ROCKETMQ_FILTER'
   /** A handler blocks its queue, returned something that is no outcome, or still runs at the end of `close()`. */
   | 'ERR_ROCKETMQ_HANDLER'
@@ -530,7 +533,11 @@ export type Handler = (
   context: ConsumeContext,
 ) => ConsumeOutcome | void | Promise<ConsumeOutcome | void>
 
-/** What of a topic is wanted: tags (`'TagA || TagB'`, `'*'`), or an SQL92 condition over properties. */
+/**
+ * What of a topic is wanted: tags (`'TagA || TagB'`, `'*'`), or an SQL92 condition over properties. Tags are compared whole, and nothing but `||`
+ * stands between them: what would match nothing, such as `'a, b'`, `'a | b'`, `'a OR b'` or `'a*'`, is refused. All members of a group subscribe
+ * the same topics with the same expressions.
+ */
 export type FilterExpression = string | { tags: string } | { sql92: string }
 
 /** Options of a {@link PushConsumer}. An unknown option is refused, not ignored. */
@@ -683,7 +690,8 @@ export class PushConsumer extends Client<ConsumerEvents> {
   constructor(options: PushConsumerOptions | string, orderly?: true)
   /**
    * Handles a topic. Before `start()`; one handler per topic. `expression` defaults to `'*'`. Throws
-   * `ERR_ROCKETMQ_INVALID_ARGUMENT`, `ERR_ROCKETMQ_INVALID_STATE`, `ERR_ROCKETMQ_CLOSED`.
+   * `ERR_ROCKETMQ_INVALID_ARGUMENT`, `ERR_ROCKETMQ_INVALID_STATE`, `ERR_ROCKETMQ_CLOSED`; `ERR_ROCKETMQ_FILTER` for an expression that would
+   * match nothing, with what may have been meant. A condition is checked by a broker, in `start()`.
    */
   subscribe(topic: string, handler: Handler, expression?: FilterExpression): this
   /** The queues of this consumer, with what blocks them. Empty before `start()` and after `close()`. */

@@ -1,7 +1,7 @@
 'use strict'
 const util = require('node:util')
 const { Producer, PushConsumer } = require('..')
-const { clients, startCluster, uniqueGroup, uniqueTopic, until } = require('./support')
+const { backend, clients, startCluster, uniqueGroup, uniqueTopic, until } = require('./support')
 
 jest.setTimeout(400_000)
 
@@ -101,4 +101,32 @@ test('an account without rights may not send', async () => {
     code: 'ERR_ROCKETMQ_ACCESS_DENIED',
     outcome: 'not-stored',
   })
+})
+
+test('members that differ and may not ask each other: each gets its own, no warning tells of the refusal, and health is ok', async () => {
+  const minimal = { accessKey: 'orderly-minimal', secretKey: 'minimal-secret-4' }
+  // 4.9 lets every account ask; what it may do there is in a file.
+  const mayAsk = backend.major < 5
+  if (!mayAsk) await cluster.admin.createAccount(cluster.brokers[0].address, minimal, ['Pub', 'Sub'])
+  const credentials = mayAsk ? cluster.accounts.member : minimal
+  const [groupId, warnings, records, seen] = [uniqueGroup(), [], [], []]
+  const logger = { debug: (fields, text) => void records.push(text), info() {}, warn() {}, error() {} }
+  const options = { groupId, initialPosition: 'first', logger }
+  const narrow = client(PushConsumer, credentials, options).subscribe(topic, () => {}, 'created')
+  const wide = client(PushConsumer, credentials, options).subscribe(
+    topic,
+    (message) => void seen.push(message.text()),
+    'created || paid',
+  )
+  for (const member of [narrow, wide]) {
+    member.on('warning', ({ message }) => warnings.push(message))
+    await member.start()
+  }
+  const isRefused = () => records.filter((text) => text.includes('the account may not ask')).length >= 2
+  await until(() => (mayAsk ? warnings.length >= 2 : isRefused()), { what: () => `both have asked; ${warnings}` })
+  const queue = await until(() => wide.assignment().find(({ state }) => state === 'running'))
+  await cluster.admin.send(topic, queue, 'mine', { properties: { TAGS: 'paid' } })
+  await until(() => seen.includes('mine'))
+  expect(warnings).toHaveLength(mayAsk ? 2 : 0)
+  expect(wide.health().ok).toBe(!mayAsk)
 })

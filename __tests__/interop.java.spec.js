@@ -1,7 +1,7 @@
 'use strict'
 const { PushConsumer } = require('..')
 const java = require('./support/java')
-const { backend, clients, createTopic, startProducer, uniqueGroup, until } = require('./support')
+const { admin, backend, clients, createTopic, startProducer, uniqueGroup, until } = require('./support')
 
 jest.setTimeout(600_000)
 
@@ -52,6 +52,40 @@ test('1 000 keys go to the same queues as with the genuine Java selector', async
   const ours = await Promise.all(keys.map((key) => client.sendOrderly({ topic, body: 'x' }, key)))
   const theirs = await java.queuesOf({ topic, keys })
   expect(ours.map(({ queue }) => queue.queueId)).toEqual(theirs.map(({ queueId }) => queueId))
+})
+
+test('a Java member with another filter is told of by its own word, and ours gets what it subscribes of its queues', async () => {
+  const topic = await createTopic({ queues: 2 })
+  const [group, ours, warnings] = [uniqueGroup(), [], []]
+  const options = { groupId: group, nameServer: backend.nameServer, initialPosition: 'first' }
+  const client = clients.add(new PushConsumer(options))
+  client.subscribe(topic, (message) => void ours.push(message.text()), 'paid')
+  client.on('warning', (warning) => warnings.push(warning))
+  await client.start()
+  const peer = await java.startConsumer({ group, topic, timeoutSec: 200 })
+  const { clientId } = peer.lines.find(({ type }) => type === 'started')
+  await until(() => warnings.length > 0, { timeoutMs: 90_000, what: 'a warning' })
+  expect(warnings.map(({ code }) => code)).toEqual(['ERR_ROCKETMQ_FILTER'])
+  for (const part of [`member ${clientId} `, "with '*'", "with 'paid'"]) expect(warnings[0].message).toContain(part)
+  const mine = await until(() => {
+    const running = client.assignment().filter(({ state }) => state === 'running')
+    return running.length === 1 && running[0]
+  })
+  const theirs = { ...mine, queueId: 1 - mine.queueId }
+  for (const tag of ['created', 'paid']) {
+    for (const queue of [mine, theirs])
+      await admin.send(topic, queue, `${tag} ${queue === mine ? 'ours' : 'theirs'}`, { properties: { TAGS: tag } })
+  }
+  const atJava = () => peer.lines.filter(({ type }) => type === 'message').map(({ body }) => body)
+  // Java pulls by what the broker keeps, its own as long as it has announced it last; ours brings its own.
+  await until(() => ours.length === 1 && atJava().length === 2, {
+    timeoutMs: 60_000,
+    what: () => `${ours}; ${atJava()}`,
+  })
+  expect([ours, atJava()]).toEqual([['paid ours'], ['created theirs', 'paid theirs']])
+  peer.kill('SIGTERM')
+  await until(() => client.health().ok, { timeoutMs: 90_000, what: 'health' })
+  expect(warnings).toHaveLength(1)
 })
 
 test('a Java member and ours share a group: queues divided, nothing doubled when the Java one leaves', async () => {

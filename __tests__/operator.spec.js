@@ -79,7 +79,7 @@ test('a reset frees a queue that is blocked and full, and its lag stays true whi
   await until(() => client.health().ok && client.stats().lag === 0)
 })
 
-test('a member that subscribes something else is told of: it makes brokers forget our subscription', async () => {
+test('a member that subscribes other topics is told of, though it answers no question: nothing is missed in our queues', async () => {
   const topic = await createTopic({ queues: 2 })
   const other = await createTopic({ queues: 1 })
   let handled = 0
@@ -95,11 +95,13 @@ test('a member that subscribes something else is told of: it makes brokers forge
       for (let i = 0; i < 20; i++) await admin.send(topic, 0, `${sent++}`)
       return warnings.some(({ message }) => /subscribe the same/.test(message))
     },
-    { timeoutMs: 60_000, intervalMs: 1_200, what: () => `a warning; ${warnings.map(String)}` },
+    // Brokers keep the topics of a member that has gone until the next heartbeat: what they keep counts a while after members change.
+    { timeoutMs: 150_000, intervalMs: 1_200, what: () => `a warning; ${warnings.map(String)}` },
   )
   stranger.close()
   const [warning] = warnings.filter(({ message }) => /subscribe the same/.test(message))
-  expect(warning).toMatchObject({ code: 'ERR_ROCKETMQ_BROKER', topic })
+  expect(warning).toMatchObject({ code: 'ERR_ROCKETMQ_FILTER' })
+  expect(warning.message).toContain('zzz-stranger')
   expect(warning.message).toContain(client.groupId)
   await until(() => handled >= sent, { timeoutMs: 60_000, what: () => `${sent} messages, ${handled} so far` })
 })

@@ -1,9 +1,26 @@
 'use strict'
 // A member of a consumer group that is not ours: it registers, answers the broker, and consumes nothing.
 
+const { subscription } = require('../../scripts/conformance/requests')
 const { Connection } = require('./wire')
 
 const CODE = { HEART_BEAT: 34, UNREGISTER_CLIENT: 35 }
+
+/**
+ * What is subscribed: everything of a topic, or with an expression; `version` is the wall clock's time by default.
+ * @typedef {string | { topic: string, expression: string, kind?: 'TAG' | 'SQL92', version?: number }} Wanted
+ */
+
+/** As heartbeats and answers to 307 have it. @param {Wanted} wanted */
+function subscriptionData(wanted) {
+  const {
+    topic,
+    expression,
+    version = Date.now(),
+    kind,
+  } = typeof wanted === 'string' ? { topic: wanted, expression: '*' } : wanted
+  return subscription(topic, expression, version, kind)
+}
 
 class ForeignMember {
   #connection
@@ -11,7 +28,7 @@ class ForeignMember {
   /**
    * Joins a group at one broker.
    * @param {string} address of the broker
-   * @param {{ group: string, clientId: string, topics: string[], credentials?: object, onRequest?: Function }} options
+   * @param {{ group: string, clientId: string, topics: Wanted[], credentials?: object, onRequest?: Function }} options
    *   `onRequest` answers what the broker asks, as in Connection.open()
    */
   static async join(address, { group, clientId, topics, credentials, onRequest }) {
@@ -38,15 +55,7 @@ class ForeignMember {
 
   /** Registers, or changes what is subscribed. */
   async heartbeat(topics) {
-    const subscriptionDataSet = topics.map((topic) => ({
-      classFilterMode: false,
-      codeSet: [],
-      expressionType: 'TAG',
-      subString: '*',
-      subVersion: Date.now(),
-      tagsSet: [],
-      topic,
-    }))
+    const subscriptionDataSet = topics.map(subscriptionData)
     const consumer = {
       consumeFromWhere: 'CONSUME_FROM_FIRST_OFFSET',
       consumeType: 'CONSUME_PASSIVELY',
@@ -72,4 +81,4 @@ class ForeignMember {
   }
 }
 
-module.exports = { ForeignMember }
+module.exports = { ForeignMember, subscriptionData }

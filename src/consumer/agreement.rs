@@ -23,6 +23,10 @@ use crate::protocol::{Announced, KeptSubscriptions, MemberSubscriptions};
 const SETTLED: Duration = Duration::from_secs(1);
 /// Between two looks while the members stay the same.
 const AGAIN: Duration = Duration::from_secs(60);
+/// The same while somebody does not tell: what brokers keep shows it, if it is looked at at the right moment.
+const OFTEN: Duration = Duration::from_secs(20);
+/// Topics that a broker keeps of a member that has gone are gone with the next heartbeat of another.
+const OUTDATED: Duration = Duration::from_secs(40);
 /// Until the next look while somebody has not been asked yet.
 const SOON: Duration = Duration::from_secs(5);
 /// Between two questions: each makes a broker ask a client.
@@ -55,8 +59,16 @@ struct Agreement<B> {
     shared: Arc<Shared<B>>,
     ours: Vec<Announced>,
     members: BTreeMap<String, Known>,
-    /// What a broker keeps for the group, as of the last look.
-    kept: Vec<Announced>,
+    /// What a broker keeps for the group, if it told at the last look.
+    kept: Option<Vec<Announced>>,
+    /// Expressions in it that are not ours, and that nobody has said.
+    puzzles: BTreeSet<Key>,
+    /// Topics that brokers were seen to keep or to miss, by members that do not tell: each heartbeat replaces the topics of the one before.
+    seen: BTreeMap<Key, Subject>,
+    silent: BTreeSet<String>,
+    others: Others,
+    /// When the members changed last.
+    changed_at: Instant,
     /// In force; all of them are told.
     differences: BTreeMap<Key, Difference>,
     denied_until: Option<Instant>,
@@ -71,7 +83,12 @@ pub(super) async fn run<B: Brokers>(shared: Arc<Shared<B>>) {
         ours: named.map(Announced::from).collect(),
         shared: Arc::clone(&shared),
         members: BTreeMap::new(),
-        kept: Vec::new(),
+        kept: None,
+        puzzles: BTreeSet::new(),
+        seen: BTreeMap::new(),
+        silent: BTreeSet::new(),
+        others: Others::new(),
+        changed_at: env::now(),
         differences: BTreeMap::new(),
         denied_until: None,
     };
@@ -89,6 +106,10 @@ impl<B: Brokers> Agreement<B> {
     /// One look at the group; returns when the next one is due.
     async fn look(&mut self, others: &Others) -> Duration {
         self.members.retain(|member, _| others.contains_key(member));
+        if self.others != *others {
+            self.others.clone_from(others);
+            self.changed_at = env::now();
+        }
         let asked = following(self.shared.brokers.id(), others);
         if self.denied_until.is_none_or(|until| env::now() >= until) {
             self.denied_until = None;
@@ -99,22 +120,28 @@ impl<B: Brokers> Agreement<B> {
                 self.denied_until = Some(env::now() + DENIED);
             }
         }
-        self.tell(others);
-        let is_waiting = asked.iter().any(|(member, _)| !self.members.contains_key(member));
-        if is_waiting && self.denied_until.is_none() { SOON } else { AGAIN }
+        self.look_for_silent_ones();
+        self.tell();
+        let has_said = |member: &String| matches!(self.members.get(member), Some(Known::Said(_)));
+        let is_waiting = asked.iter().any(|(member, _)| self.is_due(member) && !has_said(member));
+        match (self.denied_until.is_some(), is_waiting, self.silent.is_empty()) {
+            (true, _, _) | (false, false, true) => AGAIN,
+            (false, true, _) => SOON,
+            (false, false, false) => OFTEN,
+        }
     }
 
     /// Asks a broker what it keeps, and the members that are due. Fails where the account may not ask.
     async fn ask(&mut self, asked: &[(String, String)]) -> Result<(), ClientError> {
         let Some((_, address)) = asked.first() else {
-            self.kept.clear();
+            self.kept = None;
             return Ok(());
         };
         let request = KeptSubscriptions { group: self.shared.group.clone() };
         match self.shared.brokers.call(address, &request, PATIENCE).await {
             Ok(kept) => self.keep(kept),
             Err(error) if error.is_access_denied() => return Err(error.into_error()),
-            Err(_) => {}
+            Err(_) => self.kept = None,
         }
         let due: Vec<_> = asked.iter().filter(|(member, _)| self.is_due(member)).take(AT_ONCE).collect();
         for (member, address) in due {
@@ -150,13 +177,19 @@ impl<B: Brokers> Agreement<B> {
         }
     }
 
-    /// Takes over what a broker keeps. Something new that nobody has said makes everybody's word old: Java's clients may change theirs.
+    /// Takes over what a broker keeps. A new expression that nobody has said makes everybody's word old: Java's clients may change theirs.
     fn keep(&mut self, kept: Vec<Announced>) {
         let kept: Vec<_> = kept.into_iter().filter(|kept| kept.topic != self.shared.retry_topic).collect();
-        if kept != self.kept && !self.unexplained(&kept).is_empty() {
-            self.members.retain(|_, known| matches!(known, Known::Silent(_)));
+        let unexplained = self.unexplained(Some(&kept)).into_iter();
+        let expressions = unexplained.filter(|subject| matches!(subject, Subject::Expression { .. }));
+        let puzzles: BTreeSet<Key> = expressions.map(|subject| subject.key(false)).collect();
+        if !puzzles.is_subset(&self.puzzles) {
+            let agrees = |known: &Known| matches!(known, Known::Said(said) if self.subjects(said).is_empty());
+            let old: Vec<_> = self.members.iter().filter(|(_, known)| agrees(known)).map(|(id, _)| id.clone()).collect();
+            self.members.retain(|member, _| !old.contains(member));
         }
-        self.kept = kept;
+        self.puzzles = puzzles;
+        self.kept = Some(kept);
     }
 
     /// How a set of subscriptions differs from ours.
@@ -171,20 +204,20 @@ impl<B: Brokers> Agreement<B> {
         missing.chain(theirs.iter().filter(is_extra).map(|theirs| Subject::Ours(theirs.topic.clone()))).collect()
     }
 
-    /// Expressions that a broker keeps, which are not ours and which no member has said.
-    fn unexplained(&self, kept: &[Announced]) -> Vec<Subject> {
+    /// What a broker keeps otherwise than we subscribe, and which no member has said.
+    fn unexplained(&self, kept: Option<&Vec<Announced>>) -> Vec<Subject> {
         let said = self.members.values().flat_map(|known| match known {
             Known::Said(said) => self.subjects(said),
             Known::Silent(_) => Vec::new(),
         });
         let said: BTreeSet<Key> = said.map(|subject| subject.key(true)).collect();
-        let mut subjects = self.subjects(kept);
-        subjects.retain(|subject| matches!(subject, Subject::Expression { .. }) && !said.contains(&subject.key(true)));
+        let mut subjects = kept.map_or_else(Vec::new, |kept| self.subjects(kept));
+        subjects.retain(|subject| !said.contains(&subject.key(true)));
         subjects
     }
 
     /// What is in force now.
-    fn found(&self, others: &Others) -> BTreeMap<Key, Difference> {
+    fn found(&self) -> BTreeMap<Key, Difference> {
         let mut found = BTreeMap::new();
         for (member, known) in &self.members {
             if let Known::Said(said) = known {
@@ -196,34 +229,45 @@ impl<B: Brokers> Agreement<B> {
             }
         }
         // Without anybody who keeps silent it is left over from a member that has gone, and harms nobody.
-        if let Some(silent) = self.silent_ones(others) {
-            for subject in self.unexplained(&self.kept) {
-                let key = subject.key(false);
-                found.insert(key, Difference { subject, certain: false, members: silent.clone() });
+        if !self.silent.is_empty() {
+            let expressions = self.unexplained(self.kept.as_ref()).into_iter();
+            let expressions = expressions.filter(|subject| matches!(subject, Subject::Expression { .. }));
+            for subject in expressions.chain(self.seen.values().cloned()) {
+                let members = self.silent.clone();
+                found.insert(subject.key(false), Difference { subject, certain: false, members });
             }
         }
         found
     }
 
-    /// Members that do not tell; nobody, as long as one may still answer.
-    fn silent_ones(&self, others: &Others) -> Option<BTreeSet<String>> {
+    /// Finds members that do not tell, and what may be theirs; nobody is one, as long as somebody may still answer.
+    fn look_for_silent_ones(&mut self) {
+        let may_answer = |member: &String| match self.members.get(member) {
+            None => self.others.len() <= MOST,
+            Some(Known::Silent(tries)) => *tries < TRIES,
+            Some(Known::Said(_)) => false,
+        };
         let mut silent = BTreeSet::new();
-        for member in others.keys() {
-            match self.members.get(member) {
-                Some(Known::Said(_)) => {}
-                Some(Known::Silent(tries)) if *tries < TRIES => return None,
-                None if others.len() <= MOST => return None,
-                None | Some(Known::Silent(_)) => _ = silent.insert(member.clone()),
-            }
+        if self.denied_until.is_none() && !self.others.keys().any(may_answer) {
+            let has_said = |member: &&String| matches!(self.members.get(*member), Some(Known::Said(_)));
+            silent.extend(self.others.keys().filter(|member| !has_said(member)).cloned());
         }
-        (!silent.is_empty()).then_some(silent)
+        if silent != self.silent {
+            self.silent = silent;
+            self.seen.clear();
+        }
+        if env::now() >= self.changed_at + OUTDATED {
+            let topics = self.unexplained(self.kept.as_ref()).into_iter();
+            let topics = topics.filter(|subject| !matches!(subject, Subject::Expression { .. }));
+            self.seen.extend(topics.map(|subject| (subject.key(false), subject)));
+        }
     }
 
     /// Tells what is new, and what has ended.
-    fn tell(&mut self, others: &Others) {
+    fn tell(&mut self) {
         let shared = Arc::clone(&self.shared);
         let group = &shared.options.group;
-        let found = self.found(others);
+        let found = self.found();
         let before = std::mem::replace(&mut self.differences, found);
         let mut problems = Vec::new();
         for (key, difference) in &self.differences {

@@ -105,6 +105,24 @@ async fn a_member_that_does_not_tell_is_found_by_what_the_broker_keeps() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn topics_of_a_member_that_does_not_tell_are_found_by_what_the_broker_keeps() {
+    let cluster = Cluster::new(&["a"], 2);
+    let ours = member("ours", &cluster, &[("orders", "*")]).await;
+    cluster.state().brokers.get_mut("a").unwrap().members.insert("foreign".into());
+    let theirs = Subscription::by_tags("bills", "*", 1).unwrap();
+    cluster.state().announced.insert("bills".into(), theirs);
+    until("told", || !problems(&ours).is_empty()).await;
+    // The next heartbeat is ours: the broker has forgotten the other's topic until its own.
+    cluster.state().announced.clear();
+    sleep(Duration::from_secs(100)).await;
+    let told = problems(&ours);
+    assert!(told[0].contains("foreign, which does not tell") && told[0].contains("subscribes topic bills"), "{told:?}");
+    cluster.state().brokers.get_mut("a").unwrap().members.remove("foreign");
+    until("forgotten", || problems(&ours).is_empty()).await;
+    assert_eq!(warnings(&cluster, "ours").len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
 async fn who_may_not_ask_is_not_told_and_not_ill() {
     for (code, remark) in [
         (16, "no permission"),

@@ -43,11 +43,12 @@ pub(crate) struct Pull {
     pub(crate) max_messages: i32,
     /// How long the broker may hold the request, in ms; it may take 5 s longer. 0: answer at once.
     pub(crate) suspend_ms: i64,
-    /// Version of our subscription; one newer than the broker's is refused with 25.
+    /// Version of our subscription; without an expression one newer than the broker's is refused with 25, with one it means nothing.
     pub(crate) sub_version: i64,
     /// What kind of expression the subscription has.
     pub(crate) kind: ExpressionKind,
-    /// An expression to use instead of the group's registered one.
+    /// An expression to use instead of the one that the broker keeps for the group, whoever announced that. A condition that the broker
+    /// cannot read filters nothing.
     pub(crate) expression: Option<String>,
 }
 
