@@ -18,4 +18,4 @@ mod storm;
 mod trouble;
 mod visible;
 
-pub(crate) use records::{message, record_of};
+pub(crate) use records::{message, record_of, record_with};
