@@ -97,10 +97,11 @@ fn check_passed(from: i64, next: i64, max: i64) -> Result<(), String> {
 
 #[cfg(test)]
 mod tests {
-    use bytes::Bytes;
+    use bytes::{Bytes, BytesMut};
 
     use super::*;
-    use crate::consumer::tests::record_of;
+    use crate::consumer::tests::{record_of, record_with};
+    use crate::protocol::batch;
 
     fn answer(status: PullStatus, next: i64, records: &[(&str, i32, i64)]) -> Pulled {
         let body: Vec<u8> = records.iter().flat_map(|(topic, id, offset)| record_of(topic, *id, *offset)).collect();
@@ -149,6 +150,21 @@ mod tests {
             );
         }
         assert!(reading(&found(90_000, &[5])).is_err(), "nobody has looked at all that");
+    }
+
+    #[test]
+    fn messages_that_the_broker_keeps_together_come_together() {
+        let mut batch = BytesMut::new();
+        for body in [b"3", b"4", b"5", b"6"] {
+            batch::append(&mut batch, 0, body, "").unwrap();
+        }
+        let mut record = record_with("orders", 1, 3, &batch);
+        record[39] = 0xC0;
+        let whole = Pulled { body: Bytes::from(record.clone()), ..found(7, &[]) };
+        assert_eq!(offsets(&whole), Ok(vec![3, 4, 5, 6]), "as 5.5.0 answers from the middle of a batch");
+        assert!(reading(&Pulled { next_offset: 6, ..whole.clone() }).is_err(), "its end is told");
+        record[39] = 0x40;
+        assert!(reading(&Pulled { body: Bytes::from(record), ..whole }).is_err(), "and it is one");
     }
 
     #[test]

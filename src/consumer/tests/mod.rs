@@ -20,4 +20,4 @@ mod trouble;
 mod unread;
 mod visible;
 
-pub(crate) use records::{message, record_of};
+pub(crate) use records::{message, record_of, record_with};

@@ -65,5 +65,10 @@ pub(crate) fn message(topic: &str, queue_id: i32, offset: i64, body: &[u8]) -> S
 
 /// The bytes of a message.
 pub(crate) fn record_of(topic: &str, queue_id: i32, offset: i64) -> Vec<u8> {
-    record(topic, queue_id, offset, &plain(b"body")).to_vec()
+    record_with(topic, queue_id, offset, b"body")
+}
+
+/// The bytes of a message with this body.
+pub(crate) fn record_with(topic: &str, queue_id: i32, offset: i64, body: &[u8]) -> Vec<u8> {
+    record(topic, queue_id, offset, &plain(body)).to_vec()
 }
