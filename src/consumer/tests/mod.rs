@@ -11,8 +11,10 @@ mod member;
 mod ordering;
 mod records;
 mod shutdown;
+mod standing;
 mod starting;
 mod storm;
+mod together;
 mod trouble;
 mod visible;
 
