@@ -614,14 +614,18 @@ export interface OffsetReset {
 export interface QueueState extends MessageQueue {
   /** Where in its life the queue is. */
   readonly state: 'locking' | 'positioning' | 'running' | 'suspended' | 'paused' | 'draining'
-  /** The next offset the group would begin at. */
-  readonly committedOffset: number
-  /** The next offset to be handled. */
-  readonly nextOffset: number
-  /** Messages stored and not committed. */
-  readonly lag: number
+  /** The next offset the group would begin at; `undefined` where the broker has not told it, or may not tell it to this account. */
+  readonly committedOffset: number | undefined
+  /** The next offset to be handled; `undefined` until the queue is ours. */
+  readonly nextOffset: number | undefined
+  /** Messages stored and not committed, also while the queue waits for its lock; `undefined` where one of the two is unknown. */
+  readonly lag: number | undefined
   /** Handlers running: 0 or 1. */
   readonly inFlight: number
+  /** When the queue came into this state, in ms since 1970. */
+  readonly since: number
+  /** When the running handler was called, in ms since 1970, while one runs. */
+  readonly runningSince?: number
   /** The message that holds the queue, while one does. */
   readonly blockedBy?: BlockedBy
   /** The last time that the broker or an administrator has moved the offset, while this consumer had the queue. */
@@ -630,7 +634,7 @@ export interface QueueState extends MessageQueue {
 
 /** Counts of a {@link PushConsumer}. */
 export interface ConsumerStats {
-  /** Queues owned. */
+  /** Queues owned, or on their way in or out. */
   readonly queues: number
   /** Queues held by a failing handler. */
   readonly blockedQueues: number
@@ -646,7 +650,7 @@ export interface ConsumerStats {
   readonly buffered: number
   /** Their bytes. */
   readonly bufferedBytes: number
-  /** Messages stored and not committed, over all queues owned. */
+  /** Messages stored and not committed, over all those queues, as far as it is known: see {@link QueueState.lag}. */
   readonly lag: number
 }
 

@@ -200,6 +200,7 @@ impl NativeConsumer {
         let make = Rc::new(make_message);
         let sink = JsSink::new(&calls, self.checked.debug, move |own| Made(own, Rc::clone(&make)))?;
         let sink = Arc::new(sink);
+        sink.watch();
         let client = Client::start(self.checked.options.clone(), Arc::clone(&sink) as _);
         match Consumer::new(Arc::clone(&client), self.options.clone(), Arc::clone(&sink) as _) {
             Ok(core) => {

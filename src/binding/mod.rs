@@ -17,6 +17,7 @@ mod config;
 mod consumer;
 mod delivery;
 mod producer;
+mod pulse;
 mod running;
 mod test_broker;
 mod voice;

@@ -211,6 +211,7 @@ impl NativeProducer {
     #[napi(catch_unwind, ts_args_type = "slot: number, timeoutMs: number, calls: object")]
     pub fn start(&self, slot: u32, timeout_ms: f64, calls: Object<'_>) -> Result<()> {
         let calls = Arc::new(JsCalls::new(&calls, self.checked.debug, |own| own)?);
+        calls.watch();
         let client = Client::start(self.checked.options.clone(), Arc::clone(&calls) as _);
         let core = Producer::new(client, self.options.clone(), Arc::clone(&calls) as _);
         self.running.start(slot, milliseconds(timeout_ms), core, calls);

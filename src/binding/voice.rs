@@ -4,9 +4,12 @@
 //! what it has waited for.
 
 use super::callback::{Answer, Callback};
+use super::pulse::{Pulse, TICK};
 use crate::client::{Event, Events};
+use crate::env;
 use napi::bindgen_prelude::{FnArgs, JsValuesTupleIntoVec, Object};
 use napi::{Result, sys};
+use std::sync::Arc;
 
 /// What is said; a producer and a consumer add their own `T`.
 pub(super) enum Said<T> {
@@ -14,6 +17,8 @@ pub(super) enum Said<T> {
     Answer(Answer),
     /// JSON.
     Event(String),
+    /// To hear whether anybody hears.
+    Alive,
     /// Its kinds begin at 2.
     Own(T),
 }
@@ -27,6 +32,7 @@ impl<T: JsValuesTupleIntoVec> JsValuesTupleIntoVec for Said<T> {
                 FnArgs::from((0, slot, error, json)).into_vec(env)
             }
             Self::Event(json) => FnArgs::from((1, json)).into_vec(env),
+            Self::Alive => FnArgs::from((1, r#"{"type":"alive"}"#)).into_vec(env),
             Self::Own(own) => own.into_vec(env),
         }
     }
@@ -37,24 +43,51 @@ pub(super) struct Voice<T: 'static, A: 'static + JsValuesTupleIntoVec> {
     say: Callback<Said<T>, Said<A>>,
     /// Whether debug records are wanted.
     debug: bool,
+    pulse: Arc<Pulse>,
 }
 
 impl<T: 'static + Send, A: 'static + JsValuesTupleIntoVec> Voice<T, A> {
     /// Takes `calls.say`; `own` is called on the JavaScript thread, and must not panic.
     pub(super) fn new(calls: &Object<'_>, debug: bool, own: impl Fn(T) -> A + 'static) -> Result<Self> {
+        let pulse = Arc::new(Pulse::new());
+        let heard = Arc::clone(&pulse);
         let say = Callback::new(calls, "say", move |context| {
             Ok(match context.value {
                 Said::Answer(answer) => Said::Answer(answer),
                 Said::Event(json) => Said::Event(json),
+                Said::Alive => {
+                    heard.taken();
+                    Said::Alive
+                }
                 Said::Own(said) => Said::Own(own(said)),
             })
         })?;
-        Ok(Self { say, debug })
+        Ok(Self { say, debug, pulse })
     }
 
     /// False when nobody listens any more.
     pub(super) fn say(&self, own: T) -> bool {
         self.say.call(Said::Own(own))
+    }
+}
+
+impl<T: 'static + Send, A: 'static + JsValuesTupleIntoVec> Voice<T, A> {
+    /// Watches from now on whether anybody hears, until nobody listens any more.
+    pub(super) fn watch(self: &Arc<Self>) {
+        let voice = Arc::downgrade(self);
+        env::spawn(async move {
+            loop {
+                tokio::time::sleep(TICK).await;
+                let Some(voice) = voice.upgrade() else { return };
+                let look = voice.pulse.look(env::wall_ms());
+                for error in look.tell {
+                    voice.emit(Event::Warning { error });
+                }
+                if look.ask && !voice.say.call(Said::Alive) {
+                    return;
+                }
+            }
+        });
     }
 }
 

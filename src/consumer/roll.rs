@@ -52,9 +52,10 @@ impl<B: Brokers> Shared<B> {
         if roll.members == members {
             return;
         }
-        let before = std::mem::replace(&mut roll.members, members.to_vec());
+        let mut before = std::mem::replace(&mut roll.members, members.to_vec());
         if before.is_empty() {
-            return;
+            // We have just come: before us the others had all of it.
+            before = members.iter().filter(|member| *member != self.brokers.id()).cloned().collect();
         }
         for Subscription { topic, .. } in &self.subscriptions {
             let Some(route) = self.brokers.watch_route(topic).borrow().route.clone() else { continue };
@@ -75,7 +76,9 @@ impl<B: Brokers> Shared<B> {
             // A dead member's lock outlives whoever was to have the queue next.
             Some(former) if former.gone.is_some() && self.may_hold(former, now) => {}
             // It was to give the queue to us, and has not.
-            Some(Former { member: former, gone: None }) if member == self.brokers.id() && self.is_waited_for(&queue) => {
+            Some(Former { member: former, gone: None })
+                if member == self.brokers.id() && self.is_waited_for(&queue) =>
+            {
                 let former = Former { gone: is_gone(former), member: former.clone() };
                 roll.formers.insert(queue, former);
             }

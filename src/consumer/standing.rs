@@ -154,10 +154,15 @@ impl<B: Brokers> Shared<B> {
         self.outlook.notify_one();
     }
 
-    /// The queues that are to be ours and are not yet.
+    /// The queues that are to be ours and are not yet. Users know nothing of the retry queue, which has nothing to add to others of its
+    /// broker.
     fn waiting(&self) -> Vec<Waiting> {
         let queues = self.all_queues().into_iter();
-        queues.filter_map(|queue| self.wait_of(queue)).collect()
+        let (hidden, shown): (Vec<_>, Vec<_>) =
+            queues.filter_map(|queue| self.wait_of(queue)).partition(|waiting| waiting.queue.hidden);
+        let is_shown = |broker: &str| shown.iter().any(|waiting| waiting.queue.real.broker_name == broker);
+        let alone: Vec<_> = hidden.into_iter().filter(|waiting| !is_shown(&waiting.queue.real.broker_name)).collect();
+        shown.into_iter().chain(alone).collect()
     }
 
     fn wait_of(&self, queue: Arc<Queue>) -> Option<Waiting> {
@@ -181,7 +186,9 @@ impl<B: Brokers> Shared<B> {
             Cause::Held(Holder::Gone(_) | Holder::Unlisted) => Volume::Info,
             Cause::Held(_) if waited >= timing.hand_over => Volume::Info,
             // Broken connections have events of their own, and what fails after the lock was told by the actor.
-            Cause::Failing(error) if error.code() != Code::Connection && waiting.queue.view().phase == Phase::Locking => {
+            Cause::Failing(error)
+                if error.code() != Code::Connection && waiting.queue.view().phase == Phase::Locking =>
+            {
                 Volume::Refused
             }
             Cause::Held(_) | Cause::Failing(_) | Cause::Busy | Cause::Silence => Volume::Silent,
@@ -195,7 +202,9 @@ impl<B: Brokers> Shared<B> {
             Holder::Gone(member) => {
                 format!("the lock of a member that has gone ({member}), which the broker keeps for at most 60 s")
             }
-            Holder::Unlisted => String::from("the lock of a member that has gone, which the broker keeps for at most 60 s"),
+            Holder::Unlisted => {
+                String::from("the lock of a member that has gone, which the broker keeps for at most 60 s")
+            }
             Holder::Member(member) => format!("member {member} to give them back, whose handlers end first"),
             Holder::Unknown => format!(
                 "a lock that another client holds: one of the other members ({}), or one that has gone, then for at most 60 s",
@@ -216,7 +225,8 @@ impl<B: Brokers> Shared<B> {
     pub(super) fn standing_problems(&self) -> Vec<ClientError> {
         let is_new = |waiting: &Waiting| !matches!(waiting.cause, Cause::Failing(_));
         let standing = self.brokers.timing().standing;
-        let waiting = self.waiting().into_iter().filter(|waiting| is_new(waiting) && waiting.since.elapsed() >= standing);
+        let waiting =
+            self.waiting().into_iter().filter(|waiting| is_new(waiting) && waiting.since.elapsed() >= standing);
         let mut problems: Vec<_> =
             together(waiting.collect()).iter().map(|together| self.standing_problem(together)).collect();
         problems.extend(self.long_handlers().iter().map(|(queue, running)| long_handler(queue, running)));

@@ -47,11 +47,15 @@ export interface ConsumerSettings {
   prefetchMessages: number
   prefetchBytes: number
   commitIntervalMs: number
+  /** -1: none; the native side tells of handlers that run for 60 s only then. */
+  handlerTimeoutMs: number
 }
 
 /** An event, as JSON. */
 export type NativeEvent =
   | { type: 'warning'; error: NativeError }
+  /** Nothing but whether it is heard, and when. */
+  | { type: 'alive' }
   | { type: 'connected' | 'disconnected'; address: string }
   | { type: 'routeChanged'; topic: string; queues: QueueName[] }
   | { type: 'log'; level: string; fields: Record<string, unknown>; text: string }

@@ -64,6 +64,8 @@ class Reports {
         return this.warn(errorFrom(event.error))
       case 'log':
         return this.log(event.level, event.fields, event.text)
+      case 'alive':
+        return // it has heard that this side lives, by saying so
       case 'connected':
       case 'disconnected':
         return this.#report(event.type, { address: event.address }, event.address)
@@ -97,8 +99,9 @@ class Reports {
    * @param {unknown[]} args
    */
   #report(name, fields, ...args) {
-    // What ends while we close was ended by us.
-    this.log(this.#reporter.isOver() ? 'info' : RECORDS[name].level, fields, RECORDS[name].text)
+    // What ends while we close was ended by us; only a lock that is lost was not.
+    const level = this.#reporter.isOver() && name !== 'lockLost' ? 'info' : RECORDS[name].level
+    this.log(level, fields, RECORDS[name].text)
     this.emit(name, ...args)
   }
 

@@ -100,7 +100,7 @@ class PushConsumer extends Client {
     const { native } = this.#core
     if (native === null || this.state === 'closed') return []
     /** @type {QueueState[]} */
-    const queues = JSON.parse(call(() => native.assignment()))
+    const queues = JSON.parse(call(() => native.assignment())).map(known)
     return queues.map((queue) => {
       if (!queue.blockedBy) return queue
       const cause = this.#laneOf(queue)?.causeOf(queue.blockedBy.queueOffset)
@@ -131,7 +131,7 @@ class PushConsumer extends Client {
     if (subscriptions.length === 0) {
       throw new RocketMQError('ERR_ROCKETMQ_INVALID_STATE', 'no topic: call subscribe() before start()')
     }
-    return { ...this.#options.consumer, subscriptions }
+    return { ...this.#options.consumer, handlerTimeoutMs: this.#options.handlerTimeoutMs ?? -1, subscriptions }
   }
 
   /**
@@ -241,6 +241,19 @@ class PushConsumer extends Client {
     const fields = { topic, queue, queueOffset, msgId, attempt, delayMs, err: cause }
     this.#core.reports.show('suspended', 'warn', 'ERR_ROCKETMQ_HANDLER', topic, text, fields)
     this.#core.reports.emit('suspended', message, cause === undefined ? { delayMs } : { delayMs, cause })
+  }
+}
+
+/**
+ * What native does not know is null in its JSON.
+ * @param {{ [name in keyof QueueState]: QueueState[name] | null }} queue
+ */
+function known(queue) {
+  return {
+    ...queue,
+    committedOffset: queue.committedOffset ?? undefined,
+    nextOffset: queue.nextOffset ?? undefined,
+    lag: queue.lag ?? undefined,
   }
 }
 
