@@ -2,9 +2,9 @@
 // The life of a client: idle, starting, running, closing, closed. It owns the native side and hears everything that says. Producers
 // and consumers bring what is theirs as a `Side`; nothing outside may set `state` or `native`.
 
-const { AsyncResource } = require('node:async_hooks')
 const { now } = require('../clock.js')
 const { RocketMQError, call, errorFrom, errorFromThrown } = require('../errors.js')
+const { openHandle } = require('../open-handle.js')
 const options = require('../options.js')
 const { Reports } = require('./reports.js')
 const { Slots } = require('./slots.js')
@@ -21,6 +21,7 @@ const { Slots } = require('./slots.js')
  * What a producer or a consumer adds to the common life of a client.
  * @template {NativeClient} N
  * @typedef {object} Side
+ * @property {string} kind of client
  * @property {(config: NativeConfig) => N} create
  * @property {((...args: any[]) => void)[]} hears what only its native side says, from kind 2 on
  * @property {(native: N, slot: number, calls: { say(kind: number, ...args: any[]): void }) => void} start
@@ -40,8 +41,8 @@ class Core {
   state = 'idle'
   /** @type {N | null} */
   native = null
-  /** The async context of `start()`, in which handlers are called. */
-  context = new AsyncResource('RocketMQClient')
+  /** What is open from `start()` on, with its async context, in which handlers are called. @type {ReturnType<typeof openHandle> | null} */
+  context = null
   /** What waits for native's answer. */
   slots = new Slots()
 
@@ -142,7 +143,7 @@ class Core {
       throw this.#abortedError()
     }
     this.state = 'starting'
-    this.context = new AsyncResource('RocketMQClient')
+    this.context = openHandle(`RocketMQ ${this.#side.kind} (${this.groupId})`)
     try {
       const native = call(() => this.#side.create(this.#nativeConfig()))
       this.native = native
@@ -171,6 +172,7 @@ class Core {
 
   #backToIdle() {
     this.state = 'idle'
+    this.context?.close()
     this.native = null
     this.#counts = null
     this.#unwatch?.()
@@ -242,6 +244,7 @@ class Core {
       this.#side.ended()
       this.#abandon()
     }
+    this.context?.close()
     await null // a listener of `close` may be added behind the call
     this.state = 'closed'
     this.reports.emit('close')

@@ -59,6 +59,7 @@ class PushConsumer extends Client {
     const parsed = options.consumerOptions(given, orderly)
     /** @type {Core<NativeConsumer>} */
     const core = new Core(parsed.client, {
+      kind: 'PushConsumer',
       create: (config) => new NativeConsumer(config, this.#settings()),
       hears: [
         (queue, generation, messages) => this.#lane(queue).deliver(generation, messages),
@@ -139,7 +140,7 @@ class PushConsumer extends Client {
    * @returns {import('./lane').Host}
    */
   #makeHost(native) {
-    const { context } = this.#core
+    const context = /** @type {AsyncResource} */ (this.#core.context)
     return {
       native,
       places: new Places(this.#options.concurrency),

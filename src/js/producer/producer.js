@@ -45,6 +45,7 @@ class Producer extends Client {
     const { client, producer } = options.producerOptions(given, orderly)
     /** @type {Core<NativeProducer>} */
     const core = new Core(client, {
+      kind: 'Producer',
       create: (config) => new NativeProducer(config, producer),
       hears: [
         (/** @type {Parameters<Sends['stored']>} */ ...run) => this.#sends.stored(...run),

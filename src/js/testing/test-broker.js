@@ -6,6 +6,7 @@ const native = require('../addon.js')
 const check = require('../check.js')
 const { Slots } = require('../client/slots.js')
 const { RocketMQError, call } = require('../errors.js')
+const { openHandle } = require('../open-handle.js')
 const { flatten, shardingKey } = require('../message.js')
 const {
   DEFAULT_QUEUES,
@@ -45,6 +46,7 @@ class TestBroker {
   /** @type {NativeTestBroker} */
   #native = new Native()
   #slots = new Slots()
+  #handle = openHandle('RocketMQ TestBroker')
   #nameServer = ''
   /** @type {readonly string[]} */
   #brokers = []
@@ -54,6 +56,7 @@ class TestBroker {
   /** @param {symbol} [start] */
   constructor(start) {
     if (start !== START) {
+      this.#handle.close()
       throw new RocketMQError(
         'ERR_ROCKETMQ_INVALID_STATE',
         'use TestBroker.start(): a test broker listens from the start',
@@ -65,14 +68,19 @@ class TestBroker {
   static async start(options = {}) {
     const settings = checkOptions(options)
     const broker = new TestBroker(START)
-    const { nameServer, brokers } = await broker.#slots.ask((slot) =>
-      broker.#native.start(slot, JSON.stringify(settings), {
-        answer: (...answer) => broker.#slots.answered(...answer),
-      }),
-    )
-    broker.#nameServer = nameServer
-    broker.#brokers = Object.freeze(brokers)
-    return broker
+    try {
+      const { nameServer, brokers } = await broker.#slots.ask((slot) =>
+        broker.#native.start(slot, JSON.stringify(settings), {
+          answer: (...answer) => broker.#slots.answered(...answer),
+        }),
+      )
+      broker.#nameServer = nameServer
+      broker.#brokers = Object.freeze(brokers)
+      return broker
+    } catch (error) {
+      broker.#handle.close()
+      throw error
+    }
   }
 
   get nameServer() {
@@ -261,6 +269,7 @@ class TestBroker {
     try {
       await this.#slots.ask((slot) => this.#native.close(slot))
     } finally {
+      this.#handle.close()
       // The native side answers nobody any more.
       for (const waiting of this.#slots.outstanding()) waiting.reject(closedError())
       this.#slots.clear()
