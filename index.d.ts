@@ -402,9 +402,10 @@ export interface ProducerStats {
  * ```ts
  * import { Producer } from 'rocketmq-orderly'
  *
- * await using producer = await new Producer({ groupId: 'GID_shop', nameServer: '127.0.0.1:9876' }).start()
+ * const producer = await new Producer({ groupId: 'GID_shop', nameServer: '127.0.0.1:9876' }).start()
  * const { queue, queueOffset } = await producer.sendOrderly({ topic: 'orders', body: 'paid' }, 'order-4711')
  * console.log(queue.queueId, queueOffset)
+ * await producer.close()
  * ```
  */
 export class Producer extends Client<ClientEvents> {

@@ -73,6 +73,8 @@ test.each(VERSIONS)('the commands for operators, with the tool of %s', async (ve
     }
 
     expect(await run('The dead-letter queue')).toContain('success')
+    const changed = await run('Changing the number of queues')
+    expect(changed.match(/writeQueueNums=\d+/g)).toEqual(['writeQueueNums=32', 'writeQueueNums=8', 'writeQueueNums=8'])
   } finally {
     await consumer.close()
     await tool.close()

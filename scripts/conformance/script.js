@@ -12,7 +12,7 @@ const { lockTable, offsets } = require('./steps/offsets')
 const { conditions, heldPulls, pulls } = require('./steps/pulls')
 const { retries } = require('./steps/retries')
 const { routes, sealing, topics } = require('./steps/routes')
-const { batches, sends } = require('./steps/sends')
+const { batches, sends, sizes, unread } = require('./steps/sends')
 
 /** At a broker without access control. @param {import('./recorder').Recorder} r */
 async function script(r) {
@@ -20,6 +20,8 @@ async function script(r) {
   await routes(r)
   await sends(r)
   await batches(r)
+  await sizes(r)
+  await unread(r)
   await pulls(r)
   await conditions(r)
   await membership(r)

@@ -14,14 +14,16 @@ async function topics(r) {
   await r.broker('17 a wrong type', 17, topic('typed', { attributes: '+message.type=WRONG' }))
   await r.broker('17 an attribute without +', 17, topic('typed', { attributes: 'message.type=FIFO' }))
   await r.broker('17 more queues to read than to write', 17, topic('uneven', { readQueueNums: 4, writeQueueNums: 2 }))
+  await r.broker('17 more queues to write than to read', 17, topic('short', { readQueueNums: 2, writeQueueNums: 4 }))
   await r.broker('17 an ordered topic', 17, topic('ordered', { order: true }))
-  await r.routed(['plain', 'one', 'sealed', 'mute', 'typed', 'uneven', 'ordered'])
+  await r.routed(['plain', 'one', 'sealed', 'mute', 'typed', 'uneven', 'short', 'ordered'])
 }
 
 async function routes(r) {
   await r.names('105 a route', 105, { topic: 'plain', acceptStandardJsonOnly: true })
   await r.names('105 a route for an old client', 105, { topic: 'plain' }, undefined, { version: 399 })
   await r.names('105 more queues to read than to write', 105, { topic: 'uneven', acceptStandardJsonOnly: true })
+  await r.names('105 more queues to write than to read', 105, { topic: 'short', acceptStandardJsonOnly: true })
   await r.names('105 an ordered topic', 105, { topic: 'ordered', acceptStandardJsonOnly: true })
   await r.names('105 an unknown topic', 105, { topic: 'nowhere' })
   await r.names('105 no topic', 105)

@@ -2,7 +2,7 @@
 // 10, 310 and 320: what is stored, and what is refused.
 
 const zlib = require('node:zlib')
-const { entries, longNames, pull, send, without } = require('../requests')
+const { entries, longNames, pull, send, topic, without } = require('../requests')
 
 const MiB = 1024 * 1024
 
@@ -52,4 +52,38 @@ async function batches(r) {
   await r.broker('the messages of the batches', 11, pull('one', 0, 0))
 }
 
-module.exports = { sends, batches }
+/** A broker that takes less in one request. */
+async function sizes(r) {
+  const KiB64 = 64 * 1024
+  const batchOf = (bytes) => entries({ body: Buffer.alloc(bytes - 22) })
+  const batch = send('one', 0, {}, { m: true })
+  await r.broker('25 a smaller maxMessageSize', 25, {}, Buffer.from(`maxMessageSize=${KiB64}\n`))
+  await r.broker('310 as large as it takes', 310, send('plain', 2, { UNIQ_KEY: 'M' }), Buffer.alloc(KiB64, 1))
+  await r.broker('310 one byte more', 310, send('plain', 2), Buffer.alloc(KiB64 + 1, 1))
+  await r.broker('320 as large as it takes', 320, batch, batchOf(KiB64))
+  await r.broker('320 one byte more', 320, batch, batchOf(KiB64 + 1))
+  await r.broker('25 the usual maxMessageSize', 25, {}, Buffer.from(`maxMessageSize=${4 * MiB}\n`))
+  await r.broker('320 it has healed', 320, batch, batchOf(KiB64 + 1))
+}
+
+/** Queues that are written and not read, and such that have gone. */
+async function unread(r) {
+  const x = Buffer.from('x')
+  const numbers = (queue) => ({ topic: 'short', queueId: queue })
+  const asked = { consumerGroup: 'GID-conformance', topic: 'short', queueId: 3 }
+  for (const queue of [1, 3]) await r.broker(`310 to queue ${queue} of 4`, 310, send('short', queue), x)
+  await r.broker('310 behind the last queue to write', 310, send('short', 4), x)
+  await r.broker('11 a queue that is not read', 11, pull('short', 3, 0))
+  await r.broker('30 of a queue that is not read', 30, numbers(3))
+  await r.broker('31 of a queue that is not read', 31, numbers(3))
+  await r.broker('15 a queue that is not read', 15, { ...asked, commitOffset: 1 })
+  await r.broker('14 a queue that is not read', 14, asked)
+  await r.broker('17 fewer to write and to read', 17, topic('short', { readQueueNums: 1, writeQueueNums: 1 }))
+  await r.broker('310 to a queue that has gone', 310, send('short', 3), x)
+  await r.broker('30 of a queue that has gone', 30, numbers(3))
+  await r.broker('14 a queue that has gone', 14, asked)
+  await r.broker('30 of a queue that never was', 30, numbers(9))
+  await r.broker('14 a queue that never was', 14, { ...asked, queueId: 9, setZeroIfNotFound: false })
+}
+
+module.exports = { sends, batches, sizes, unread }
