@@ -9,6 +9,7 @@ use std::sync::LazyLock;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::net::{TcpListener, TcpStream, lookup_host};
 use tokio::runtime::{Builder, Runtime};
+use tokio::task::JoinSet;
 
 /// A point of the monotonic clock; leases and deadlines are made of these.
 pub(crate) use tokio::time::Instant;
@@ -16,6 +17,9 @@ pub(crate) use tokio::time::Instant;
 pub(crate) type Socket = TcpStream;
 /// A socket that takes connections.
 pub(crate) type Listener = TcpListener;
+
+/// How long one address of a name may be silent before the next is tried as well.
+const STAGGER: Duration = Duration::from_millis(250);
 
 /// The threads of all clients of the process, main thread and worker threads alike. Never dropped: no environment of Node owns it.
 static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| {
@@ -89,23 +93,63 @@ impl Backoff {
     }
 }
 
-/// Connects to `host:port`, trying every address that the name resolves to, in order.
+/// Connects to `host:port`. Of a name with several addresses the next one is tried as well when the one before fails, or is silent
+/// for [`STAGGER`]; the first connection wins, and the other attempts end.
 ///
 /// The socket sends at once (`TCP_NODELAY`) and notices a half-open peer in at most 10 s: keep-alive after 5 s of silence, every
 /// 2 s, twice; and written bytes that stay unacknowledged for 9 s (`TCP_USER_TIMEOUT`) end it.
 pub(crate) async fn connect(address: &str) -> io::Result<Socket> {
+    connect_any(alternating(lookup_host(address).await?)).await
+}
+
+/// Both families in turn, each in the resolver's order (RFC 8305): a host whose IPv6 leads nowhere lists it first, all of it.
+fn alternating(resolved: impl Iterator<Item = SocketAddr>) -> Vec<SocketAddr> {
+    let resolved: Vec<_> = resolved.collect();
+    let first_is_v6 = resolved.first().is_some_and(SocketAddr::is_ipv6);
+    let (preferred, others): (Vec<_>, Vec<_>) = resolved.into_iter().partition(|it| it.is_ipv6() == first_is_v6);
+    let (mut preferred, mut others) = (preferred.into_iter(), others.into_iter());
+    let mut ordered = Vec::new();
+    loop {
+        let pair = [preferred.next(), others.next()];
+        if pair == [None, None] {
+            return ordered;
+        }
+        ordered.extend(pair.into_iter().flatten());
+    }
+}
+
+/// The first connection to any of these; the last failure if there is none.
+async fn connect_any(targets: Vec<SocketAddr>) -> io::Result<Socket> {
     let mut last = io::Error::new(io::ErrorKind::NotFound, "the name resolves to no address");
-    for target in lookup_host(address).await? {
-        #[expect(clippy::disallowed_methods, reason = "this is the one place")]
-        match TcpStream::connect(target).await {
-            Ok(socket) => {
+    let mut targets = targets.into_iter();
+    // Whatever is still in here at the end is given up.
+    let mut attempts = JoinSet::new();
+    loop {
+        let is_last = match targets.next() {
+            Some(target) => {
+                #[expect(clippy::disallowed_methods, reason = "this is the one place")]
+                attempts.spawn(TcpStream::connect(target));
+                targets.len() == 0
+            }
+            None if attempts.is_empty() => return Err(last),
+            None => true,
+        };
+        let attempt = if is_last {
+            attempts.join_next().await
+        } else {
+            tokio::time::timeout(STAGGER, attempts.join_next()).await.ok().flatten()
+        };
+        match attempt {
+            Some(Ok(Ok(socket))) => {
                 watchful(&socket)?;
                 return Ok(socket);
             }
-            Err(error) => last = error,
+            Some(Ok(Err(error))) => last = error,
+            Some(Err(error)) => last = io::Error::other(error),
+            // Silent so far: the next one as well.
+            None => {}
         }
     }
-    Err(last)
 }
 
 /// Listens on 127.0.0.1; port 0 takes any free one.
@@ -199,5 +243,78 @@ impl Default for Timing {
             send_backoff: (Duration::from_millis(50), Duration::from_secs(1)),
             flow_control_delay: Duration::from_millis(20),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn v4(last: u8) -> SocketAddr {
+        SocketAddr::from((Ipv4Addr::new(127, 0, 0, last), 1))
+    }
+
+    fn v6(last: u16) -> SocketAddr {
+        SocketAddr::from((Ipv6Addr::new(0, 0, 0, 0, 0, 0, 0, last), 1))
+    }
+
+    #[test]
+    fn both_families_are_tried_in_turn() {
+        assert_eq!(alternating([v6(1), v6(2), v6(3), v4(1)].into_iter()), [v6(1), v4(1), v6(2), v6(3)]);
+        assert_eq!(alternating([v4(2), v4(1), v6(1)].into_iter()), [v4(2), v6(1), v4(1)]);
+    }
+
+    /// A listener that lets nobody in: its queue is full, and whoever comes is not answered. Its port is free elsewhere.
+    #[cfg(target_os = "linux")]
+    async fn silent(last: u8) -> (socket2::Socket, Vec<TcpStream>, SocketAddr) {
+        let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
+        socket.bind(&SocketAddr::from((Ipv4Addr::new(127, 0, 0, last), 0)).into()).unwrap();
+        socket.listen(0).unwrap();
+        let address = socket.local_addr().unwrap().as_socket().unwrap();
+        let mut queue = Vec::new();
+        #[expect(clippy::disallowed_methods, reason = "a peer, not a client")]
+        while let Ok(Ok(one)) = tokio::time::timeout(Duration::from_millis(300), TcpStream::connect(address)).await {
+            queue.push(one);
+        }
+        (socket, queue, address)
+    }
+
+    #[cfg(target_os = "linux")]
+    #[tokio::test]
+    async fn a_silent_address_keeps_nobody_from_the_others_and_losers_end() {
+        let (_socket, _queue, silent) = silent(2).await;
+        let mut alive = silent;
+        alive.set_ip(Ipv4Addr::LOCALHOST.into());
+        let listener = TcpListener::bind(alive).await.unwrap();
+        let mut refused = silent;
+        refused.set_ip(Ipv4Addr::new(127, 0, 0, 3).into());
+        let began = now();
+        let socket = connect_any(vec![silent, refused, alive]).await.unwrap();
+        assert_eq!(socket.peer_addr().unwrap(), alive);
+        // One wait: a refusal is followed at once.
+        assert!(began.elapsed() < Duration::from_millis(1_500), "{:?}", began.elapsed());
+        assert!(began.elapsed() >= STAGGER);
+        drop(listener);
+        // Only silence is left: nothing but the caller's bound ends it.
+        let waiting = tokio::time::timeout(Duration::from_millis(600), connect_any(vec![silent, refused])).await;
+        assert!(waiting.is_err());
+        assert_eq!(connect_any(vec![refused, refused]).await.unwrap_err().kind(), io::ErrorKind::ConnectionRefused);
+        assert_eq!(connect_any(Vec::new()).await.unwrap_err().kind(), io::ErrorKind::NotFound);
+    }
+
+    #[cfg(target_os = "linux")]
+    #[tokio::test]
+    async fn two_that_answer_leave_one_connection() {
+        let slow = TcpListener::bind(v4_any(4)).await.unwrap();
+        let fast = TcpListener::bind(v4_any(5)).await.unwrap();
+        let targets = vec![slow.local_addr().unwrap(), fast.local_addr().unwrap()];
+        let socket = connect_any(targets).await.unwrap();
+        assert_eq!(socket.peer_addr().unwrap(), slow.local_addr().unwrap());
+        assert!(tokio::time::timeout(STAGGER * 2, fast.accept()).await.is_err(), "the second was never asked");
+    }
+
+    #[cfg(target_os = "linux")]
+    fn v4_any(last: u8) -> SocketAddr {
+        SocketAddr::from((Ipv4Addr::new(127, 0, 0, last), 0))
     }
 }
