@@ -142,16 +142,15 @@ test('a broker that is down: health() names it, and it is used again within a se
 test('a broker that accepts and never answers: start() rejects in its bound, and says who is silent', async () => {
   const silent = await server(() => SILENCE)
   const names = await server(() => route(silent.address))
-  for (const startTimeoutMs of [1_000, 10_000]) {
+  for (const startTimeoutMs of [1_000, 4_000]) {
     const began = performance.now()
     const error = await producer([names], { topics: [topic], startTimeoutMs, requestTimeoutMs: 1_500 })
       .start()
       .catch((reason) => reason)
-    expect(performance.now() - began).toBeLessThan(6_000)
-    expect(error.code).toBe('ERR_ROCKETMQ_TIMEOUT')
-    expect(`${error.message} ${error.cause?.message}`).toContain(
-      startTimeoutMs === 1_000 ? 'startTimeoutMs' : silent.address,
-    )
+    expect(performance.now() - began).toBeLessThan(startTimeoutMs + 5_000) // and a busy machine
+    expect(error).toMatchObject({ code: 'ERR_ROCKETMQ_TIMEOUT', retriable: true })
+    expect(error.message).toContain('startTimeoutMs')
+    if (startTimeoutMs > 1_500) expect(error.message).toContain(`${silent.address} gave no answer to the heartbeat`)
   }
 })
 
