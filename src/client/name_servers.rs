@@ -122,7 +122,8 @@ async fn route(client: &Arc<Client>, topic: &str) -> Result<Result<TopicRoute, V
         Some(error) if error.code() == Code::Protocol => error,
         Some(error) if !matches!(error.code(), Code::Connection | Code::Timeout) => error.with_retriable(true),
         last => {
-            let text = format!("no name server answers ({}): check the address and that it runs", servers.list());
+            let why = last.as_ref().map_or("there is none", ClientError::message);
+            let text = format!("no name server answers ({}): {why}", servers.list());
             let error = ClientError::new(last.as_ref().map_or(Code::Connection, ClientError::code), text);
             let error = error.with_address(servers.list());
             last.map_or(error.clone(), |cause| error.with_cause(cause))

@@ -275,10 +275,12 @@ impl Connection {
         let shared = &self.shared;
         let mut buffer = BytesMut::with_capacity(READ_CHUNK);
         loop {
+            if self.is_new() && foreign::is_http2(&buffer) {
+                return self.foreign(&buffer, "HTTP/2");
+            }
             loop {
                 match frame::decode(&mut buffer) {
                     Ok(Some(command)) => self.dispatch(command, inbound),
-                    Ok(None) if self.is_new() && foreign::is_http2(&buffer) => return self.foreign(&buffer, ""),
                     Ok(None) => break,
                     Err(error) => return self.foreign(&buffer, &error.to_string()),
                 }
