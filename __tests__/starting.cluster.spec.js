@@ -25,6 +25,13 @@ const consumer = (options) =>
     }),
   )
 
+/** Makes a topic when the name server knows the broker, and returns its name. */
+async function created({ name = uniqueTopic(), ...options } = {}) {
+  await until(async () => (await cluster.admin.masters()).size > 0, { what: 'a registered broker' })
+  await cluster.admin.createTopic(name, { queues: 1, ...options })
+  return name
+}
+
 /** A producer and a consumer of a topic, not started; `seen` is what was handled. */
 function pair(topic, options) {
   const seen = []
@@ -49,8 +56,7 @@ async function holds(condition, ms) {
 
 test('name server and broker that are not up yet are waited for, and start() succeeds when they come', async () => {
   const [broker] = cluster.brokers
-  const topic = uniqueTopic()
-  await cluster.admin.createTopic(topic, { queues: 2 })
+  const topic = await created({ queues: 2 })
   await cluster.stopNameServer()
   await broker.stop()
   const { sender, receiver, seen } = pair(topic, { startTimeoutMs: 180_000 })
@@ -70,8 +76,7 @@ test('name server and broker that are not up yet are waited for, and start() suc
 
 test('when the time is up, start() rejects with what it has waited for, and may be called again', async () => {
   const [broker] = cluster.brokers
-  const topic = uniqueTopic()
-  await cluster.admin.createTopic(topic, { queues: 1 })
+  const topic = await created()
   const told = async (code, words) => {
     const { sender, receiver } = pair(topic, { startTimeoutMs: 2_500 })
     for (const error of await Promise.all([failure(sender), failure(receiver)])) {
@@ -112,7 +117,7 @@ test('waitForTopics: start() waits for a topic until it is made, within startTim
   let started = 0
   const starting = [sender.start(), receiver.start()].map((start) => start.then(() => started++))
   await holds(() => started === 0, 2_000)
-  await cluster.admin.createTopic(topic, { queues: 1 })
+  await created({ name: topic })
   await Promise.all(starting)
   await sender.sendOrderly({ topic, body: 'x' }, 'k')
   await until(() => seen.length > 0)
@@ -124,8 +129,7 @@ test('waitForTopics: start() waits for a topic until it is made, within startTim
 })
 
 test('a standing repair consumer starts before there is a dead letter, and gets the first one', async () => {
-  const topic = uniqueTopic()
-  await cluster.admin.createTopic(topic, { queues: 1 })
+  const topic = await created()
   const { sender } = pair(topic)
   const groupId = uniqueGroup()
   const failing = consumer({ groupId }).subscribe(topic, () => deadLetter('no order'))
@@ -139,30 +143,36 @@ test('a standing repair consumer starts before there is a dead letter, and gets 
   expect(error.message).not.toContain('mqadmin')
 
   const standing = repair({ waitForTopics: true, startTimeoutMs: 30_000 })
-  const warnings = []
-  standing.on('warning', (warning) => warnings.push(warning))
   await standing.start()
   expect(standing.health()).toEqual({ ok: true, problems: [] })
   await Promise.all([sender.start(), failing.start()])
   await sender.sendOrderly({ topic, body: 'the first' }, 'k')
-  if (backend.major < 5) {
-    // Made so that nobody may read it, which shows.
-    await until(() => warnings.length > 0 && !standing.health().ok)
-    expect(warnings).toMatchObject([{ code: 'ERR_ROCKETMQ_ACCESS_DENIED', topic: dead }])
-    expect(warnings[0].message).toContain(
-      `mqadmin updateTopicPerm -n ${cluster.nameServer} -c DefaultCluster -t ${dead} -p 6`,
-    )
-    await cluster.admin.createTopic(dead, { queues: 1, perm: 6 })
-  }
   await until(() => repaired.length > 0, { timeoutMs: 90_000, what: 'the dead letter' })
   expect(repaired).toEqual(['the first'])
   expect(standing.health()).toEqual({ ok: true, problems: [] })
 })
 
+test('a topic that nobody may read is a warning and a problem, until it may be read', async () => {
+  const topic = await created({ queues: 1, perm: 2 })
+  const { sender, receiver, seen } = pair(topic)
+  const warnings = []
+  receiver.on('warning', (warning) => warnings.push(warning))
+  await Promise.all([sender.start(), receiver.start()])
+  await sender.sendOrderly({ topic, body: 'x' }, 'k')
+  await until(() => warnings.length > 0 && !receiver.health().ok, { what: 'a warning and a problem' })
+  for (const told of [warnings[0], receiver.health().problems[0]]) {
+    expect(told).toMatchObject({ code: 'ERR_ROCKETMQ_ACCESS_DENIED', topic })
+    const command = `mqadmin updateTopicPerm -n ${cluster.nameServer} -c DefaultCluster -t ${topic} -p 6`
+    expect(told.message).toContain(command)
+  }
+  await cluster.admin.createTopic(topic, { queues: 1, perm: 6 })
+  await until(() => seen.length > 0, { timeoutMs: 90_000, what: 'the message' })
+  expect([receiver.health(), warnings.length]).toEqual([{ ok: true, problems: [] }, 1])
+})
+
 test('an idle producer notices that its broker has stopped, and that it is back', async () => {
   const [broker] = cluster.brokers
-  const topic = uniqueTopic()
-  await cluster.admin.createTopic(topic, { queues: 1 })
+  const topic = await created()
   const { sender } = pair(topic)
   await sender.start()
   const seen = []
@@ -186,8 +196,7 @@ test('an idle producer notices that its broker has stopped, and that it is back'
 })
 
 test('a name server that is started again is a problem while it is away, and none while everything works', async () => {
-  const topic = uniqueTopic()
-  await cluster.admin.createTopic(topic, { queues: 1 })
+  const topic = await created()
   const { sender, receiver, seen } = pair(topic)
   await Promise.all([sender.start(), receiver.start()])
   await sender.sendOrderly({ topic, body: '1' }, 'k')
@@ -209,8 +218,7 @@ test('a name server that is started again is a problem while it is away, and non
 })
 
 test('a topic that has lost its route is not to be created: the text says when it was seen, and that it may come back', async () => {
-  const topic = uniqueTopic()
-  await cluster.admin.createTopic(topic, { queues: 1 })
+  const topic = await created()
   const { sender } = pair(topic)
   await sender.start()
   await cluster.admin.deleteTopic(topic)
