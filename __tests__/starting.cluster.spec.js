@@ -189,6 +189,7 @@ test('an idle producer notices that its broker has stopped, and that it is back'
   const back = performance.now()
   await until(() => sender.health().ok, { intervalMs: 10, what: () => `${sender.health().problems}` })
   expect(performance.now() - back).toBeLessThan(15_000) // not the next heartbeat; 2 s and a little on a machine at leisure
+  await until(() => seen.length > 1)
   expect(seen).toEqual([
     ['disconnected', 'broker', broker.address],
     ['connected', 'broker', broker.address],

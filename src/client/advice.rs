@@ -35,7 +35,9 @@ impl Advice {
     /// How to make this topic; real name.
     pub(crate) fn create_topic(&self, topic: &str) -> String {
         if self.alibaba_cloud {
-            return String::from("create it in the Alibaba Cloud console, in this instance, as a topic for ordered messages");
+            return String::from(
+                "create it in the Alibaba Cloud console, in this instance, as a topic for ordered messages",
+            );
         }
         let kind = if self.version >= TYPED_TOPICS { " -a +message.type=FIFO" } else { "" };
         format!("create it, for example with: mqadmin updateTopic {} -t {} -r 8 -w 8{kind}", self.place(), shell(topic))
@@ -135,9 +137,11 @@ mod tests {
 
     #[test]
     fn commands_can_be_pasted() {
-        assert!(advice().create_topic("orders").ends_with(
-            "mqadmin updateTopic -n 10.0.0.1:9876 -c DefaultCluster -t orders -r 8 -w 8"
-        ));
+        assert!(
+            advice()
+                .create_topic("orders")
+                .ends_with("mqadmin updateTopic -n 10.0.0.1:9876 -c DefaultCluster -t orders -r 8 -w 8")
+        );
         let newer = Advice {
             name_servers: "a:9876;b:9876".into(),
             cluster: Some("my cluster".into()),
@@ -147,7 +151,9 @@ mod tests {
         assert!(newer.create_topic("a|b").ends_with(
             "mqadmin updateTopic -n 'a:9876;b:9876' -c 'my cluster' -t 'a|b' -r 8 -w 8 -a +message.type=FIFO"
         ));
-        assert!(newer.create_group("GID_x").ends_with("mqadmin updateSubGroup -n 'a:9876;b:9876' -c 'my cluster' -g GID_x"));
+        assert!(
+            newer.create_group("GID_x").ends_with("mqadmin updateSubGroup -n 'a:9876;b:9876' -c 'my cluster' -g GID_x")
+        );
     }
 
     #[test]
@@ -176,7 +182,10 @@ mod tests {
         for topic in ["%DLQ%GID_billing", "%DLQ%MQ_INST_1_B%GID_billing"] {
             let (code, retriable, told) = text(&advice(), topic, Missing::Topic, None);
             assert_eq!((code, retriable), (Code::TopicNotFound, true));
-            assert!(told.contains("first dead letter") && told.contains("GID_billing") && !told.contains("mqadmin"), "{told}");
+            assert!(
+                told.contains("first dead letter") && told.contains("GID_billing") && !told.contains("mqadmin"),
+                "{told}"
+            );
         }
     }
 }

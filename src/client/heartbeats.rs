@@ -1,9 +1,9 @@
 //! The heartbeats: every 30 s to every broker that should know us. New connections are greeted with one anyway (`session`).
 
+use super::Client;
 use super::call::CallError;
 use super::events::Event;
 use super::links::Lost;
-use super::Client;
 use std::sync::Arc;
 use tokio::task::JoinSet;
 

@@ -103,7 +103,9 @@ async fn mend(client: Arc<Client>, address: String) {
 /// Whether a failed request shows that the way to its broker is lost.
 pub(super) fn shows_loss(error: &CallError) -> bool {
     match error {
-        CallError::NotSent(error) | CallError::Unanswered(error) => matches!(error.code(), Code::Connection | Code::Timeout),
+        CallError::NotSent(error) | CallError::Unanswered(error) => {
+            matches!(error.code(), Code::Connection | Code::Timeout)
+        }
         CallError::Refused { .. } | CallError::Malformed(_) => false,
     }
 }

@@ -239,9 +239,7 @@ impl Client {
         let timeout = self.options.timing.request_timeout;
         let result = match self.pool.ready(&address) {
             Some(connection) => self.session.beat(&connection, env::now() + timeout).await,
-            None => {
-                self.pool.connection(&address, &self.to_broker, env::now() + timeout).await.map(|_| ())
-            }
+            None => self.pool.connection(&address, &self.to_broker, env::now() + timeout).await.map(|_| ()),
         };
         (address, result)
     }

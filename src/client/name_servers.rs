@@ -7,8 +7,8 @@ use crate::env;
 use crate::error::{ClientError, Code};
 use crate::protocol::code::response::REQUEST_CODE_NOT_SUPPORTED;
 use crate::protocol::{GetClusters, GetRoute, Request, TopicRoute};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::task::JoinSet;
 

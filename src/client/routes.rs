@@ -1,10 +1,10 @@
 //! The routes of the topics in use: fetched once, refreshed every 30 s and on demand, never forgotten because of a failure while
 //! anybody follows them.
 
+use super::Client;
 use super::advice::Missing;
 use super::events::Event;
 use super::name_servers::{self, Found};
-use super::Client;
 use crate::env::{self, Backoff, Instant};
 use crate::error::{ClientError, Code};
 use crate::protocol::TopicRoute;

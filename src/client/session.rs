@@ -107,8 +107,11 @@ impl Session {
                 CallError::Refused { refusal, address: connection.address().to_owned() }
             }
             ResponseError::Malformed(why) => {
-                let text =
-                    format!("the answer of {} to {} makes no sense: {why}", connection.address(), request::name(R::CODE));
+                let text = format!(
+                    "the answer of {} to {} makes no sense: {why}",
+                    connection.address(),
+                    request::name(R::CODE)
+                );
                 CallError::Malformed(ClientError::new(Code::Protocol, text).with_address(connection.address()))
             }
         })

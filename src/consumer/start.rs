@@ -1,8 +1,8 @@
 //! The start: everything that can be wrong with a consumer is found out before it resolves.
 
 use std::collections::BTreeSet;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use tokio::time::{sleep, timeout};
@@ -93,7 +93,8 @@ async fn routes<B: Brokers>(
 
 /// The first dead letter may come in a year: nobody waits for it with a start. It is found as any queue that appears later.
 fn tell_of_absence<B: Brokers>(shared: &Arc<Shared<B>>, topic: &str) {
-    let text = "a dead-letter queue does not exist yet: it is consumed from its first message on when the broker makes it";
+    let text =
+        "a dead-letter queue does not exist yet: it is consumed from its first message on when the broker makes it";
     let fields = serde_json::json!({ "topic": topic, "group": shared.options.group });
     shared.brokers.emit(Event::log(Level::Info, text, fields));
 }

@@ -74,7 +74,12 @@ impl<B: Brokers> Producer<B> {
         let press = Press::new(&options, brokers.namespace(), ids);
         let real_group = brokers.wrap(&options.group);
         let (topics, group) = (options.topics.clone(), options.group.clone());
-        Arc::new(Self { core: Core::new(brokers, calls, press, real_group, State::new(options)), topics, group, last: LastFailure::default() })
+        Arc::new(Self {
+            core: Core::new(brokers, calls, press, real_group, State::new(options)),
+            topics,
+            group,
+            last: LastFailure::default(),
+        })
     }
 
     /// Takes a message in, or names the lane that has no room. `feeding`: it comes from the caller's FIFO of such a lane.

@@ -14,7 +14,8 @@ pub(super) fn speaker(first: &[u8]) -> Option<String> {
     let text: Vec<u8> = first.iter().copied().take(QUOTED).take_while(|byte| matches!(byte, b' '..=b'~')).collect();
     Some(match first {
         _ if is_http2(first) => {
-            "it speaks HTTP/2, as the gRPC port (8081) of a 5.x proxy does; this client needs the classic remoting port".into()
+            "it speaks HTTP/2, as the gRPC port (8081) of a 5.x proxy does; this client needs the classic remoting port"
+                .into()
         }
         [b'H', b'T', b'T', b'P', b'/', ..] => {
             "it answers as an HTTP server, such as a dashboard or a load balancer".into()

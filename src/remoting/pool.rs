@@ -212,11 +212,14 @@ impl Opener {
                 return Err(slot.unreachable(&text, greeter.advice()).into());
             }
         };
-        *slot.failure() = None;
         let (reader, writer) = socket.into_split();
         let connection = Connection::from_halves(&slot.address, reader, writer, Arc::clone(&self.inbound));
         let ending = EndUnlessReady(Some(&connection));
-        greeter.greet(&connection, deadline).await?;
+        if let Err(failure) = greeter.greet(&connection, deadline).await {
+            // The way is there; what is wrong with the greeting, the greeter knows.
+            *slot.failure() = None;
+            return Err(failure);
+        }
         ending.ready();
         attempt.connection = Some(connection.clone());
         attempt.pause.reset();
