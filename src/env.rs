@@ -9,6 +9,7 @@ use std::sync::LazyLock;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::net::{TcpListener, TcpStream, lookup_host};
 use tokio::runtime::{Builder, Runtime};
+use tokio::task::JoinSet;
 
 /// A point of the monotonic clock; leases and deadlines are made of these.
 pub(crate) use tokio::time::Instant;
@@ -16,6 +17,9 @@ pub(crate) use tokio::time::Instant;
 pub(crate) type Socket = TcpStream;
 /// A socket that takes connections.
 pub(crate) type Listener = TcpListener;
+
+/// How long one address of a name may be silent before the next is tried as well.
+const STAGGER: Duration = Duration::from_millis(250);
 
 /// The threads of all clients of the process, main thread and worker threads alike. Never dropped: no environment of Node owns it.
 static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| {
@@ -52,6 +56,21 @@ pub(crate) fn wall_ms() -> i64 {
     now.duration_since(UNIX_EPOCH).map_or(0, |since| i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
 }
 
+/// A time of the wall clock as people read it: `2026-01-31T12:03:04Z`.
+pub(crate) fn utc(wall_ms: i64) -> String {
+    let seconds = wall_ms.div_euclid(1000);
+    let (days, second) = (seconds.div_euclid(86_400), seconds.rem_euclid(86_400));
+    // Years that begin in March have their odd day at the end; an era of them is 400 years.
+    let days = days + 719_468;
+    let (era, day) = (days.div_euclid(146_097), days.rem_euclid(146_097));
+    let year = (day - day / 1460 + day / 36_524 - day / 146_096) / 365;
+    let day = day - (365 * year + year / 4 - year / 100);
+    let month = (5 * day + 2) / 153;
+    let (day, month) = (day - (153 * month + 2) / 5 + 1, if month < 10 { month + 3 } else { month - 9 });
+    let year = year + era * 400 + i64::from(month <= 2);
+    format!("{year:04}-{month:02}-{day:02}T{:02}:{:02}:{:02}Z", second / 3600, second / 60 % 60, second % 60)
+}
+
 /// Random bits.
 pub(crate) fn random_u32() -> u32 {
     rand::rng().random()
@@ -60,6 +79,11 @@ pub(crate) fn random_u32() -> u32 {
 /// `base` ± 20 %, so that clients that fail together do not come back together.
 pub(crate) fn jittered(base: Duration) -> Duration {
     base.mul_f64(rand::rng().random_range(0.8..1.2))
+}
+
+/// Any time up to `most`, so that clients that are told the same do not ask in the same moment.
+pub(crate) fn scattered(most: Duration) -> Duration {
+    most.mul_f64(rand::rng().random_range(0.0..1.0))
 }
 
 /// A delay that doubles from `first` to `most`, jittered.
@@ -89,23 +113,63 @@ impl Backoff {
     }
 }
 
-/// Connects to `host:port`, trying every address that the name resolves to, in order.
+/// Connects to `host:port`. Of a name with several addresses the next one is tried as well when the one before fails, or is silent
+/// for [`STAGGER`]; the first connection wins, and the other attempts end.
 ///
 /// The socket sends at once (`TCP_NODELAY`) and notices a half-open peer in at most 10 s: keep-alive after 5 s of silence, every
 /// 2 s, twice; and written bytes that stay unacknowledged for 9 s (`TCP_USER_TIMEOUT`) end it.
 pub(crate) async fn connect(address: &str) -> io::Result<Socket> {
+    connect_any(alternating(lookup_host(address).await?)).await
+}
+
+/// Both families in turn, each in the resolver's order (RFC 8305): a host whose IPv6 leads nowhere lists it first, all of it.
+fn alternating(resolved: impl Iterator<Item = SocketAddr>) -> Vec<SocketAddr> {
+    let resolved: Vec<_> = resolved.collect();
+    let first_is_v6 = resolved.first().is_some_and(SocketAddr::is_ipv6);
+    let (preferred, others): (Vec<_>, Vec<_>) = resolved.into_iter().partition(|it| it.is_ipv6() == first_is_v6);
+    let (mut preferred, mut others) = (preferred.into_iter(), others.into_iter());
+    let mut ordered = Vec::new();
+    loop {
+        let pair = [preferred.next(), others.next()];
+        if pair == [None, None] {
+            return ordered;
+        }
+        ordered.extend(pair.into_iter().flatten());
+    }
+}
+
+/// The first connection to any of these; the last failure if there is none.
+async fn connect_any(targets: Vec<SocketAddr>) -> io::Result<Socket> {
     let mut last = io::Error::new(io::ErrorKind::NotFound, "the name resolves to no address");
-    for target in lookup_host(address).await? {
-        #[expect(clippy::disallowed_methods, reason = "this is the one place")]
-        match TcpStream::connect(target).await {
-            Ok(socket) => {
+    let mut targets = targets.into_iter();
+    // Whatever is still in here at the end is given up.
+    let mut attempts = JoinSet::new();
+    loop {
+        let is_last = match targets.next() {
+            Some(target) => {
+                #[expect(clippy::disallowed_methods, reason = "this is the one place")]
+                attempts.spawn(TcpStream::connect(target));
+                targets.len() == 0
+            }
+            None if attempts.is_empty() => return Err(last),
+            None => true,
+        };
+        let attempt = if is_last {
+            attempts.join_next().await
+        } else {
+            tokio::time::timeout(STAGGER, attempts.join_next()).await.ok().flatten()
+        };
+        match attempt {
+            Some(Ok(Ok(socket))) => {
                 watchful(&socket)?;
                 return Ok(socket);
             }
-            Err(error) => last = error,
+            Some(Ok(Err(error))) => last = error,
+            Some(Err(error)) => last = io::Error::other(error),
+            // Silent so far: the next one as well.
+            None => {}
         }
     }
-    Err(last)
 }
 
 /// Listens on 127.0.0.1; port 0 takes any free one.
@@ -181,6 +245,8 @@ pub(crate) struct Timing {
     pub(crate) long_handler: Duration,
     /// First and longest delay after a failed pull, offset query or connection attempt.
     pub(crate) backoff: (Duration, Duration),
+    /// First and longest delay between two attempts of one step of a start.
+    pub(crate) start_backoff: (Duration, Duration),
     /// First and longest delay before a refused send is tried again.
     pub(crate) send_backoff: (Duration, Duration),
     /// After answer 215 (`FLOW_CONTROL`) to a pull.
@@ -208,8 +274,97 @@ impl Default for Timing {
             outlook: Duration::from_secs(3),
             long_handler: Duration::from_secs(60),
             backoff: (Duration::from_millis(200), Duration::from_secs(3)),
+            start_backoff: (Duration::from_millis(200), Duration::from_secs(1)),
             send_backoff: (Duration::from_millis(50), Duration::from_secs(1)),
             flow_control_delay: Duration::from_millis(20),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn v4(last: u8) -> SocketAddr {
+        SocketAddr::from((Ipv4Addr::new(127, 0, 0, last), 1))
+    }
+
+    fn v6(last: u16) -> SocketAddr {
+        SocketAddr::from((Ipv6Addr::new(0, 0, 0, 0, 0, 0, 0, last), 1))
+    }
+
+    #[test]
+    fn times_are_shown_as_people_read_them() {
+        for (ms, text) in [
+            (0, "1970-01-01T00:00:00Z"),
+            (951_782_399_999, "2000-02-28T23:59:59Z"),
+            (951_782_400_000, "2000-02-29T00:00:00Z"),
+            (1_769_860_984_000, "2026-01-31T12:03:04Z"),
+            (1_772_323_199_000, "2026-02-28T23:59:59Z"),
+            (1_772_323_200_000, "2026-03-01T00:00:00Z"),
+            (-1, "1969-12-31T23:59:59Z"),
+        ] {
+            assert_eq!(utc(ms), text);
+        }
+    }
+
+    #[test]
+    fn both_families_are_tried_in_turn() {
+        assert_eq!(alternating([v6(1), v6(2), v6(3), v4(1)].into_iter()), [v6(1), v4(1), v6(2), v6(3)]);
+        assert_eq!(alternating([v4(2), v4(1), v6(1)].into_iter()), [v4(2), v6(1), v4(1)]);
+    }
+
+    /// A listener that lets nobody in: its queue is full, and whoever comes is not answered. Its port is free elsewhere.
+    #[cfg(target_os = "linux")]
+    async fn silent(last: u8) -> (socket2::Socket, Vec<TcpStream>, SocketAddr) {
+        let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
+        socket.bind(&SocketAddr::from((Ipv4Addr::new(127, 0, 0, last), 0)).into()).unwrap();
+        socket.listen(0).unwrap();
+        let address = socket.local_addr().unwrap().as_socket().unwrap();
+        let mut queue = Vec::new();
+        #[expect(clippy::disallowed_methods, reason = "a peer, not a client")]
+        while let Ok(Ok(one)) = tokio::time::timeout(Duration::from_millis(300), TcpStream::connect(address)).await {
+            queue.push(one);
+        }
+        (socket, queue, address)
+    }
+
+    #[cfg(target_os = "linux")]
+    #[tokio::test]
+    async fn a_silent_address_keeps_nobody_from_the_others_and_losers_end() {
+        let (_socket, _queue, silent) = silent(2).await;
+        let mut alive = silent;
+        alive.set_ip(Ipv4Addr::LOCALHOST.into());
+        let listener = TcpListener::bind(alive).await.unwrap();
+        let mut refused = silent;
+        refused.set_ip(Ipv4Addr::new(127, 0, 0, 3).into());
+        let began = now();
+        let socket = connect_any(vec![silent, refused, alive]).await.unwrap();
+        assert_eq!(socket.peer_addr().unwrap(), alive);
+        // One wait: a refusal is followed at once.
+        assert!(began.elapsed() < Duration::from_millis(1_500), "{:?}", began.elapsed());
+        assert!(began.elapsed() >= STAGGER);
+        drop(listener);
+        // Only silence is left: nothing but the caller's bound ends it.
+        let waiting = tokio::time::timeout(Duration::from_millis(600), connect_any(vec![silent, refused])).await;
+        assert!(waiting.is_err());
+        assert_eq!(connect_any(vec![refused, refused]).await.unwrap_err().kind(), io::ErrorKind::ConnectionRefused);
+        assert_eq!(connect_any(Vec::new()).await.unwrap_err().kind(), io::ErrorKind::NotFound);
+    }
+
+    #[cfg(target_os = "linux")]
+    #[tokio::test]
+    async fn two_that_answer_leave_one_connection() {
+        let slow = TcpListener::bind(v4_any(4)).await.unwrap();
+        let fast = TcpListener::bind(v4_any(5)).await.unwrap();
+        let targets = vec![slow.local_addr().unwrap(), fast.local_addr().unwrap()];
+        let socket = connect_any(targets).await.unwrap();
+        assert_eq!(socket.peer_addr().unwrap(), slow.local_addr().unwrap());
+        assert!(tokio::time::timeout(STAGGER * 2, fast.accept()).await.is_err(), "the second was never asked");
+    }
+
+    #[cfg(target_os = "linux")]
+    fn v4_any(last: u8) -> SocketAddr {
+        SocketAddr::from((Ipv4Addr::new(127, 0, 0, last), 0))
     }
 }

@@ -51,6 +51,7 @@ const common = [
   ['instanceName', '\ud800'],
   ['requestTimeoutMs', 0],
   ['startTimeoutMs', 1.5],
+  ['waitForTopics', 'true'],
   ['closeTimeoutMs', Infinity],
   ['closeTimeoutMs', '5'],
   ['closeTimeoutMs', 2 ** 31],
@@ -157,6 +158,7 @@ describe('native gets', () => {
       groupId: 'g',
       nameServers: [nameServer],
       requestTimeoutMs: 3000,
+      waitForTopics: false,
       debug: false,
     })
     expect(NativeProducer.last.settings).toEqual({
@@ -204,6 +206,7 @@ describe('native gets', () => {
       instanceName: 'one',
       requestTimeoutMs: 1,
       startTimeoutMs: 2,
+      waitForTopics: true,
       closeTimeoutMs: 3,
       logger: { debug() {}, info() {}, warn() {}, error() {} },
       initialPosition: at,
@@ -228,6 +231,7 @@ describe('native gets', () => {
       secretKey: 'sk',
       securityToken: 'token',
       channel: 'ALIYUN',
+      waitForTopics: true,
       debug: true,
     })
     expect(NativeConsumer.last.settings).toEqual({

@@ -28,6 +28,16 @@ pub(crate) enum ResetReason {
     StoreSetBack,
 }
 
+/// Who is at the other end of a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) enum Server {
+    /// One that keeps messages.
+    Broker,
+    /// One that knows where brokers are.
+    NameServer,
+}
+
 /// Serialized, it is the JSON text that crosses into JavaScript. Topics are as the user sees them.
 #[derive(Clone, Debug, Serialize)]
 #[serde(tag = "type", rename_all = "camelCase")]
@@ -41,11 +51,17 @@ pub(crate) enum Event {
     Connected {
         /// `host:port`.
         address: String,
+        /// Who is there.
+        server: Server,
     },
     /// A connection that was ready has ended.
     Disconnected {
         /// `host:port`.
         address: String,
+        /// Who was there.
+        server: Server,
+        /// Why it ended.
+        reason: String,
     },
     /// The writable queues of a topic in use have changed.
     RouteChanged {

@@ -25,6 +25,7 @@ mod start;
 #[cfg(test)]
 mod tests;
 mod unread;
+mod unreadable;
 
 use std::collections::HashMap;
 use std::sync::atomic::Ordering;

@@ -166,6 +166,7 @@ impl<B: Brokers> Shared<B> {
         problems.extend(self.differences());
         let now = self.brokers.wall_ms();
         problems.extend(self.unread.problems());
+        problems.extend(self.unreadable().into_iter().map(|(_, error)| error));
         for queue in self.all_queues() {
             let view = queue.view().clone();
             let reset = view.last_reset.filter(|reset| now < reset.at.saturating_add(REMEMBERED));

@@ -65,6 +65,16 @@ function optionalText(field, value) {
 /**
  * @param {string} field
  * @param {unknown} value
+ * @returns {boolean | undefined}
+ */
+function optionalBoolean(field, value) {
+  if (value === undefined || typeof value === 'boolean') return value
+  throw invalid(field, `must be true or false, not ${describe(value)}`)
+}
+
+/**
+ * @param {string} field
+ * @param {unknown} value
  * @param {number} [min]
  * @param {number} [max]
  * @returns {number}
@@ -218,6 +228,7 @@ module.exports = {
   integer,
   oneOf,
   optionalSignal,
+  optionalBoolean,
   optionalText,
   quoted,
   record,

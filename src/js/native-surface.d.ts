@@ -13,6 +13,8 @@ export interface NativeConfig {
   secretKey?: string | undefined
   securityToken?: string | undefined
   channel?: string | undefined
+  /** Whether `start()` waits for topics that do not exist. */
+  waitForTopics: boolean
   /** Whether debug records are wanted. */
   debug: boolean
 }
@@ -56,7 +58,8 @@ export type NativeEvent =
   | { type: 'warning'; error: NativeError }
   /** Nothing but whether it is heard, and when. */
   | { type: 'alive' }
-  | { type: 'connected' | 'disconnected'; address: string }
+  | { type: 'connected'; address: string; server: 'broker' | 'nameServer' }
+  | { type: 'disconnected'; address: string; server: 'broker' | 'nameServer'; reason: string }
   | { type: 'routeChanged'; topic: string; queues: QueueName[] }
   | { type: 'log'; level: string; fields: Record<string, unknown>; text: string }
   | { type: 'assigned' | 'revoked'; queues: QueueName[] }

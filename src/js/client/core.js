@@ -198,7 +198,7 @@ class Core {
 
   /** @returns {NativeConfig} */
   #nativeConfig() {
-    const { groupId, namespace, instanceName, requestTimeoutMs, credentials, logger } = this.#settings
+    const { groupId, namespace, instanceName, requestTimeoutMs, waitForTopics, credentials, logger } = this.#settings
     return {
       groupId,
       nameServers: this.#settings.nameServers ?? options.nameServersOfEnvironment(),
@@ -209,6 +209,7 @@ class Core {
       secretKey: credentials?.secretKey,
       securityToken: credentials?.securityToken,
       channel: credentials?.channel,
+      waitForTopics,
       debug: logger?.debug !== undefined,
     }
   }
