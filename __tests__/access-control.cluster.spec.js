@@ -109,7 +109,7 @@ test('members that differ and may not ask each other: each gets its own, no warn
   const minimal = { accessKey: 'orderly-minimal', secretKey: 'minimal-secret-4' }
   // 4.9 lets every account ask; what it may do there is in a file.
   const mayAsk = backend.major < 5
-  if (!mayAsk) await cluster.admin.createAccount(cluster.brokers[0].address, minimal, ['Pub', 'Sub'])
+  if (!mayAsk) await cluster.admin.createAccount(cluster.brokers[0].address, minimal, ['Sub', 'Get'], ['Sub'])
   const credentials = mayAsk ? cluster.accounts.member : minimal
   const [groupId, warnings, records, seen] = [uniqueGroup(), [], [], []]
   const logger = { debug: (fields, text) => void records.push(text), info() {}, warn() {}, error() {} }

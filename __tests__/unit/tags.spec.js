@@ -126,7 +126,7 @@ const asBrokersRead = (expression) =>
     ? '*'
     : expression
         .split('||')
-         
+
         .map((part) => part.replace(/^[\0-\x20]+|[\0-\x20]+$/g, ''))
         .filter((part) => part !== '')
 

@@ -156,13 +156,19 @@ class Admin {
     await this.request(address, CODE.UPDATE_BROKER_CONFIG, {}, Buffer.from(lines.join('')))
   }
 
-  /** Makes an account at a 5.x broker, with the given actions on all topics and groups (none: without rights). */
-  async createAccount(address, { accessKey, secretKey }, actions = []) {
+  /** Makes an account at a 5.x broker, with the given actions on all topics and groups (none: without rights), or others on groups. */
+  async createAccount(address, { accessKey, secretKey }, actions = [], onGroups = actions) {
     const user = { username: accessKey, password: secretKey, userType: 'Normal' }
     await this.request(address, CODE.AUTH_CREATE_USER, { username: accessKey }, user)
     if (actions.length === 0) return
     const subject = `User:${accessKey}`
-    const entries = ['Topic:*', 'Group:*'].map((resource) => ({ resource, actions, sourceIps: [], decision: 'Allow' }))
+    const rights = { 'Topic:*': actions, 'Group:*': onGroups }
+    const entries = Object.entries(rights).map(([resource, allowed]) => ({
+      resource,
+      actions: allowed,
+      sourceIps: [],
+      decision: 'Allow',
+    }))
     const acl = { subject, policies: [{ policyType: 'Custom', entries }] }
     await this.request(address, CODE.AUTH_CREATE_ACL, { subject }, acl)
   }

@@ -185,7 +185,8 @@ impl<B: Brokers> Agreement<B> {
         let puzzles: BTreeSet<Key> = expressions.map(|subject| subject.key(false)).collect();
         if !puzzles.is_subset(&self.puzzles) {
             let agrees = |known: &Known| matches!(known, Known::Said(said) if self.subjects(said).is_empty());
-            let old: Vec<_> = self.members.iter().filter(|(_, known)| agrees(known)).map(|(id, _)| id.clone()).collect();
+            let old: Vec<_> =
+                self.members.iter().filter(|(_, known)| agrees(known)).map(|(id, _)| id.clone()).collect();
             self.members.retain(|member, _| !old.contains(member));
         }
         self.puzzles = puzzles;
