@@ -74,6 +74,17 @@ struct Correction {
     reason: ResetReason,
 }
 
+/// Where the offset has come from that no answer has borne out yet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Origin {
+    /// From what the group has committed, or from the broker.
+    Known,
+    /// It is a guess, whose correction is no news: the account may not ask where the queue begins.
+    Guessed,
+    /// From an administrator, who may name one that is not there yet.
+    Appointed,
+}
+
 /// A record that cannot be delivered, and holds the queue.
 #[derive(Clone, Debug)]
 struct Held {
@@ -102,10 +113,7 @@ struct Actor<B> {
     blocked: Option<Blocked>,
     giving_up: Option<GivingUp>,
     correction: Option<Correction>,
-    /// The first pull's correction is no news: the account may not ask where the queue begins.
-    provisional: bool,
-    /// An administrator has set the offset, which may be one that is not there yet.
-    appointed: bool,
+    origin: Origin,
     memory: Memory,
     proof: Proof,
     /// Offset and time: the first message may lie before the time asked for, 4.9 answers so behind the last message.
@@ -169,8 +177,7 @@ impl<B: Brokers> Actor<B> {
             blocked: None,
             giving_up: None,
             correction: None,
-            provisional: false,
-            appointed: false,
+            origin: Origin::Known,
             memory: Memory::default(),
             proof: Proof::default(),
             not_before: None,
@@ -255,8 +262,7 @@ impl<B: Brokers> Actor<B> {
         self.blocked = None;
         self.giving_up = None;
         self.correction = None;
-        self.provisional = false;
-        self.appointed = false;
+        self.origin = Origin::Known;
         self.memory.doubt();
         self.proof = Proof::default();
         self.not_before = None;

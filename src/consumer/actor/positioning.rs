@@ -1,7 +1,7 @@
 //! Positioning: the committed offset, read once, after the lock is held. An error is asked again, never guessed over.
 
 use super::waiting::{Interrupted, Patience};
-use super::{Actor, End, Step};
+use super::{Actor, End, Origin, Step};
 use crate::client::{Event, Level};
 use crate::consumer::brokers::Brokers;
 use crate::consumer::notes::{Beginning, Noted};
@@ -13,15 +13,14 @@ use crate::protocol::{CommitOffset, MinOffset, QueryOffset};
 #[derive(Debug, Clone, Copy)]
 struct Position {
     offset: i64,
-    /// It is a guess, which the first pull corrects.
-    provisional: bool,
+    origin: Origin,
     /// The message at this offset does not count if it was stored before this time, ms since 1970.
     not_before: Option<(i64, i64)>,
 }
 
 impl Position {
     fn certain(offset: i64) -> Self {
-        Self { offset, provisional: false, not_before: None }
+        Self { offset, origin: Origin::Known, not_before: None }
     }
 }
 
@@ -46,7 +45,7 @@ impl<B: Brokers> Actor<B> {
 
     async fn find_position(&mut self) -> Result<(), Interrupted> {
         let stored = self.ask(&self.query(), Patience::WhileWanted).await?;
-        let Position { offset, provisional, not_before } = match stored {
+        let Position { offset, origin, not_before } = match stored {
             Some(stored) => Position::certain(stored),
             None => self.beginning().await?,
         };
@@ -55,7 +54,7 @@ impl<B: Brokers> Actor<B> {
             self.memory.forget();
         }
         self.begin(offset);
-        self.provisional = provisional;
+        self.origin = origin;
         self.not_before = not_before;
         self.committed = offset;
         // A stored 0 may be none at all: 4.9 answers so while the first messages are in its memory, and "none" once they are not.
@@ -93,7 +92,7 @@ impl<B: Brokers> Actor<B> {
             MinOffset { topic: queue.topic.clone(), broker_name: queue.broker_name.clone(), queue_id: queue.queue_id };
         match self.ask(&request, Patience::UnlessDenied).await {
             Ok(offset) => Ok(Position::certain(offset)),
-            Err(Interrupted::GivenUp) => Ok(Position { provisional: true, ..Position::certain(0) }),
+            Err(Interrupted::GivenUp) => Ok(Position { origin: Origin::Guessed, ..Position::certain(0) }),
             Err(forced) => Err(forced),
         }
     }

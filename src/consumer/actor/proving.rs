@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::answers::Reading;
 use super::waiting::Pending;
-use super::{Actor, Correction};
+use super::{Actor, Correction, Origin};
 use crate::client::{CallError, ResetReason};
 use crate::consumer::brokers::Brokers;
 use crate::env::{self, Instant};
@@ -50,7 +50,7 @@ impl<B: Brokers> Actor<B> {
         let of_slave = pulled.suggested_broker_id != 0;
         let patience = match reading {
             Reading::Gone | Reading::EndsBefore if of_slave => ROLES_ARE_KNOWN,
-            Reading::EndsBefore if !self.appointed => SECOND_LOOK,
+            Reading::EndsBefore if self.origin != Origin::Appointed => SECOND_LOOK,
             _ => Duration::ZERO,
         };
         let now = env::now();

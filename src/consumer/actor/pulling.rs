@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::answers::{Decoded, Reading, read};
-use super::{Actor, Correction, Held};
+use super::{Actor, Correction, Held, Origin};
 use crate::client::{CallError, Event, ResetReason};
 use crate::consumer::brokers::{Brokers, refusal};
 use crate::env::{self, Instant};
@@ -106,16 +106,17 @@ impl<B: Brokers> Actor<B> {
             Reading::Stretch(_) | Reading::Unwanted | Reading::End if self.only_looking => return,
             Reading::Stretch(records) => self.admit(records, to),
             Reading::Unwanted => self.buffer.set_next(to),
-            Reading::Gone if self.provisional => self.buffer.set_next(to),
+            Reading::Gone if self.origin == Origin::Guessed => self.buffer.set_next(to),
             Reading::Gone => self.correction = correct(to, ResetReason::Deleted),
             Reading::Reset => self.correction = correct(to, ResetReason::Administrator),
             // He may name an offset that is not there yet.
-            Reading::EndsBefore if self.appointed => self.correction = correct(to, ResetReason::Administrator),
+            Reading::EndsBefore if self.origin == Origin::Appointed => {
+                self.correction = correct(to, ResetReason::Administrator);
+            }
             Reading::EndsBefore => self.correction = correct(pulled.min_offset, ResetReason::StoreSetBack),
             Reading::End | Reading::Undecided => {}
         }
-        self.provisional = false;
-        self.appointed = false;
+        self.origin = Origin::Known;
         let quick = env::now() < self.pull_since + EMPTY_HANDED;
         if quick && self.buffer.next() == self.pull_asked && self.held.is_none() {
             self.pull_at = env::now() + EMPTY_HANDED;

@@ -1,7 +1,7 @@
 //! An offset that somebody else has set: an administrator's reset, or a correction because messages are gone or the store is another.
 
 use super::waiting::{Interrupted, Patience};
-use super::{Actor, Correction, Step};
+use super::{Actor, Correction, Origin, Step};
 use crate::client::{Event, ResetReason};
 use crate::consumer::brokers::Brokers;
 use crate::consumer::queue::LastReset;
@@ -37,7 +37,7 @@ impl<B: Brokers> Actor<B> {
         match correction.reason {
             ResetReason::Administrator => {
                 self.memory.forget();
-                self.appointed = true;
+                self.origin = Origin::Appointed;
             }
             ResetReason::Deleted => {}
             ResetReason::StoreSetBack => self.memory.lose_landmark(),
