@@ -160,7 +160,7 @@ export type ErrorCode =
   | 'ERR_ROCKETMQ_BROKER_BUSY'
   /** Not sent: an earlier message of the same sharding key failed (`cause`). */
   | 'ERR_ROCKETMQ_ORDER_BROKEN'
-  /** The reason of a handler's signal: the queue may belong to another consumer now. */
+  /** The reason of a handler's signal: the queue may belong to another consumer now; of a warning: another client keeps a queue's lock. */
   | 'ERR_ROCKETMQ_LOCK_LOST'
   /** A stored message that cannot be decoded. */
   | 'ERR_ROCKETMQ_UNDECODABLE'
@@ -574,7 +574,7 @@ export interface PushConsumerOptions extends ClientOptions {
   suspendMs?: number | { initialMs: number; factor: number; maxMs: number } | undefined
   /**
    * After how many milliseconds (1..2147483647) the handler's signal is aborted. Frees nothing: the queue is held until the
-   * handler ends, and its late outcome counts. Default: none.
+   * handler ends, and its late outcome counts. Default: none; then a handler that runs for 60 s is a `warning`, and nothing is aborted.
    */
   handlerTimeoutMs?: number | undefined
   /** Only `'hold'`: a message that cannot be decoded is never delivered; it holds its queue, and is an `undecodable` event. */

@@ -56,4 +56,8 @@ test('an event loop that stands still for 35 s keeps its queues, and goes on wit
     if (owner === 0) expect([queueId, during]).toEqual([queueId, []])
   }
   expect(members.flatMap(({ lines }) => lines.filter(({ event }) => event === 'lockLost'))).toEqual([])
+  // It could not be told while it lasted.
+  const told = ({ lines }) => lines.filter(({ text }) => text?.includes('the event loop did not take messages for 3'))
+  await until(() => told(members[0]).length > 0, { what: 'the blocked event loop to be told' })
+  expect(members.map((child) => told(child).length)).toEqual([1, 0])
 }, 240_000)

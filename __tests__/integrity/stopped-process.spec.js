@@ -67,6 +67,11 @@ test('after 35 s of SIGSTOP: no start before a fresh lock, the stale result is n
   const lostOf = (queueId) => stopped.lines.find((line) => line.event === 'lockLost' && line.queueId === queueId)
   await until(() => running.every(({ queueId }) => lostOf(queueId)), { what: 'the lost locks to be told' })
 
+  const told = stopped.lines.filter(({ text }) => /did not (run|take messages) for/.test(text))
+  expect(told).toEqual([
+    { event: 'warning', code: 'ERR_ROCKETMQ_TIMEOUT', text: expect.stringContaining('the process') },
+  ])
+
   const calls = handled(members)
   expect(overlapping(calls)).toEqual([])
   expect(calls.filter(({ began }) => began > stoppedAt && began < continuedAt && began.child === 0)).toEqual([])

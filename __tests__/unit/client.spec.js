@@ -257,6 +257,30 @@ describe('events', () => {
     expect(process.emitWarning).not.toHaveBeenCalled()
   })
 
+  test('are records, and a lost lock is a warning even while the client closes', async () => {
+    const records = []
+    const record = (level) => (_fields, text) => records.push([level, text])
+    const logger = { info: record('info'), warn: record('warn'), error: record('error') }
+    const consumer = new PushConsumer({ groupId: 'g', nameServer, logger }).subscribe('orders', () => {})
+    clients.push(consumer)
+    await consumer.start()
+    const native = NativeConsumer.last
+    const queue = { topic: 'orders', brokerName: 'a', queueId: 0 }
+    native.event({ type: 'alive' })
+    native.event({ type: 'disconnected', address: 'a:1' })
+    const closing = consumer.close()
+    native.event({ type: 'disconnected', address: 'a:2' })
+    native.event({ type: 'lockLost', queue })
+    native.event({ type: 'revoked', queues: [queue] })
+    await closing
+    expect(records).toEqual([
+      ['warn', 'disconnected'],
+      ['info', 'disconnected'],
+      ['warn', 'the lock of a queue is lost'],
+      ['info', 'queues revoked'],
+    ])
+  })
+
   test('with unknown names are warned about once each', () => {
     const producer = newProducer()
     producer.on('warnings', () => {}).once('warnings', () => {})

@@ -353,6 +353,19 @@ describe('a failure', () => {
     expect(process.emitWarning).not.toHaveBeenCalled()
   })
 
+  test('shows in assignment() since when it runs, and what nobody knows as undefined', async () => {
+    const [consumer, native] = await consume(() => {})
+    const known = { topic: 'orders', brokerName: 'broker-a', queueId: 0, state: 'running', inFlight: 1, since: 7 }
+    native.states = [
+      { ...known, committedOffset: 0, nextOffset: 3, lag: 0, runningSince: 9 },
+      { ...known, committedOffset: null, nextOffset: null, lag: null, state: 'locking', queueId: 1 },
+    ]
+    const [ours, waiting] = consumer.assignment()
+    expect(ours).toMatchObject({ committedOffset: 0, nextOffset: 3, lag: 0, since: 7, runningSince: 9 })
+    expect([waiting.committedOffset, waiting.nextOffset, waiting.lag]).toEqual([undefined, undefined, undefined])
+    expect(Object.keys(waiting)).toEqual(expect.arrayContaining(['committedOffset', 'nextOffset', 'lag']))
+  })
+
   test('shows in assignment() and health() until it is over', async () => {
     const cause = new Error('no')
     const [consumer, native] = await consume(() => Promise.reject(cause))

@@ -192,6 +192,7 @@ describe('native gets', () => {
       prefetchMessages: 1000,
       prefetchBytes: 67_108_864,
       commitIntervalMs: 1000,
+      handlerTimeoutMs: -1,
     })
     await consumer.close()
   })
