@@ -70,6 +70,7 @@ test('what a failing handler has thrown is in the JSON of health() and assignmen
   await consumer.subscribe(topic, handler).start()
   await producer.sendOrderly({ topic, body: 'x' }, 'key')
   await held
+  await until(() => consumer.assignment()[0]?.blockedBy, { what: 'the held queue in assignment()' })
   const cause = { name: 'TypeError', message: 'no account', cause: { name: 'Error', message: 'of this customer' } }
   expect(parsed(consumer.assignment())).toMatchObject([{ topic, queueId: 0, blockedBy: { queueOffset: 0, cause } }])
   const { problems } = consumer.health()
