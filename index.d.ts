@@ -22,7 +22,8 @@ export interface Credentials {
 }
 
 /**
- * Where log records go, in pino's argument order. A logger that throws does not disturb the client: what it throws
+ * Where log records go, in pino's argument order. The field `err` is always an `Error`; what failed otherwise (a handler that threw a text,
+ * the reason of `deadLetter()`) is the text `reason`. A logger that throws does not disturb the client: what it throws
  * surfaces as an uncaught exception of its own.
  */
 export interface Logger {
@@ -221,6 +222,11 @@ export class RocketMQError extends Error {
   readonly queue?: MessageQueue
   /** What led to this failure. */
   readonly cause?: unknown
+  /**
+   * What `JSON.stringify` makes of it: everything but the stack, of `cause` its name, message, code and own causes. Also what to post to
+   * another thread: a structured clone of any error keeps `message`, `stack` and `cause` alone.
+   */
+  toJSON(): { name: 'RocketMQError'; code: ErrorCode; message: string } & ErrorDetails
 }
 
 /** Who is at the other end of a connection: one that keeps messages, or one that knows where brokers are. */
@@ -229,7 +235,7 @@ export type ServerKind = 'broker' | 'nameServer'
 /**
  * Events of producers and consumers, with their arguments. Background faults are events and never crash the process. With
  * no logger and no listener of the event or of `warning`, the first `warning`, `suspended` and `undecodable` per code and
- * topic goes to `process.emitWarning` with the type `RocketMQWarning`.
+ * topic goes to `process.emitWarning` with the type `RocketMQWarning`, and says why.
  */
 export interface ClientEvents {
   /** A background fault; the client goes on by itself. */
@@ -294,6 +300,8 @@ export abstract class Client<Events> implements AsyncDisposable {
     event: K,
     listener: (...args: Events[K] extends unknown[] ? Events[K] : never) => void,
   ): this
+  /** What `JSON.stringify` makes of it: who it is. */
+  toJSON(): { groupId: string; clientId: string; state: string }
   /** Stops listening. */
   off<K extends keyof Events & string>(
     event: K,
@@ -595,7 +603,7 @@ export interface BlockedBy {
   readonly attempt: number
   /** Since when, milliseconds since the epoch. */
   readonly since: number
-  /** What the handler threw last. */
+  /** What the handler threw last, as it is; `JSON.stringify` takes of an error what {@link RocketMQError.toJSON} tells. */
   readonly cause?: unknown
 }
 

@@ -75,6 +75,8 @@ export async function produce(): Promise<void> {
   const queues: readonly MessageQueue[] = await producer.queues('orders')
   const health: Health = producer.health()
   console.log(queues.length, health.ok, health.problems[0]?.code)
+  const posted: { code: string; message: string; cause?: unknown } | undefined = health.problems[0]?.toJSON()
+  console.log(posted, producer.toJSON().groupId)
 
   producer
     .on('warning', (error) => same<Same<typeof error, RocketMQError>>())

@@ -1,6 +1,8 @@
 'use strict'
 // The one error of this package, and how a report of the native side becomes one. Codes are public: index.d.ts lists them.
 
+const { jsonOf } = require('./cause.js')
+
 /**
  * @typedef {import('../../index').ErrorCode} ErrorCode
  * @typedef {import('../../index').ErrorDetails} ErrorDetails
@@ -35,6 +37,12 @@ class OneError extends Error {
     if (details.address !== undefined) this.address = details.address
     if (details.topic !== undefined) this.topic = details.topic
     if (details.queue !== undefined) this.queue = details.queue
+  }
+
+  /** All but the stack: of an error's text and cause JSON takes nothing by itself. */
+  toJSON() {
+    const { name, message, cause } = this
+    return Object.assign({ name, message }, this, cause === undefined ? {} : { cause: jsonOf(cause) })
   }
 }
 Object.defineProperty(OneError, 'name', { value: 'RocketMQError' })

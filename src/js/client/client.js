@@ -138,8 +138,12 @@ class Client extends EventEmitter {
    * @param {import('node:util').InspectOptions} options
    */
   [inspect.custom](_depth, options) {
+    return `${this.constructor.name} ${inspect(this.toJSON(), options)}`
+  }
+
+  toJSON() {
     const { groupId, clientId, state } = this
-    return `${this.constructor.name} ${inspect({ groupId, clientId, state }, options)}`
+    return { groupId, clientId, state }
   }
 
   /** @param {string | symbol} event */

@@ -1,6 +1,7 @@
 'use strict'
 // What a client tells its user by itself: events, log records, and, where nobody listens, warnings of the process.
 
+const { textOf } = require('../cause.js')
 const { setImmediate } = require('../clock.js')
 const { errorFrom } = require('../errors.js')
 
@@ -97,7 +98,10 @@ class Reports {
       }
       case 'undecodable': {
         const error = errorFrom(event.error)
-        this.show('undecodable', 'error', error.code, event.queue.topic, error.message, { queue: event.queue })
+        this.show('undecodable', 'error', error.code, event.queue.topic, error.message, {
+          queue: event.queue,
+          err: error,
+        })
         return this.emit('undecodable', event.queue, error)
       }
     }
@@ -120,7 +124,7 @@ class Reports {
    * @param {Failure} error
    */
   warn(error) {
-    this.show('warning', 'warn', error.code, error.topic, error.message, { err: error })
+    this.show('warning', 'warn', error.code, error.topic, error.message, { err: error }, error.cause)
     this.emit('warning', error)
   }
 
@@ -132,14 +136,16 @@ class Reports {
    * @param {string | undefined} topic
    * @param {string} text
    * @param {Record<string, unknown>} fields
+   * @param {unknown} [cause] which the log record has in its fields
    */
-  show(event, level, code, topic, text, fields) {
+  show(event, level, code, topic, text, fields, cause) {
     if (this.#logger) return this.log(level, { code, ...fields }, text)
     if (this.#listened(event) || this.#listened('warning')) return
     const key = `${event} ${code} ${topic}`
     if (this.#said.has(key)) return
     this.#said.add(key)
-    process.emitWarning(text, { type: 'RocketMQWarning', code })
+    const why = cause === undefined ? text : `${text}: ${textOf(cause)}`
+    process.emitWarning(why, { type: 'RocketMQWarning', code })
   }
 
   /** @param {string} event */

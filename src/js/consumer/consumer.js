@@ -2,6 +2,7 @@
 // `PushConsumer`: subscriptions, and one lane per queue that native delivers from.
 
 const { AsyncResource } = require('node:async_hooks')
+const { logged, withCause } = require('../cause.js')
 const { Client } = require('../client/client.js')
 const { Core } = require('../client/core.js')
 const { RocketMQError, call, errorFrom, invalid } = require('../errors.js')
@@ -105,7 +106,7 @@ class PushConsumer extends Client {
     return queues.map((queue) => {
       if (!queue.blockedBy) return queue
       const cause = this.#laneOf(queue)?.causeOf(queue.blockedBy.queueOffset)
-      return cause === undefined ? queue : { ...queue, blockedBy: { ...queue.blockedBy, cause } }
+      return { ...queue, blockedBy: withCause(queue.blockedBy, cause) }
     })
   }
 
@@ -209,10 +210,10 @@ class PushConsumer extends Client {
     const { topic, queue, queueOffset, msgId } = message
     this.#core.reports.log(
       'warn',
-      { topic, queue, queueOffset, msgId, err: cause },
+      { topic, queue, queueOffset, msgId, ...logged(cause) },
       'a message went to the dead-letter queue',
     )
-    this.#core.reports.emit('deadLetter', message, cause === undefined ? {} : { cause })
+    this.#core.reports.emit('deadLetter', message, withCause({}, cause))
   }
 
   // ------------------------------------------------------------- what handlers do
@@ -239,9 +240,9 @@ class PushConsumer extends Client {
     const { topic, queue, queueOffset, msgId, reconsumeTimes } = message
     const attempt = reconsumeTimes + 1
     const text = `a handler failed; its queue is held for ${delayMs} ms, then the message comes again (${where(queue, queueOffset)}, attempt ${attempt})`
-    const fields = { topic, queue, queueOffset, msgId, attempt, delayMs, err: cause }
-    this.#core.reports.show('suspended', 'warn', 'ERR_ROCKETMQ_HANDLER', topic, text, fields)
-    this.#core.reports.emit('suspended', message, cause === undefined ? { delayMs } : { delayMs, cause })
+    const fields = { topic, queue, queueOffset, msgId, attempt, delayMs, ...logged(cause) }
+    this.#core.reports.show('suspended', 'warn', 'ERR_ROCKETMQ_HANDLER', topic, text, fields, cause)
+    this.#core.reports.emit('suspended', message, withCause({ delayMs }, cause))
   }
 }
 

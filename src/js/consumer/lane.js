@@ -2,6 +2,7 @@
 // The way of a queue's messages through the handler. Native decides at every message whether it may begin (`mayStart`) and hears how it
 // ended (`ack`): no await may come between the two questions and what they are about.
 
+const { textOf } = require('../cause.js')
 const { clearTimeout, setTimeout } = require('../clock.js')
 const { Outcome, verdictOfReturned, verdictOfThrown } = require('./outcomes.js')
 const { RocketMQError } = require('../errors.js')
@@ -247,22 +248,6 @@ class Lane {
       if (delayMs > 0) this.#host.suspended(message, delayMs, why)
     }
     return (answer & 1) === 1
-  }
-}
-
-const MAX_REASON = 500
-
-/**
- * What failed, as a short text for native.
- * @param {unknown} cause
- * @returns {string | undefined}
- */
-function textOf(cause) {
-  if (cause === undefined) return undefined
-  try {
-    return String(cause).slice(0, MAX_REASON).toWellFormed()
-  } catch {
-    return 'a value that has no text'
   }
 }
 
