@@ -1,6 +1,6 @@
 'use strict'
 // A broker that takes less in one request than brokers do by default: batches of its size, in order, and one warning.
-const { clients, startCluster, startProducer, uniqueTopic, until } = require('./support')
+const { startCluster, startProducer, uniqueTopic } = require('./support')
 
 const LIMIT = 64 * 1024
 const MESSAGES = 6_000

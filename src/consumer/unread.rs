@@ -190,13 +190,12 @@ impl<B: Brokers> Watch<B> {
     }
 
     fn keep(&mut self, queue: MessageQueue, left: Option<Left>) {
-        match left {
-            Some(left) => _ = self.left.insert(queue, left),
-            None => {
-                self.left.remove(&queue);
-                self.gone.remove(&queue);
-                self.seen.remove(&queue);
-            }
+        if let Some(left) = left {
+            self.left.insert(queue, left);
+        } else {
+            self.left.remove(&queue);
+            self.gone.remove(&queue);
+            self.seen.remove(&queue);
         }
     }
 
@@ -214,17 +213,16 @@ impl<B: Brokers> Watch<B> {
         if told == self.told[which as usize] {
             return;
         }
-        match problem {
-            Some(problem) => self.shared.warn(problem),
-            None => {
-                let fields = serde_json::json!({ "group": self.shared.options.group, "topic": self.shown() });
-                let text = match which {
-                    Which::Written => "all queues of the topic that are written can be read again",
-                    Which::Left => "no queue with messages for the group is out of the topic's route any more",
-                };
-                self.shared.brokers.emit(Event::log(Level::Info, text, fields));
-            }
+        if let Some(problem) = problem {
+            self.shared.warn(problem);
+            return;
         }
+        let fields = serde_json::json!({ "group": self.shared.options.group, "topic": self.shown() });
+        let text = match which {
+            Which::Written => "all queues of the topic that are written can be read again",
+            Which::Left => "no queue with messages for the group is out of the topic's route any more",
+        };
+        self.shared.brokers.emit(Event::log(Level::Info, text, fields));
     }
 
     fn shown(&self) -> String {
