@@ -331,4 +331,6 @@ async fn look(client: &Arc<Client>, topic: &str) {
 }
 
 #[cfg(test)]
+mod pacing;
+#[cfg(test)]
 mod tests;

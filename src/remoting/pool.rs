@@ -167,13 +167,11 @@ impl Pool {
         connecting.spawn(async move {
             tokio::time::timeout_at(deadline, opener.connect(&wanted, &with, deadline)).await.ok()
         });
-        match connecting.join_next().await {
-            Some(Ok(Some(result))) => result,
-            _ => {
-                let known = slot.failure().clone();
-                Err(known.unwrap_or_else(|| unreachable(address, "no connection in time", greeter.advice())).into())
-            }
+        if let Some(Ok(Some(result))) = connecting.join_next().await {
+            return result;
         }
+        let known = slot.failure().clone();
+        Err(known.unwrap_or_else(|| unreachable(address, "no connection in time", greeter.advice())).into())
     }
 
     /// Ends every connection and opens no more.
