@@ -105,7 +105,7 @@ test('an account without rights may not send', async () => {
   })
 })
 
-test('members that differ and may not ask each other: each gets its own, no warning tells of the refusal, and health is ok', async () => {
+test('members that differ and may not ask each other: each gets its own, and nothing tells of the refusal', async () => {
   const minimal = { accessKey: 'orderly-minimal', secretKey: 'minimal-secret-4' }
   // 4.9 lets every account ask; what it may do there is in a file.
   const mayAsk = backend.major < 5
@@ -121,7 +121,8 @@ test('members that differ and may not ask each other: each gets its own, no warn
     'created || paid',
   )
   for (const member of [narrow, wide]) {
-    member.on('warning', ({ message }) => warnings.push(message))
+    // Without Get on the group its retry topic, which is of the group, cannot be read either, and that is told.
+    member.on('warning', (warning) => warning.topic === `%RETRY%${groupId}` || warnings.push(warning.message))
     await member.start()
   }
   const isRefused = () => records.filter((text) => text.includes('the account may not ask')).length >= 2
@@ -130,5 +131,6 @@ test('members that differ and may not ask each other: each gets its own, no warn
   await cluster.admin.send(topic, queue, 'mine', { properties: { TAGS: 'paid' } })
   await until(() => seen.includes('mine'))
   expect(warnings).toHaveLength(mayAsk ? 2 : 0)
-  expect(wide.health().ok).toBe(!mayAsk)
+  const problems = [narrow, wide].flatMap((member) => member.health().problems.map(({ code }) => code))
+  expect(problems.filter((code) => code === 'ERR_ROCKETMQ_FILTER')).toHaveLength(mayAsk ? 2 : 0)
 })

@@ -159,28 +159,29 @@ test('both sides agree: a tag that a send takes is one that an expression names,
     state = (Math.imul(state, 1_103_515_245) + 12_345) & 0x7fffffff
     return (state >> 8) % count
   }
+  const wrong = []
   const counts = { tags: 0, expressions: 0, suggestions: 0 }
   for (let i = 0; i < 10_000; i++) {
     const text = Array.from({ length: 1 + draw(6) }, () => pieces[draw(pieces.length)]).join('')
     if (tagProblem(text) === undefined) {
       counts.tags++
       for (const expression of [text, `x || ${text}`, `${text}||x`]) {
-        expect([expression, expressionProblem(expression)]).toEqual([expression, undefined])
-        expect(asBrokersRead(expression)).toContain(text)
+        if (expressionProblem(expression) !== undefined || !asBrokersRead(expression).includes(text))
+          wrong.push(expression)
       }
     }
     const problem = expressionProblem(text)
     if (problem === undefined && text !== '*') {
       counts.expressions++
       const named = asBrokersRead(text)
-      expect(named.length).toBeGreaterThan(0)
-      for (const tag of named) expect([tag, tagProblem(tag)]).toEqual([tag, undefined])
+      if (named.length === 0 || named.some((tag) => tagProblem(tag) !== undefined)) wrong.push(text)
     }
     const suggestion = /did you mean '(.*)'\?$/.exec(problem ?? '')?.[1]
     if (suggestion !== undefined) {
       counts.suggestions++
-      expect([text, suggestion, expressionProblem(suggestion)]).toEqual([text, suggestion, undefined])
+      if (expressionProblem(suggestion) !== undefined) wrong.push(`${text} → ${suggestion}`)
     }
   }
+  expect(wrong).toEqual([])
   for (const count of Object.values(counts)) expect(count).toBeGreaterThan(200)
 })
