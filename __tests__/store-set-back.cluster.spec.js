@@ -30,7 +30,8 @@ test('a store set back: what is stored afterwards is handled, though its offsets
   await send('d', 'e', 'f', 'g', 'h')
   await until(() => seen.length === 8)
   await until(async () => (await cluster.admin.committedOffset(client.groupId, topic, 0)) === 8)
-  await broker.kill9()
+  // In peace: what the group has committed is there again, beyond the end of the queue.
+  await broker.stop()
   await broker.restoreStore(copy)
   await broker.start()
   await until(async () => (await cluster.admin.maxOffset(topic, 0)) === 3)
