@@ -249,6 +249,7 @@ describe('native gets', () => {
       prefetchMessages: 6,
       prefetchBytes: 7,
       commitIntervalMs: 8,
+      handlerTimeoutMs: 5,
     })
     expect(NativeConsumer.last.startTimeoutMs).toBe(2)
     await consumer.close()
