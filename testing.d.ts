@@ -45,8 +45,8 @@ export interface TestBrokerOptions {
   seed?: number | undefined
   /**
    * By which the broker's own times are multiplied: the 60 s of a lock, the 5 s between looks at held pulls and how long pulls are
-   * held, the 5 s after which offsets survive a crash, delays, the 200 ms of a waiting send. What clients measure (heartbeats
-   * every 30 s, 120 s without one) stays. 0.000001..1000. Default: 1.
+   * held, the 5 s after which offsets survive a crash, the 10 s until a new name server is told, delays, the 200 ms of a waiting
+   * send. What clients measure (heartbeats every 30 s, 120 s without one) stays. 0.000001..1000. Default: 1.
    */
   timeFactor?: number | undefined
 }
@@ -284,7 +284,7 @@ export class TestBroker implements AsyncDisposable {
   startBroker(index?: number, options?: { keep?: 'all' | 'stored' | undefined }): Promise<void>
   /** Stops the name server; brokers go on. */
   stopNameServer(): Promise<void>
-  /** Starts the name server again, on its port. */
+  /** Starts the name server again, on its port. Brokers that run register with it 10 s later; until then it knows no topic. */
   startNameServer(): Promise<void>
 
   /** Closes every socket; what is stored is gone. Again: the same promise. */

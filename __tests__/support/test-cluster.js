@@ -81,6 +81,14 @@ class TestCluster {
     }
   }
 
+  stopNameServer() {
+    return this.testBroker.stopNameServer()
+  }
+
+  startNameServer() {
+    return this.testBroker.startNameServer()
+  }
+
   createTopic(topic, options) {
     return this.#admin.createTopic(topic, options)
   }

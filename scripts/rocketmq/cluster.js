@@ -235,6 +235,16 @@ class Cluster {
     return this.#admin.createGroup(group, settings)
   }
 
+  /** Ends the name server in peace; brokers go on. */
+  stopNameServer() {
+    return this.#nameServerProcess.stop()
+  }
+
+  /** Starts it again, on its port; brokers register with it every 10 s. */
+  startNameServer() {
+    return this.#nameServerProcess.start()
+  }
+
   /** Kills every process and removes the store. */
   async stop() {
     await this.#admin.close()

@@ -30,6 +30,8 @@ pub(crate) mod request {
     pub(crate) const UNLOCK_BATCH_MQ: i32 = 42;
     /// Check a subscription's expression.
     pub(crate) const CHECK_CLIENT_CONFIG: i32 = 46;
+    /// Clusters and their brokers, from a name server.
+    pub(crate) const GET_BROKER_CLUSTER_INFO: i32 = 106;
     /// Route of a topic, from a name server.
     pub(crate) const GET_ROUTEINFO_BY_TOPIC: i32 = 105;
     /// Push: an administrator moves a group's offsets.
@@ -44,6 +46,29 @@ pub(crate) mod request {
     pub(crate) const SEND_MESSAGE_V2: i32 = 310;
     /// Store a classic batch.
     pub(crate) const SEND_BATCH_MESSAGE: i32 = 320;
+
+    /// How texts for people call a request of ours.
+    pub(crate) fn name(code: i32) -> &'static str {
+        match code {
+            PULL_MESSAGE => "the pull",
+            QUERY_CONSUMER_OFFSET => "the question for a committed offset",
+            UPDATE_CONSUMER_OFFSET => "the commit of an offset",
+            SEARCH_OFFSET_BY_TIMESTAMP => "the question for the offset of a time",
+            GET_MAX_OFFSET => "the question for the end of a queue",
+            GET_MIN_OFFSET => "the question for the beginning of a queue",
+            HEART_BEAT => "the heartbeat",
+            UNREGISTER_CLIENT => "the farewell",
+            GET_CONSUMER_LIST_BY_GROUP => "the question for the group's members",
+            LOCK_BATCH_MQ => "the lock of queues",
+            UNLOCK_BATCH_MQ => "the unlock of queues",
+            CHECK_CLIENT_CONFIG => "the check of the subscription",
+            GET_BROKER_CLUSTER_INFO => "the question for the brokers",
+            GET_ROUTEINFO_BY_TOPIC => "the question for a route",
+            203 => "the question for the group's subscriptions",
+            SEND_MESSAGE_V2 | SEND_BATCH_MESSAGE => "the send",
+            _ => "a request",
+        }
+    }
 }
 
 /// Codes of responses.

@@ -59,6 +59,8 @@ pub(super) struct Broker {
     pub(super) leaving: bool,
     /// Registered at the name server until then; `None` while it runs.
     pub(super) route_until: Option<Instant>,
+    /// When it registers with a name server that was started after it; none: it has.
+    pub(super) registers_at: Option<Instant>,
     /// When the first offsets were written out.
     epoch: Instant,
     /// When held pulls were looked at first.
@@ -91,6 +93,7 @@ impl Broker {
             running: true,
             leaving: false,
             route_until: None,
+            registers_at: None,
             epoch: env::now(),
             started: env::now(),
             config,

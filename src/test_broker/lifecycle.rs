@@ -20,6 +20,9 @@ const MAX_BROKERS: usize = 64;
 /// A 4.9 broker that stopped in peace is in the routes so long; scaled.
 const LINGERING: Duration = Duration::from_secs(2);
 
+/// Running brokers register with a name server that has been started again after so long; scaled. Theirs is 30 s, and 10 s at least.
+const REGISTRATION: Duration = Duration::from_secs(10);
+
 /// What listens.
 pub(super) struct Servers {
     name_server: Option<Running>,
@@ -155,6 +158,7 @@ impl TestBroker {
         let broker = state.broker(index);
         broker.running = true;
         broker.route_until = None;
+        broker.registers_at = None;
         broker.started = env::now();
         drop(state);
         if let Some(place) = self.servers().brokers.get_mut(index) {
@@ -174,7 +178,7 @@ impl TestBroker {
         Ok(())
     }
 
-    /// Starts the name server again, on its old port.
+    /// Starts the name server again, on its old port. It knows nothing until the brokers have registered.
     pub(crate) async fn start_name_server(&self) -> Result<(), ClientError> {
         self.open()?;
         let port = {
@@ -184,6 +188,10 @@ impl TestBroker {
             }
             servers.name_server_port
         };
+        let registration = env::now() + self.shared.scaled(REGISTRATION);
+        for broker in &mut self.shared.lock().brokers {
+            broker.registers_at = Some(registration);
+        }
         let running = Running::start(&self.shared, Server::NameServer, port)
             .await
             .map_err(|error| cannot_listen(port, &error))?;

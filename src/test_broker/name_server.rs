@@ -19,7 +19,10 @@ const STANDARD_JSON: i32 = 401;
 /// The brokers that are registered now.
 fn registered(state: &State) -> impl Iterator<Item = &Broker> {
     let now = env::now();
-    state.brokers.iter().filter(move |broker| broker.route_until.is_none_or(|until| until > now))
+    let is_known = move |broker: &&Broker| {
+        broker.route_until.is_none_or(|until| until > now) && broker.registers_at.is_none_or(|at| at <= now)
+    };
+    state.brokers.iter().filter(is_known)
 }
 
 /// Answers one request.

@@ -26,6 +26,8 @@ async function routes(r) {
   await r.names('105 an unknown topic', 105, { topic: 'nowhere' })
   await r.names('105 no topic', 105)
   await r.names('106 the cluster', 106)
+  await r.broker('105 at a broker', 105, { topic: 'plain' })
+  await r.broker('106 at a broker', 106)
   await r.names('101 an unknown value', 101, { namespace: 'N', key: 'k' })
   await r.names('100 a value', 100, { namespace: 'N', key: 'k', value: 'v' })
   await r.names('101 the value', 101, { namespace: 'N', key: 'k' })

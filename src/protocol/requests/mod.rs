@@ -1,5 +1,6 @@
 //! The requests we make, one file per subject.
 
+mod cluster;
 mod lock;
 mod membership;
 mod offset;
@@ -9,6 +10,7 @@ mod send;
 
 #[allow(unused_imports, reason = "the rooms above take what they need from this list")]
 pub(crate) use self::{
+    cluster::GetClusters,
     lock::{LockQueues, UnlockQueues},
     membership::{CheckClientConfig, ConsumeFrom, ConsumerData, ConsumerList, Heartbeat, Unregister},
     offset::{CommitOffset, CommitOutcome, MaxOffset, MinOffset, QueryOffset, SearchOffset},

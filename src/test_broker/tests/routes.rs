@@ -1,6 +1,7 @@
 //! Routes, servers that come and go, and frames.
 
 use super::*;
+use crate::protocol::{GetClusters, Request};
 
 #[tokio::test]
 async fn routes_are_told_and_queues_spread() {
@@ -58,8 +59,27 @@ async fn routes_change_and_brokers_leave_them() {
         test.stop_name_server().await.unwrap();
         assert!(names.read().await.is_none());
         test.start_name_server().await.unwrap();
-        assert_eq!(Raw::connect(&test.name_server()).await.call(plain(105, &[("topic", "t")])).await.code, 0);
+        let mut names = Raw::connect(&test.name_server()).await;
+        assert_eq!(names.call(plain(105, &[("topic", "t")])).await.code, 17, "no broker has registered yet");
+        test.stop_broker(0).await.unwrap();
+        test.start_broker(0, Keep::All).await.unwrap();
+        assert_eq!(names.call(plain(105, &[("topic", "t")])).await.code, 0, "one that starts registers at once");
     }
+}
+
+#[tokio::test]
+async fn a_name_server_that_is_started_again_knows_nothing_until_the_brokers_register() {
+    let test = start(TestBrokerOptions { time_factor: 0.05, ..with_topic(Release::V5) }).await;
+    test.stop_name_server().await.unwrap();
+    test.start_name_server().await.unwrap();
+    let mut names = Raw::connect(&test.name_server()).await;
+    let clusters = names.call(plain(106, &[])).await;
+    assert_eq!(GetClusters::decode(clusters).unwrap(), Vec::<String>::new());
+    while names.call(plain(105, &[("topic", "t")])).await.code == 17 {
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+    let clusters = names.call(plain(106, &[])).await;
+    assert_eq!(GetClusters::decode(clusters).unwrap(), ["DefaultCluster"]);
 }
 
 #[tokio::test]
