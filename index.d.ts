@@ -56,8 +56,13 @@ export interface ClientOptions {
   instanceName?: string | undefined
   /** Bound of one request, in milliseconds, 1..2147483647. Default: 3000. */
   requestTimeoutMs?: number | undefined
-  /** Bound of `start()`, in milliseconds, 1..2147483647. Default: 10000. */
+  /** Bound of `start()`, in milliseconds, 1..2147483647: so long it waits for name servers and brokers. Default: 10000. */
   startTimeoutMs?: number | undefined
+  /**
+   * Whether `start()` waits for topics that do not exist, within `startTimeoutMs`; else it rejects. With it a consumer does not
+   * wait for `%DLQ%` topics at all: it starts without them, and consumes them from when the broker makes them. Default: false.
+   */
+  waitForTopics?: boolean | undefined
   /** Bound of `close()` and of `await using`, in milliseconds, 1..2147483647. Default: 15000. */
   closeTimeoutMs?: number | undefined
   /** Where log records go. Default: nowhere; see {@link ClientEvents} for what shows all the same. */
@@ -206,6 +211,9 @@ export class RocketMQError extends Error {
   readonly cause?: unknown
 }
 
+/** Who is at the other end of a connection: one that keeps messages, or one that knows where brokers are. */
+export type ServerKind = 'broker' | 'nameServer'
+
 /**
  * Events of producers and consumers, with their arguments. Background faults are events and never crash the process. With
  * no logger and no listener of the event or of `warning`, the first `warning`, `suspended` and `undecodable` per code and
@@ -215,9 +223,9 @@ export interface ClientEvents {
   /** A background fault; the client goes on by itself. */
   warning: [RocketMQError]
   /** A connection to `host:port` was made. */
-  connected: [address: string]
+  connected: [address: string, detail: { readonly server: ServerKind }]
   /** A connection to `host:port` has ended. */
-  disconnected: [address: string]
+  disconnected: [address: string, detail: { readonly server: ServerKind }]
   /** A topic's queues have changed; these are the new ones. */
   routeChanged: [topic: string, queues: readonly MessageQueue[]]
   /** `close()` is through: the last event. */
@@ -245,9 +253,10 @@ export abstract class Client<Events> implements AsyncDisposable {
   /** The sample's call: replaces the `credentials` option. Throws `ERR_ROCKETMQ_INVALID_STATE` after `start()`. */
   setSessionCredentials(accessKey: string, secretKey: string, channel?: string): this
   /**
-   * Connects, within `startTimeoutMs`. A second call returns the same promise; after a failure nothing is left running and it
-   * may be called again. Rejects with `ERR_ROCKETMQ_CONNECTION` or `ERR_ROCKETMQ_TIMEOUT` (no name server answers),
-   * `ERR_ROCKETMQ_ACCESS_DENIED`, `ERR_ROCKETMQ_TOPIC_NOT_FOUND`, `ERR_ROCKETMQ_GROUP_NOT_FOUND`, `ERR_ROCKETMQ_FILTER`,
+   * Connects, and waits for name servers and brokers that are not up yet, within `startTimeoutMs`; what time does not mend
+   * rejects at once. When the time is up, the error says what was waited for, and is `retriable`. A second call returns the same
+   * promise; after a failure nothing is left running and it may be called again. Rejects with `ERR_ROCKETMQ_CONNECTION` or
+   * `ERR_ROCKETMQ_TIMEOUT` (nobody answers), `ERR_ROCKETMQ_NO_MASTER` (no broker is registered), `ERR_ROCKETMQ_ACCESS_DENIED`, `ERR_ROCKETMQ_TOPIC_NOT_FOUND`, `ERR_ROCKETMQ_GROUP_NOT_FOUND`, `ERR_ROCKETMQ_FILTER`,
    * `ERR_ROCKETMQ_ABORTED`, `ERR_ROCKETMQ_CLOSED`. A started client keeps the process alive until `close()`.
    */
   start(): Promise<this>

@@ -70,12 +70,12 @@ test('a security token is signed along: sent, and consumed', async () => {
 })
 
 test.each([
-  ['a wrong secret', ({ member }) => ({ ...member, secretKey: 'not-the-secret' })],
-  ['an unknown key', ({ member }) => ({ ...member, accessKey: 'nobody-at-all' })],
-  ['no credentials', () => undefined],
+  ['a wrong secret', ({ member }) => ({ ...member, secretKey: 'not-the-secret' }), 'the signature does not match'],
+  ['an unknown key', ({ member }) => ({ ...member, accessKey: 'nobody-at-all' }), 'does not know this accessKey'],
+  ['no credentials', () => undefined, 'asks for credentials'],
 ])(
-  '%s: start() of a consumer, and of a producer given topics, rejects with ACCESS_DENIED and shows no secret',
-  async (_name, choose) => {
+  '%s: start() of a consumer, and of a producer given topics, rejects with ACCESS_DENIED, says which it is and shows no secret',
+  async (_name, choose, which) => {
     const credentials = choose(cluster.accounts)
     for (const make of [
       () => client(Producer, credentials, { topics: [topic] }),
@@ -87,7 +87,8 @@ test.each([
         () => undefined,
         (e) => e,
       )
-      expect(error).toMatchObject({ name: 'RocketMQError', code: 'ERR_ROCKETMQ_ACCESS_DENIED' })
+      expect(error).toMatchObject({ name: 'RocketMQError', code: 'ERR_ROCKETMQ_ACCESS_DENIED', retriable: false })
+      expect(error.message).toContain(which)
       expect(performance.now() - began).toBeLessThan(9_500) // its answer, not the end of startTimeoutMs
       expect(wrong.state).toBe('idle')
       if (credentials) expect(shown(error, wrong)).not.toContain(credentials.secretKey)
@@ -100,5 +101,6 @@ test('an account without rights may not send', async () => {
   await expect(sender.sendOrderly({ topic, body: 'x' }, 'k')).rejects.toMatchObject({
     code: 'ERR_ROCKETMQ_ACCESS_DENIED',
     outcome: 'not-stored',
+    message: expect.stringContaining('the account lacks a right on the topic or the group'),
   })
 })

@@ -56,6 +56,21 @@ pub(crate) fn wall_ms() -> i64 {
     now.duration_since(UNIX_EPOCH).map_or(0, |since| i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
 }
 
+/// A time of the wall clock as people read it: `2026-01-31T12:03:04Z`.
+pub(crate) fn utc(wall_ms: i64) -> String {
+    let seconds = wall_ms.div_euclid(1000);
+    let (days, second) = (seconds.div_euclid(86_400), seconds.rem_euclid(86_400));
+    // Years that begin in March have their odd day at the end; an era of them is 400 years.
+    let days = days + 719_468;
+    let (era, day) = (days.div_euclid(146_097), days.rem_euclid(146_097));
+    let year = (day - day / 1460 + day / 36_524 - day / 146_096) / 365;
+    let day = day - (365 * year + year / 4 - year / 100);
+    let month = (5 * day + 2) / 153;
+    let (day, month) = (day - (153 * month + 2) / 5 + 1, if month < 10 { month + 3 } else { month - 9 });
+    let year = year + era * 400 + i64::from(month <= 2);
+    format!("{year:04}-{month:02}-{day:02}T{:02}:{:02}:{:02}Z", second / 3600, second / 60 % 60, second % 60)
+}
+
 /// Random bits.
 pub(crate) fn random_u32() -> u32 {
     rand::rng().random()
@@ -64,6 +79,11 @@ pub(crate) fn random_u32() -> u32 {
 /// `base` ± 20 %, so that clients that fail together do not come back together.
 pub(crate) fn jittered(base: Duration) -> Duration {
     base.mul_f64(rand::rng().random_range(0.8..1.2))
+}
+
+/// Any time up to `most`, so that clients that are told the same do not ask in the same moment.
+pub(crate) fn scattered(most: Duration) -> Duration {
+    most.mul_f64(rand::rng().random_range(0.0..1.0))
 }
 
 /// A delay that doubles from `first` to `most`, jittered.
@@ -217,6 +237,8 @@ pub(crate) struct Timing {
     pub(crate) relock_slow: Duration,
     /// First and longest delay after a failed pull, offset query or connection attempt.
     pub(crate) backoff: (Duration, Duration),
+    /// First and longest delay between two attempts of one step of a start.
+    pub(crate) start_backoff: (Duration, Duration),
     /// First and longest delay before a refused send is tried again.
     pub(crate) send_backoff: (Duration, Duration),
     /// After answer 215 (`FLOW_CONTROL`) to a pull.
@@ -240,6 +262,7 @@ impl Default for Timing {
             relock_fast_for: Duration::from_secs(30),
             relock_slow: Duration::from_secs(3),
             backoff: (Duration::from_millis(200), Duration::from_secs(3)),
+            start_backoff: (Duration::from_millis(200), Duration::from_secs(1)),
             send_backoff: (Duration::from_millis(50), Duration::from_secs(1)),
             flow_control_delay: Duration::from_millis(20),
         }
@@ -256,6 +279,21 @@ mod tests {
 
     fn v6(last: u16) -> SocketAddr {
         SocketAddr::from((Ipv6Addr::new(0, 0, 0, 0, 0, 0, 0, last), 1))
+    }
+
+    #[test]
+    fn times_are_shown_as_people_read_them() {
+        for (ms, text) in [
+            (0, "1970-01-01T00:00:00Z"),
+            (951_782_399_999, "2000-02-28T23:59:59Z"),
+            (951_782_400_000, "2000-02-29T00:00:00Z"),
+            (1_769_860_984_000, "2026-01-31T12:03:04Z"),
+            (1_772_323_199_000, "2026-02-28T23:59:59Z"),
+            (1_772_323_200_000, "2026-03-01T00:00:00Z"),
+            (-1, "1969-12-31T23:59:59Z"),
+        ] {
+            assert_eq!(utc(ms), text);
+        }
     }
 
     #[test]

@@ -199,6 +199,11 @@ impl ClientError {
         self.0.broker_code
     }
 
+    /// The peer, `host:port`, where one is named.
+    pub(crate) fn address(&self) -> Option<&str> {
+        self.0.address.as_deref()
+    }
+
     /// Whether the same call may succeed later.
     pub(crate) fn retriable(&self) -> bool {
         self.0.retriable

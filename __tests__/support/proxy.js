@@ -111,12 +111,17 @@ function framed(rewrite, next) {
   }
 }
 
-/** Has a name server's frames name other addresses: real ones by their replacements. @param {Map<string, string>} addresses */
-function elsewhere(addresses) {
+/**
+ * Has a name server's frames name other addresses: real ones by their replacements.
+ * @param {Map<string, string>} addresses
+ * @param {() => boolean} [isHeadless] whether masters are shown as slaves
+ */
+function elsewhere(addresses, isHeadless = () => false) {
   return (frame) => {
     const headerEnd = 8 + (frame.readInt32BE(4) & 0xffffff)
     let body = frame.subarray(headerEnd).toString()
     for (const [real, replacement] of addresses) body = body.replaceAll(`"${real}"`, `"${replacement}"`)
+    if (isHeadless()) body = body.replaceAll(/("brokerAddrs":\{"?)0/g, '$11')
     const rewritten = Buffer.concat([frame.subarray(0, headerEnd), Buffer.from(body)])
     rewritten.writeInt32BE(rewritten.length - 4, 0)
     return rewritten
@@ -125,12 +130,27 @@ function elsewhere(addresses) {
 
 /** A name server and brokers of which everything is reached through proxies; closed after the test by `clients`. */
 class ProxiedCluster {
+  /** Routes show no master. */
+  isHeadless = false
+  #real
+  #shown = new Map()
+
   static async start({ nameServer, brokers }) {
     const cluster = new ProxiedCluster()
-    cluster.brokers = await Promise.all(brokers.map(({ address }) => FaultProxy.start(address)))
-    const addresses = new Map(brokers.map(({ address }, i) => [address, cluster.brokers[i].address]))
-    cluster.nameServer = await FaultProxy.start(nameServer, elsewhere(addresses))
+    cluster.#real = brokers.map(({ address }) => address)
+    cluster.brokers = await Promise.all(cluster.#real.map((address) => FaultProxy.start(address)))
+    cluster.#real.forEach((address, i) => cluster.#shown.set(address, cluster.brokers[i].address))
+    const rewrite = elsewhere(cluster.#shown, () => cluster.isHeadless)
+    cluster.nameServer = await FaultProxy.start(nameServer, rewrite)
     return cluster
+  }
+
+  /** Moves a broker to another address: routes show that from now on, and at the old one nobody is left. */
+  async move(index = 0) {
+    const before = this.brokers[index]
+    this.brokers[index] = await FaultProxy.start(this.#real[index])
+    this.#shown.set(this.#real[index], this.brokers[index].address)
+    await before.close()
   }
 
   close() {

@@ -2,7 +2,7 @@
 // The mqadmin commands of docs/operations.md, word for word but for the addresses, with the genuine tool of each version.
 
 const { once } = require('node:events')
-const { PushConsumer, deadLetter } = require('../..')
+const { Producer, PushConsumer, deadLetter } = require('../..')
 const { VERSIONS } = require('../../scripts/rocketmq/jars')
 const { TestBroker } = require('../../testing')
 const { AdminTool } = require('../support/admin-tool')
@@ -74,6 +74,35 @@ test.each(VERSIONS)('the commands for operators, with the tool of %s', async (ve
 
     expect(await run('The dead-letter queue')).toContain('success')
   } finally {
+    await consumer.close()
+    await tool.close()
+    await broker.close()
+  }
+})
+
+test.each(VERSIONS)('the command that an error tells can be pasted, with the tool of %s', async (version) => {
+  const broker = await TestBroker.start({ version: version.slice(0, 3), topics: { orders: 1 } })
+  const tool = await AdminTool.start(version, broker.nameServer)
+  const producer = new Producer({ groupId: 'GID_shop', nameServer: broker.nameServer, topics: ['payments'] })
+  const consumer = new PushConsumer({ groupId: 'GID_billing', nameServer: broker.nameServer })
+  const paste = async (text) => {
+    const [, command] = /mqadmin (.*)$/.exec(text)
+    expect(await tool.run(...command.split(' '))).toContain('success')
+  }
+  try {
+    const missing = await producer.start().catch((error) => error)
+    expect(missing).toMatchObject({ code: 'ERR_ROCKETMQ_TOPIC_NOT_FOUND' })
+    await paste(missing.message)
+    expect(await producer.start()).toBe(producer)
+
+    await broker.createTopic('orders', { queues: 1, perm: 'w' })
+    const warned = once(consumer, 'warning')
+    await consumer.subscribe('orders', () => {}).start()
+    const [unreadable] = await warned
+    await paste(unreadable.message)
+    await until(() => consumer.assignment().length === 1, { what: 'the queue' })
+  } finally {
+    await producer.close()
     await consumer.close()
     await tool.close()
     await broker.close()

@@ -41,6 +41,7 @@ const producerOptions: ProducerOptions = {
   instanceName: 'i',
   requestTimeoutMs: 1,
   startTimeoutMs: 1,
+  waitForTopics: true,
   closeTimeoutMs: 1,
   logger: console,
   signal: AbortSignal.timeout(1),

@@ -78,6 +78,7 @@ test.each([
     const value = defaults[option]
     if (given === 'none') expect([option, value]).toEqual([option, Array.isArray(value) ? [] : undefined])
     else if (number(given) !== undefined) expect([option, number(given)]).toEqual([option, value])
+    else if (typeof value === 'boolean') expect([option, given]).toEqual([option, String(value)])
     else if (value !== undefined && /^`'?\w+'?`$/.test(given))
       expect([option, given.replace(/[`']/g, '')]).toEqual([option, value])
   }
@@ -96,7 +97,10 @@ test.each([
   })
   expect(told.length).toBeGreaterThan(2)
   for (const [{ name: option }, given] of told) {
-    expect([option.text, given]).toEqual([option.text, defaults[option.text]])
+    expect([option.text, given]).toEqual([
+      option.text,
+      typeof defaults[option.text] === 'boolean' ? String(defaults[option.text]) : defaults[option.text],
+    ])
   }
 })
 

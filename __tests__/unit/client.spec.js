@@ -226,8 +226,8 @@ describe('events', () => {
     for (const name of [...names, 'warning', 'undecodable']) consumer.on(name, (...args) => seen.push([name, ...args]))
     const queue = { topic: 'orders', brokerName: 'a', queueId: 0 }
     const native = NativeConsumer.last
-    native.event({ type: 'connected', address: 'a:1' })
-    native.event({ type: 'disconnected', address: 'a:1' })
+    native.event({ type: 'connected', address: 'a:1', server: 'broker' })
+    native.event({ type: 'disconnected', address: 'a:1', server: 'nameServer', reason: 'reset' })
     native.event({ type: 'routeChanged', topic: 'orders', queues: [queue] })
     native.event({ type: 'assigned', queues: [queue] })
     native.event({ type: 'revoked', queues: [queue] })
@@ -240,8 +240,8 @@ describe('events', () => {
     expect(error).toMatchObject({ code: 'ERR_ROCKETMQ_BROKER', cause: { code: 'ERR_ROCKETMQ_TLS' } })
     expect(error.cause).toBeInstanceOf(RocketMQError)
     expect(seen).toEqual([
-      ['connected', 'a:1'],
-      ['disconnected', 'a:1'],
+      ['connected', 'a:1', { server: 'broker' }],
+      ['disconnected', 'a:1', { server: 'nameServer' }],
       ['routeChanged', 'orders', [queue]],
       ['assigned', [queue]],
       ['revoked', [queue]],
@@ -273,7 +273,7 @@ describe('events', () => {
     for (const topic of ['a', 'a', 'b']) {
       native.event({ type: 'warning', error: report('ERR_ROCKETMQ_TIMEOUT', `late ${topic}`, { topic }) })
     }
-    native.event({ type: 'connected', address: 'a:1' })
+    native.event({ type: 'connected', address: 'a:1', server: 'broker' })
     expect(process.emitWarning.mock.calls).toEqual([
       ['late a', { type: 'RocketMQWarning', code: 'ERR_ROCKETMQ_TIMEOUT' }],
       ['late b', { type: 'RocketMQWarning', code: 'ERR_ROCKETMQ_TIMEOUT' }],
@@ -287,7 +287,7 @@ describe('events', () => {
     const logger = { info: jest.fn(), warn: jest.fn(), error: jest.fn() }
     await newProducer({ logger }).start()
     NativeProducer.last.event({ type: 'warning', error: report('ERR_ROCKETMQ_TIMEOUT', 'late') })
-    NativeProducer.last.event({ type: 'connected', address: 'a:1' })
+    NativeProducer.last.event({ type: 'connected', address: 'a:1', server: 'broker' })
     NativeProducer.last.event({ type: 'log', level: 'warn', fields: { address: 'a:1' }, text: 'slow' })
     NativeProducer.last.event({ type: 'log', level: 'debug', fields: {}, text: 'tiny' })
     expect(process.emitWarning).not.toHaveBeenCalled()
@@ -296,7 +296,26 @@ describe('events', () => {
       [{ ...common, code: 'ERR_ROCKETMQ_TIMEOUT', err: expect.any(RocketMQError) }, 'late'],
       [{ ...common, address: 'a:1' }, 'slow'],
     ])
-    expect(logger.info.mock.calls).toEqual([[{ ...common, address: 'a:1' }, 'connected']])
+    expect(logger.info.mock.calls).toEqual([[{ ...common, address: 'a:1', server: 'broker' }, 'connected to a broker']])
+  })
+
+  test('of a lost connection say whose it was and why; while we close it is no warning', async () => {
+    const logger = { info: jest.fn(), warn: jest.fn(), error: jest.fn() }
+    const producer = await newProducer({ logger }).start()
+    const native = NativeProducer.last
+    for (const server of ['broker', 'nameServer']) {
+      native.event({ type: 'disconnected', address: 'a:1', server, reason: 'was closed by the peer' })
+    }
+    const told = { groupId: 'g', clientId: '127.0.0.1@fake', address: 'a:1', reason: 'was closed by the peer' }
+    expect(logger.warn.mock.calls).toEqual([
+      [{ ...told, server: 'broker' }, 'disconnected from a broker'],
+      [{ ...told, server: 'nameServer' }, 'disconnected from a name server'],
+    ])
+    const closing = producer.close()
+    native.event({ type: 'disconnected', address: 'a:1', server: 'broker', reason: 'was closed by this client' })
+    await closing
+    expect(logger.warn.mock.calls.length).toBe(2)
+    expect(logger.info.mock.calls.map(([, text]) => text)).toEqual(['disconnected from a broker'])
   })
 
   test('whose listener throws are nobody’s business but the process’s', async () => {
@@ -312,7 +331,7 @@ describe('events', () => {
     producer.on('connected', () => {
       throw new Error('mine')
     })
-    expect(() => NativeProducer.last.event({ type: 'connected', address: 'a:1' })).not.toThrow()
+    expect(() => NativeProducer.last.event({ type: 'connected', address: 'a:1', server: 'broker' })).not.toThrow()
     expect(thrown).toEqual(['mine'])
   })
 
@@ -324,7 +343,7 @@ describe('events', () => {
     await expect(producer.start()).rejects.toThrow()
     const seen = []
     producer.on('connected', (address) => seen.push(address))
-    NativeProducer.last.event({ type: 'connected', address: 'a:1' })
+    NativeProducer.last.event({ type: 'connected', address: 'a:1', server: 'broker' })
     await turn()
     expect(seen).toEqual([])
   })

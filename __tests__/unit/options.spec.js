@@ -51,6 +51,7 @@ const common = [
   ['instanceName', '\ud800'],
   ['requestTimeoutMs', 0],
   ['startTimeoutMs', 1.5],
+  ['waitForTopics', 'true'],
   ['closeTimeoutMs', Infinity],
   ['closeTimeoutMs', '5'],
   ['closeTimeoutMs', 2 ** 31],
@@ -160,6 +161,7 @@ describe('native gets', () => {
       groupId: 'g',
       nameServers: [nameServer],
       requestTimeoutMs: 3000,
+      waitForTopics: false,
       debug: false,
     })
     expect(NativeProducer.last.settings).toEqual({
@@ -205,6 +207,7 @@ describe('native gets', () => {
       instanceName: 'one',
       requestTimeoutMs: 1,
       startTimeoutMs: 2,
+      waitForTopics: true,
       closeTimeoutMs: 3,
       logger: { debug() {}, info() {}, warn() {}, error() {} },
       initialPosition: at,
@@ -229,6 +232,7 @@ describe('native gets', () => {
       secretKey: 'sk',
       securityToken: 'token',
       channel: 'ALIYUN',
+      waitForTopics: true,
       debug: true,
     })
     expect(NativeConsumer.last.settings).toEqual({

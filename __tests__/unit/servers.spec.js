@@ -142,16 +142,15 @@ test('a broker that is down: health() names it, and it is used again within a se
 test('a broker that accepts and never answers: start() rejects in its bound, and says who is silent', async () => {
   const silent = await server(() => SILENCE)
   const names = await server(() => route(silent.address))
-  for (const startTimeoutMs of [1_000, 10_000]) {
+  for (const startTimeoutMs of [1_000, 4_000]) {
     const began = performance.now()
     const error = await producer([names], { topics: [topic], startTimeoutMs, requestTimeoutMs: 1_500 })
       .start()
       .catch((reason) => reason)
-    expect(performance.now() - began).toBeLessThan(6_000)
-    expect(error.code).toBe('ERR_ROCKETMQ_TIMEOUT')
-    expect(`${error.message} ${error.cause?.message}`).toContain(
-      startTimeoutMs === 1_000 ? 'startTimeoutMs' : silent.address,
-    )
+    expect(performance.now() - began).toBeLessThan(startTimeoutMs + 5_000) // and a busy machine
+    expect(error).toMatchObject({ code: 'ERR_ROCKETMQ_TIMEOUT', retriable: true })
+    expect(error.message).toContain('startTimeoutMs')
+    if (startTimeoutMs > 1_500) expect(error.message).toContain(`${silent.address} gave no answer to the heartbeat`)
   }
 })
 
@@ -188,4 +187,43 @@ test('garbage instead of an answer ends the connection and nothing else', async 
   expect(results.length).toBe(3)
   await until(() => lost.length >= 3)
   expect(names.of(GET_ROUTE).length).toBeLessThan(10)
+})
+
+test('many clients that lose a broker at once ask for its route scattered, and more and more rarely', async () => {
+  const CLIENTS = 20
+  const gone = await broker(undefined, 0, { host: OUR_OWN_HOST })
+  const asked = []
+  const names = await server(({ code }) => (code === GET_ROUTE && asked.push(performance.now()), route(gone.address)))
+  const fleet = Array.from({ length: CLIENTS }, () => producer([names], { topics: [topic] }))
+  await Promise.all(fleet.map((client) => client.start()))
+  asked.length = 0
+  await gone.close()
+  open.splice(open.indexOf(gone), 1)
+  await until(() => fleet.every((client) => !client.health().ok))
+  await delay(6_000)
+  // At 0, 0.5, 1.5, 3.5 and 5.5 s, and never at once.
+  expect(asked.length).toBeGreaterThanOrEqual(3 * CLIENTS)
+  expect(asked.length).toBeLessThanOrEqual(8 * CLIENTS)
+  asked.sort((a, b) => a - b)
+  expect(asked[CLIENTS - 1] - asked[0]).toBeGreaterThan(50)
+})
+
+test('no client asks for routes or connects in a loop while a broker is down', async () => {
+  const gone = await broker(undefined, 0, { host: OUR_OWN_HOST })
+  const port = Number(gone.address.split(':')[1])
+  const names = await server(() => route(gone.address))
+  const client = await producer([names], { topics: [topic] }).start()
+  await gone.close()
+  open.splice(open.indexOf(gone), 1)
+  // Lets everybody in, and out.
+  let attempts = 0
+  const door = await new Promise((resolve) => {
+    const listener = require('node:net').createServer((socket) => (attempts++, socket.destroy()))
+    listener.listen(port, OUR_OWN_HOST, () => resolve(listener))
+  })
+  await delay(6_000)
+  await new Promise((resolve) => door.close(resolve))
+  expect(client.health().ok).toBe(false)
+  expect(attempts).toBeGreaterThanOrEqual(2)
+  expect(attempts).toBeLessThanOrEqual(12)
 })

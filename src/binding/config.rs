@@ -29,6 +29,8 @@ pub struct NativeConfig {
     pub security_token: Option<String>,
     /// `OnsChannel`, sent only when given.
     pub channel: Option<String>,
+    /// Whether a start waits for topics that do not exist.
+    pub wait_for_topics: bool,
     /// Whether debug records are wanted.
     pub debug: bool,
 }
@@ -66,7 +68,7 @@ impl NativeConfig {
         };
         let request_timeout = milliseconds(self.request_timeout_ms);
         let timing = Timing { request_timeout, ..Timing::default() };
-        let options = ClientOptions::new(
+        let mut options = ClientOptions::new(
             self.group_id,
             servers.endpoints.iter().map(ToString::to_string).collect(),
             self.namespace.or(servers.instance_id),
@@ -74,6 +76,8 @@ impl NativeConfig {
             credentials,
             timing,
         );
+        options.alibaba_cloud = alibaba_cloud;
+        options.wait_for_topics = self.wait_for_topics;
         Ok(Checked { options, alibaba_cloud, debug: self.debug })
     }
 }

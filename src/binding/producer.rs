@@ -164,7 +164,7 @@ impl running::Core for Core {
     }
 
     fn obstacle(&self) -> Option<ClientError> {
-        self.problems().into_iter().next()
+        self.obstacle()
     }
 
     async fn close(&self, bound: Duration) {

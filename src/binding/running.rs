@@ -128,7 +128,11 @@ async fn within(bound: Duration, core: &impl Core) -> Outcome<(), ClientError> {
     tokio::time::timeout(bound, core.start(bound)).await.unwrap_or_else(|_| {
         let text = format!("start() did not finish within {} ms (startTimeoutMs)", bound.as_millis());
         Err(match core.obstacle() {
-            Some(obstacle) => obstacle.with_prefix(&text),
+            // Another start may meet what this one has waited for; who speaks something else will not learn.
+            Some(obstacle) => {
+                let retriable = obstacle.code() != Code::Protocol;
+                obstacle.with_prefix(&text).with_retriable(retriable)
+            }
             None => ClientError::new(Code::Timeout, text),
         })
     })

@@ -47,19 +47,18 @@ impl CallError {
 /// A refusal of a peer as a user sees it: what was refused, and what to do.
 fn refused(refusal: &Refusal, address: &str) -> ClientError {
     let (code, advice) = if refusal.is_access_denied() {
-        (
-            Code::AccessDenied,
-            "check accessKey, secretKey and channel, and the account's rights on the topic and the group",
-        )
+        (Code::AccessDenied, what_is_denied(&refusal.remark))
     } else {
         match refusal.code {
             response::TOPIC_NOT_EXIST => (
                 Code::TopicNotFound,
-                "create it first, for example with: mqadmin updateTopic -c <cluster> -t <topic> -r 8 -w 8",
+                "this broker does not have the topic, though it was in its route: it was deleted there, or is being made; the route is \
+                 looked at again",
             ),
-            response::SUBSCRIPTION_GROUP_NOT_EXIST => {
-                (Code::GroupNotFound, "create the group first, or let the broker create groups")
-            }
+            response::SUBSCRIPTION_GROUP_NOT_EXIST => (
+                Code::GroupNotFound,
+                "create the group first, or let the broker create groups: autoCreateSubscriptionGroup=true",
+            ),
             response::SYSTEM_BUSY | response::SERVICE_NOT_AVAILABLE | response::FLOW_CONTROL | response::GO_AWAY => {
                 (Code::BrokerBusy, "it may succeed later")
             }
@@ -68,9 +67,35 @@ fn refused(refusal: &Refusal, address: &str) -> ClientError {
         }
     };
     let remark = first_line(&refusal.remark);
-    ClientError::new(code, format!("{address} refused with code {}: {remark} ({advice})", refusal.code))
+    let error = ClientError::new(code, format!("{address} refused with code {}: {remark} ({advice})", refusal.code))
         .with_broker_code(refusal.code)
-        .with_address(address)
+        .with_address(address);
+    // It had a route a moment ago.
+    if code == Code::TopicNotFound { error.with_retriable(true) } else { error }
+}
+
+/// Which of the things that are refused alike it is: what the brokers of 4.9 and 5.5 say.
+fn what_is_denied(remark: &str) -> &'static str {
+    let says = |texts: &[&str]| texts.iter().any(|text| remark.contains(text));
+    if says(&["subscription group no permission"]) {
+        "the group is disabled at this broker, consumeEnable=false: an administrator has to enable it; the account is not at fault"
+    } else if says(&["the topic["]) && says(&["pulling message is forbidden"]) {
+        "the topic has no read permission: an administrator has to give it perm 6; the account is not at fault"
+    } else if says(&["pulling message is forbidden", "sending message is forbidden"]) {
+        "the broker itself does not allow it, brokerPermission: an administrator has to; the account is not at fault"
+    } else if says(&["Sending message to topic["]) {
+        "nobody may send to this topic: it is one of RocketMQ's own"
+    } else if says(&["signature failed"]) {
+        "the signature does not match: check secretKey; and securityToken and channel, which are signed, too"
+    } else if says(&["No accessKey is configured", "username cannot be null"]) {
+        "the server asks for credentials: give accessKey and secretKey"
+    } else if says(&["No acl config for", "is not found"]) {
+        "the server does not know this accessKey"
+    } else if says(&["no permission to access", "No default permission", "Need admin permission"]) {
+        "the keys are right, but the account lacks a right on the topic or the group"
+    } else {
+        "check accessKey, secretKey and channel, and the account's rights on the topic and the group"
+    }
 }
 
 /// Brokers put whole stack traces into remarks.

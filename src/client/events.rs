@@ -16,6 +16,16 @@ pub(crate) enum Level {
     Warn,
 }
 
+/// Who is at the other end of a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) enum Server {
+    /// One that keeps messages.
+    Broker,
+    /// One that knows where brokers are.
+    NameServer,
+}
+
 /// Serialized, it is the JSON text that crosses into JavaScript. Topics are as the user sees them.
 #[derive(Clone, Debug, Serialize)]
 #[serde(tag = "type", rename_all = "camelCase")]
@@ -29,11 +39,17 @@ pub(crate) enum Event {
     Connected {
         /// `host:port`.
         address: String,
+        /// Who is there.
+        server: Server,
     },
     /// A connection that was ready has ended.
     Disconnected {
         /// `host:port`.
         address: String,
+        /// Who was there.
+        server: Server,
+        /// Why it ended.
+        reason: String,
     },
     /// The writable queues of a topic in use have changed.
     RouteChanged {

@@ -1,8 +1,9 @@
 //! The heartbeats: every 30 s to every broker that should know us. New connections are greeted with one anyway (`session`).
 
+use super::Client;
 use super::call::CallError;
 use super::events::Event;
-use super::{Client, Registration};
+use super::links::Lost;
 use std::sync::Arc;
 use tokio::task::JoinSet;
 
@@ -10,8 +11,12 @@ use tokio::task::JoinSet;
 pub(super) async fn run(client: Arc<Client>) {
     loop {
         tokio::time::sleep(client.timing().heartbeat_interval).await;
-        for (_, result) in beat_all(&client).await {
+        for (address, result) in beat_all(&client).await {
             if let Err(error) = result {
+                // Asked again before the next tick.
+                if !error.is_access_denied() {
+                    client.links.lost(Lost::Broker(address));
+                }
                 client.events().emit(Event::Warning { error: error.into_error() });
             }
         }
@@ -20,13 +25,8 @@ pub(super) async fn run(client: Arc<Client>) {
 
 /// One heartbeat to each: consumers tell every broker of their topics, producers the masters.
 pub(super) async fn beat_all(client: &Arc<Client>) -> Vec<(String, Result<(), CallError>)> {
-    let addresses = match client.session.registration() {
-        Registration { consumer: Some(_), .. } => client.known_brokers(),
-        Registration { producer_group: Some(_), .. } => client.masters(),
-        Registration { .. } => Vec::new(),
-    };
     let mut beats = JoinSet::new();
-    for address in addresses {
+    for address in client.in_use() {
         beats.spawn(Arc::clone(client).beat(address));
     }
     let mut results = beats.join_all().await;

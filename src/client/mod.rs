@@ -2,17 +2,22 @@
 //!
 //! Names of topics and groups that cross this room's border are real ones, with the namespace, unless said otherwise.
 
+mod advice;
 mod call;
 mod events;
 mod heartbeats;
+mod last_failure;
+mod links;
 mod name_servers;
 mod options;
 mod pushes;
 mod routes;
 mod session;
 
+pub(crate) use advice::Advice;
 pub(crate) use call::CallError;
 pub(crate) use events::{Event, Events, Level};
+pub(crate) use last_failure::LastFailure;
 pub(crate) use options::ClientOptions;
 pub(crate) use pushes::{Answer, PushCall};
 pub(crate) use routes::RouteState;
@@ -22,6 +27,7 @@ use crate::env::{self, Timing};
 use crate::error::{ClientError, Code};
 use crate::protocol::{Request, TopicRoute, Unregister, namespace};
 use crate::remoting::Pool;
+use links::{Links, Lost};
 use name_servers::NameServers;
 use pushes::Pushes;
 use routes::Routes;
@@ -44,6 +50,7 @@ pub(crate) struct Client {
     to_name_server: Arc<ToNameServer>,
     name_servers: NameServers,
     routes: Routes,
+    links: Arc<Links>,
     pushes: Arc<Pushes>,
     tasks: Mutex<Vec<JoinHandle<()>>>,
 }
@@ -60,19 +67,24 @@ impl Client {
         let session =
             Arc::new(Session::new(options.client_id.clone(), options.credentials.clone(), Arc::clone(&events)));
         let pushes = Arc::new(Pushes::new(events));
+        let links = Arc::new(Links::new());
         let client = Arc::new(Self {
             pool: Pool::new(options.timing.connect_timeout, Arc::clone(&pushes) as _),
-            to_broker: Arc::new(ToBroker(Arc::clone(&session))),
-            to_name_server: Arc::new(ToNameServer(Arc::clone(&session))),
+            to_broker: Arc::new(ToBroker(Arc::clone(&session), Arc::clone(&links))),
+            to_name_server: Arc::new(ToNameServer(Arc::clone(&session), Arc::clone(&links))),
             name_servers: NameServers::new(options.name_servers.clone()),
             routes: Routes::default(),
+            links,
             tasks: Mutex::default(),
             options,
             session,
             pushes,
         });
-        let tasks =
-            vec![env::spawn(routes::run(Arc::clone(&client))), env::spawn(heartbeats::run(Arc::clone(&client)))];
+        let tasks = vec![
+            env::spawn(routes::run(Arc::clone(&client))),
+            env::spawn(heartbeats::run(Arc::clone(&client))),
+            env::spawn(links::run(Arc::clone(&client))),
+        ];
         *client.tasks.lock().unwrap_or_else(PoisonError::into_inner) = tasks;
         client
     }
@@ -95,6 +107,27 @@ impl Client {
     /// The name servers, for messages to people and for the running info.
     pub(crate) fn name_servers(&self) -> String {
         self.name_servers.list()
+    }
+
+    /// Whether a start waits for topics that do not exist.
+    pub(crate) fn waits_for_topics(&self) -> bool {
+        self.options.wait_for_topics
+    }
+
+    /// What advice depends on, as far as it is known by now.
+    pub(crate) fn advice(&self) -> Advice {
+        let routes = self.routes.known();
+        let clusters: BTreeSet<_> = routes.iter().flat_map(|it| &it.broker_datas).map(|it| &it.cluster).collect();
+        let cluster = match clusters.len() {
+            1 => clusters.first().map(|cluster| (*cluster).clone()),
+            _ => self.name_servers.only_cluster(),
+        };
+        Advice {
+            alibaba_cloud: self.options.alibaba_cloud,
+            name_servers: self.name_servers(),
+            cluster,
+            version: self.session.version(),
+        }
     }
 
     /// A user's name of a topic or group → the real one.
@@ -150,7 +183,7 @@ impl Client {
 
     /// Whether any name server answers; the topic asked for need not exist.
     pub(crate) async fn reach_name_server(self: &Arc<Self>) -> Result<(), ClientError> {
-        name_servers::route(self, "TBW102").await.map(|_| ())
+        name_servers::reach(self).await
     }
 
     /// The address of a broker's master, from the route that was learned last among those that name one.
@@ -177,7 +210,16 @@ impl Client {
 
     /// Connects to a broker and greets it, unless that is done.
     pub(crate) async fn connect(&self, address: &str, timeout: Duration) -> Result<(), CallError> {
-        self.pool.connection(address, &self.to_broker, env::now() + timeout).await.map(|_| ())
+        let connected = self.pool.connection(address, &self.to_broker, env::now() + timeout).await.map(|_| ());
+        self.noted(address, connected)
+    }
+
+    /// The outcome of something asked of a broker, which may show that the way there is lost.
+    fn noted<T>(&self, address: &str, outcome: Result<T, CallError>) -> Result<T, CallError> {
+        if outcome.as_ref().is_err_and(links::shows_loss) {
+            self.links.lost(Lost::Broker(address.to_owned()));
+        }
+        outcome
     }
 
     /// One request to a broker, within `timeout` in all: connects and greets first where needed. Never tries again by itself.
@@ -188,8 +230,8 @@ impl Client {
         timeout: Duration,
     ) -> Result<R::Response, CallError> {
         let deadline = env::now() + timeout;
-        let connection = self.pool.connection(address, &self.to_broker, deadline).await?;
-        self.session.call(&connection, request, deadline).await
+        let connection = self.noted(address, self.pool.connection(address, &self.to_broker, deadline).await)?;
+        self.noted(address, self.session.call(&connection, request, deadline).await)
     }
 
     /// A heartbeat to one broker; a new connection is greeted with one, which does as well.
@@ -197,7 +239,7 @@ impl Client {
         let timeout = self.options.timing.request_timeout;
         let result = match self.pool.ready(&address) {
             Some(connection) => self.session.beat(&connection, env::now() + timeout).await,
-            None => self.connect(&address, timeout).await,
+            None => self.pool.connection(&address, &self.to_broker, env::now() + timeout).await.map(|_| ()),
         };
         (address, result)
     }
@@ -247,6 +289,15 @@ impl Client {
             }
             // Brokers notice a closed socket anyway; this helps behind proxies.
             leaving.join_all().await;
+        }
+    }
+
+    /// The brokers that should know us: those of a consumer's topics, the masters of a producer's. Each once, sorted.
+    fn in_use(&self) -> Vec<String> {
+        match self.session.registration() {
+            Registration { consumer: Some(_), .. } => self.known_brokers(),
+            Registration { producer_group: Some(_), .. } => self.masters(),
+            Registration { .. } => Vec::new(),
         }
     }
 

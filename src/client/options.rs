@@ -17,12 +17,16 @@ pub(crate) struct ClientOptions {
     pub(crate) namespace: Option<String>,
     /// Signs every request, where given.
     pub(crate) credentials: Option<Credentials>,
+    /// The endpoint or the channel is Alibaba Cloud's.
+    pub(crate) alibaba_cloud: bool,
+    /// A start waits for topics that do not exist.
+    pub(crate) wait_for_topics: bool,
     /// Every interval.
     pub(crate) timing: Timing,
 }
 
 impl ClientOptions {
-    /// Options with a new client id.
+    /// Options with a new client id; the defaults for the rest.
     pub(crate) fn new(
         group: String,
         name_servers: Vec<String>,
@@ -32,7 +36,8 @@ impl ClientOptions {
         timing: Timing,
     ) -> Self {
         let client_id = client_id(name_servers.first().map_or("", String::as_str), instance_name);
-        Self { client_id, group, name_servers, namespace, credentials, timing }
+        let (alibaba_cloud, wait_for_topics) = (false, false);
+        Self { client_id, group, name_servers, namespace, credentials, alibaba_cloud, wait_for_topics, timing }
     }
 }
 

@@ -1,20 +1,28 @@
 //! The routes of the topics in use: fetched once, refreshed every 30 s and on demand, never forgotten because of a failure while
 //! anybody follows them.
 
+use super::Client;
+use super::advice::Missing;
 use super::events::Event;
-use super::{Client, name_servers};
-use crate::env::{self, Instant};
+use super::name_servers::{self, Found};
+use crate::env::{self, Backoff, Instant};
 use crate::error::{ClientError, Code};
 use crate::protocol::TopicRoute;
-use crate::protocol::namespace::RETRY_PREFIX;
+use crate::protocol::namespace::{DLQ_PREFIX, RETRY_PREFIX};
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::{Notify, watch};
 
-/// Two questions about one topic are at least this far apart, however many ask.
-const CLOSEST: Duration = Duration::from_millis(500);
+/// Two questions about one topic are at least this far apart, however many ask; while nothing new comes of it, up to the second.
+const CLOSEST: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(2));
+/// After so long without a question the next ones may be close again.
+const CALM: Duration = Duration::from_secs(10);
+/// Whoever hears of a loss asks within this time: all clients of a broker hear of its end in one moment.
+const SCATTER: Duration = Duration::from_millis(200);
+/// Between two looks for a topic whose route is known, after one that has failed: what is wrong shall not show for longer than it is.
+const FAILING: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(5));
 /// Between two looks for a topic that has no route yet.
 const UNKNOWN: Duration = Duration::from_secs(3);
 
@@ -34,36 +42,86 @@ impl RouteState {
     pub(crate) fn is_refused(&self) -> bool {
         self.error.as_ref().is_some_and(|error| matches!(error.code(), Code::TopicNotFound | Code::AccessDenied))
     }
+
+    /// Whether nothing is lost with it: there is no such topic, or nobody can tell.
+    fn is_nowhere(&self) -> bool {
+        let nobody_tells = || self.error.as_ref().is_some_and(|error| error.code() == Code::NoMaster);
+        self.is_refused() || (self.route.is_none() && nobody_tells())
+    }
 }
 
 struct Topic {
     state: watch::Sender<RouteState>,
     asked_at: Option<Instant>,
-    /// When a name server last gave a route.
+    /// When a name server last gave a route, by either clock.
     learned_at: Option<Instant>,
-    /// Somebody wants to know now.
-    wanted: bool,
+    last_seen: Option<i64>,
+    /// Somebody wants to know, from then on.
+    wanted: Option<Instant>,
+    /// The next look comes so long after the last one, at least; and if nobody wants one, at most.
+    pauses: (Duration, Duration),
+    close: Backoff,
+    failing: Backoff,
     asking: bool,
 }
 
 impl Topic {
+    fn new(state: watch::Sender<RouteState>) -> Self {
+        Self {
+            state,
+            asked_at: None,
+            learned_at: None,
+            last_seen: None,
+            wanted: None,
+            pauses: (CLOSEST.0, UNKNOWN),
+            close: Backoff::new(CLOSEST.0, CLOSEST.1),
+            failing: Backoff::new(FAILING.0, FAILING.1),
+            asking: false,
+        }
+    }
+
     /// Whether anybody wants to know what becomes of it.
     fn is_followed(&self) -> bool {
-        self.wanted || self.state.receiver_count() > 0
+        self.wanted.is_some() || self.state.receiver_count() > 0
     }
 
     /// When to look again.
-    fn due(&self, refresh: Duration, now: Instant) -> Option<Instant> {
+    fn due(&self, now: Instant) -> Option<Instant> {
         if self.asking {
             return None;
         }
         let Some(asked_at) = self.asked_at else { return Some(now) };
-        let pause = match (self.wanted, &self.state.borrow().route) {
-            (true, _) => CLOSEST,
-            (false, None) => UNKNOWN.min(refresh),
-            (false, Some(_)) => refresh,
+        let unprompted = asked_at + self.pauses.1;
+        Some(self.wanted.map_or(unprompted, |wanted| wanted.max(asked_at + self.pauses.0).min(unprompted)))
+    }
+
+    /// Has it looked at soon.
+    fn want(&mut self) {
+        let now = env::now();
+        if self.wanted.is_none() && self.asked_at.is_some_and(|asked_at| asked_at + CALM < now) {
+            self.close.reset();
+            self.pauses.0 = CLOSEST.0;
+        }
+        self.wanted.get_or_insert_with(|| now + env::scattered(SCATTER));
+    }
+
+    /// A look has ended; `news`: it has changed what is known.
+    fn rest(&mut self, news: bool, refresh: Duration) {
+        self.asking = false;
+        self.asked_at = Some(env::now());
+        if news {
+            self.close.reset();
+        }
+        let state = self.state.borrow();
+        let next = match (&state.route, &state.error) {
+            (Some(_), None) => {
+                self.failing.reset();
+                refresh
+            }
+            (Some(_), Some(_)) => self.failing.next().min(refresh),
+            (None, _) => env::jittered(UNKNOWN).min(refresh),
         };
-        Some(asked_at + pause)
+        self.pauses = (self.close.next().max(CLOSEST.0), next);
     }
 }
 
@@ -98,8 +156,7 @@ impl Routes {
         if self.closed.load(Ordering::Relaxed) {
             return receiver;
         }
-        topics
-            .insert(topic.to_owned(), Topic { state, asked_at: None, learned_at: None, wanted: false, asking: false });
+        topics.insert(topic.to_owned(), Topic::new(state));
         self.changed.notify_one();
         receiver
     }
@@ -114,9 +171,32 @@ impl Routes {
     /// Looks again soon.
     pub(super) fn refresh(&self, topic: &str) {
         if let Some(known) = self.lock().get_mut(topic) {
-            known.wanted = true;
+            known.want();
             self.changed.notify_one();
         }
+    }
+
+    /// Looks soon at every topic that is followed.
+    pub(super) fn refresh_all(&self) {
+        self.refresh_if(|_| true);
+    }
+
+    /// Looks soon at every topic that is followed and has a broker at this address.
+    pub(super) fn refresh_at(&self, address: &str) {
+        self.refresh_if(|state| {
+            state.route.as_ref().is_some_and(|route| route.brokers().any(|(_, _, known)| known == address))
+        });
+    }
+
+    fn refresh_if(&self, concerned: impl Fn(&RouteState) -> bool) {
+        let mut topics = self.lock();
+        let followed = topics.values_mut().filter(|topic| topic.is_followed());
+        for topic in followed {
+            if concerned(&topic.state.borrow()) {
+                topic.want();
+            }
+        }
+        self.changed.notify_one();
     }
 
     /// Every known route.
@@ -135,27 +215,34 @@ impl Routes {
         named.max().map(|(_, address)| address)
     }
 
-    /// The topics that somebody follows and whose last look failed. A retry topic that nobody has made yet is none of them: the broker
-    /// makes it in its time.
+    /// The topics that somebody follows and whose last look failed. A retry topic or a dead-letter queue that nobody has made yet is
+    /// none of them: the broker makes it in its time. Nor is a topic whose route is known while name servers know no broker at all,
+    /// as one that was just started does: it is the way to its brokers that counts.
     pub(super) fn problems(&self) -> Vec<ClientError> {
         let topics = self.lock();
-        let of_users = topics.iter().filter(|(name, _)| !name.starts_with(RETRY_PREFIX));
-        let followed = of_users.filter(|(_, topic)| topic.is_followed());
-        followed.filter_map(|(_, topic)| topic.state.borrow().error.clone()).collect()
+        let problem = |(name, topic): (&String, &Topic)| {
+            let state = topic.state.borrow();
+            let error = state.error.as_ref()?;
+            let is_to_come = name.starts_with(RETRY_PREFIX)
+                || (name.starts_with(DLQ_PREFIX) && state.route.is_none() && state.is_refused());
+            let is_stale = state.route.is_some() && error.code() == Code::NoMaster;
+            (topic.is_followed() && !is_to_come && !is_stale).then(|| error.clone())
+        };
+        topics.iter().filter_map(problem).collect()
     }
 
     /// Takes the topics that are due; says when the next one will be.
-    fn take_due(&self, refresh: Duration) -> (Vec<String>, Option<Instant>) {
+    fn take_due(&self) -> (Vec<String>, Option<Instant>) {
         let now = env::now();
         let mut due = Vec::new();
         let mut next: Option<Instant> = None;
         let mut topics = self.lock();
-        topics.retain(|_, topic| topic.asking || topic.is_followed() || !topic.state.borrow().is_refused());
+        topics.retain(|_, topic| topic.asking || topic.is_followed() || !topic.state.borrow().is_nowhere());
         for (name, topic) in topics.iter_mut() {
-            match topic.due(refresh, now) {
+            match topic.due(now) {
                 Some(at) if at <= now => {
                     topic.asking = true;
-                    topic.wanted = false;
+                    topic.wanted = None;
                     due.push(name.clone());
                 }
                 Some(at) => next = Some(next.map_or(at, |earliest| earliest.min(at))),
@@ -165,24 +252,25 @@ impl Routes {
         (due, next)
     }
 
-    /// Keeps the answer; returns the new route if it differs from the one before. `shown`: the topic's name for users.
+    /// Keeps the answer; returns the new route if it differs from the one before, and whether it is the first. `missing` is the error
+    /// of a topic that has no route, or has none any more and was last seen then.
     fn record(
         &self,
         topic: &str,
-        shown: &str,
-        answer: Result<Option<TopicRoute>, ClientError>,
+        refresh: Duration,
+        answer: Result<Found, ClientError>,
+        missing: impl FnOnce(Missing, Option<i64>) -> ClientError,
     ) -> Option<(bool, Arc<TopicRoute>)> {
         let mut topics = self.lock();
         let known = topics.get_mut(topic)?;
-        known.asking = false;
-        known.asked_at = Some(env::now());
         let mut changed = None;
         let mut learned = false;
+        let last_seen = known.last_seen;
         known.state.send_modify(|state| {
             state.asked += 1;
             match answer {
                 // An empty route says as little as none.
-                Ok(Some(route)) if !route.queue_datas.is_empty() => {
+                Ok(Found::Route(route)) if !route.queue_datas.is_empty() => {
                     state.error = None;
                     learned = true;
                     if state.route.as_deref() != Some(&route) {
@@ -191,19 +279,15 @@ impl Routes {
                         state.route = Some(route);
                     }
                 }
-                Ok(_) => {
-                    let real = if shown == topic { String::new() } else { format!(" ({topic})") };
-                    let text = format!(
-                        "no route for topic {shown}{real}: it does not exist, or its brokers are down. Topics are not created by sending \
-                         to them; create it with, for example: mqadmin updateTopic -c <cluster> -t {topic} -r 8 -w 8"
-                    );
-                    state.error = Some(ClientError::new(Code::TopicNotFound, text).with_topic(shown));
-                }
+                Ok(Found::Route(_)) => state.error = Some(missing(Missing::Topic, last_seen)),
+                Ok(Found::Nothing(what)) => state.error = Some(missing(what, last_seen)),
                 Err(error) => state.error = Some(error),
             }
         });
+        known.rest(changed.is_some(), refresh);
         if learned {
             known.learned_at = known.asked_at;
+            known.last_seen = Some(env::wall_ms());
         }
         self.changed.notify_one();
         changed
@@ -212,9 +296,8 @@ impl Routes {
 
 /// Looks for routes until the client is closed.
 pub(super) async fn run(client: Arc<Client>) {
-    let refresh = client.timing().route_refresh;
     loop {
-        let (due, next) = client.routes.take_due(refresh);
+        let (due, next) = client.routes.take_due();
         for topic in due {
             let client = Arc::clone(&client);
             env::spawn(async move { look(&client, &topic).await });
@@ -234,9 +317,10 @@ async fn sleep_until(at: Option<Instant>) {
 }
 
 async fn look(client: &Arc<Client>, topic: &str) {
-    let answer = name_servers::route(client, topic).await;
-    let shown = client.unwrap(topic);
-    if let Some((first, route)) = client.routes.record(topic, &shown, answer)
+    let answer = name_servers::find(client, topic).await;
+    let (shown, advice) = (client.unwrap(topic), client.advice());
+    let missing = |what, last_seen| advice.without_route(topic, &shown, what, last_seen);
+    if let Some((first, route)) = client.routes.record(topic, client.timing().route_refresh, answer, missing)
         && !first
         && !topic.starts_with(RETRY_PREFIX)
     {
@@ -246,5 +330,7 @@ async fn look(client: &Arc<Client>, topic: &str) {
     }
 }
 
+#[cfg(test)]
+mod pacing;
 #[cfg(test)]
 mod tests;

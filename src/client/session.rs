@@ -1,13 +1,15 @@
 //! Who we are to every peer: identity, credentials, registration; and one signed request on one connection.
 
 use super::call::CallError;
-use super::events::{Event, Events};
+use super::events::{Event, Events, Server};
+use super::links::{Links, Lost};
 use crate::env::Instant;
 use crate::error::{ClientError, Code};
-use crate::protocol::code::response;
+use crate::protocol::code::{request, response};
 use crate::protocol::{ConsumerData, Credentials, Heartbeat, Request, ResponseError, signature};
 use crate::remoting::{CallFailure, Connection, Greeter};
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicI32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// What heartbeats say about this client. Group names are real ones.
@@ -26,6 +28,8 @@ pub(crate) struct Session {
     registration: Mutex<Registration>,
     /// The last heartbeat's failure, by broker address; empty while all is well.
     refused_beats: Mutex<HashMap<String, ClientError>>,
+    /// The highest `MQVersion` ordinal of an answer.
+    version: AtomicI32,
     events: Arc<dyn Events>,
 }
 
@@ -41,7 +45,19 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 impl Session {
     pub(super) fn new(id: String, credentials: Option<Credentials>, events: Arc<dyn Events>) -> Self {
-        Self { id, credentials, registration: Mutex::default(), refused_beats: Mutex::default(), events }
+        Self {
+            id,
+            credentials,
+            registration: Mutex::default(),
+            refused_beats: Mutex::default(),
+            version: AtomicI32::new(0),
+            events,
+        }
+    }
+
+    /// The highest `MQVersion` ordinal of an answer so far.
+    pub(super) fn version(&self) -> i32 {
+        self.version.load(Ordering::Relaxed)
     }
 
     pub(super) fn id(&self) -> &str {
@@ -80,6 +96,7 @@ impl Session {
             CallFailure::NotSent(error) => CallError::NotSent(error),
             CallFailure::Unanswered(error) => CallError::Unanswered(error),
         })?;
+        self.version.fetch_max(answer.version, Ordering::Relaxed);
         R::decode(answer).map_err(|error| match error {
             ResponseError::Refused(refusal) => {
                 if refusal.code == response::GO_AWAY {
@@ -91,9 +108,9 @@ impl Session {
             }
             ResponseError::Malformed(why) => {
                 let text = format!(
-                    "the answer of {} to a request of code {} makes no sense: {why}",
+                    "the answer of {} to {} makes no sense: {why}",
                     connection.address(),
-                    R::CODE
+                    request::name(R::CODE)
                 );
                 CallError::Malformed(ClientError::new(Code::Protocol, text).with_address(connection.address()))
             }
@@ -120,17 +137,18 @@ impl Session {
         result
     }
 
-    fn connected(&self, address: &str) {
-        self.events.emit(Event::Connected { address: address.to_owned() });
+    fn connected(&self, address: &str, server: Server) {
+        self.events.emit(Event::Connected { address: address.to_owned(), server });
     }
 
-    fn disconnected(&self, address: &str) {
-        self.events.emit(Event::Disconnected { address: address.to_owned() });
+    fn disconnected(&self, address: &str, server: Server, reason: &ClientError) {
+        let reason = reason.message().to_owned();
+        self.events.emit(Event::Disconnected { address: address.to_owned(), server, reason });
     }
 }
 
 /// Brokers are greeted with a heartbeat: a registration belongs to a connection, and nothing may come before it.
-pub(super) struct ToBroker(pub(super) Arc<Session>);
+pub(super) struct ToBroker(pub(super) Arc<Session>, pub(super) Arc<Links>);
 
 impl Greeter for ToBroker {
     type Failure = CallError;
@@ -143,17 +161,22 @@ impl Greeter for ToBroker {
         })
     }
 
-    fn connected(&self, address: &str) {
-        self.0.connected(address);
+    fn advice(&self) -> &'static str {
+        "The address comes from the route: check that the broker runs, and that its brokerIP1 and port can be reached from here"
     }
 
-    fn disconnected(&self, address: &str, _reason: ClientError) {
-        self.0.disconnected(address);
+    fn connected(&self, address: &str) {
+        self.0.connected(address, Server::Broker);
+    }
+
+    fn disconnected(&self, address: &str, reason: ClientError) {
+        self.0.disconnected(address, Server::Broker, &reason);
+        self.1.lost(Lost::Broker(address.to_owned()));
     }
 }
 
 /// Name servers keep no registrations.
-pub(super) struct ToNameServer(pub(super) Arc<Session>);
+pub(super) struct ToNameServer(pub(super) Arc<Session>, pub(super) Arc<Links>);
 
 impl Greeter for ToNameServer {
     type Failure = ClientError;
@@ -162,11 +185,16 @@ impl Greeter for ToNameServer {
         Ok(())
     }
 
-    fn connected(&self, address: &str) {
-        self.0.connected(address);
+    fn advice(&self) -> &'static str {
+        "Check the address of the name server, that it runs, and that it can be reached from here"
     }
 
-    fn disconnected(&self, address: &str, _reason: ClientError) {
-        self.0.disconnected(address);
+    fn connected(&self, address: &str) {
+        self.0.connected(address, Server::NameServer);
+    }
+
+    fn disconnected(&self, address: &str, reason: ClientError) {
+        self.0.disconnected(address, Server::NameServer, &reason);
+        self.1.lost(Lost::NameServer);
     }
 }

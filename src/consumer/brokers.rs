@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
 
-use crate::client::{CallError, Client, Event, PushCall, Registration, RouteState};
+use crate::client::{Advice, CallError, Client, Event, PushCall, Registration, RouteState};
 use crate::env::{self, Timing};
 use crate::error::ClientError;
 use crate::protocol::{ConsumerData, Refusal, Request, TopicRoute};
@@ -25,6 +25,14 @@ pub(crate) trait Brokers: Send + Sync + 'static {
     fn namespace(&self) -> Option<&str>;
     /// The name servers, as administrators may see them.
     fn name_servers(&self) -> String;
+    /// Whether a start waits for topics that do not exist.
+    fn waits_for_topics(&self) -> bool {
+        false
+    }
+    /// What to do about what is missing.
+    fn advice(&self) -> Advice {
+        Advice { name_servers: self.name_servers(), ..Advice::default() }
+    }
     /// What is wrong below the consumer at the moment.
     fn problems(&self) -> Vec<ClientError>;
     /// Follows a topic's route from now on.
@@ -86,6 +94,14 @@ impl Brokers for Arc<Client> {
 
     fn name_servers(&self) -> String {
         Client::name_servers(self)
+    }
+
+    fn waits_for_topics(&self) -> bool {
+        Client::waits_for_topics(self)
+    }
+
+    fn advice(&self) -> Advice {
+        Client::advice(self)
     }
 
     fn problems(&self) -> Vec<ClientError> {

@@ -114,6 +114,8 @@ struct Group<B> {
     /// Ended with the group.
     watchers: JoinSet<()>,
     watched_masters: BTreeSet<String>,
+    /// Topics that nobody may read, as was told.
+    unreadable: BTreeSet<String>,
 }
 
 /// Rebalances until it is aborted.
@@ -124,12 +126,14 @@ pub(crate) async fn run<B: Brokers>(shared: Arc<Shared<B>>) {
         quiet_until: None,
         watchers: JoinSet::new(),
         watched_masters: BTreeSet::new(),
+        unreadable: BTreeSet::new(),
     };
     for subscription in group.shared.subscriptions() {
         group.watch_route(&subscription.topic);
     }
     loop {
         group.watch_masters();
+        group.unreadable = group.shared.tell_unreadable(&group.unreadable);
         let pause = group.rebalance().await;
         let (soonest, due) = (env::now() + CLOSEST, env::now() + pause);
         tokio::select! {

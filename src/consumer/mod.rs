@@ -19,6 +19,7 @@ mod start;
 mod strangers;
 #[cfg(test)]
 mod tests;
+mod unreadable;
 
 use std::collections::HashMap;
 use std::sync::atomic::Ordering;

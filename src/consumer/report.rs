@@ -149,6 +149,7 @@ impl<B: Brokers> Shared<B> {
     /// What is wrong.
     pub(super) fn health(&self) -> Health {
         let mut problems = self.brokers.problems();
+        problems.extend(self.unreadable().into_iter().map(|(_, error)| error));
         for queue in self.all_queues() {
             let view = queue.view().clone();
             if view.phase != Phase::Gone {

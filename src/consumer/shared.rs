@@ -175,10 +175,19 @@ impl<B: Brokers> Shared<B> {
         R::Response: Send,
     {
         let Some(address) = self.brokers.master(broker_name) else {
+            // One may have been chosen, or have registered, since the last look.
+            for topic in self.topics.keys().filter(|topic| self.has_broker(topic, broker_name)) {
+                self.brokers.refresh_route(topic);
+            }
             let text = format!("broker {broker_name} has no master at the moment; its queues pause until it has");
             return Err(CallError::NotSent(ClientError::new(Code::NoMaster, text)));
         };
         self.brokers.call(&address, request, timeout).await
+    }
+
+    fn has_broker(&self, topic: &str, broker_name: &str) -> bool {
+        let state = self.brokers.watch_route(topic).borrow().route.clone();
+        state.is_some_and(|route| route.queue_datas.iter().any(|queues| queues.broker_name == broker_name))
     }
 
     /// Has the next rebalance begin with a heartbeat, and soon.

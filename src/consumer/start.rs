@@ -1,8 +1,8 @@
 //! The start: everything that can be wrong with a consumer is found out before it resolves.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::time::{sleep, timeout};
@@ -10,32 +10,19 @@ use tokio::time::{sleep, timeout};
 use super::brokers::{Brokers, refusal};
 use super::notes::{look_back, note_positions};
 use super::shared::Shared;
-use crate::client::CallError;
-use crate::env::{self, Instant};
+use crate::client::{CallError, Event, Level};
+use crate::env::{self, Backoff, Instant};
 use crate::error::{ClientError, Code};
 use crate::protocol::code::response;
+use crate::protocol::namespace::DLQ_PREFIX;
 use crate::protocol::{CheckClientConfig, ExpressionKind, Subscription, TopicRoute};
+
+pub(super) use crate::client::LastFailure;
 
 /// Between two attempts of one step.
 pub(super) const PAUSE: Duration = Duration::from_millis(200);
 /// How long a broker may take to show us among the group's members after it took our heartbeat.
 const SEEN_WITHIN: Duration = Duration::from_secs(3);
-
-/// The last failure of a step that is tried again: what a start that runs out of time reports.
-#[derive(Debug, Default)]
-pub(super) struct LastFailure(Mutex<Option<ClientError>>);
-
-impl LastFailure {
-    /// Of the attempt that has just failed.
-    pub(super) fn set(&self, error: ClientError) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
-    }
-
-    /// The failure, if there was one.
-    pub(super) fn get(&self) -> Option<ClientError> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-}
 
 /// All steps; the caller bounds them. From `patient_until` on a part of the masters is enough: one dead broker of many, which
 /// name servers may list for another two minutes, must keep nobody from the queues of the others.
@@ -49,6 +36,10 @@ pub(super) async fn prepare<B: Brokers>(
     look_back(shared, &routes).await;
     shared.brokers.watch_route(&shared.retry_topic);
     shared.brokers.register(Some(shared.registration()));
+    if routes.is_empty() {
+        // Nothing but dead-letter queues that are still to come: there is no broker to be known to.
+        return Ok(());
+    }
     let reached = register(shared, last, patient_until).await?;
     be_seen(shared, last, &reached).await?;
     note_positions(shared, &routes, last, &reached).await
@@ -71,22 +62,41 @@ async fn routes<B: Brokers>(
     last: &LastFailure,
 ) -> Result<Vec<(String, Arc<TopicRoute>)>, ClientError> {
     let mut routes = Vec::new();
-    // All are asked for at once; the waiting is one after the other.
-    for topic in shared.topics.keys() {
-        shared.brokers.watch_route(topic);
-    }
+    // All are asked for at once; the waiting is one after the other. Followed meanwhile, so that questions that are asked again keep
+    // their distance.
+    let _followed: Vec<_> = shared.topics.keys().map(|topic| shared.brokers.watch_route(topic)).collect();
+    let (first, most) = shared.brokers.timing().start_backoff;
     for (topic, shown) in &shared.topics {
+        let mut pauses = Backoff::new(first, most);
         let route = loop {
             match shared.brokers.route(topic).await {
-                Ok(route) => break route,
+                Ok(route) => break Some(route),
+                Err(error) if error.code() == Code::TopicNotFound => {
+                    if !shared.brokers.waits_for_topics() {
+                        return Err(error.with_topic(shown.as_ref()));
+                    }
+                    if topic.starts_with(DLQ_PREFIX) {
+                        tell_of_absence(shared, shown);
+                        break None;
+                    }
+                    last.set(error);
+                }
                 Err(error) if error.retriable() => last.set(error),
                 Err(error) => return Err(error.with_topic(shown.as_ref())),
             }
-            sleep(PAUSE).await;
+            sleep(pauses.next()).await;
         };
-        routes.push((topic.clone(), route));
+        routes.extend(route.map(|route| (topic.clone(), route)));
     }
     Ok(routes)
+}
+
+/// The first dead letter may come in a year: nobody waits for it with a start. It is found as any queue that appears later.
+fn tell_of_absence<B: Brokers>(shared: &Arc<Shared<B>>, topic: &str) {
+    let text =
+        "a dead-letter queue does not exist yet: it is consumed from its first message on when the broker makes it";
+    let fields = serde_json::json!({ "topic": topic, "group": shared.options.group });
+    shared.brokers.emit(Event::log(Level::Info, text, fields));
 }
 
 /// SQL expressions are checked by a broker, which alone can tell.
@@ -147,6 +157,8 @@ async fn register<B: Brokers>(
     last: &LastFailure,
     patient_until: Instant,
 ) -> Result<BTreeSet<String>, ClientError> {
+    let (first, most) = shared.brokers.timing().start_backoff;
+    let mut pauses = Backoff::new(first, most);
     loop {
         let masters = shared.masters();
         let mut reached = BTreeSet::new();
@@ -178,7 +190,7 @@ async fn register<B: Brokers>(
             }
             Some(error) => last.set(error),
         }
-        sleep(PAUSE).await;
+        sleep(pauses.next()).await;
     }
 }
 
@@ -219,9 +231,10 @@ async fn be_seen<B: Brokers>(
             let text = format!("no broker told within {} ms who is in group {group}", SEEN_WITHIN.as_millis());
             return Err(last.get().unwrap_or_else(|| ClientError::new(Code::Timeout, text)));
         }
+        let advice = shared.brokers.advice().create_group(&shared.group);
         let text = format!(
             "the broker took the heartbeat but does not list this consumer in group {group}: the group does not exist and is \
-             not created by itself; create it, for example with: mqadmin updateSubGroup -c <cluster> -g {group}"
+             not created by itself; {advice}"
         );
         Err(ClientError::new(Code::GroupNotFound, text))
     })

@@ -43,6 +43,16 @@ function optionalText(field, value) {
 /**
  * @param {string} field
  * @param {unknown} value
+ * @returns {boolean | undefined}
+ */
+function optionalBoolean(field, value) {
+  if (value === undefined || typeof value === 'boolean') return value
+  throw invalid(field, `must be true or false, not ${describe(value)}`)
+}
+
+/**
+ * @param {string} field
+ * @param {unknown} value
  * @param {number} [min]
  * @param {number} [max]
  * @returns {number}
@@ -186,6 +196,7 @@ module.exports = {
   integer,
   oneOf,
   optionalSignal,
+  optionalBoolean,
   optionalText,
   record,
   resource,

@@ -14,6 +14,8 @@ export interface NativeConfig {
   secretKey?: string | undefined
   securityToken?: string | undefined
   channel?: string | undefined
+  /** Whether `start()` waits for topics that do not exist. */
+  waitForTopics: boolean
   /** Whether debug records are wanted. */
   debug: boolean
 }
@@ -53,7 +55,8 @@ export interface ConsumerSettings {
 /** An event, as JSON. */
 export type NativeEvent =
   | { type: 'warning'; error: NativeError }
-  | { type: 'connected' | 'disconnected'; address: string }
+  | { type: 'connected'; address: string; server: 'broker' | 'nameServer' }
+  | { type: 'disconnected'; address: string; server: 'broker' | 'nameServer'; reason: string }
   | { type: 'routeChanged'; topic: string; queues: QueueName[] }
   | { type: 'log'; level: string; fields: Record<string, unknown>; text: string }
   | { type: 'assigned' | 'revoked'; queues: QueueName[] }

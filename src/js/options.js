@@ -23,6 +23,7 @@ const { invalid } = require('./errors.js')
  * @property {string | undefined} instanceName
  * @property {number} requestTimeoutMs
  * @property {number} startTimeoutMs
+ * @property {boolean} waitForTopics
  * @property {number} closeTimeoutMs
  * @property {Logger | undefined} logger
  * @property {AbortSignal | undefined} signal
@@ -38,6 +39,7 @@ const CLIENT_OPTIONS = [
   'instanceName',
   'requestTimeoutMs',
   'startTimeoutMs',
+  'waitForTopics',
   'closeTimeoutMs',
   'logger',
   'signal',
@@ -178,6 +180,7 @@ function clientSettings(given) {
     instanceName: check.optionalText('instanceName', given.instanceName),
     requestTimeoutMs: limit('requestTimeoutMs', given.requestTimeoutMs, 3000),
     startTimeoutMs: limit('startTimeoutMs', given.startTimeoutMs, 10_000),
+    waitForTopics: check.optionalBoolean('waitForTopics', given.waitForTopics) ?? false,
     closeTimeoutMs: limit('closeTimeoutMs', given.closeTimeoutMs, 15_000),
     logger: logger(given.logger),
     signal: check.optionalSignal('signal', given.signal),

@@ -43,6 +43,10 @@ pub(crate) trait Brokers: Send + Sync + 'static {
     fn refresh_route(&self, topic: &str);
     /// The route, asked for now unless it is known.
     fn route(&self, topic: &str) -> impl Future<Output = Result<Arc<TopicRoute>, ClientError>> + Send;
+    /// Whether a start waits for topics that do not exist.
+    fn waits_for_topics(&self) -> bool {
+        false
+    }
     /// Whether any name server answers.
     fn reach(&self) -> impl Future<Output = Result<(), ClientError>> + Send;
     /// The address of a broker's master, where one is known.
@@ -121,6 +125,10 @@ impl Brokers for Arc<Client> {
 
     async fn route(&self, topic: &str) -> Result<Arc<TopicRoute>, ClientError> {
         Client::route(self, topic).await
+    }
+
+    fn waits_for_topics(&self) -> bool {
+        Client::waits_for_topics(self)
     }
 
     async fn reach(&self) -> Result<(), ClientError> {

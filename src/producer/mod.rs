@@ -20,6 +20,7 @@ mod options;
 mod queue_selector;
 mod room;
 mod slab;
+mod start;
 mod state;
 #[cfg(test)]
 mod tests;
@@ -33,9 +34,10 @@ use self::core::Core;
 use self::entities::Phase;
 use self::message::Press;
 use self::state::State;
+use crate::client::LastFailure;
 use crate::env;
-use crate::error::{ClientError, Code, Outcome};
-use crate::protocol::{MessageQueue, UniqueIds, limits};
+use crate::error::{ClientError, Outcome};
+use crate::protocol::{MessageQueue, UniqueIds};
 
 /// The least time for taking leave of the brokers.
 const LEAVE: Duration = Duration::from_millis(500);
@@ -55,6 +57,7 @@ pub(crate) struct Producer<B> {
     core: Arc<Core<B>>,
     topics: Vec<String>,
     group: String,
+    last: LastFailure,
 }
 
 impl<B> fmt::Debug for Producer<B> {
@@ -71,59 +74,12 @@ impl<B: Brokers> Producer<B> {
         let press = Press::new(&options, brokers.namespace(), ids);
         let real_group = brokers.wrap(&options.group);
         let (topics, group) = (options.topics.clone(), options.group.clone());
-        Arc::new(Self { core: Core::new(brokers, calls, press, real_group, State::new(options)), topics, group })
-    }
-
-    /// Checks what can be checked: the topics' routes, their permission to write, and a heartbeat to their masters; without topics,
-    /// that a name server answers. The caller sets the bound.
-    pub(crate) async fn start(&self) -> Result<(), ClientError> {
-        let brokers = &self.core.brokers;
-        limits::group(&self.group)?;
-        for topic in &self.topics {
-            self.core.press.topic(topic)?;
-        }
-        for topic in &self.topics {
-            let route = brokers.route(&brokers.wrap(topic)).await.map_err(|error| error.with_topic(topic))?;
-            if route.write_queues(topic).is_empty() {
-                let text =
-                    "the topic has no queue that takes messages: no write permission, or no broker of it has a master";
-                return Err(ClientError::new(Code::NoWritableQueue, text).with_topic(topic));
-            }
-        }
-        brokers.register(&self.core.group);
-        for topic in &self.topics {
-            self.core.follow_topic(topic);
-        }
-        if self.topics.is_empty() {
-            brokers.reach().await?;
-        } else {
-            self.greet().await?;
-        }
-        self.core.with(|state, _| {
-            if state.phase == Phase::Idle {
-                state.phase = Phase::Running;
-            }
-        });
-        Ok(())
-    }
-
-    /// A heartbeat to every master: wrong keys fail here. A broker that is down is no obstacle while another is up.
-    async fn greet(&self) -> Result<(), ClientError> {
-        let mut first = None;
-        let mut reached = false;
-        for (_, outcome) in self.core.brokers.heartbeat().await {
-            match outcome {
-                Ok(()) => reached = true,
-                Err(error) if matches!(error.code(), Code::Connection | Code::Timeout) => {
-                    first.get_or_insert(error);
-                }
-                Err(error) => return Err(error),
-            }
-        }
-        match first {
-            Some(error) if !reached => Err(error),
-            _ => Ok(()),
-        }
+        Arc::new(Self {
+            core: Core::new(brokers, calls, press, real_group, State::new(options)),
+            topics,
+            group,
+            last: LastFailure::default(),
+        })
     }
 
     /// Takes a message in, or names the lane that has no room. `feeding`: it comes from the caller's FIFO of such a lane.

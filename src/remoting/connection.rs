@@ -4,9 +4,11 @@
 //! called. Whatever ends it poisons the waiters first, so that every pending request fails in that moment and no later one is
 //! accepted; then the `closed` watch turns true.
 
+use super::foreign;
 use super::outbox::Outbox;
 use crate::env::{self, Instant};
 use crate::error::{ClientError, Code};
+use crate::protocol::code::request;
 use crate::protocol::{Codec, Command, FrameError, frame};
 use bytes::{Bytes, BytesMut};
 use std::collections::HashMap;
@@ -185,7 +187,7 @@ impl Connection {
         command.opaque = shared.next_opaque.fetch_add(1, Ordering::Relaxed);
         let opaque = command.opaque;
         let pieces = pieces(&command).map_err(|error| {
-            let text = format!("a request of code {} cannot be encoded: {error}", command.code);
+            let text = format!("{} cannot be encoded: {error}", request::name(command.code));
             CallFailure::NotSent(ClientError::new(Code::InvalidArgument, text))
         })?;
         let (sender, answer) = oneshot::channel();
@@ -211,9 +213,9 @@ impl Connection {
                     self.end(shared.ended(&format!("gave no sign of life for {} ms", waited.as_millis())));
                 }
                 let text = format!(
-                    "{} gave no answer to a request of code {} within {} ms",
+                    "{} gave no answer to {} within {} ms",
                     shared.address,
-                    command.code,
+                    request::name(command.code),
                     waited.as_millis()
                 );
                 Err(CallFailure::Unanswered(ClientError::new(Code::Timeout, text).with_address(&shared.address)))
@@ -273,23 +275,47 @@ impl Connection {
         let shared = &self.shared;
         let mut buffer = BytesMut::with_capacity(READ_CHUNK);
         loop {
+            if self.is_new() && foreign::is_http2(&buffer) {
+                return self.foreign(&buffer, "HTTP/2");
+            }
             loop {
                 match frame::decode(&mut buffer) {
                     Ok(Some(command)) => self.dispatch(command, inbound),
                     Ok(None) => break,
-                    Err(error) => {
-                        let text = format!("{} broke the protocol: {error}", shared.address);
-                        return ClientError::new(Code::Protocol, text).with_address(&shared.address);
-                    }
+                    Err(error) => return self.foreign(&buffer, &error.to_string()),
                 }
             }
             buffer.reserve(READ_CHUNK);
             match reader.read_buf(&mut buffer).await {
+                Ok(0) if self.is_new() && foreign::speaker(&buffer).is_some() => return self.foreign(&buffer, ""),
+                Ok(0) if self.is_new() => {
+                    return shared.ended(
+                        "was closed by the peer before it had answered anything: is it a RocketMQ port, and does it take connections \
+                         without TLS?",
+                    );
+                }
                 Ok(0) => return shared.ended("was closed by the peer"),
                 Ok(_) => {}
                 Err(error) => return shared.ended(&format!("failed: {error}")),
             }
         }
+    }
+
+    /// Whether the peer has not said anything yet that can be understood.
+    fn is_new(&self) -> bool {
+        self.shared.frames_read.load(Ordering::Relaxed) == 0
+    }
+
+    /// The peer does not speak the protocol, or no longer does.
+    fn foreign(&self, said: &[u8], error: &str) -> ClientError {
+        let address = &self.shared.address;
+        let text = match foreign::speaker(said) {
+            Some(what) if self.is_new() => format!(
+                "{address} does not speak RocketMQ's remoting protocol: {what}. Name servers listen on port 9876, brokers on 10911"
+            ),
+            _ => format!("{address} broke the protocol: {error}"),
+        };
+        ClientError::new(Code::Protocol, text).with_address(address)
     }
 
     fn dispatch(&self, command: Command, inbound: &dyn Inbound) {

@@ -3,6 +3,7 @@
 //! This room knows commands and sockets; it knows neither brokers nor name servers nor what a request means.
 
 mod connection;
+mod foreign;
 mod outbox;
 mod pool;
 

@@ -22,6 +22,8 @@ pub(crate) trait Greeter: Send + Sync + 'static {
         connection: &Connection,
         deadline: Instant,
     ) -> impl Future<Output = Result<(), Self::Failure>> + Send;
+    /// What to look at when such a peer cannot be reached.
+    fn advice(&self) -> &'static str;
     /// A connection is ready.
     fn connected(&self, address: &str);
     /// A connection that was ready has ended.
@@ -40,7 +42,7 @@ struct Slot {
     attempt: tokio::sync::Mutex<Attempt>,
     /// The connection in use, readable without waiting.
     ready: Mutex<Option<Connection>>,
-    /// Why the last attempt failed, if it did.
+    /// Why there is no connection: how the last one ended, or the last attempt.
     failure: Mutex<Option<ClientError>>,
     /// How many connections have ended so far.
     losses: watch::Sender<u64>,
@@ -56,10 +58,26 @@ impl Slot {
     }
 
     /// Why there is no connection.
-    fn unreachable(&self, why: &str) -> ClientError {
-        let error = unreachable(&self.address, why);
+    fn unreachable(&self, why: &str, advice: &str) -> ClientError {
+        let error = unreachable(&self.address, why, advice);
         *self.failure() = Some(error.clone());
         error
+    }
+
+    /// A connection is ready.
+    fn came(&self, connection: &Connection) {
+        let mut ready = self.ready();
+        *ready = Some(connection.clone());
+        *self.failure() = None;
+    }
+
+    /// A connection that was ready has ended; unless there is another by now, nothing leads there.
+    fn went(&self, reason: ClientError) {
+        let ready = self.ready();
+        if ready.as_ref().is_none_or(Connection::is_closed) {
+            *self.failure() = Some(reason);
+        }
+        self.losses.send_modify(|losses| *losses += 1);
     }
 }
 
@@ -114,7 +132,7 @@ impl Pool {
         self.slot(address).ready().clone().filter(|connection| !connection.is_closed())
     }
 
-    /// Why this address cannot be reached, where the last attempt to connect has failed.
+    /// Why nothing leads to this address at the moment: the last attempt to connect has failed, or the last connection has ended.
     pub(crate) fn failure(&self, address: &str) -> Option<ClientError> {
         let slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
         slots.get(address).and_then(|slot| slot.failure().clone())
@@ -145,14 +163,15 @@ impl Pool {
         // A task of its own, that ends with this call: it holds what all others wait for, and a caller may be a future that nobody
         // polls for a while, such as the pull of a queue that waits for its lock.
         let mut connecting = JoinSet::new();
-        let (opener, wanted, greeter) = (Arc::clone(&self.opener), Arc::clone(&slot), Arc::clone(greeter));
+        let (opener, wanted, with) = (Arc::clone(&self.opener), Arc::clone(&slot), Arc::clone(greeter));
         connecting.spawn(async move {
-            tokio::time::timeout_at(deadline, opener.connect(&wanted, &greeter, deadline)).await.ok()
+            tokio::time::timeout_at(deadline, opener.connect(&wanted, &with, deadline)).await.ok()
         });
-        match connecting.join_next().await {
-            Some(Ok(Some(result))) => result,
-            _ => Err(slot.failure().clone().unwrap_or_else(|| unreachable(address, "no connection in time")).into()),
+        if let Some(Ok(Some(result))) = connecting.join_next().await {
+            return result;
         }
+        let known = slot.failure().clone();
+        Err(known.unwrap_or_else(|| unreachable(address, "no connection in time", greeter.advice())).into())
     }
 
     /// Ends every connection and opens no more.
@@ -185,22 +204,25 @@ impl Opener {
         attempt.not_before = Some(env::now() + attempt.pause.next());
         let socket = match tokio::time::timeout(self.connect_timeout, env::connect(&slot.address)).await {
             Ok(Ok(socket)) => socket,
-            Ok(Err(error)) => return Err(slot.unreachable(&error.to_string()).into()),
+            Ok(Err(error)) => return Err(slot.unreachable(&error.to_string(), greeter.advice()).into()),
             Err(_) => {
                 let text = format!("no connection within {} ms", self.connect_timeout.as_millis());
-                return Err(slot.unreachable(&text).into());
+                return Err(slot.unreachable(&text, greeter.advice()).into());
             }
         };
-        *slot.failure() = None;
         let (reader, writer) = socket.into_split();
         let connection = Connection::from_halves(&slot.address, reader, writer, Arc::clone(&self.inbound));
         let ending = EndUnlessReady(Some(&connection));
-        greeter.greet(&connection, deadline).await?;
+        if let Err(failure) = greeter.greet(&connection, deadline).await {
+            // The way is there; what is wrong with the greeting, the greeter knows.
+            *slot.failure() = None;
+            return Err(failure);
+        }
         ending.ready();
         attempt.connection = Some(connection.clone());
         attempt.pause.reset();
         attempt.not_before = None;
-        *slot.ready() = Some(connection.clone());
+        slot.came(&connection);
         if *self.closed.borrow() {
             connection.close();
         }
@@ -208,7 +230,7 @@ impl Opener {
         let (slot, greeter, watched) = (Arc::clone(slot), Arc::clone(greeter), connection.clone());
         env::spawn(async move {
             watched.closed().await;
-            slot.losses.send_modify(|losses| *losses += 1);
+            slot.went(watched.reason());
             greeter.disconnected(&slot.address, watched.reason());
         });
         Ok(connection)
@@ -232,11 +254,8 @@ impl Drop for EndUnlessReady<'_> {
     }
 }
 
-fn unreachable(address: &str, why: &str) -> ClientError {
-    let text = format!(
-        "cannot reach {address}: {why}. If the address comes from a route, check that the broker's brokerIP1 and port can be reached from here"
-    );
-    ClientError::new(Code::Connection, text).with_address(address)
+fn unreachable(address: &str, why: &str, advice: &str) -> ClientError {
+    ClientError::new(Code::Connection, format!("cannot reach {address}: {why}. {advice}")).with_address(address)
 }
 
 #[cfg(test)]

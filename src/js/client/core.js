@@ -195,7 +195,7 @@ class Core {
 
   /** @returns {NativeConfig} */
   #nativeConfig() {
-    const { groupId, namespace, instanceName, requestTimeoutMs, credentials, logger } = this.#settings
+    const { groupId, namespace, instanceName, requestTimeoutMs, waitForTopics, credentials, logger } = this.#settings
     return {
       groupId,
       nameServers: this.#settings.nameServers ?? options.nameServersOfEnvironment(),
@@ -206,6 +206,7 @@ class Core {
       secretKey: credentials?.secretKey,
       securityToken: credentials?.securityToken,
       channel: credentials?.channel,
+      waitForTopics,
       debug: logger?.debug !== undefined,
     }
   }

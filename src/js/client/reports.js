@@ -21,14 +21,15 @@ const { errorFrom } = require('../errors.js')
 
 /** Events of the native side that are worth a log record, and how it reads. */
 const RECORDS = Object.freeze({
-  connected: { level: /** @type {const} */ ('info'), text: 'connected' },
-  disconnected: { level: /** @type {const} */ ('warn'), text: 'disconnected' },
   routeChanged: { level: /** @type {const} */ ('info'), text: 'the route of a topic has changed' },
   assigned: { level: /** @type {const} */ ('info'), text: 'queues assigned' },
   revoked: { level: /** @type {const} */ ('info'), text: 'queues revoked' },
   lockLost: { level: /** @type {const} */ ('warn'), text: 'the lock of a queue is lost' },
   offsetReset: { level: /** @type {const} */ ('warn'), text: 'an offset was reset' },
 })
+
+/** Who is at the other end of a connection, in the text of a record. */
+const SERVERS = Object.freeze({ broker: 'a broker', nameServer: 'a name server' })
 
 class Reports {
   /** @type {Reporter} */
@@ -63,9 +64,18 @@ class Reports {
         return this.warn(errorFrom(event.error))
       case 'log':
         return this.log(event.level, event.fields, event.text)
-      case 'connected':
-      case 'disconnected':
-        return this.#report(event.type, { address: event.address }, event.address)
+      case 'connected': {
+        const { address, server } = event
+        this.log('info', { address, server }, `connected to ${SERVERS[server]}`)
+        return this.emit('connected', address, { server })
+      }
+      case 'disconnected': {
+        const { address, server, reason } = event
+        // What ends while we close was ended by us.
+        const level = this.#reporter.isOver() ? 'info' : 'warn'
+        this.log(level, { address, server, reason }, `disconnected from ${SERVERS[server]}`)
+        return this.emit('disconnected', address, { server })
+      }
       case 'routeChanged':
         return this.#report(event.type, { topic: event.topic, queues: event.queues }, event.topic, event.queues)
       case 'assigned':

@@ -381,7 +381,8 @@ impl Brokers for Arc<Cluster> {
 
     async fn route(&self, topic: &str) -> Result<Arc<TopicRoute>, ClientError> {
         let state = Cluster::sender(&mut self.inner(), topic).borrow().clone();
-        state.route.ok_or_else(|| ClientError::new(Code::TopicNotFound, "no such topic"))
+        let RouteState { route, error, .. } = state;
+        route.ok_or_else(|| error.unwrap_or_else(|| ClientError::new(Code::TopicNotFound, "no such topic")))
     }
 
     async fn reach(&self) -> Result<(), ClientError> {

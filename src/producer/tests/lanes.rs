@@ -7,7 +7,7 @@ use super::caller::Caller;
 use super::cluster::{Answer, Cluster, OK, Step};
 use super::{ProducerOptions, one_queue, options, started};
 use crate::env;
-use crate::error::{ClientError, Code, Outcome};
+use crate::error::{Code, Outcome};
 use crate::producer::options::Batching;
 use crate::producer::{Admission, Outgoing};
 
@@ -230,34 +230,6 @@ async fn bad_messages_are_refused_before_anything_is_written() {
     }
     assert_eq!(caller.producer.stats().pending_messages, 0);
     assert!(cluster.attempts().is_empty());
-}
-
-#[tokio::test(start_paused = true)]
-async fn start_checks_the_topics_and_the_masters() {
-    let with_topics = |topics: &[&str]| ProducerOptions {
-        topics: topics.iter().map(|&topic| topic.to_owned()).collect(),
-        ..options()
-    };
-    let refused = || ClientError::new(Code::AccessDenied, "wrong keys");
-    let down = || ClientError::new(Code::Connection, "refused");
-    let address = |broker: &str| format!("{broker}:10911");
-
-    let cluster = Cluster::new();
-    cluster.set_route("T", &[("a", 1), ("b", 1)]);
-    cluster.inner().beats = vec![(address("a"), Ok(())), (address("b"), Err(down()))];
-    Caller::new(&cluster, with_topics(&["T"])).producer.start().await.unwrap();
-    cluster.inner().beats = vec![(address("a"), Ok(())), (address("b"), Err(refused()))];
-    let code = |result: Result<(), ClientError>| result.unwrap_err().code();
-    assert_eq!(code(Caller::new(&cluster, with_topics(&["T"])).producer.start().await), Code::AccessDenied);
-    cluster.inner().beats = vec![(address("a"), Err(down())), (address("b"), Err(down()))];
-    assert_eq!(code(Caller::new(&cluster, with_topics(&["T"])).producer.start().await), Code::Connection);
-    assert_eq!(code(Caller::new(&cluster, with_topics(&["nowhere"])).producer.start().await), Code::TopicNotFound);
-    cluster.set_route("R", &[]);
-    assert_eq!(code(Caller::new(&cluster, with_topics(&["R"])).producer.start().await), Code::NoWritableQueue);
-    cluster.inner().reach = Some(down());
-    let caller = Caller::new(&cluster, options());
-    assert_eq!(code(caller.producer.start().await), Code::Connection);
-    assert_eq!(caller.error(caller.send("k", "m")).await.code(), Code::InvalidState);
 }
 
 #[tokio::test(start_paused = true)]

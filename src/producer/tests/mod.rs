@@ -7,6 +7,7 @@ mod lanes;
 mod limits;
 mod routes;
 mod selector;
+mod starting;
 mod storm;
 mod table;
 mod topics;

@@ -16,6 +16,9 @@ impl Greeter for Silent {
     async fn greet(&self, _connection: &Connection, _deadline: Instant) -> Result<(), ClientError> {
         Ok(())
     }
+    fn advice(&self) -> &'static str {
+        "Look there"
+    }
     fn connected(&self, _address: &str) {}
     fn disconnected(&self, _address: &str, _reason: ClientError) {}
 }

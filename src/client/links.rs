@@ -1,0 +1,111 @@
+//! The ways to the servers in use: one that is lost is found again without waiting for somebody to need it, and what is known of the
+//! routes is looked at again at once.
+
+use super::Client;
+use super::call::CallError;
+use crate::env::Backoff;
+use crate::error::Code;
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+
+/// First and longest pause between two attempts to mend the way to one broker.
+const PAUSE: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(2));
+
+/// What was lost.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Lost {
+    /// The way to the broker at this address.
+    Broker(String),
+    /// The way to a name server.
+    NameServer,
+}
+
+/// Where losses are told, and heard.
+pub(super) struct Links {
+    losses: mpsc::UnboundedSender<Lost>,
+    heard: Mutex<Option<mpsc::UnboundedReceiver<Lost>>>,
+    /// Brokers to which a way is being sought: a loss is told once.
+    mending: Mutex<BTreeSet<String>>,
+}
+
+impl std::fmt::Debug for Links {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Links").finish_non_exhaustive()
+    }
+}
+
+impl Links {
+    pub(super) fn new() -> Self {
+        let (losses, heard) = mpsc::unbounded_channel();
+        Self { losses, heard: Mutex::new(Some(heard)), mending: Mutex::default() }
+    }
+
+    /// Tells of a loss; never blocks. Nobody hears it once the client is closed.
+    pub(super) fn lost(&self, lost: Lost) {
+        if let Lost::Broker(address) = &lost
+            && !self.mending().insert(address.clone())
+        {
+            return;
+        }
+        let _ = self.losses.send(lost);
+    }
+
+    fn mending(&self) -> std::sync::MutexGuard<'_, BTreeSet<String>> {
+        self.mending.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Mends until the client is closed.
+pub(super) async fn run(client: Arc<Client>) {
+    let heard = client.links.heard.lock().unwrap_or_else(PoisonError::into_inner).take();
+    let Some(mut heard) = heard else { return };
+    let mut mending = JoinSet::new();
+    loop {
+        tokio::select! {
+            lost = heard.recv() => match lost {
+                Some(Lost::Broker(address)) => _ = mending.spawn(mend(Arc::clone(&client), address)),
+                // Another one may know more, or none may answer any more: either is worth knowing at once.
+                Some(Lost::NameServer) => client.routes.refresh_all(),
+                None => return,
+            },
+            Some(_) = mending.join_next() => {}
+        }
+    }
+}
+
+/// Seeks the way to one broker, until it is found or nobody needs it.
+async fn mend(client: Arc<Client>, address: String) {
+    let mut pause = Backoff::new(PAUSE.0, PAUSE.1);
+    let denied = loop {
+        // It may be elsewhere by now, or gone.
+        client.routes.refresh_at(&address);
+        tokio::time::sleep(pause.next()).await;
+        if !client.in_use().contains(&address) {
+            break false;
+        }
+        match Arc::clone(&client).beat(address.clone()).await.1 {
+            Ok(()) => break false,
+            // Asked again with the next heartbeat: an account is not mended in seconds.
+            Err(error) if error.is_access_denied() => break true,
+            Err(_) => {}
+        }
+    };
+    client.links.mending().remove(&address);
+    // Lost again before it could be told again.
+    if !denied && !client.is_connected(&address) && client.in_use().contains(&address) {
+        client.links.lost(Lost::Broker(address));
+    }
+}
+
+/// Whether a failed request shows that the way to its broker is lost.
+pub(super) fn shows_loss(error: &CallError) -> bool {
+    match error {
+        CallError::NotSent(error) | CallError::Unanswered(error) => {
+            matches!(error.code(), Code::Connection | Code::Timeout)
+        }
+        CallError::Refused { .. } | CallError::Malformed(_) => false,
+    }
+}
