@@ -190,7 +190,7 @@ impl Gate {
     pub(crate) fn ack(&self, generation: u32, offset: i64, outcome: Outcome, reason: Option<String>) -> Ack {
         const IGNORED: Ack = Ack { counted: false, go_on: false, delay: Duration::ZERO };
         let mut state = self.lock();
-        if !state.running.is_some_and(|running| (running.generation, running.offset) == (generation, offset)) {
+        if state.running.is_none_or(|running| (running.generation, running.offset) != (generation, offset)) {
             return IGNORED;
         }
         state.running = None;

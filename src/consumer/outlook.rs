@@ -98,7 +98,7 @@ async fn look_at<B: Brokers>(shared: &Arc<Shared<B>>, queues: Vec<Arc<Queue>>, m
             }
             let is_silent = answers.end.as_ref().is_some_and(is_unanswered)
                 || answers.committed.as_ref().is_some_and(is_unanswered);
-            take_in(&mut queue.view(), answers);
+            take_in(&mut queue.view(), &answers);
             if is_silent {
                 return denied;
             }
@@ -144,19 +144,19 @@ fn is_unanswered<T>(answer: &Result<T, CallError>) -> bool {
 }
 
 /// What the actor has found out meanwhile is newer.
-fn take_in(view: &mut View, answers: Answers) {
+fn take_in(view: &mut View, answers: &Answers) {
     if view.phase == Phase::Gone {
         return;
     }
     let is_ours = view.next.is_some() && view.phase != Phase::Doubtful;
-    if let Some(Ok(end)) = answers.end
+    if let Some(Ok(end)) = &answers.end
         && !(is_ours && view.max.is_some())
     {
-        view.max = Some(end);
+        view.max = Some(*end);
     }
-    if let Some(Ok(committed)) = answers.committed
+    if let Some(Ok(committed)) = &answers.committed
         && view.next.is_none()
     {
-        view.committed = committed;
+        view.committed = *committed;
     }
 }

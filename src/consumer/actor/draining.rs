@@ -35,12 +35,11 @@ impl<B: Brokers> Actor<B> {
             return step;
         }
         match self.commit_now(Patience::Attempts(COMMIT_ATTEMPTS)).await {
-            Ok(()) => {}
             // The next owner handles those messages again: told at the end of close(), otherwise already.
             Err(Interrupted::GivenUp) if self.wanted() == Wanted::Never => {
                 self.queue.view().left.clone_from(&self.problem);
             }
-            Err(Interrupted::GivenUp) => {}
+            Ok(()) | Err(Interrupted::GivenUp) => {}
             Err(Interrupted::Forced(step)) => return step,
         }
         self.publish();
