@@ -30,8 +30,15 @@ let project
 beforeAll(() => {
   project = fs.realpathSync(fs.mkdtempSync(path.join(os.tmpdir(), 'open-handles-')))
   fs.writeFileSync(path.join(project, 'package.json'), '{}')
-  fs.mkdirSync(path.join(project, 'node_modules'))
-  fs.symlinkSync(ROOT, path.join(project, 'node_modules/rocketmq-orderly'))
+  // Copied, as an installation does: frames of what lies in node_modules Jest does not show as the user's.
+  const installed = path.join(project, 'node_modules/rocketmq-orderly')
+  for (const name of ['package.json', 'index.js', 'testing.js', 'src/js']) {
+    const filter = (file) => !file.endsWith('.node')
+    fs.cpSync(path.join(ROOT, name), path.join(installed, name), { recursive: true, filter })
+  }
+  for (const name of fs.readdirSync(path.join(ROOT, 'src/js')).filter((file) => file.endsWith('.node'))) {
+    fs.symlinkSync(path.join(ROOT, 'src/js', name), path.join(installed, 'src/js', name))
+  }
 })
 afterAll(() => fs.rmSync(project, { recursive: true }))
 
