@@ -289,7 +289,7 @@ function suspension(value = 1000) {
  * @param {unknown} [orderly]
  * @returns {{
  *   client: ClientSettings
- *   consumer: Omit<ConsumerSettings, 'subscriptions'>
+ *   consumer: Omit<ConsumerSettings, 'subscriptions' | 'handlerTimeoutMs'>
  *   concurrency: number
  *   handlerTimeoutMs: number | undefined
  * }}

@@ -1,7 +1,7 @@
 //! The requests we make, one file per subject.
 
-mod inquiry;
 mod cluster;
+mod inquiry;
 mod lock;
 mod membership;
 mod offset;
@@ -11,8 +11,8 @@ mod send;
 
 #[allow(unused_imports, reason = "the rooms above take what they need from this list")]
 pub(crate) use self::{
-    inquiry::{KeptSubscriptions, MemberSubscriptions},
     cluster::GetClusters,
+    inquiry::{KeptSubscriptions, MemberSubscriptions},
     lock::{LockQueues, UnlockQueues},
     membership::{CheckClientConfig, ConsumeFrom, ConsumerData, ConsumerList, Heartbeat, Unregister},
     offset::{CommitOffset, CommitOutcome, MaxOffset, MinOffset, NOWHERE, QueryOffset, SearchOffset},
