@@ -74,7 +74,7 @@ test('a reset frees a queue that is blocked and full, and its lag stays true whi
   expect(client.stats().buffered).toBeLessThanOrEqual(64)
   await skip(client.groupId, topic)
   await until(() => seen.length >= 1 && resets.length >= 1, { what: 'the message behind the reset, and its report' })
-  expect(resets).toEqual([{ from: 0, to: 250 }])
+  expect(resets).toEqual([{ from: 0, to: 250, reason: 'administrator' }])
   expect(seen).toEqual([250])
   await until(() => client.health().ok && client.stats().lag === 0)
 })

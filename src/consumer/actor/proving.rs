@@ -131,8 +131,8 @@ impl<B: Brokers> Actor<B> {
             Ok(_) | Err(_) if !self.proof.is_wanted() => {}
             Ok(_) => self.look_again("a slave has answered"),
             Err(error) => {
-                self.report(error.into_error());
-                self.proof.at = Some(env::now() + self.pull_pause.next());
+                self.pull_failed(&error);
+                self.proof.at = Some(self.pull_at);
             }
         }
     }

@@ -221,7 +221,8 @@ impl<B: Brokers> Actor<B> {
         self.pull_pause.next().max(self.shared.brokers.timing().backoff.1)
     }
 
-    fn pull_failed(&mut self, error: &CallError) {
+    /// A pull without an answer: what heals it is asked for, and it is due again after a pause.
+    pub(super) fn pull_failed(&mut self, error: &CallError) {
         match refusal(error).map(|refusal| refusal.code) {
             Some(response::FLOW_CONTROL) => {
                 self.pull_at = env::now() + self.shared.brokers.timing().flow_control_delay;
