@@ -99,6 +99,9 @@ fn repair(route: &TopicRoute, topic: &str, wanted: &BTreeMap<&str, Vec<i32>>, na
     let commands = wanted.iter().filter_map(|(broker, ids)| {
         let data = route.queue_data(broker)?;
         let address = route.master_of(broker).unwrap_or("<broker>");
+        if !data.is_readable() {
+            return Some(format!("mqadmin updateTopicPerm -n '{name_servers}' -b {address} -t {topic} -p 6"));
+        }
         let behind = ids.iter().map(|id| id.saturating_add(1)).max().unwrap_or(0);
         let (write, read) = (data.write_queues, data.write_queues.max(data.read_queues).max(behind));
         Some(format!("mqadmin updateTopic -n '{name_servers}' -b {address} -t {topic} -r {read} -w {write}"))

@@ -77,6 +77,8 @@ struct Agreement<B> {
 /// Looks until it is aborted.
 pub(super) async fn run<B: Brokers>(shared: Arc<Shared<B>>) {
     let mut others = shared.others.subscribe();
+    // The first look at the group may have been before.
+    others.mark_changed();
     // Every member asks with its retry topic, which no user names.
     let named = shared.subscriptions.iter().filter(|ours| ours.topic != shared.retry_topic);
     let mut agreement = Agreement {

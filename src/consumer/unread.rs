@@ -109,10 +109,11 @@ pub(super) async fn watch<B: Brokers>(shared: Arc<Shared<B>>, topic: String) {
 impl<B: Brokers> Watch<B> {
     /// A route has come. True if there is something to be asked.
     fn compare(&mut self, route: &TopicRoute, is_first: bool) -> bool {
-        let written = route.unread_queues(&self.topic);
+        let readable: BTreeSet<MessageQueue> = route.read_queues(&self.topic).into_iter().collect();
+        // A topic of which nothing may be read is told of as such.
+        let written = if readable.is_empty() { Vec::new() } else { route.unread_queues(&self.topic) };
         let problem = written_unread(route, &written, &self.shown(), &self.shared.brokers.name_servers());
         self.tell(Which::Written, written.into_iter().collect(), problem);
-        let readable: BTreeSet<MessageQueue> = route.read_queues(&self.topic).into_iter().collect();
         // A broker that has left altogether takes its queues with it, and brings them back.
         let is_there = |queue: &MessageQueue| route.queue_data(&queue.broker_name).is_some();
         self.gone.retain(|queue, _| !readable.contains(queue) && is_there(queue));
