@@ -50,7 +50,8 @@ test('one message that is too large fails alone, and is found without sending th
   const settled = await Promise.allSettled(sends.map(([body, key]) => producer.sendOrderly({ topic, body }, key)))
   const failed = settled.flatMap(({ reason }, i) => (reason ? [[i, reason.outcome, reason.brokerCode]] : []))
   expect(failed).toEqual([[500, 'not-stored', 13]])
-  expect(producer.stats().requests).toBeLessThan(150)
+  // How many wait for one request depends on the machine; one by one they would be 1 000.
+  expect(producer.stats().requests).toBeLessThan(400)
 })
 
 test("a batch of the user's that is too large is refused whole, and says so", async () => {

@@ -148,8 +148,13 @@ class PushConsumer extends Client {
       handlerTimeoutMs: this.#options.handlerTimeoutMs,
       // Each call begins in the context of `start()`, in a copy of its own: nothing leaks from one message into the next.
       handle: (message, consumeContext) => {
-        const own = context.runInAsyncScope(() => new AsyncResource('RocketMQHandler'))
-        return own.runInAsyncScope(this.#handle, this, message, consumeContext)
+        const own = context.runInAsyncScope(() => new AsyncResource('RocketMQHandler', { requireManualDestroy: true }))
+        try {
+          return own.runInAsyncScope(this.#handle, this, message, consumeContext)
+        } finally {
+          // What the handler awaits has the context already; left to the garbage collector, it would be an open handle for a while.
+          own.emitDestroy()
+        }
       },
       warn: (error) => this.#core.reports.warn(error),
       junk: (message) => this.#junk(message),
