@@ -36,7 +36,7 @@ test('a topic with more queues to write than to read: a warning and a problem of
   await until(() => client.stats().lag === 0)
   const { address, name } = backend.brokers[0]
   const places = `queues 2 to 3 of ${name} (the topic has 4 queues to write there and 2 to read)`
-  const command = `mqadmin updateTopic -n '${backend.nameServer}' -b ${address} -t ${topic} -r 4 -w 4`
+  const command = `mqadmin updateTopic -n ${backend.nameServer} -b ${address} -t ${topic} -r 4 -w 4`
   for (const [side, told] of [
     [producer, toldProducer],
     [client, toldConsumer],

@@ -117,7 +117,7 @@ impl Advice {
 }
 
 /// A word of a command, quoted where a shell would read more into it.
-fn shell(word: &str) -> String {
+pub(super) fn shell(word: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "%+-./:=@_".contains(c);
     if !word.is_empty() && word.chars().all(plain) { word.to_owned() } else { format!("'{word}'") }
 }

@@ -3,7 +3,7 @@
 
 use super::Client;
 use super::call::CallError;
-use crate::env::Backoff;
+use crate::env::{self, Backoff};
 use crate::error::Code;
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -13,6 +13,11 @@ use tokio::task::JoinSet;
 
 /// First and longest pause between two attempts to mend the way to one broker.
 const PAUSE: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(2));
+
+/// What has not been found for so long is sought less often.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// Pause between two attempts from then on.
+const SELDOM: Duration = Duration::from_secs(10);
 
 /// What was lost.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -79,17 +84,19 @@ pub(super) async fn run(client: Arc<Client>) {
 /// Seeks the way to one broker, until it is found or nobody needs it.
 async fn mend(client: Arc<Client>, address: String) {
     let mut pause = Backoff::new(PAUSE.0, PAUSE.1);
+    let since = env::now();
     let denied = loop {
         // It may be elsewhere by now, or gone.
         client.routes.refresh_at(&address);
-        tokio::time::sleep(pause.next()).await;
+        let is_new = env::now() < since + PATIENCE;
+        tokio::time::sleep(if is_new { pause.next() } else { env::jittered(SELDOM) }).await;
         if !client.in_use().contains(&address) {
             break false;
         }
         match Arc::clone(&client).beat(address.clone()).await.1 {
             Ok(()) => break false,
-            // Asked again with the next heartbeat: an account is not mended in seconds.
-            Err(error) if error.is_access_denied() => break true,
+            // Asked again with the next heartbeat: the way is there, and a refusal is not mended in seconds.
+            Err(error) if !shows_loss(&error) => break true,
             Err(_) => {}
         }
     };

@@ -147,9 +147,9 @@ impl Client {
         self.session.events()
     }
 
-    /// What is wrong at the moment: brokers of known routes that cannot be reached or refuse heartbeats, routes not found.
+    /// What is wrong at the moment: brokers in use that cannot be reached or refuse heartbeats, routes not found.
     pub(crate) fn problems(&self) -> Vec<ClientError> {
-        let brokers = self.known_brokers();
+        let brokers = self.in_use();
         let mut problems: Vec<ClientError> = brokers.iter().filter_map(|address| self.trouble(address)).collect();
         problems.extend(self.routes.problems());
         problems
@@ -212,7 +212,7 @@ impl Client {
 
     /// Why this address cannot be reached, where the last attempt to connect to it failed.
     pub(crate) fn unreachable(&self, address: &str) -> Option<ClientError> {
-        self.pool.failure(address)
+        self.pool.attempt_failure(address)
     }
 
     /// Connects to a broker and greets it, unless that is done.

@@ -6,8 +6,9 @@ use super::call::CallError;
 use crate::env;
 use crate::error::{ClientError, Code};
 use crate::protocol::code::response::REQUEST_CODE_NOT_SUPPORTED;
+use crate::protocol::namespace::RETRY_PREFIX;
 use crate::protocol::{GetClusters, GetRoute, Request, TopicRoute};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::task::JoinSet;
@@ -25,13 +26,20 @@ pub(super) struct NameServers {
     chosen: AtomicUsize,
     /// The clusters that one of them has named last.
     clusters: Mutex<Vec<String>>,
+    /// One has not told its clusters in time, and may never: it is not asked for them again.
+    is_silent: AtomicBool,
 }
 
 impl NameServers {
     /// Begins at a random one, so that the clients of a fleet spread.
     pub(super) fn new(addresses: Vec<String>) -> Self {
         let first = env::random_u32() as usize % addresses.len().max(1);
-        Self { addresses, chosen: AtomicUsize::new(first), clusters: Mutex::default() }
+        Self {
+            addresses,
+            chosen: AtomicUsize::new(first),
+            clusters: Mutex::default(),
+            is_silent: AtomicBool::new(false),
+        }
     }
 
     fn remember(&self, clusters: Vec<String>) {
@@ -65,7 +73,7 @@ pub(super) enum Found {
 pub(super) async fn find(client: &Arc<Client>, topic: &str) -> Result<Found, ClientError> {
     match route(client, topic).await? {
         Ok(route) => Ok(Found::Route(route)),
-        Err(unknown_to) => Ok(Found::Nothing(missing(client, &unknown_to).await)),
+        Err(unknown_to) => Ok(Found::Nothing(missing(client, topic, &unknown_to).await)),
     }
 }
 
@@ -151,9 +159,11 @@ fn of_no_name_server(error: CallError) -> ClientError {
 }
 
 /// What it means that these name servers do not know a topic. Who may not be asked, or does not tell, leaves it at the topic.
-async fn missing(client: &Arc<Client>, unknown_to: &[usize]) -> Missing {
+async fn missing(client: &Arc<Client>, topic: &str, unknown_to: &[usize]) -> Missing {
     let mut missing = Missing::Topic;
-    if client.options.alibaba_cloud {
+    let is_silent = client.name_servers.is_silent.load(Ordering::Relaxed);
+    // A retry topic is nobody's to make, and is missing in every new group.
+    if client.options.alibaba_cloud || is_silent || topic.starts_with(RETRY_PREFIX) {
         return missing;
     }
     let timeout = client.options.timing.request_timeout.min(INQUIRY);
@@ -164,6 +174,8 @@ async fn missing(client: &Arc<Client>, unknown_to: &[usize]) -> Missing {
                 client.name_servers.remember(clusters);
                 return Missing::Topic;
             }
+            // What else was asked on that connection may have failed with it.
+            Err(CallError::Unanswered(_)) => client.name_servers.is_silent.store(true, Ordering::Relaxed),
             Err(_) => {}
         }
     }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
+use super::advice::{Advice, shell};
 use crate::error::{ClientError, Code};
 use crate::protocol::route::QueueData;
 use crate::protocol::{MessageQueue, TopicRoute};
@@ -23,7 +24,7 @@ pub(crate) fn written_unread(
     route: &TopicRoute,
     queues: &[MessageQueue],
     shown: &str,
-    name_servers: &str,
+    advice: &Advice,
 ) -> Option<ClientError> {
     let topic = &queues.first()?.topic;
     let by_broker = ids_by_broker(queues);
@@ -35,7 +36,7 @@ pub(crate) fn written_unread(
     let text = format!(
         "messages of topic {shown} are written into queues that no consumer is told of: {places}. They wait there until those queues can \
          be read: {}",
-        repair(route, topic, &by_broker, name_servers)
+        repair(route, topic, &by_broker, advice)
     );
     Some(ClientError::new(Code::UnreadQueue, text).with_topic(shown))
 }
@@ -46,7 +47,7 @@ pub(crate) fn left_behind(
     left: &[Left],
     shown: &str,
     group: &str,
-    name_servers: &str,
+    advice: &Advice,
 ) -> Option<ClientError> {
     let topic = &left.first()?.queue.topic;
     let places: Vec<String> = left
@@ -62,7 +63,7 @@ pub(crate) fn left_behind(
         "{count} messages of topic {shown} that group {group} has not handled lie in queues that no consumer is told of any more: {}. They \
          wait there until those queues can be read: {}",
         places.join(", "),
-        repair(route, topic, &ids_by_broker(&queues), name_servers)
+        repair(route, topic, &ids_by_broker(&queues), advice)
     );
     Some(ClientError::new(Code::UnreadQueue, text).with_topic(shown))
 }
@@ -95,16 +96,20 @@ fn numbers_told(route: &TopicRoute, broker: &str) -> String {
 }
 
 /// The commands after which these queues, and all that is written, can be read.
-fn repair(route: &TopicRoute, topic: &str, wanted: &BTreeMap<&str, Vec<i32>>, name_servers: &str) -> String {
+fn repair(route: &TopicRoute, topic: &str, wanted: &BTreeMap<&str, Vec<i32>>, advice: &Advice) -> String {
+    if advice.alibaba_cloud {
+        return String::from("look at the topic in the Alibaba Cloud console");
+    }
+    let (servers, topic) = (shell(&advice.name_servers), shell(topic));
     let commands = wanted.iter().filter_map(|(broker, ids)| {
         let data = route.queue_data(broker)?;
-        let address = route.master_of(broker).unwrap_or("<broker>");
+        let address = shell(route.master_of(broker).unwrap_or("<broker>"));
         if !data.is_readable() {
-            return Some(format!("mqadmin updateTopicPerm -n '{name_servers}' -b {address} -t {topic} -p 6"));
+            return Some(format!("mqadmin updateTopicPerm -n {servers} -b {address} -t {topic} -p 6"));
         }
         let behind = ids.iter().map(|id| id.saturating_add(1)).max().unwrap_or(0);
         let (write, read) = (data.write_queues, data.write_queues.max(data.read_queues).max(behind));
-        Some(format!("mqadmin updateTopic -n '{name_servers}' -b {address} -t {topic} -r {read} -w {write}"))
+        Some(format!("mqadmin updateTopic -n {servers} -b {address} -t {topic} -r {read} -w {write}"))
     });
     commands.collect::<Vec<_>>().join("; ")
 }

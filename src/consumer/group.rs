@@ -12,6 +12,7 @@ use tokio::task::JoinSet;
 use tokio::time::sleep_until;
 
 use super::actor;
+use super::agreement::Others;
 use super::brokers::Brokers;
 use super::gate::Gate;
 use super::options::InitialPosition;
@@ -184,12 +185,18 @@ impl<B: Brokers> Group<B> {
         if self.shared.heartbeat_wanted.swap(false, Ordering::AcqRel) {
             self.shared.brokers.heartbeat_all().await;
         }
-        let members = self.members().await;
+        if self.shared.masters().is_empty() {
+            // Nobody to ask; a route that comes wakes us.
+            return self.shared.brokers.timing().rebalance_interval;
+        }
+        let listed = self.members().await;
         let now = env::now();
         if let Some(until) = self.quiet_until.filter(|until| now < *until) {
             return until - now;
         }
         self.quiet_until = None;
+        self.publish_others(&listed);
+        let members: Vec<String> = listed.into_keys().collect();
         if !members.iter().any(|member| member == self.shared.brokers.id()) {
             // Nothing is released for it: our heartbeat has not arrived, or nobody answers.
             self.shared.brokers.heartbeat_all().await;
@@ -204,8 +211,8 @@ impl<B: Brokers> Group<B> {
         if self.shared.lost_masters().is_empty() { self.shared.brokers.timing().rebalance_interval } else { MISSING }
     }
 
-    /// All members that any master knows, each once, sorted.
-    async fn members(&mut self) -> Vec<String> {
+    /// All members that any master knows, each once, sorted, with one that knows it.
+    async fn members(&mut self) -> Others {
         let mut members = BTreeMap::new();
         let masters = self.shared.masters();
         // One that has left the routes need not come back.
@@ -223,14 +230,18 @@ impl<B: Brokers> Group<B> {
                 self.quiet_until = Some(env::now() + env::jittered(REFILL));
             }
         }
+        members
+    }
+
+    /// Lets those know who look at what the others subscribe.
+    fn publish_others(&self, members: &Others) {
         let own = self.shared.brokers.id();
-        let others: BTreeMap<_, _> = members.clone().into_iter().filter(|(member, _)| member != own).collect();
+        let others: Others = members.clone().into_iter().filter(|(member, _)| member != own).collect();
         self.shared.others.send_if_modified(|known| {
             let changed = *known != others;
             *known = others;
             changed
         });
-        members.into_keys().collect()
     }
 
     /// Says what is wanted from now on; the topics for which that has changed.

@@ -187,7 +187,8 @@ impl<B: Brokers> Shared<B> {
             Cause::Held(_) if waited >= timing.hand_over => Volume::Info,
             // Broken connections have events of their own, and what fails after the lock was told by the actor.
             Cause::Failing(error)
-                if error.code() != Code::Connection && waiting.queue.view().phase == Phase::Locking =>
+                if !matches!(error.code(), Code::Connection | Code::NoMaster | Code::Timeout)
+                    && waiting.queue.view().phase == Phase::Locking =>
             {
                 Volume::Refused
             }

@@ -112,7 +112,7 @@ impl<B: Brokers> Watch<B> {
         let readable: BTreeSet<MessageQueue> = route.read_queues(&self.topic).into_iter().collect();
         // A topic of which nothing may be read is told of as such.
         let written = if readable.is_empty() { Vec::new() } else { route.unread_queues(&self.topic) };
-        let problem = written_unread(route, &written, &self.shown(), &self.shared.brokers.name_servers());
+        let problem = written_unread(route, &written, &self.shown(), &self.shared.brokers.advice());
         self.tell(Which::Written, written.into_iter().collect(), problem);
         // A broker that has left altogether takes its queues with it, and brings them back.
         let is_there = |queue: &MessageQueue| route.queue_data(&queue.broker_name).is_some();
@@ -201,9 +201,12 @@ impl<B: Brokers> Watch<B> {
     }
 
     fn tell_left(&mut self, route: &TopicRoute) {
+        if route.read_queues(&self.topic).is_empty() {
+            return self.tell(Which::Left, BTreeSet::new(), None);
+        }
         let left: Vec<Left> = self.left.values().cloned().collect();
-        let (group, name_servers) = (&self.shared.options.group, self.shared.brokers.name_servers());
-        let problem = left_behind(route, &left, &self.shown(), group, &name_servers);
+        let (group, advice) = (&self.shared.options.group, self.shared.brokers.advice());
+        let problem = left_behind(route, &left, &self.shown(), group, &advice);
         self.tell(Which::Left, self.left.keys().cloned().collect(), problem);
     }
 

@@ -7,7 +7,7 @@ use super::shared::Shared;
 use crate::error::{ClientError, Code};
 
 impl<B: Brokers> Shared<B> {
-    /// Our topics without a queue that may be read, each with what to do. A 4.9 broker makes dead-letter queues so.
+    /// Our topics without a queue that may be read, each with what to do.
     pub(super) fn unreadable(&self) -> Vec<(String, ClientError)> {
         let mut found = Vec::new();
         for (topic, shown) in &self.topics {

@@ -55,7 +55,7 @@ function unusable(present, cause) {
   const why = cause instanceof Error ? ` (${cause.message.split('\n')[0]})` : ''
   const text =
     `rocketmq-orderly cannot run on ${machine()}, Node.js ${process.version}: ${what}${why}. ` +
-    `${advice}: \`npm ci\` in a clone, with Rust from https://rustup.rs`
+    `${advice}: \`npm ci --force\` in a clone, with Rust from https://rustup.rs`
   return new RocketMQError('ERR_ROCKETMQ_PLATFORM', text, { cause })
 }
 

@@ -6,7 +6,6 @@
 /** Most tags: nothing in them can be mistaken. */
 const PLAIN = /^[A-Za-z0-9_.:-]+$/
 /** White space, and what Java's trim() takes for it. */
-
 const OUTER_SPACE = /^[\s\0-\x20]|[\s\0-\x20]$/
 // eslint-disable-next-line no-control-regex -- they are what is looked for
 const CONTROL = /[\0-\x1f\x7f]/

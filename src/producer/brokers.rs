@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
 
-use crate::client::{CallError, Client, Event, Registration, RouteState};
+use crate::client::{Advice, CallError, Client, Event, Registration, RouteState};
 use crate::env::Timing;
 use crate::error::ClientError;
 use crate::protocol::{Refusal, Request, SendBatch, SendMessage, SendReceipt, TopicRoute};
@@ -35,8 +35,8 @@ pub(crate) trait Brokers: Send + Sync + 'static {
     fn wrap(&self, resource: &str) -> String;
     /// The namespace, where there is one.
     fn namespace(&self) -> Option<&str>;
-    /// The name servers, for messages to people.
-    fn name_servers(&self) -> String;
+    /// What advice to people depends on.
+    fn advice(&self) -> Advice;
     /// Our own address, for unique ids.
     fn local_ip(&self) -> IpAddr;
     /// The route of a topic from now on, refreshed in the background.
@@ -111,8 +111,8 @@ impl Brokers for Arc<Client> {
         Client::namespace(self)
     }
 
-    fn name_servers(&self) -> String {
-        Client::name_servers(self)
+    fn advice(&self) -> Advice {
+        Client::advice(self)
     }
 
     fn local_ip(&self) -> IpAddr {

@@ -78,7 +78,7 @@ impl<B: Brokers> Producer<B> {
         let press = Press::new(&options, brokers.namespace(), ids);
         let real_group = brokers.wrap(&options.group);
         let (topics, group) = (options.topics.clone(), options.group.clone());
-        let state = State::new(options, brokers.name_servers());
+        let state = State::new(options, brokers.advice());
         Arc::new(Self {
             core: Core::new(brokers, calls, press, real_group, state),
             topics,

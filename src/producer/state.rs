@@ -8,6 +8,7 @@ use super::entities::{Broker, Key, Lane, Load, NO_BROKER, Out, Pending, Phase, Q
 use super::options::{Batching, ProducerOptions};
 use super::slab::{NIL, Slab};
 use super::unread::Unread;
+use crate::client::Advice;
 use crate::error::{ClientError, Code, Outcome};
 use crate::protocol::MessageQueue;
 
@@ -19,7 +20,7 @@ const KEY_REQUESTS_PER_BROKER: usize = 256;
 pub(super) struct State {
     pub(super) options: ProducerOptions,
     /// For messages to people.
-    pub(super) name_servers: String,
+    pub(super) advice: Advice,
     pub(super) phase: Phase,
     pub(super) topics: Slab<Topic>,
     pub(super) topic_ids: HashMap<Arc<str>, u32>,
@@ -44,10 +45,10 @@ pub(super) struct State {
 }
 
 impl State {
-    pub(super) fn new(options: ProducerOptions, name_servers: String) -> Self {
+    pub(super) fn new(options: ProducerOptions, advice: Advice) -> Self {
         let mut state = Self {
             options,
-            name_servers,
+            advice,
             phase: Phase::Idle,
             topics: Slab::default(),
             topic_ids: HashMap::new(),

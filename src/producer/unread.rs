@@ -18,7 +18,7 @@ impl State {
     pub(super) fn note_unread(&mut self, topic: u32, route: &TopicRoute, out: &mut Out) {
         let it = &mut self.topics[topic];
         let queues = route.unread_queues(&it.real);
-        let problem = written_unread(route, &queues, &it.name, &self.name_servers);
+        let problem = written_unread(route, &queues, &it.name, &self.advice);
         let is_news = queues != it.unread.queues;
         out.warnings.extend(problem.clone().filter(|_| is_news));
         it.unread = Unread { queues, problem };

@@ -114,7 +114,8 @@ impl<B: Brokers> Watching<B> {
     fn is_gone(&self) -> bool {
         let brokers = &self.core.brokers;
         let is_up = |name: &str| brokers.master(name).is_some_and(|address| brokers.is_connected(&address));
-        let route = &self.route.borrow().route;
-        route.as_ref().is_none_or(|route| route.broker_datas.iter().all(|broker| is_up(&broker.broker_name)))
+        // No guard of the route while the routes are locked: who records a route takes the two the other way round.
+        let route = self.route.borrow().route.clone();
+        route.is_none_or(|route| route.broker_datas.iter().all(|broker| is_up(&broker.broker_name)))
     }
 }

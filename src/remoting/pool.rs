@@ -42,8 +42,10 @@ struct Slot {
     attempt: tokio::sync::Mutex<Attempt>,
     /// The connection in use, readable without waiting.
     ready: Mutex<Option<Connection>>,
-    /// Why there is no connection: how the last one ended, or the last attempt.
+    /// Why the last attempt to connect failed, if it did.
     failure: Mutex<Option<ClientError>>,
+    /// How the last connection ended, until there is another.
+    ended: Mutex<Option<ClientError>>,
     /// How many connections have ended so far.
     losses: watch::Sender<u64>,
 }
@@ -57,6 +59,16 @@ impl Slot {
         self.failure.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn ended(&self) -> MutexGuard<'_, Option<ClientError>> {
+        self.ended.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The way is there.
+    fn reached(&self) {
+        *self.failure() = None;
+        *self.ended() = None;
+    }
+
     /// Why there is no connection.
     fn unreachable(&self, why: &str, advice: &str) -> ClientError {
         let error = unreachable(&self.address, why, advice);
@@ -68,14 +80,14 @@ impl Slot {
     fn came(&self, connection: &Connection) {
         let mut ready = self.ready();
         *ready = Some(connection.clone());
-        *self.failure() = None;
+        self.reached();
     }
 
     /// A connection that was ready has ended; unless there is another by now, nothing leads there.
     fn went(&self, reason: ClientError) {
         let ready = self.ready();
         if ready.as_ref().is_none_or(Connection::is_closed) {
-            *self.failure() = Some(reason);
+            *self.ended() = Some(reason);
         }
         self.losses.send_modify(|losses| *losses += 1);
     }
@@ -116,6 +128,7 @@ impl Pool {
                 attempt: tokio::sync::Mutex::new(attempt),
                 ready: Mutex::default(),
                 failure: Mutex::default(),
+                ended: Mutex::default(),
                 losses: watch::Sender::new(0),
             })
         });
@@ -134,6 +147,12 @@ impl Pool {
 
     /// Why nothing leads to this address at the moment: the last attempt to connect has failed, or the last connection has ended.
     pub(crate) fn failure(&self, address: &str) -> Option<ClientError> {
+        let slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
+        slots.get(address).and_then(|slot| slot.failure().clone().or_else(|| slot.ended().clone()))
+    }
+
+    /// Why the last attempt to connect to this address failed, if it did.
+    pub(crate) fn attempt_failure(&self, address: &str) -> Option<ClientError> {
         let slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
         slots.get(address).and_then(|slot| slot.failure().clone())
     }
@@ -214,8 +233,8 @@ impl Opener {
         let connection = Connection::from_halves(&slot.address, reader, writer, Arc::clone(&self.inbound));
         let ending = EndUnlessReady(Some(&connection));
         if let Err(failure) = greeter.greet(&connection, deadline).await {
-            // The way is there; what is wrong with the greeting, the greeter knows.
-            *slot.failure() = None;
+            // What is wrong with the greeting, the greeter knows.
+            slot.reached();
             return Err(failure);
         }
         ending.ready();

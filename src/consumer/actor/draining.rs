@@ -3,6 +3,7 @@
 use super::proving::Proof;
 use super::waiting::{Interrupted, Patience, done};
 use super::{Actor, End, Step};
+use crate::client::ResetReason;
 use crate::consumer::brokers::Brokers;
 use crate::consumer::queue::{Phase, Wanted};
 use crate::env;
@@ -13,6 +14,10 @@ const COMMIT_ATTEMPTS: u32 = 3;
 impl<B: Brokers> Actor<B> {
     /// Drains the queue; wanted again meanwhile, it goes on where it was.
     pub(super) async fn draining(&mut self) -> Step {
+        if self.correction.is_some_and(|correction| correction.reason == ResetReason::StoreSetBack) {
+            // The next owner knows nothing of the store that this offset belongs to.
+            return Step::Reset;
+        }
         self.queue.gate.close();
         self.pull = None;
         self.proof = Proof::default();

@@ -49,8 +49,9 @@ impl<B: Brokers> Actor<B> {
             Some(stored) => Position::certain(stored),
             None => self.beginning().await?,
         };
-        if stored.is_some_and(|stored| stored > self.buffer.position()) {
-            // Another owner has gone on, in what was its store.
+        // What we have committed, or have tried to: else another owner has gone on, in what was its store.
+        let ours = self.committed..=self.buffer.position();
+        if stored.is_some_and(|stored| !ours.contains(&stored)) {
             self.memory.forget();
         }
         self.begin(offset);

@@ -127,7 +127,13 @@ impl<B: Brokers> Actor<B> {
                 self.proof = Proof::default();
                 self.correction = Some(Correction { to: pulled.next_offset, reason: ResetReason::Administrator });
             }
-            Ok(pulled) if pulled.status != PullStatus::Slave => self.found(&pulled),
+            Ok(pulled) if pulled.status != PullStatus::Slave => {
+                self.pull_pause.reset();
+                if self.held.is_none() {
+                    self.problem = None;
+                }
+                self.found(&pulled);
+            }
             Ok(_) | Err(_) if !self.proof.is_wanted() => {}
             Ok(_) => self.look_again("a slave has answered"),
             Err(error) => {

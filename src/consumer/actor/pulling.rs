@@ -107,12 +107,12 @@ impl<B: Brokers> Actor<B> {
             Reading::Stretch(records) => self.admit(records, to),
             Reading::Unwanted => self.buffer.set_next(to),
             Reading::Gone if self.origin == Origin::Guessed => self.buffer.set_next(to),
-            Reading::Gone => self.correction = correct(to, ResetReason::Deleted),
-            Reading::Reset => self.correction = correct(to, ResetReason::Administrator),
-            // He may name an offset that is not there yet.
-            Reading::EndsBefore if self.origin == Origin::Appointed => {
+            // He may name an offset that is not there yet, or not any more.
+            Reading::Gone | Reading::EndsBefore if self.origin == Origin::Appointed => {
                 self.correction = correct(to, ResetReason::Administrator);
             }
+            Reading::Gone => self.correction = correct(to, ResetReason::Deleted),
+            Reading::Reset => self.correction = correct(to, ResetReason::Administrator),
             Reading::EndsBefore => self.correction = correct(pulled.min_offset, ResetReason::StoreSetBack),
             Reading::End | Reading::Undecided => {}
         }

@@ -59,7 +59,7 @@ impl<B: Brokers> Actor<B> {
             queue_id: queue.queue_id,
             timestamp: stored.saturating_sub(CLOCKS),
         };
-        match self.ask(&request, Patience::UnlessDenied).await {
+        match self.ask(&request, Patience::WhileHeldUnlessDenied).await {
             Ok(found) => Ok(found.max(to).min(from)),
             Err(Interrupted::GivenUp) => Ok(to),
             Err(forced) => Err(forced),

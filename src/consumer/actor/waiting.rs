@@ -32,6 +32,8 @@ pub(super) enum Patience {
     WhileWanted,
     /// While the queue is wanted and the account is not at fault.
     UnlessDenied,
+    /// While the lock is held and the account is not at fault.
+    WhileHeldUnlessDenied,
     /// While the lock is held.
     WhileHeld,
     /// While the lock is held, and this often.
@@ -96,7 +98,8 @@ impl<B: Brokers> Actor<B> {
             self.report(error);
             self.publish();
             attempts += 1;
-            if patience == Patience::Attempts(attempts) || (denied && patience == Patience::UnlessDenied) {
+            let unless_denied = matches!(patience, Patience::UnlessDenied | Patience::WhileHeldUnlessDenied);
+            if patience == Patience::Attempts(attempts) || (denied && unless_denied) {
                 return Err(Interrupted::GivenUp);
             }
             let until = env::now() + pause.next();

@@ -1,11 +1,13 @@
 //! A topic that was made anew, a store that was set back, messages that are gone: nothing is skipped in silence.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::checks::{events, started, succeeded};
 use super::cluster::{Cluster, Fault, Nonsense, queue};
-use super::member::{Member, options, succeeds, until};
+use super::member::{Handler, Member, options, succeeds, until};
 use crate::consumer::InitialPosition;
+use crate::consumer::gate::Outcome;
 use crate::protocol::MessageQueue;
 use crate::protocol::code::request::{GET_MAX_OFFSET, PULL_MESSAGE, SEARCH_OFFSET_BY_TIMESTAMP};
 
@@ -13,7 +15,7 @@ const T0: i64 = 1_700_000_000_000;
 const HOUR: i64 = 3_600_000;
 
 /// A member that has handled ten messages stored at `T0`, and a queue that is idle.
-async fn ten_handled(cluster: &std::sync::Arc<Cluster>, at: &MessageQueue) -> Member {
+async fn ten_handled(cluster: &Arc<Cluster>, at: &MessageQueue) -> Member {
     cluster.send_at(at, 10, T0);
     let member = Member::start("c1", cluster, options(), succeeds(1)).await;
     until("committed", || cluster.committed(at) == Some(10)).await;
@@ -118,6 +120,52 @@ async fn a_fresh_member_knows_the_store_by_the_message_before_its_offset() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_queue_that_is_handed_over_before_a_blocked_message_is_done_takes_the_other_store_along() {
+    let cluster = Cluster::new(&["a"], 1);
+    let at = queue("orders", "a", 0);
+    cluster.send_at(&at, 10, T0);
+    let blocked: Handler = Arc::new(|delivery| {
+        let outcome = if delivery.message.queue_offset < 10 { Outcome::Success } else { Outcome::Later };
+        (Duration::from_millis(1), outcome)
+    });
+    let old = Member::start("c1", &cluster, options(), blocked).await;
+    cluster.send_at(&at, 3, T0 + 1);
+    until("blocked", || started(&cluster, &at).ends_with(&[10])).await;
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    cluster.renew(&at);
+    cluster.send_at(&at, 40, T0 + HOUR);
+    tokio::time::sleep(Duration::from_secs(30)).await;
+    assert!(!set_back(&cluster, 10, 0), "the blocked message comes first");
+    old.close().await;
+    assert!(set_back(&cluster, 10, 0), "the next owner knows nothing of the old store");
+    let before = started(&cluster, &at).len();
+    let _next = Member::start("c2", &cluster, options(), succeeds(1)).await;
+    until("all handled", || cluster.committed(&at) == Some(40)).await;
+    assert_eq!(started(&cluster, &at)[before..], (0..40).collect::<Vec<_>>());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_member_that_gets_a_queue_back_forgets_the_store_that_another_has_left_behind() {
+    let cluster = Cluster::new(&["a"], 1);
+    let at = queue("orders", "a", 0);
+    let old = ten_handled(&cluster, &at).await;
+    // The first by name has the only queue.
+    let first = Member::start("c0", &cluster, options(), succeeds(1)).await;
+    until("handed over", || cluster.owner(&at).as_deref() == Some("c0")).await;
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    cluster.renew(&at);
+    cluster.send_at(&at, 5, T0 + HOUR);
+    until("all handled", || cluster.committed(&at) == Some(5)).await;
+    first.close().await;
+    until("back", || cluster.owner(&at).as_deref() == Some("c1")).await;
+    cluster.send_at(&at, 1, T0 + 2 * HOUR);
+    until("handled", || cluster.committed(&at) == Some(6)).await;
+    assert_eq!(started(&cluster, &at)[10..], [0, 1, 2, 3, 4, 5], "what another has handled does not come again");
+    assert_eq!(events(&cluster, "offsetReset").len(), 1);
+    drop(old);
+}
+
+#[tokio::test(start_paused = true)]
 async fn without_the_right_to_search_another_store_begins_with_its_first_message() {
     let cluster = Cluster::new(&["a"], 1);
     let at = queue("orders", "a", 0);
@@ -178,6 +226,24 @@ async fn an_administrator_may_name_an_offset_that_is_not_there_yet() {
     until("handled", || cluster.committed(&at) == Some(11)).await;
     assert_eq!(started(&cluster, &at), (0..11).collect::<Vec<_>>(), "nothing comes again");
     assert!(events(&cluster, "offsetReset").iter().all(|text| text.contains("\"reason\":\"administrator\"")));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_administrator_may_name_an_offset_that_is_not_there_any_more() {
+    let cluster = Cluster::new(&["a"], 1);
+    let at = queue("orders", "a", 0);
+    let member = ten_handled(&cluster, &at).await;
+    {
+        let mut state = cluster.state();
+        let broker = state.broker(&at);
+        broker.minimum.insert(at.clone(), 4);
+        broker.offsets.insert(at.clone(), 0);
+        broker.pending_resets.insert(at.clone(), 0);
+    }
+    until("handled again", || started(&cluster, &at).len() == 16).await;
+    assert_eq!(started(&cluster, &at)[10..], [4, 5, 6, 7, 8, 9]);
+    assert!(events(&cluster, "offsetReset").iter().all(|text| text.contains("\"reason\":\"administrator\"")));
+    assert!(member.consumer.health().problems.is_empty(), "it was his wish");
 }
 
 #[tokio::test(start_paused = true)]

@@ -25,7 +25,7 @@ async fn queues_that_are_written_and_not_read_are_told_once_per_state_and_are_a_
     let [problem] = &problems(&member)[..] else { panic!("{:?}", problems(&member)) };
     let expected = "queues 2 to 3 of a (the topic has 4 queues to write there and 2 to read)";
     assert!(problem.contains(expected), "{problem}");
-    assert!(problem.ends_with("mqadmin updateTopic -n 'ns:9876' -b a:10911 -t orders -r 4 -w 4"), "{problem}");
+    assert!(problem.ends_with("mqadmin updateTopic -n ns:9876 -b a:10911 -t orders -r 4 -w 4"), "{problem}");
     sleep(Duration::from_secs(300)).await;
     assert_eq!(events(&cluster, TOLD).len(), 1);
 
@@ -55,7 +55,7 @@ async fn a_queue_that_leaves_the_route_with_a_backlog_is_told_with_what_is_known
         50 - committed
     );
     assert!(problem.starts_with(&expected), "{problem}");
-    assert!(problem.ends_with("mqadmin updateTopic -n 'ns:9876' -b a:10911 -t orders -r 3 -w 2"), "{problem}");
+    assert!(problem.ends_with("mqadmin updateTopic -n ns:9876 -b a:10911 -t orders -r 3 -w 2"), "{problem}");
     sleep(Duration::from_secs(120)).await;
     assert_eq!(events(&cluster, TOLD).len(), 1);
 

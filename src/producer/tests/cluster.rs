@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 use tokio::sync::watch;
 
-use crate::client::RouteState;
+use crate::client::{Advice, RouteState};
 use crate::env::{self, Instant, Timing};
 use crate::error::{ClientError, Code};
 use crate::producer::{Brokers, Unsent};
@@ -367,8 +367,8 @@ impl Brokers for Arc<Cluster> {
         self.namespace.as_deref()
     }
 
-    fn name_servers(&self) -> String {
-        String::from("ns:9876")
+    fn advice(&self) -> Advice {
+        Advice { name_servers: String::from("ns:9876"), ..Advice::default() }
     }
 
     fn local_ip(&self) -> IpAddr {
