@@ -234,7 +234,7 @@ export type ServerKind = 'broker' | 'nameServer'
 
 /**
  * Events of producers and consumers, with their arguments. Background faults are events and never crash the process. With
- * no logger and no listener of the event or of `warning`, the first `warning`, `suspended` and `undecodable` per code and
+ * no logger and no listener of the event or of `warning`, the first `warning`, `suspended`, `undecodable` and `offsetReset` per code and
  * topic goes to `process.emitWarning` with the type `RocketMQWarning`, and says why.
  */
 export interface ClientEvents {

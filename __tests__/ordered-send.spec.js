@@ -65,7 +65,8 @@ describe.each(['queue', 'key', 'off'])(
       }
       const { requests, retries, pendingMessages, sent, failed } = client.stats()
       expect({ pendingMessages, sent, failed }).toEqual({ pendingMessages: 0, sent: count, failed: 0 })
-      if (batching === 'queue') expect(requests).toBeLessThan(count / 4)
+      // How many wait for one request depends on the machine.
+      if (batching === 'queue') expect(requests).toBeLessThan(count / 2)
       if (batching === 'off') expect(requests - retries).toBe(count)
     })
   },

@@ -267,15 +267,15 @@ describe('events', () => {
     const native = NativeConsumer.last
     const queue = { topic: 'orders', brokerName: 'a', queueId: 0 }
     native.event({ type: 'alive' })
-    native.event({ type: 'disconnected', address: 'a:1' })
+    native.event({ type: 'disconnected', address: 'a:1', server: 'broker' })
     const closing = consumer.close()
-    native.event({ type: 'disconnected', address: 'a:2' })
+    native.event({ type: 'disconnected', address: 'a:2', server: 'nameServer' })
     native.event({ type: 'lockLost', queue })
     native.event({ type: 'revoked', queues: [queue] })
     await closing
     expect(records).toEqual([
-      ['warn', 'disconnected'],
-      ['info', 'disconnected'],
+      ['warn', 'disconnected from a broker'],
+      ['info', 'disconnected from a name server'],
       ['warn', 'the lock of a queue is lost'],
       ['info', 'queues revoked'],
     ])

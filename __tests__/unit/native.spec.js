@@ -11,7 +11,8 @@ let folder
 
 beforeEach(() => {
   folder = fs.mkdtempSync(path.join(os.tmpdir(), 'rocketmq-orderly-'))
-  for (const file of ['native.js', 'errors.js']) fs.copyFileSync(path.join(SOURCES, file), path.join(folder, file))
+  for (const file of fs.readdirSync(SOURCES).filter((name) => name.endsWith('.js')))
+    fs.copyFileSync(path.join(SOURCES, file), path.join(folder, file))
 })
 
 afterEach(() => fs.rmSync(folder, { recursive: true, force: true }))

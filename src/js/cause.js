@@ -17,6 +17,22 @@ function isError(value) {
 }
 
 const MAX_TEXT = 500
+/** Fields whose texts say what is wrong. Others may hold secrets, as whole requests do: of them the names are told. */
+const TELLING = ['name', 'code', 'message', 'reason', 'status']
+
+/**
+ * An object that is no error, in short.
+ * @param {object} object
+ */
+function outline(object) {
+  if (Array.isArray(object)) return inspect(object, { depth: -1 })
+  const fields = Object.entries(object).map(([name, value]) => {
+    const told =
+      typeof value === 'number' || typeof value === 'boolean' || (typeof value === 'string' && TELLING.includes(name))
+    return told ? `${name}: ${inspect(value)}` : name
+  })
+  return fields.length === 0 ? '{}' : `{ ${fields.join(', ')} }`
+}
 
 /**
  * As a short text.
@@ -26,8 +42,7 @@ const MAX_TEXT = 500
 function textOf(cause) {
   if (cause === undefined) return undefined
   try {
-    const plain = typeof cause === 'object' && cause !== null && !isError(cause)
-    const text = plain ? inspect(cause, { depth: 2, breakLength: Infinity }) : String(cause)
+    const text = typeof cause === 'object' && cause !== null && !isError(cause) ? outline(cause) : String(cause)
     return text.slice(0, MAX_TEXT).toWellFormed()
   } catch {
     return 'a value that has no text'

@@ -96,6 +96,14 @@ function propertyText(field, value) {
 }
 
 /**
+ * Whether a message was received, or is the copy of one.
+ * @param {object} message
+ */
+function isReceived(message) {
+  return message instanceof ReceivedMessage || ('msgId' in message && 'queueOffset' in message)
+}
+
+/**
  * A tag that an expression can name. A received message is forwarded as it is: it is stored already, and who subscribes '*' gets it.
  * @param {string} field
  * @param {unknown} value
@@ -103,7 +111,7 @@ function propertyText(field, value) {
  */
 function tagText(field, value, message) {
   const text = propertyText(field, value)
-  const problem = message instanceof ReceivedMessage ? undefined : tagProblem(text)
+  const problem = isReceived(message) ? undefined : tagProblem(text)
   if (problem !== undefined) throw invalid(field, `no subscription could name this tag: it ${problem}`)
   return text
 }
@@ -231,8 +239,7 @@ function checkFields(field, message) {
  * @param {string} name
  */
 function checkOtherField(field, message, name) {
-  const received = message instanceof ReceivedMessage || ('msgId' in message && 'queueOffset' in message)
-  if (received && RECEIVED_FIELDS.includes(name)) return
+  if (isReceived(message) && RECEIVED_FIELDS.includes(name)) return
   throw invalid(`${field}.${name}`, check.withHint('unknown field', name, FIELDS, foreign.MESSAGE_FIELDS))
 }
 

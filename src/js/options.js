@@ -106,11 +106,11 @@ function nameServers(value, field = 'nameServer') {
     .map((address) => address.trim())
     .filter((address) => address !== '')
   if (addresses.length === 0) throw invalid(field, 'must name at least one address')
+  const hasSecret = entries.some((entry) => entry.includes('@'))
   addresses.forEach((address, i) => {
     const problem = addressProblem(address)
     if (problem === undefined) return
-    // A name and a password in front of a host are nobody's business.
-    const quoted = check.quoted(address.replace(/[^/]*@/, '…@'))
+    const quoted = check.quoted(hasSecret ? withoutSecret(address) : address)
     const place = addresses.length === 1 ? '' : ` (address ${i + 1} of ${addresses.length})`
     throw invalid(
       field,
@@ -118,6 +118,15 @@ function nameServers(value, field = 'nameServer') {
     )
   })
   return addresses
+}
+
+/**
+ * An address without the name and the password in front of its host, which are nobody's business; what is before an `@` may be the half of
+ * one that holds a separator.
+ * @param {string} address
+ */
+function withoutSecret(address) {
+  return address.includes('@') ? address.replace(/^([a-z][a-z0-9+.-]*:\/\/)?.*@/i, '$1…@') : '…'
 }
 
 /**
