@@ -3,6 +3,12 @@
 const { PushConsumer } = require('..')
 const { clients, startCluster, uniqueGroup, until } = require('./support')
 
+/** A member of a group of its own; closed after the test. */
+function newMember({ nameServer }) {
+  const options = { groupId: uniqueGroup(), nameServer, initialPosition: 'first' }
+  return clients.add(new PushConsumer({ ...options, commitIntervalMs: 50, startTimeoutMs: 30_000 }))
+}
+
 test('a store set back: what is stored afterwards is handled, though its offsets were committed before', async () => {
   const cluster = await startCluster()
   const [broker] = cluster.brokers
@@ -13,15 +19,7 @@ test('a store set back: what is stored afterwards is handled, though its offsets
   }
   const seen = []
   const resets = []
-  const client = clients.add(
-    new PushConsumer({
-      groupId: uniqueGroup(),
-      nameServer: cluster.nameServer,
-      initialPosition: 'first',
-      commitIntervalMs: 50,
-      startTimeoutMs: 30_000,
-    }),
-  )
+  const client = newMember(cluster)
   client.on('warning', () => {}).on('offsetReset', (_queue, detail) => resets.push(detail))
   await client.subscribe(topic, (message) => void seen.push(message.text())).start()
   await send('a', 'b', 'c')
@@ -56,15 +54,7 @@ test('a store set back that has grown past the group: what is stored afterwards 
   const bodies = (prefix, count) => Array.from({ length: count }, (_, i) => `${prefix}${i}`)
   const seen = []
   let hold = () => undefined
-  const client = clients.add(
-    new PushConsumer({
-      groupId: uniqueGroup(),
-      nameServer: cluster.nameServer,
-      initialPosition: 'first',
-      commitIntervalMs: 50,
-      startTimeoutMs: 30_000,
-    }),
-  )
+  const client = newMember(cluster)
   client
     .on('warning', () => {})
     .on('offsetReset', () => {})

@@ -147,14 +147,17 @@ impl Pool {
 
     /// Why nothing leads to this address at the moment: the last attempt to connect has failed, or the last connection has ended.
     pub(crate) fn failure(&self, address: &str) -> Option<ClientError> {
-        let slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
-        slots.get(address).and_then(|slot| slot.failure().clone().or_else(|| slot.ended().clone()))
+        self.known(address, |slot| slot.failure().clone().or_else(|| slot.ended().clone()))
     }
 
     /// Why the last attempt to connect to this address failed, if it did.
     pub(crate) fn attempt_failure(&self, address: &str) -> Option<ClientError> {
-        let slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
-        slots.get(address).and_then(|slot| slot.failure().clone())
+        self.known(address, |slot| slot.failure().clone())
+    }
+
+    /// What is known of an address that somebody wanted to reach before.
+    fn known<T>(&self, address: &str, of: impl FnOnce(&Slot) -> Option<T>) -> Option<T> {
+        self.slots.lock().unwrap_or_else(PoisonError::into_inner).get(address).and_then(|slot| of(slot))
     }
 
     /// The ready connections.
