@@ -34,8 +34,8 @@ test('a burst of small messages goes on in batches that the broker takes, in ord
     expect(results.map(({ queueOffset }) => queueOffset)).toEqual(sent.map((_, i) => from + i))
     requests.push(producer.stats().requests - before)
   }
-  // About 50 messages fit; as JavaScript may be the slower one, fewer may be waiting. One by one they would be 2 000 each time.
-  expect(requests.filter((count) => count > MESSAGES / 3 / 5)).toEqual([])
+  // About 50 messages fit; where JavaScript is the slower one, few are waiting. One by one they would be 2 000 each time.
+  expect(requests.filter((count) => count > MESSAGES / 3 / 2)).toEqual([])
   const stored = await cluster.admin.readBack(topic, { expected: MESSAGES })
   expect(stored.map(({ body }) => body.toString())).toEqual(all)
   expect(warnings).toHaveLength(1)
@@ -51,7 +51,7 @@ test('one message that is too large fails alone, and is found without sending th
   const failed = settled.flatMap(({ reason }, i) => (reason ? [[i, reason.outcome, reason.brokerCode]] : []))
   expect(failed).toEqual([[500, 'not-stored', 13]])
   // How many wait for one request depends on the machine; one by one they would be 1 000.
-  expect(producer.stats().requests).toBeLessThan(400)
+  expect(producer.stats().requests).toBeLessThan(800)
 })
 
 test("a batch of the user's that is too large is refused whole, and says so", async () => {
