@@ -241,6 +241,11 @@ impl ClientError {
         self
     }
 
+    /// Whether it names one message.
+    pub(crate) fn has_msg_id(&self) -> bool {
+        self.0.msg_id.is_some()
+    }
+
     /// Keeps the broker's response code.
     pub(crate) fn with_broker_code(mut self, code: i32) -> Self {
         self.change().broker_code = Some(code);

@@ -231,15 +231,18 @@ describe('events', () => {
     for (const name of [...names, 'warning', 'undecodable']) consumer.on(name, (...args) => seen.push([name, ...args]))
     const queue = { topic: 'orders', brokerName: 'a', queueId: 0 }
     const native = NativeConsumer.last
-    native.event({ type: 'connected', address: 'a:1', server: 'broker' })
-    native.event({ type: 'disconnected', address: 'a:1', server: 'nameServer', reason: 'reset' })
-    native.event({ type: 'routeChanged', topic: 'orders', queues: [queue] })
-    native.event({ type: 'assigned', queues: [queue] })
-    native.event({ type: 'revoked', queues: [queue] })
-    native.event({ type: 'lockLost', queue })
-    native.event({ type: 'offsetReset', queue, from: 5, to: 3, reason: 'administrator' })
-    native.event({ type: 'warning', error: report('ERR_ROCKETMQ_BROKER', 'x', { cause: report('ERR_ROCKETMQ_TLS') }) })
-    native.event({ type: 'undecodable', queue, error: report('ERR_ROCKETMQ_UNDECODABLE') })
+    await native.event({ type: 'connected', address: 'a:1', server: 'broker' })
+    await native.event({ type: 'disconnected', address: 'a:1', server: 'nameServer', reason: 'reset' })
+    await native.event({ type: 'routeChanged', topic: 'orders', queues: [queue] })
+    await native.event({ type: 'assigned', queues: [queue] })
+    await native.event({ type: 'revoked', queues: [queue] })
+    await native.event({ type: 'lockLost', queue })
+    await native.event({ type: 'offsetReset', queue, from: 5, to: 3, reason: 'administrator' })
+    await native.event({
+      type: 'warning',
+      error: report('ERR_ROCKETMQ_BROKER', 'x', { cause: report('ERR_ROCKETMQ_TLS') }),
+    })
+    await native.event({ type: 'undecodable', queue, error: report('ERR_ROCKETMQ_UNDECODABLE') })
     const error = seen.splice(7, 1)[0][1]
     expect(error).toBeInstanceOf(RocketMQError)
     expect(error).toMatchObject({ code: 'ERR_ROCKETMQ_BROKER', cause: { code: 'ERR_ROCKETMQ_TLS' } })
@@ -266,12 +269,12 @@ describe('events', () => {
     await consumer.start()
     const native = NativeConsumer.last
     const queue = { topic: 'orders', brokerName: 'a', queueId: 0 }
-    native.event({ type: 'alive' })
-    native.event({ type: 'disconnected', address: 'a:1', server: 'broker' })
+    await native.event({ type: 'alive' })
+    await native.event({ type: 'disconnected', address: 'a:1', server: 'broker' })
     const closing = consumer.close()
-    native.event({ type: 'disconnected', address: 'a:2', server: 'nameServer' })
-    native.event({ type: 'lockLost', queue })
-    native.event({ type: 'revoked', queues: [queue] })
+    await native.event({ type: 'disconnected', address: 'a:2', server: 'nameServer' })
+    await native.event({ type: 'lockLost', queue })
+    await native.event({ type: 'revoked', queues: [queue] })
     await closing
     expect(records).toEqual([
       ['warn', 'disconnected from a broker'],
@@ -306,21 +309,21 @@ describe('events', () => {
       await consumer.start()
       return consumer
     }
-    const tell = (reason) => {
+    const tell = async (reason) => {
       const queue = { topic: 'orders', brokerName: 'a', queueId: 0 }
       const error = reason === 'administrator' ? undefined : report('ERR_ROCKETMQ_OFFSET_RESET', 'gone')
-      NativeConsumer.last.event({ type: 'offsetReset', queue, from: 3, to: 5, reason, error })
+      await NativeConsumer.last.event({ type: 'offsetReset', queue, from: 3, to: 5, reason, error })
     }
     const seen = []
     const warned = await started()
     warned.on('warning', ({ code }) => seen.push(code))
-    for (const reason of ['administrator', 'deleted', 'store-set-back']) tell(reason)
+    for (const reason of ['administrator', 'deleted', 'store-set-back']) await tell(reason)
     warned.on('offsetReset', (_queue, { reason }) => seen.push(reason))
-    tell('deleted')
+    await tell('deleted')
     expect(seen).toEqual(['ERR_ROCKETMQ_OFFSET_RESET', 'ERR_ROCKETMQ_OFFSET_RESET', 'deleted'])
     expect(process.emitWarning).not.toHaveBeenCalled()
     await started()
-    for (const reason of ['administrator', 'deleted', 'deleted']) tell(reason)
+    for (const reason of ['administrator', 'deleted', 'deleted']) await tell(reason)
     expect(process.emitWarning.mock.calls).toEqual([
       ['gone', { type: 'RocketMQWarning', code: 'ERR_ROCKETMQ_OFFSET_RESET' }],
     ])
@@ -330,9 +333,9 @@ describe('events', () => {
     await newProducer().start()
     const native = NativeProducer.last
     for (const topic of ['a', 'a', 'b']) {
-      native.event({ type: 'warning', error: report('ERR_ROCKETMQ_TIMEOUT', `late ${topic}`, { topic }) })
+      await native.event({ type: 'warning', error: report('ERR_ROCKETMQ_TIMEOUT', `late ${topic}`, { topic }) })
     }
-    native.event({ type: 'connected', address: 'a:1', server: 'broker' })
+    await native.event({ type: 'connected', address: 'a:1', server: 'broker' })
     expect(process.emitWarning.mock.calls).toEqual([
       ['late a', { type: 'RocketMQWarning', code: 'ERR_ROCKETMQ_TIMEOUT' }],
       ['late b', { type: 'RocketMQWarning', code: 'ERR_ROCKETMQ_TIMEOUT' }],
@@ -342,13 +345,13 @@ describe('events', () => {
   test('do not become a warning of the process where somebody listens or a logger is given', async () => {
     const listened = await newProducer().start()
     listened.on('warning', () => {})
-    NativeProducer.last.event({ type: 'warning', error: report('ERR_ROCKETMQ_TIMEOUT') })
+    await NativeProducer.last.event({ type: 'warning', error: report('ERR_ROCKETMQ_TIMEOUT') })
     const logger = { info: jest.fn(), warn: jest.fn(), error: jest.fn() }
     await newProducer({ logger }).start()
-    NativeProducer.last.event({ type: 'warning', error: report('ERR_ROCKETMQ_TIMEOUT', 'late') })
-    NativeProducer.last.event({ type: 'connected', address: 'a:1', server: 'broker' })
-    NativeProducer.last.event({ type: 'log', level: 'warn', fields: { address: 'a:1' }, text: 'slow' })
-    NativeProducer.last.event({ type: 'log', level: 'debug', fields: {}, text: 'tiny' })
+    await NativeProducer.last.event({ type: 'warning', error: report('ERR_ROCKETMQ_TIMEOUT', 'late') })
+    await NativeProducer.last.event({ type: 'connected', address: 'a:1', server: 'broker' })
+    await NativeProducer.last.event({ type: 'log', level: 'warn', fields: { address: 'a:1' }, text: 'slow' })
+    await NativeProducer.last.event({ type: 'log', level: 'debug', fields: {}, text: 'tiny' })
     expect(process.emitWarning).not.toHaveBeenCalled()
     const common = { groupId: 'g', clientId: '127.0.0.1@fake' }
     expect(logger.warn.mock.calls).toEqual([
@@ -363,7 +366,7 @@ describe('events', () => {
     const producer = await newProducer({ logger }).start()
     const native = NativeProducer.last
     for (const server of ['broker', 'nameServer']) {
-      native.event({ type: 'disconnected', address: 'a:1', server, reason: 'was closed by the peer' })
+      await native.event({ type: 'disconnected', address: 'a:1', server, reason: 'was closed by the peer' })
     }
     const told = { groupId: 'g', clientId: '127.0.0.1@fake', address: 'a:1', reason: 'was closed by the peer' }
     expect(logger.warn.mock.calls).toEqual([
@@ -371,7 +374,7 @@ describe('events', () => {
       [{ ...told, server: 'nameServer' }, 'disconnected from a name server'],
     ])
     const closing = producer.close()
-    native.event({ type: 'disconnected', address: 'a:1', server: 'broker', reason: 'was closed by this client' })
+    await native.event({ type: 'disconnected', address: 'a:1', server: 'broker', reason: 'was closed by this client' })
     await closing
     expect(logger.warn.mock.calls.length).toBe(2)
     expect(logger.info.mock.calls.map(([, text]) => text)).toEqual(['disconnected from a broker'])
@@ -383,14 +386,16 @@ describe('events', () => {
     producer.on('connected', () => {
       throw new Error('mine')
     })
-    jest.spyOn(globalThis, 'setImmediate').mockImplementation((callback) => {
+    const { setImmediate: later } = globalThis
+    const catching = (callback) => {
       try {
         callback()
       } catch (error) {
         thrown.push(error.message)
       }
-    })
-    expect(() => NativeProducer.last.event({ type: 'connected', address: 'a:1', server: 'broker' })).not.toThrow()
+    }
+    jest.spyOn(globalThis, 'setImmediate').mockImplementation((callback) => later(catching, callback))
+    await NativeProducer.last.event({ type: 'connected', address: 'a:1', server: 'broker' })
     jest.restoreAllMocks()
     expect(thrown).toEqual(['mine'])
   })
@@ -403,7 +408,7 @@ describe('events', () => {
     await expect(producer.start()).rejects.toThrow()
     const seen = []
     producer.on('connected', (address) => seen.push(address))
-    NativeProducer.last.event({ type: 'connected', address: 'a:1', server: 'broker' })
+    await NativeProducer.last.event({ type: 'connected', address: 'a:1', server: 'broker' })
     await turn()
     expect(seen).toEqual([])
   })

@@ -1,21 +1,36 @@
 'use strict'
 // The native side as a script: it remembers what the facade asks, and a test answers as it likes.
 
-/** What a client does that no test has scripted: it answers in a later turn, with success. */
-const answer = (client, slot, error, json) => setImmediate(() => client.calls.answer(slot, error, json))
+const { setImmediate: turn } = require('node:timers/promises')
 
-/** What a client says, by names. */
-const saying = (say, own) => ({
-  answer: (...answer) => say(0, ...answer),
-  event: (json) => say(1, json),
-  ...Object.fromEntries(own.map((name, i) => [name, (...args) => say(2 + i, ...args)])),
-})
+/** What a client does that no test has scripted: it answers in a later turn, with success. */
+const answer = (client, slot, error, json) => setImmediate(() => void client.calls.answer(slot, error, json))
+
+/** Until the facade has heard what was said. */
+async function heard() {
+  for (let i = 0; i < 5; i++) await turn()
+}
+
+/** What a client says, by names: it rings, and is asked for what there is. */
+const saying = (client, own) => {
+  const say = (...said) => {
+    client.said.push(said)
+    client.ring()
+    return heard()
+  }
+  return {
+    answer: (...answer) => say(0, ...answer),
+    event: (json) => say(1, json),
+    ...Object.fromEntries(own.map((name, i) => [name, (...args) => say(2 + i, ...args)])),
+  }
+}
 
 class FakeClient {
   clientId = '127.0.0.1@fake'
   healthProblems = []
   counts = {}
   closes = []
+  said = []
 
   constructor(config, settings) {
     this.config = config
@@ -25,14 +40,16 @@ class FakeClient {
     this.constructor.failOnCreate?.()
   }
 
-  start(slot, timeoutMs, calls, makeMessage) {
+  /** Its door is itself. */
+  start(slot, timeoutMs, { ring }) {
     this.startSlot = slot
     this.startTimeoutMs = timeoutMs
-    this.calls = saying(calls.say, this.constructor.own)
-    this.makeMessage = makeMessage
+    this.ring = () => process.nextTick(ring) // in no call of the facade
+    this.calls = saying(this, this.constructor.own)
     const { onStart } = this.constructor
     if (onStart) onStart(this, slot)
     else answer(this, slot, null, 'null')
+    return this
   }
 
   close(slot, timeoutMs) {
@@ -51,67 +68,53 @@ class FakeClient {
 
   /** Reports an event. */
   event(event) {
-    this.calls.event(JSON.stringify(event))
+    return this.calls.event(JSON.stringify(event))
   }
 }
 
 class NativeProducer extends FakeClient {
-  static own = ['stored', 'failed', 'room']
+  static own = ['stored', 'failed', 'storedBatch', 'turn']
   static instances = []
-  /** Lanes that refuse. */
-  full = new Set()
-  /** Which lane a message belongs to. */
-  laneOf = () => 0
-  /** Lanes that have refused and are not drained: they take nothing but what is fed. */
-  refused = new Set()
   /** Every message and batch that was taken, in order. */
   taken = []
-  drainedLanes = []
-  heardKeys = []
   aborted = []
+  turns = 0
+  hasRoom = true
 
   #admit(message) {
-    const lane = this.laneOf(message)
-    if (this.full.has(lane) || (this.refused.has(lane) && !message.feeding)) {
-      this.refused.add(lane)
-      return lane
-    }
     this.failOnSend?.(message)
     this.taken.push(message)
-    return -1
   }
 
-  send(slot, topic, key, body, tags, keys, properties, timeoutMs, feeding) {
-    return this.#admit({ slot, topic, key, body: body.toString(), tags, keys, properties, timeoutMs, feeding })
+  send(slot, topic, key, body, tags, keys, properties, timeoutMs) {
+    this.#admit({ slot, topic, key, body: body.toString(), tags, keys, properties, timeoutMs })
   }
 
-  sendBatch(slot, topic, key, bodies, tags, keys, properties, timeoutMs, feeding) {
+  sendBatch(slot, topic, key, bodies, tags, keys, properties, timeoutMs) {
     const texts = bodies.map(String)
-    return this.#admit({
-      slot,
-      topic,
-      key,
-      body: texts.join(),
-      bodies: texts,
-      tags,
-      keys,
-      properties,
-      timeoutMs,
-      feeding,
-    })
+    this.#admit({ slot, topic, key, body: texts.join(), bodies: texts, tags, keys, properties, timeoutMs })
   }
 
-  drained(lane) {
-    this.refused.delete(lane)
-    this.drainedLanes.push(lane)
+  /** Numbers of sends go into the scratch memory; what has more than that has room for is said in slices. */
+  take(scratch) {
+    const [said] = this.said
+    if (said === undefined) return null
+    if (said[0] !== 2 && said[0] !== 3) return this.said.shift()
+    const [kind, slots, ...rest] = said
+    const slice = slots.splice(0, scratch.length / 4)
+    slice.forEach((slot, i) => scratch.writeUInt32LE(slot, 4 * i))
+    if (kind === 3) {
+      if (slots.length === 0) this.said.shift()
+      return [kind, slice.length, ...rest]
+    }
+    const [ids, status, brokerName, queueId, offset] = rest
+    if (slots.length === 0) this.said.shift()
+    else said[6] += slice.length
+    return [kind, slice.length, ids.splice(0, 2 * slice.length).join(), status, brokerName, queueId, offset]
   }
 
-  heard(topic, key) {
-    this.heardKeys.push([topic, key])
-  }
-
-  abort(slot) {
-    this.aborted.push(slot)
+  ready(slot) {
+    this.readySlot = slot
   }
 
   queues(slot, topic) {
@@ -128,14 +131,39 @@ class NativeProducer extends FakeClient {
     this.calls.stored([this.find(body).slot], [`id-${body}`, `offset-id-${body}`], status, 'broker-a', 3, offset)
   }
 
-  /** Fails the message with this body. */
-  fail(body, error, failedKey) {
-    this.calls.failed(this.find(body).slot, JSON.stringify(error), failedKey)
+  /** Fails the messages with these bodies; `number` is that of a failure that closes its key, `cause` of what has taken them along. */
+  fail(bodies, error, number = 0, cause = 0) {
+    const slots = [bodies].flat().map((body) => this.find(body).slot)
+    this.calls.failed(slots, JSON.stringify(error), number, cause)
   }
 }
 
+/** Numbers of a packed message, and where texts begin; as `binding/packing.rs` has them. */
+const FIELDS = 25
+const HEAD = 64 * FIELDS * 8
+
+/** Packs messages, as many as there is room for; or tells what room one needs. */
+function pack(messages, scratch) {
+  let [count, end] = [0, HEAD]
+  const put = (content) => {
+    if (content === null) return [-1, -1]
+    const bytes = Buffer.from(content)
+    bytes.copy(scratch, end)
+    return [end, (end += bytes.length)]
+  }
+  for (const { numbers, texts, body } of messages) {
+    const size = 512 + body.length + texts.reduce((sum, text) => sum + Buffer.byteLength(text ?? ''), 0)
+    if (end + size > scratch.length) return { count, size: HEAD + size }
+    const places = [...texts.map(put), put(body)].flat()
+    const fields = [...numbers, Number(texts.every((text) => !/[^\0-\x7f]/.test(text ?? ''))), ...places]
+    fields.forEach((field, i) => scratch.writeDoubleLE(field, 8 * (count * FIELDS + i)))
+    count++
+  }
+  return { count, size: 0 }
+}
+
 class NativeConsumer extends FakeClient {
-  static own = ['deliver', 'abort', 'deadLettered']
+  static own = ['chunk', 'abort', 'deadLettered']
   static instances = []
   queueNames = [
     ['orders', 'broker-a', 0],
@@ -155,47 +183,70 @@ class NativeConsumer extends FakeClient {
     return this.queueNames[index]
   }
 
+  /** What waits to be taken, by queue. */
+  chunks = new Map()
+
+  take(scratch) {
+    const [said] = this.said
+    if (said === undefined) return null
+    if (said[0] === 4) {
+      const { count, size } = pack([said[1]], scratch)
+      if (count === 0) return [5, size]
+      this.said.shift()
+      return [4, said[2]]
+    }
+    return this.said.shift()
+  }
+
+  chunk(queue, scratch) {
+    const waiting = this.chunks.get(queue)
+    if (waiting === undefined) return null
+    const [{ generation, messages }] = waiting
+    const { count, size } = pack(messages, scratch)
+    if (count === 0) return [size]
+    messages.splice(0, count)
+    if (messages.length === 0) waiting.shift()
+    if (waiting.length === 0) this.chunks.delete(queue)
+    return [generation, count]
+  }
+
   mayStart(queue, generation, offset) {
     return this.allows(queue, generation, offset)
   }
 
-  ack(queue, generation, offset, outcome, suspendMs, reason) {
+  step(queue, generation, offset, outcome, suspendMs, reason, next) {
     const ack = { queue, generation, offset, outcome, suspendMs, reason }
     this.acks.push(ack)
-    return this.onAck(ack)
+    const answer = this.onAck(ack)
+    const goesOn = answer & 1
+    const starts = goesOn && next >= 0 && this.mayStart(queue, generation, next)
+    return (answer >> 1) * 4 + Number(starts) * 2 + goesOn
   }
 
   assignment() {
     return JSON.stringify(this.states)
   }
 
-  /** A message of a queue, made as native makes it. */
+  /** A message of a queue, as it is packed. */
   message(queue, offset, { attempt = 1, body = `m${offset}`, topic = this.queueNames[queue][0], ...rest } = {}) {
     const { tags = null, keys = null, shardingKey = null, properties = '' } = rest
-    return this.makeMessage(
-      queue,
-      offset,
-      attempt,
-      topic,
-      tags,
-      keys,
-      shardingKey,
-      `id-${queue}-${offset}`,
-      `offset-id-${offset}`,
-      1_700_000_000_000,
-      1_700_000_000_001,
-      '10.0.0.1:5000',
-      '10.0.0.2:10911',
-      properties,
-      Buffer.from(body),
-    )
+    const ids = [`id-${queue}-${offset}`, `offset-id-${offset}`]
+    return {
+      numbers: [offset, attempt, 1_700_000_000_000, 1_700_000_000_001],
+      texts: [topic, tags, keys, shardingKey, ...ids, '10.0.0.1:5000', '10.0.0.2:10911', properties],
+      body: Buffer.from(body),
+    }
   }
 
   /** Delivers messages of a queue at these offsets. */
   deliver(queue, generation, offsets, options) {
     const messages = offsets.map((offset) => this.message(queue, offset, options))
-    this.calls.deliver(queue, generation, messages)
-    return messages
+    const waiting = this.chunks.get(queue)
+    if (waiting) waiting.push({ generation, messages })
+    else {
+      this.chunks.set(queue, [{ generation, messages }])
+      this.calls.chunk(queue)
+    }
   }
 }
 
@@ -211,4 +262,19 @@ function reset() {
   }
 }
 
-module.exports = { NativeConsumer, NativeProducer, reservedProperties: () => RESERVED, reset }
+module.exports = {
+  NativeConsumer,
+  NativeProducer,
+  consumerChunk: (door, ...rest) => door.chunk(...rest),
+  consumerMayStart: (door, ...rest) => door.mayStart(...rest),
+  consumerStep: (door, ...rest) => door.step(...rest),
+  consumerTake: (door, scratch) => door.take(scratch),
+  producerAbort: (door, slots) => door.aborted.push(slots),
+  producerHasRoom: (door) => door.hasRoom,
+  producerSend: (door, ...rest) => door.send(...rest),
+  producerSendBatch: (door, ...rest) => door.sendBatch(...rest),
+  producerTake: (door, scratch) => door.take(scratch),
+  producerTurned: (door) => door.turns++,
+  reservedProperties: () => RESERVED,
+  reset,
+}

@@ -3,7 +3,8 @@
 jest.mock('../../src/js/native.js', () => require('./fake-native.js'), { virtual: true })
 
 const { Message, Producer, PushConsumer } = require('../../index.js')
-const { NativeConsumer, NativeProducer, reset } = require('./fake-native.js')
+const { NativeProducer, reset } = require('./fake-native.js')
+const { received } = require('./received.js')
 
 let producer
 
@@ -110,7 +111,6 @@ test('a plain message crosses flat', () => {
     keys: 'k1 k2',
     properties: ['tenant', 'blue', 'empty', ' x '],
     timeoutMs: 0,
-    feeding: false,
   })
   expect(sent({ topic: 'orders', body: 'x', keys: 'k1 k2', tags: undefined })).toMatchObject({ keys: 'k1 k2' })
   expect(sent({ topic: 'orders', body: 'x', keys: ' k1  k2 ' })).toMatchObject({ keys: 'k1 k2' })
@@ -143,8 +143,6 @@ describe('a received message', () => {
     await consumer.start()
   })
   afterEach(() => consumer.close())
-
-  const received = (options) => NativeConsumer.last.message(0, 7, options)
 
   test('has all fields', () => {
     const message = received({ attempt: 3, tags: 'T', keys: 'a  b', shardingKey: 's', body: '{"n":1}' })

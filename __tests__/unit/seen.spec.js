@@ -8,6 +8,7 @@ const { inspect } = require('node:util')
 const vm = require('node:vm')
 const { PushConsumer, RocketMQError, deadLetter } = require('../../index.js')
 const { NativeConsumer, reset } = require('./fake-native.js')
+const { received } = require('./received.js')
 
 const consumers = []
 const settle = async () => {
@@ -174,7 +175,7 @@ describe('a failing handler', () => {
     consumer.on('deadLetter', (_message, detail) => told.push(detail))
     native.deliver(0, 1, [0])
     await settle()
-    native.calls.deadLettered(native.message(0, 0), 0)
+    await native.calls.deadLettered(native.message(0, 0), 0)
     expect(logger.warn).toHaveBeenCalledWith(expect.objectContaining({ reason: 'no id' }), expect.any(String))
     expect(logger.warn.mock.calls.at(-1)[0]).not.toHaveProperty('err')
     expect(told).toEqual([{ cause: 'no id' }])
@@ -184,14 +185,14 @@ describe('a failing handler', () => {
 test('a background fault’s warning of the process says what led to it', async () => {
   const [, native] = await consume(() => {})
   const cause = { code: 'ERR_ROCKETMQ_CONNECTION', message: 'refused' }
-  native.event({ type: 'warning', error: { code: 'ERR_ROCKETMQ_BROKER', message: 'not committed', cause } })
+  await native.event({ type: 'warning', error: { code: 'ERR_ROCKETMQ_BROKER', message: 'not committed', cause } })
   expect(process.emitWarning.mock.calls[0][0]).toBe('not committed: RocketMQError: refused')
 })
 
 test('an undecodable message is logged with its error', async () => {
   const logger = { info: jest.fn(), warn: jest.fn(), error: jest.fn() }
   const [, native] = await consume(() => {}, { logger })
-  native.event({ type: 'undecodable', queue, error: { code: 'ERR_ROCKETMQ_UNDECODABLE', message: 'damaged' } })
+  await native.event({ type: 'undecodable', queue, error: { code: 'ERR_ROCKETMQ_UNDECODABLE', message: 'damaged' } })
   const [fields, text] = logger.error.mock.calls[0]
   expect([fields.err.code, fields.queue, text]).toEqual(['ERR_ROCKETMQ_UNDECODABLE', queue, 'damaged'])
 })
@@ -204,11 +205,11 @@ test('a client is who it is in JSON', async () => {
 describe('a received message', () => {
   const raw = 'UNIQ_KEY\x01ID\x02color\x01red\x02'
   const fields = { properties: { color: 'red' }, systemProperties: { UNIQ_KEY: 'ID' }, msgId: 'id-0-7', queueOffset: 7 }
-  const received = () => NativeConsumer.last.message(0, 7, { body: 'hello', properties: raw })
+  const made = () => received({ body: 'hello', properties: raw })
   beforeEach(() => consume(() => {}))
 
   test('has its properties in a spread, in JSON and in a structured clone', () => {
-    const message = received()
+    const message = made()
     expect(Object.keys(message)).toEqual(expect.arrayContaining(['body', 'properties', 'systemProperties']))
     expect({ ...message }).toMatchObject({ ...fields, body: Buffer.from('hello') })
     const json = parsed(message)
@@ -220,7 +221,7 @@ describe('a received message', () => {
   })
 
   test('has them in a printout, as if they were there from the start', () => {
-    const message = received()
+    const message = made()
     const text = inspect(message)
     expect(text).toMatch(/^ReceivedMessage \{/)
     expect(text).toMatch(/properties: .*\{ color: 'red' \}/)

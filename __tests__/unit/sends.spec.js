@@ -3,7 +3,7 @@
 jest.mock('../../src/js/native.js', () => require('./fake-native.js'), { virtual: true })
 
 const { getEventListeners } = require('node:events')
-const { setImmediate: turn, setTimeout: sleep } = require('node:timers/promises')
+const { setImmediate: turn } = require('node:timers/promises')
 const { Producer, SendStatus } = require('../../index.js')
 const { NativeProducer, reset } = require('./fake-native.js')
 
@@ -36,7 +36,7 @@ function recorder() {
 const bodies = () => native.taken.map(({ body }) => body)
 /** Until every immediate and microtask that is due has run. */
 const settle = async () => {
-  for (let i = 0; i < 3; i++) await turn()
+  for (let i = 0; i < 5; i++) await turn()
 }
 
 describe('slots', () => {
@@ -56,7 +56,7 @@ describe('slots', () => {
   test('a failure rejects with the one error class, its fields and its causes', async () => {
     const { send } = recorder()
     const sent = send('a')
-    native.fail('a', { ...REFUSED, address: 'b:2', msgId: 'M', topic: 'orders', cause: ORDER_BROKEN }, true)
+    native.fail('a', { ...REFUSED, address: 'b:2', msgId: 'M', topic: 'orders', cause: ORDER_BROKEN }, 1)
     const error = await sent.catch((reason) => reason)
     expect(error).toMatchObject({ ...REFUSED, address: 'b:2', msgId: 'M', topic: 'orders', cause: ORDER_BROKEN })
     expect(error.name).toBe('RocketMQError')
@@ -71,9 +71,11 @@ describe('slots', () => {
     send('a')
     send('b')
     native.store('a')
+    await settle()
     send('c')
     expect(native.taken.map(({ slot }) => slot)).toEqual([0, 1, 0])
     native.store('b')
+    await settle()
     native.store('b')
     native.store('c')
     await settle()
@@ -93,7 +95,6 @@ describe('slots', () => {
       throw new Error('boom')
     }
     await expect(recorder().send('b')).rejects.toMatchObject({ code: 'ERR_ROCKETMQ_INTERNAL' })
-    expect(native.heardKeys).toEqual([])
   })
 
   test('the two names of sendOrderly do the same', async () => {
@@ -109,189 +110,102 @@ describe('slots', () => {
   })
 })
 
-describe('back-pressure', () => {
-  test('what a full lane refuses waits, in order, and is fed in order', async () => {
-    const { results, send } = recorder()
-    send('a')
-    native.full.add(0)
-    for (const body of ['b', 'c', 'd']) send(body, body)
-    expect(producer.stats().waiting).toBe(3)
-    native.full.delete(0)
-    native.calls.room(0)
-    await settle()
-    expect(bodies()).toEqual(['a', 'b', 'c', 'd'])
-    expect(native.taken.map(({ feeding }) => feeding)).toEqual([false, true, true, true])
-    expect(native.drainedLanes).toEqual([0])
-    expect(producer.stats().waiting).toBe(0)
-    for (const body of ['a', 'b', 'c', 'd']) native.store(body)
-    await settle()
-    expect(results.map(([body]) => body)).toEqual(['a', 'b', 'c', 'd'])
+describe('many outcomes', () => {
+  test('of one request are told in slices, with the right offsets and ids', async () => {
+    const count = 1_000
+    const sends = Array.from({ length: count }, (_, i) => producer.sendOrderly({ topic: 'orders', body: `m${i}` }, 'k'))
+    const slots = native.taken.map(({ slot }) => slot)
+    const ids = slots.flatMap((slot) => [`id-${slot}`, `offset-id-${slot}`])
+    native.calls.stored(slots, ids, 0, 'broker-a', 3, 7)
+    const results = await Promise.all(sends)
+    expect(results.map(({ queueOffset }) => queueOffset)).toEqual(sends.map((_, i) => 7 + i))
+    expect(results.map(({ msgId, offsetMsgId }) => [msgId, offsetMsgId])).toEqual(
+      sends.map((_, i) => [`id-${i}`, `offset-id-${i}`]),
+    )
   })
 
-  test('nothing overtakes what waits, even when native would take it', async () => {
-    const { send } = recorder()
-    native.full.add(0)
-    send('a').catch(() => {})
-    native.full.delete(0)
-    send('b').catch(() => {})
-    native.refused.clear() // as if native had forgotten: the key's own order is kept all the same
-    send('c').catch(() => {})
-    expect(bodies()).toEqual([])
-    native.refused.add(0)
-    native.calls.room(0)
-    await settle()
-    expect(bodies()).toEqual(['a', 'b', 'c'])
-  })
-
-  test('feeding stops where the lane is full again', async () => {
-    const { send } = recorder()
-    native.full.add(0)
-    for (const body of ['a', 'b', 'c']) send(body).catch(() => {})
-    native.full.delete(0)
-    native.failOnSend = ({ body }) => body === 'b' && native.full.add(0)
-    native.calls.room(0)
-    await settle()
-    expect(bodies()).toEqual(['a', 'b'])
-    expect(producer.stats().waiting).toBe(1)
-    expect(native.drainedLanes).toEqual([])
-    native.full.delete(0)
-    native.calls.room(0)
-    await settle()
-    expect(bodies()).toEqual(['a', 'b', 'c'])
-    expect(native.drainedLanes).toEqual([0])
-  })
-
-  test('a full lane does not hold another one', async () => {
-    const { send } = recorder()
-    native.laneOf = ({ key }) => (key === 'k' ? 1 : 2)
-    native.full.add(1)
-    send('a', 'k').catch(() => {})
-    send('b', 'other').catch(() => {})
-    expect(bodies()).toEqual(['b'])
-    expect(producer.stats().waiting).toBe(1)
-  })
-
-  test('a key whose lane changes while it waits moves as a whole', async () => {
-    const { send } = recorder()
-    native.full.add(0).add(1)
-    for (const body of ['a1', 'b1', 'a2']) send(body, body[0]).catch(() => {})
-    native.laneOf = ({ key }) => (key === 'a' ? 1 : 0)
-    native.full.delete(0)
-    native.calls.room(0)
-    await settle()
-    expect(bodies()).toEqual(['b1'])
-    expect(native.drainedLanes).toEqual([0])
-    send('a3', 'a').catch(() => {})
-    native.full.delete(1)
-    native.calls.room(1)
-    await settle()
-    expect(bodies()).toEqual(['b1', 'a1', 'a2', 'a3'])
-    expect(native.drainedLanes).toEqual([0, 1])
-  })
-
-  test('feeding much lets the event loop breathe', async () => {
-    const { send } = recorder()
-    native.full.add(0)
-    for (let i = 0; i < 200; i++) send(`m${i}`, `k${i}`).catch(() => {})
-    native.full.delete(0)
-    native.failOnSend = () => {
-      const end = performance.now() + 0.2
+  test('let the event loop breathe, with what callers do about them', async () => {
+    let done = 0
+    const work = () => {
+      const end = performance.now() + 0.1
       while (performance.now() < end);
+      done++
     }
-    native.calls.room(0)
-    expect(bodies().length).toBeLessThan(100)
-    while (producer.stats().waiting > 0) await turn()
-    expect(bodies()).toEqual(Array.from({ length: 200 }, (_, i) => `m${i}`))
-  })
-
-  test('a waiting message gets what is left of its time', async () => {
-    const { send } = recorder()
-    native.full.add(0)
-    send('a', 'k', { timeoutMs: 60_000 }).catch(() => {})
-    await sleep(30)
-    native.full.delete(0)
-    native.calls.room(0)
-    await settle()
-    expect(native.find('a').timeoutMs).toBeLessThanOrEqual(59_980)
-    expect(native.find('a').timeoutMs).toBeGreaterThan(30_000)
-  })
-
-  test('a message that waits past its time is never sent, and takes what is behind it along', async () => {
-    const { results, send } = recorder()
-    native.full.add(0)
-    send('first', 'k', { timeoutMs: 60_000 }).catch(() => {})
-    const late = send('late', 'k', { timeoutMs: 10 })
-    const behind = send('behind', 'k')
-    send('other', 'other').catch(() => {})
-    await expect(late).rejects.toMatchObject({ code: 'ERR_ROCKETMQ_TIMEOUT', outcome: 'not-stored', topic: 'orders' })
-    await expect(behind).rejects.toMatchObject({
-      code: 'ERR_ROCKETMQ_ORDER_BROKEN',
-      outcome: 'not-stored',
-      cause: { code: 'ERR_ROCKETMQ_TIMEOUT' },
-    })
-    expect(results.map(([body]) => body).sort()).toEqual(['behind', 'late'])
-    native.full.delete(0)
-    native.calls.room(0)
-    await settle()
-    expect(bodies()).toEqual(['first', 'other'])
-  })
-
-  test('a message that native refuses while it is fed breaks its key, not the others', async () => {
-    const { results, send } = recorder()
-    native.full.add(0)
-    send('a1', 'a')
-    send('b1', 'b').catch(() => {})
-    send('a2', 'a')
-    native.full.delete(0)
-    native.failOnSend = ({ body }) => {
-      if (body === 'a1') throw new Error(JSON.stringify(REFUSED))
+    for (let i = 0; i < 1_000; i++) void producer.sendOrderly({ topic: 'orders', body: `m${i}` }, 'k').then(work, work)
+    const slots = native.taken.map(({ slot }) => slot)
+    native.calls.failed(slots, JSON.stringify(REFUSED), 0, 0)
+    let most = 0
+    for (let before = done; done < 1_000; before = done) {
+      await turn()
+      most = Math.max(most, done - before)
     }
-    native.calls.room(0)
-    await settle()
-    expect(results).toEqual([
-      ['a1', 'ERR_ROCKETMQ_BROKER'],
-      ['a2', 'ERR_ROCKETMQ_ORDER_BROKEN'],
-    ])
-    expect(bodies()).toEqual(['b1'])
+    expect(most).toBeLessThan(200) // a slice has 64, and 5 of them are the time of a turn
   })
 
-  test('ready() waits until nothing waits', async () => {
+  test('of one failure share its error, whose cause is the very error of the first', async () => {
     const { send } = recorder()
+    const sends = ['a', 'b', 'c'].map((body) => send(body))
+    native.fail('a', REFUSED, 7)
+    native.fail(['b', 'c'], { ...ORDER_BROKEN, cause: REFUSED }, 0, 7)
+    const [first, ...behind] = (await Promise.allSettled(sends)).map(({ reason }) => reason)
+    for (const error of behind) expect(error).toMatchObject({ code: 'ERR_ROCKETMQ_ORDER_BROKEN' })
+    expect(behind.map((error) => error.cause === first)).toEqual([true, true])
+    expect(behind[0]).toBe(behind[1])
+  })
+
+  test('a failure that nobody can refer to any more is forgotten', async () => {
+    const { send } = recorder()
+    const sends = ['a', 'b'].map((body) => send(body))
+    native.fail('a', REFUSED, 7)
+    await settle()
+    native.fail('b', { ...ORDER_BROKEN, cause: REFUSED }, 0, 7)
+    const [first, behind] = (await Promise.allSettled(sends)).map(({ reason }) => reason)
+    expect(behind.cause).not.toBe(first)
+    expect(behind.cause).toMatchObject({ code: REFUSED.code })
+  })
+
+  test('tell native when those who were settled have had a turn', async () => {
+    native.calls.turn()
+    expect(native.turns).toBe(0)
+    await settle()
+    expect(native.turns).toBe(1)
+  })
+})
+
+describe('pace', () => {
+  test('ready() waits for room', async () => {
     await producer.ready()
-    native.full.add(0)
-    send('a').catch(() => {})
+    native.hasRoom = false
     let ready = false
     const waited = producer.ready().then(() => (ready = true))
     await settle()
     expect(ready).toBe(false)
-    native.full.delete(0)
-    native.calls.room(0)
+    native.calls.answer(native.readySlot, null, 'null')
     await waited
-    expect(bodies()).toEqual(['a'])
   })
 
-  test('ready() ends with its signal', async () => {
-    const { send } = recorder()
-    native.full.add(0)
-    send('a').catch(() => {})
+  test('ready() ends with its signal, and leaves no listener behind', async () => {
+    native.hasRoom = false
     const controller = new AbortController()
     const ready = producer.ready({ signal: controller.signal })
     controller.abort('enough')
     await expect(ready).rejects.toMatchObject({ code: 'ERR_ROCKETMQ_ABORTED', cause: 'enough' })
     await expect(producer.ready({ signal: controller.signal })).rejects.toMatchObject({ code: 'ERR_ROCKETMQ_ABORTED' })
     await expect(producer.ready({ signals: 1 })).rejects.toMatchObject({ code: 'ERR_ROCKETMQ_INVALID_ARGUMENT' })
+    const { signal } = new AbortController()
+    const waited = producer.ready({ signal })
+    native.calls.answer(native.readySlot, null, 'null')
+    await waited
+    expect(getEventListeners(signal, 'abort')).toHaveLength(0)
   })
 
   test('flush() waits for what was sent before it, and for nothing else', async () => {
     const { send } = recorder()
     await producer.flush()
     send('a')
-    native.full.add(0)
     send('b', 'other').catch(() => {})
     const seen = []
     const first = producer.flush().then(() => seen.push('first'))
-    native.full.delete(0)
-    native.calls.room(0)
     await settle()
     send('c', 'third')
     const second = producer.flush().then(() => seen.push('second'))
@@ -299,80 +213,31 @@ describe('back-pressure', () => {
     native.store('a')
     await settle()
     expect(seen).toEqual([])
-    native.fail('b', REFUSED, true)
+    native.fail('b', REFUSED, 1)
     await Promise.all([first, second])
     expect(seen).toEqual(['first', 'second'])
   })
 })
 
 describe('the fence', () => {
-  test('what waits of a failed key is rejected in the tick of the delivery, then native hears of it', async () => {
-    const { results, send } = recorder()
-    send('k1')
-    native.full.add(0)
-    send('k2')
-    send('other', 'other').catch(() => {})
-    send('k3')
+  test('a failure is rejected in the tick in which native was asked for it: nothing is called in between', async () => {
     const order = []
-    native.heard = (topic, key) => order.push(`heard ${topic} ${key}, ${producer.stats().waiting} waiting`)
-    native.fail('k1', REFUSED, true)
-    order.push('returned')
-    expect(order).toEqual(['heard orders k, 1 waiting', 'returned'])
+    const sent = producer.sendOrderly({ topic: 'orders', body: 'a' }, 'k').catch(() => order.push('rejected'))
+    const { take } = native
+    native.take = (scratch) => {
+      const said = take.call(native, scratch)
+      if (said?.[0] === 3) {
+        order.push('taken')
+        process.nextTick(() => order.push('next tick'))
+        queueMicrotask(() => order.push('microtask'))
+      }
+      return said
+    }
+    native.fail('a', REFUSED, 1)
+    await sent
     await settle()
-    expect(results).toEqual([
-      ['k1', 'ERR_ROCKETMQ_BROKER'],
-      ['k2', 'ERR_ROCKETMQ_ORDER_BROKEN'],
-      ['k3', 'ERR_ROCKETMQ_ORDER_BROKEN'],
-    ])
-  })
-
-  test('what is called after the rejection was delivered starts afresh', async () => {
-    const { send } = recorder()
-    const failed = send('k1')
-    native.full.add(0)
-    const lost = send('k2')
-    const again = failed.catch(() => send('k1 again').catch(() => {}))
-    native.fail('k1', REFUSED, true)
-    await expect(lost).rejects.toMatchObject({ cause: { code: 'ERR_ROCKETMQ_BROKER', brokerCode: 13 } })
-    native.full.delete(0)
-    native.calls.room(0)
-    await settle()
-    expect(bodies()).toEqual(['k1', 'k1 again'])
-    native.store('k1 again')
-    await again
-  })
-
-  test('what native itself breaks does not open the key', async () => {
-    const { send } = recorder()
-    send('k1').catch(() => {})
-    send('k2').catch(() => {})
-    native.fail('k1', REFUSED, true)
-    native.fail('k2', ORDER_BROKEN, false)
-    expect(native.heardKeys).toEqual([['orders', 'k']])
-  })
-
-  test('keys of equal text in different topics are different keys', async () => {
-    const { results, send } = recorder()
-    send('a1')
-    native.full.add(0)
-    send('a2', 'k')
-    send('b1', 'k', undefined, 'payments').catch(() => {})
-    native.fail('a1', REFUSED, true)
-    await settle()
-    expect(results.map(([body]) => body)).toEqual(['a1', 'a2'])
-    expect(native.heardKeys).toEqual([['orders', 'k']])
-  })
-
-  test('a lane whose waiting messages all fall is drained', async () => {
-    const { send } = recorder()
-    send('a1').catch(() => {})
-    native.full.add(0)
-    send('a2').catch(() => {})
-    native.full.delete(0)
-    native.fail('a1', REFUSED, true)
-    expect(native.drainedLanes).toEqual([0])
-    send('fresh').catch(() => {})
-    expect(bodies()).toEqual(['a1', 'fresh'])
+    // What was queued when native was asked comes first; the rejection was made before any of it ran.
+    expect(order).toEqual(['taken', 'microtask', 'rejected', 'next tick'])
   })
 })
 
@@ -393,34 +258,19 @@ describe('a signal', () => {
     for (const body of ['a', 'b', 'c']) send(body, body, { signal })
     expect(getEventListeners(signal, 'abort')).toHaveLength(1)
     for (const body of ['a', 'b', 'c']) native.store(body)
+    await settle()
     expect(getEventListeners(signal, 'abort')).toHaveLength(0)
   })
 
-  test('takes out what waits here, tells native of the rest, and breaks what is behind', async () => {
-    const { results, send } = recorder()
+  test('tells native of all its sends at once', async () => {
+    const { send } = recorder()
     const controller = new AbortController()
     const { signal } = controller
-    send('in native', 'n', { signal }).catch(() => {})
-    native.full.add(0)
-    send('before').catch(() => {})
-    const taken = send('taken', 'k', { signal })
-    const behind = send('behind')
-    send('taken, too', 'k', { signal })
-    send('other', 'other').catch(() => {})
+    for (const body of ['a', 'b', 'c', 'd']) send(body, 'k', body === 'c' ? undefined : { signal }).catch(() => {})
+    native.store('a')
+    await settle()
     controller.abort('enough')
-    await expect(taken).rejects.toMatchObject({ code: 'ERR_ROCKETMQ_ABORTED', outcome: 'not-stored', cause: 'enough' })
-    await expect(behind).rejects.toMatchObject({ cause: { code: 'ERR_ROCKETMQ_ABORTED' } })
-    await settle()
-    expect(results).toEqual([
-      ['taken', 'ERR_ROCKETMQ_ABORTED'],
-      ['behind', 'ERR_ROCKETMQ_ORDER_BROKEN'],
-      ['taken, too', 'ERR_ROCKETMQ_ABORTED'],
-    ])
-    expect(native.aborted).toEqual([native.find('in native').slot])
-    native.full.delete(0)
-    native.calls.room(0)
-    await settle()
-    expect(bodies()).toEqual(['in native', 'before', 'other'])
+    expect(native.aborted).toEqual([[native.find('b').slot, native.find('d').slot]])
   })
 })
 
@@ -431,8 +281,8 @@ test('the cause of a message that native has taken out is the reason of its sign
   const sent = producer.sendOrderly({ topic: 'orders', body: 'x' }, 'k', { signal })
   const batch = producer.sendOrderlyBatch([{ topic: 'orders', body: 'y' }], 'other', { signal })
   controller.abort('enough')
-  native.fail('x', aborted, true)
-  native.calls.answer(native.find('y').slot, JSON.stringify(aborted), '"failedKey"')
+  native.fail('x', aborted, 1)
+  native.fail('y', aborted, 2)
   const failure = { code: 'ERR_ROCKETMQ_ABORTED', outcome: 'not-stored', cause: 'enough' }
   await expect(sent).rejects.toMatchObject(failure)
   await expect(batch).rejects.toMatchObject(failure)
@@ -455,11 +305,10 @@ describe('a batch', () => {
         keys: ['x y', null],
         properties: [[], ['p', 'q']],
         timeoutMs: 9,
-        feeding: false,
       },
     ])
     const receipt = { status: 0, msgId: 'A', offsetMsgId: 'B', brokerName: 'a', queueId: 1, queueOffset: 5 }
-    native.calls.answer(0, null, JSON.stringify([receipt, { ...receipt, msgId: 'C', queueOffset: 6 }]))
+    native.calls.storedBatch(0, JSON.stringify([receipt, { ...receipt, msgId: 'C', queueOffset: 6 }]))
     const queue = { topic: 'orders', brokerName: 'a', queueId: 1 }
     expect(await sent).toEqual([
       { status: 0, msgId: 'A', offsetMsgId: 'B', queue, queueOffset: 5 },
@@ -467,35 +316,10 @@ describe('a batch', () => {
     ])
   })
 
-  test('that fails breaks its key, and native hears of it', async () => {
-    const { results, send } = recorder()
+  test('that fails rejects as a single message does', async () => {
     const sent = producer.sendOrderlyBatch([message('a'), message('b')], 'k')
-    native.full.add(0)
-    send('c')
-    native.calls.answer(0, JSON.stringify(REFUSED), '"failedKey"')
-    await expect(sent).rejects.toMatchObject({ code: 'ERR_ROCKETMQ_BROKER' })
-    await settle()
-    expect(results).toEqual([['c', 'ERR_ROCKETMQ_ORDER_BROKEN']])
-    expect(native.heardKeys).toEqual([['orders', 'k']])
-  })
-
-  test('that native breaks itself does not open the key', async () => {
-    const sent = producer.sendOrderlyBatch([message('a')], 'k')
-    native.calls.answer(0, JSON.stringify(ORDER_BROKEN), '')
-    await expect(sent).rejects.toMatchObject({ code: 'ERR_ROCKETMQ_ORDER_BROKEN' })
-    expect(native.heardKeys).toEqual([])
-  })
-
-  test('waits behind what waits of its key', async () => {
-    const { send } = recorder()
-    native.full.add(0)
-    send('a').catch(() => {})
-    producer.sendOrderlyBatch([message('b'), message('c')], 'k').catch(() => {})
-    send('d').catch(() => {})
-    native.full.delete(0)
-    native.calls.room(0)
-    await settle()
-    expect(bodies()).toEqual(['a', 'b,c', 'd'])
+    native.fail('a,b', REFUSED, 1)
+    await expect(sent).rejects.toMatchObject({ code: 'ERR_ROCKETMQ_BROKER', outcome: 'not-stored' })
   })
 
   test.each([
@@ -514,34 +338,27 @@ describe('a batch', () => {
 })
 
 describe('close()', () => {
-  test('lets what waits go first, and refuses what is new', async () => {
+  test('gives native all its time, and refuses what is new', async () => {
     const { send } = recorder()
-    native.full.add(0)
-    send('a').catch(() => {})
+    const sent = send('a')
     const closed = producer.close({ timeoutMs: 60_000 })
-    await expect(send('late', 'other')).rejects.toMatchObject({ code: 'ERR_ROCKETMQ_CLOSED' })
-    await settle()
-    expect(native.closes).toEqual([])
-    native.full.delete(0)
-    native.calls.room(0)
-    await settle()
-    expect(bodies()).toEqual(['a'])
+    await expect(send('late', 'other')).rejects.toMatchObject({ code: 'ERR_ROCKETMQ_CLOSED', outcome: 'not-stored' })
+    native.store('a')
+    await sent
     await closed
-    expect(native.closes[0]).toBeGreaterThan(30_000)
+    expect(native.closes).toEqual([60_000])
   })
 
-  test('rejects what still waits at its bound, and those who wait for room', async () => {
-    const { send } = recorder()
-    native.full.add(0)
-    const sends = [send('a'), send('b')]
-    const ready = producer.ready()
-    const closed = producer.close({ timeoutMs: 50 })
-    for (const sent of sends) {
-      await expect(sent).rejects.toMatchObject({ code: 'ERR_ROCKETMQ_CLOSED', outcome: 'not-stored' })
+  test('rejects what native has left, batches as well, with topic and outcome', async () => {
+    const sends = [
+      producer.sendOrderly({ topic: 'orders', body: 'a' }, 'k'),
+      producer.sendOrderlyBatch([{ topic: 'orders', body: 'b' }], 'k'),
+    ]
+    const settled = Promise.allSettled(sends)
+    await producer.close()
+    for (const { reason } of await settled) {
+      expect(reason).toMatchObject({ code: 'ERR_ROCKETMQ_CLOSED', outcome: 'unknown', topic: 'orders' })
     }
-    await expect(ready).rejects.toMatchObject({ code: 'ERR_ROCKETMQ_CLOSED' })
-    await closed
-    expect(bodies()).toEqual([])
   })
 
   test('leaves the last counts to be read', async () => {
@@ -554,7 +371,7 @@ describe('close()', () => {
       requests: 0,
       retries: 0,
     })
-    native.counts = { sent: 5 }
+    native.counts = { waiting: 0, sent: 5 }
     expect(producer.stats()).toEqual({ waiting: 0, sent: 5 })
     await producer.close()
     native.stats = () => {

@@ -1,19 +1,19 @@
 //! `NativeConsumer`: chunks out, acknowledgements in.
 
+use super::bell::{Answers, Bell, Heard, Taken};
+use super::chunks::{Chunks, Packed};
 use super::config::{Checked, NativeConfig, count, milliseconds};
-use super::delivery::{Chunk, MakeMessage, Single};
+use super::packing::{Packer, room_for};
 use super::running::{self, Running};
-use super::voice::{Answers, Voice};
 use super::{json, refuse};
 use crate::client::Client;
 use crate::consumer::{Consumer, ConsumerOptions, Delivery, InitialPosition, Outcome, Sink, Suspend, Wish};
 use crate::env;
 use crate::error::{ClientError, Code};
 use crate::protocol::ExpressionKind;
-use napi::Result;
-use napi::bindgen_prelude::{FnArgs, JsValuesTupleIntoVec, Object};
+use napi::bindgen_prelude::{BufferSlice, External, Object, ToNapiValue};
+use napi::{Result, sys};
 use napi_derive::napi;
-use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -95,47 +95,61 @@ impl NativeConsumerOptions {
 }
 
 /// What only a consumer says.
-enum Own {
-    Deliver { queue: u32, generation: u32, messages: Vec<Delivery> },
+pub(super) enum Own {
+    /// There are messages of this queue to be taken.
+    Chunk(u32),
     Abort { queue: u32, generation: u32, error: ClientError },
     DeadLettered { queue: u32, message: Delivery },
 }
 
-/// The same on the JavaScript thread, where the facade's factory lives.
-struct Made(Own, Rc<MakeMessage>);
+/// What crosses; messages are in the scratch memory of the facade.
+pub enum Remark {
+    Chunk(u32),
+    Abort { queue: u32, generation: u32, error: String },
+    DeadLettered(u32),
+    /// The scratch memory has to be of this size.
+    TooSmall(usize),
+}
 
-impl JsValuesTupleIntoVec for Made {
-    fn into_vec(self, env: napi::sys::napi_env) -> Result<Vec<napi::sys::napi_value>> {
-        let Self(own, make) = self;
-        match own {
-            Own::Deliver { queue, generation, messages } => {
-                FnArgs::from((2, queue, generation, Chunk { queue, messages, make })).into_vec(env)
-            }
-            Own::Abort { queue, generation, error } => {
-                FnArgs::from((3, queue, generation, error.to_json())).into_vec(env)
-            }
-            Own::DeadLettered { queue, message } => {
-                FnArgs::from((4, Single(Chunk { queue, messages: vec![message], make }), queue)).into_vec(env)
-            }
+impl ToNapiValue for Remark {
+    /// `[kind, …]`; the facade's types name the rest.
+    #[expect(unsafe_code, reason = "the trait's own signature; everything inside is napi's safe interface")]
+    unsafe fn to_napi_value(env: sys::napi_env, remark: Self) -> Result<sys::napi_value> {
+        match remark {
+            Self::Chunk(queue) => unsafe { ToNapiValue::to_napi_value(env, (2u32, queue)) },
+            Self::Abort { queue, generation, error } => unsafe {
+                ToNapiValue::to_napi_value(env, (3u32, queue, generation, error))
+            },
+            Self::DeadLettered(queue) => unsafe { ToNapiValue::to_napi_value(env, (4u32, queue)) },
+            Self::TooSmall(size) => unsafe { ToNapiValue::to_napi_value(env, (5u32, size as u32)) },
         }
     }
 }
 
-/// The facade.
-type JsSink = Voice<Own, Made>;
+/// What is said to the facade, and the messages that wait for it.
+struct JsSink {
+    bell: Arc<Bell<Own>>,
+    chunks: Chunks,
+}
 
 impl Sink for JsSink {
     fn deliver(&self, queue: u32, generation: u32, messages: Vec<Delivery>) -> bool {
-        self.say(Own::Deliver { queue, generation, messages })
+        !self.chunks.put(queue, generation, messages) || self.bell.say(Own::Chunk(queue))
     }
 
     fn abort(&self, queue: u32, generation: u32, error: ClientError) {
-        self.say(Own::Abort { queue, generation, error });
+        self.bell.say(Own::Abort { queue, generation, error });
     }
 
     fn dead_lettered(&self, queue: u32, message: Delivery) {
-        self.say(Own::DeadLettered { queue, message });
+        self.bell.say(Own::DeadLettered { queue, message });
     }
+}
+
+/// What a started consumer is called through.
+pub struct ConsumerDoor {
+    core: Arc<Core>,
+    sink: Arc<JsSink>,
 }
 
 /// How long an environment that has gone may take leave: no handler will end any more, but locks can be given back.
@@ -191,25 +205,23 @@ impl NativeConsumer {
         self.checked.options.client_id.clone()
     }
 
-    /// Answered through `answer`. Failed, nothing is left running.
-    #[napi(
-        catch_unwind,
-        ts_args_type = "slot: number, timeoutMs: number, calls: object, makeMessage: (...fields: any[]) => any"
-    )]
-    pub fn start(&self, slot: u32, timeout_ms: f64, calls: Object<'_>, make_message: MakeMessage) -> Result<()> {
-        let make = Rc::new(make_message);
-        let sink = JsSink::new(&calls, self.checked.debug, move |own| Made(own, Rc::clone(&make)))?;
-        let sink = Arc::new(sink);
-        sink.watch();
-        let client = Client::start(self.checked.options.clone(), Arc::clone(&sink) as _);
+    /// Answered through the bell. Failed, nothing is left running.
+    #[napi(catch_unwind)]
+    pub fn start(&self, slot: u32, timeout_ms: f64, calls: Object<'_>) -> Result<External<ConsumerDoor>> {
+        let bell = Bell::new(&calls, self.checked.debug)?;
+        bell.watch();
+        let sink = Arc::new(JsSink { bell: Arc::clone(&bell), chunks: Chunks::default() });
+        let client = Client::start(self.checked.options.clone(), Arc::clone(&bell) as _);
         match Consumer::new(Arc::clone(&client), self.options.clone(), Arc::clone(&sink) as _) {
             Ok(core) => {
-                self.running.start(slot, milliseconds(timeout_ms), Arc::new(core), sink);
-                Ok(())
+                let core = Arc::new(core);
+                let door = ConsumerDoor { core: Arc::clone(&core), sink };
+                self.running.start(slot, milliseconds(timeout_ms), core, bell);
+                Ok(External::new(door))
             }
             Err(error) => {
                 env::spawn(async move { client.close().await });
-                sink.release();
+                bell.release();
                 Err(refuse(&error))
             }
         }
@@ -220,35 +232,6 @@ impl NativeConsumer {
     pub fn queue(&self, index: u32) -> Option<(String, String, i32)> {
         let queue = self.running.with(|core| core.queue(index))??;
         Some((queue.topic, queue.broker_name, queue.queue_id))
-    }
-
-    /// Whether the handler of this message may be called now, in this very tick. A "no" is final for its generation.
-    #[napi(catch_unwind)]
-    pub fn may_start(&self, queue: u32, generation: u32, offset: f64) -> bool {
-        self.running.with(|core| core.may_start(queue, generation, offset as i64)).unwrap_or(false)
-    }
-
-    /// A handler has ended: 0 success, 1 later, 2 after `suspendMs`, 3 to the dead-letter queue.
-    /// Bit 0 of the result: go on with this chunk; the rest: the delay before the next attempt in milliseconds.
-    #[napi(catch_unwind)]
-    pub fn ack(
-        &self,
-        queue: u32,
-        generation: u32,
-        offset: f64,
-        outcome: u32,
-        suspend_ms: f64,
-        reason: Option<String>,
-    ) -> f64 {
-        let outcome = match outcome {
-            0 => Outcome::Success,
-            2 => Outcome::Suspend(milliseconds(suspend_ms)),
-            3 => Outcome::DeadLetter,
-            _ => Outcome::Later,
-        };
-        let ack = self.running.with(|core| core.ack(queue, generation, offset as i64, outcome, reason));
-        let Some(ack) = ack else { return 0.0 };
-        (ack.delay.as_secs_f64() * 1000.0).round() * 2.0 + f64::from(u8::from(ack.go_on))
     }
 
     /// The queues that are ours, as JSON.
@@ -274,4 +257,64 @@ impl NativeConsumer {
     pub fn close(&self, slot: u32, timeout_ms: f64) -> Result<()> {
         self.running.close(slot, milliseconds(timeout_ms))
     }
+}
+
+/// The next thing that was said; `null` when there is nothing more. A message goes into `scratch`.
+#[napi(catch_unwind)]
+pub fn consumer_take(door: &External<ConsumerDoor>, mut scratch: BufferSlice<'_>) -> Option<Heard<Remark>> {
+    door.sink.bell.take(|own| match own {
+        Own::Chunk(queue) => Taken::Whole(Remark::Chunk(*queue)),
+        Own::Abort { queue, generation, error } => {
+            Taken::Whole(Remark::Abort { queue: *queue, generation: *generation, error: error.to_json() })
+        }
+        Own::DeadLettered { queue, message } => {
+            if Packer::new(&mut scratch).pack(message) {
+                Taken::Whole(Remark::DeadLettered(*queue))
+            } else {
+                Taken::Part(Remark::TooSmall(room_for(message)))
+            }
+        }
+    })
+}
+
+/// The next messages of a queue, packed into `scratch`: their generation and number. One number is the size that `scratch` must have;
+/// `null`: there are no more, and the next ones are told of.
+#[napi(catch_unwind)]
+pub fn consumer_chunk(door: &External<ConsumerDoor>, queue: u32, mut scratch: BufferSlice<'_>) -> Option<Vec<u32>> {
+    Some(match door.sink.chunks.take(queue, &mut scratch)? {
+        Packed::Messages { generation, count } => vec![generation, count],
+        Packed::TooSmall(size) => vec![size as u32],
+    })
+}
+
+/// Whether the handler of this message may be called now, in this very tick. A "no" is final for its generation.
+#[napi(catch_unwind)]
+pub fn consumer_may_start(door: &External<ConsumerDoor>, queue: u32, generation: u32, offset: f64) -> bool {
+    door.core.may_start(queue, generation, offset as i64)
+}
+
+/// A handler has ended: 0 success, 1 later, 2 after `suspendMs`, 3 to the dead-letter queue. With a `next` that is not negative the
+/// handler of that message may be called in the same tick, if the answer says so.
+///
+/// Bit 0 of the answer: go on with this chunk; bit 1: the next one may be called; the rest: the delay before the next attempt, in ms.
+#[napi(catch_unwind)]
+pub fn consumer_step(
+    door: &External<ConsumerDoor>,
+    queue: u32,
+    generation: u32,
+    offset: f64,
+    outcome: u32,
+    suspend_ms: f64,
+    reason: Option<String>,
+    next: f64,
+) -> f64 {
+    let outcome = match outcome {
+        0 => Outcome::Success,
+        2 => Outcome::Suspend(milliseconds(suspend_ms)),
+        3 => Outcome::DeadLetter,
+        _ => Outcome::Later,
+    };
+    let ack = door.core.ack(queue, generation, offset as i64, outcome, reason);
+    let starts = ack.go_on && next >= 0.0 && door.core.may_start(queue, generation, next as i64);
+    (ack.delay.as_secs_f64() * 1000.0).round() * 4.0 + f64::from(u8::from(starts) * 2 + u8::from(ack.go_on))
 }

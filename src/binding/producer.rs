@@ -1,23 +1,25 @@
 //! `NativeProducer`: sends in, settlements out.
 
-use super::callback::Answer;
+use super::bell::{Bell, Heard};
 use super::config::{Checked, NativeConfig, count, milliseconds};
 use super::running::{self, Running};
-use super::voice::{Answers, Voice};
+use super::settlements::{Outcomes, Slice};
 use super::{json, refuse};
 use crate::client::Client;
 use crate::error::{ClientError, Code};
 use crate::producer::{
-    Admission, Batching, Calls, Content, FailureKey, OnRouteChange, Outgoing, OutgoingBatch, Producer, ProducerOptions,
-    Receipt, ShardingHash, StoredRun, StoredSend,
+    Batching, Calls, Content, OnRouteChange, Outgoing, OutgoingBatch, Producer, ProducerOptions, Settlement,
+    ShardingHash,
 };
 use bytes::Bytes;
 use napi::Result;
-use napi::bindgen_prelude::{BufferSlice, FnArgs, JsValuesTupleIntoVec, Object};
+use napi::bindgen_prelude::{BufferSlice, External, Object};
 use napi_derive::napi;
-use serde::Serialize;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
+
+/// How long a lane waits for JavaScript at most: a busy event loop must not hold requests up.
+const GATHER: Duration = Duration::from_millis(5);
 
 /// What only a producer has. Numbers were checked by the facade.
 #[napi(object, object_to_js = false)]
@@ -69,91 +71,31 @@ impl NativeProducerOptions {
             send_timeout: milliseconds(self.send_timeout_ms),
             max_pending_messages: count(self.max_pending_messages),
             max_pending_bytes: count(self.max_pending_bytes),
+            gather: GATHER,
             max_message_bytes: count(self.max_message_bytes),
         })
     }
 }
 
-/// What only a producer says.
-enum Own {
-    Stored(StoredRun),
-    Failed { slot: u32, error: ClientError, failed_key: bool },
-    Room(u32),
-}
+/// What is said to the facade.
+type ProducerBell = Bell<Outcomes>;
 
-impl JsValuesTupleIntoVec for Own {
-    #[expect(clippy::cast_precision_loss, reason = "offsets stay below 2^53")]
-    fn into_vec(self, env: napi::sys::napi_env) -> Result<Vec<napi::sys::napi_value>> {
-        match self {
-            Self::Stored(StoredRun { status, queue, queue_offset, offset_msg_ids, sends }) => {
-                let (mut slots, mut ids) = (Vec::with_capacity(sends.len()), Vec::with_capacity(2 * sends.len()));
-                let mut offset_msg_ids = offset_msg_ids.split(',');
-                for StoredSend { slot, msg_id } in &sends {
-                    slots.push(*slot);
-                    ids.extend([msg_id, offset_msg_ids.next().unwrap_or_default()]);
-                }
-                let queue_offset = queue_offset as f64;
-                FnArgs::from((2, slots, ids, status, queue.broker_name.as_str(), queue.queue_id, queue_offset))
-                    .into_vec(env)
-            }
-            Self::Failed { slot, error, failed_key } => {
-                FnArgs::from((3, slot, error.to_json(), failed_key)).into_vec(env)
-            }
-            Self::Room(lane) => FnArgs::from((4, lane)).into_vec(env),
-        }
+impl Calls for ProducerBell {
+    fn settled(&self, settlements: Vec<Settlement>) {
+        self.keep(settlements.into_iter().map(Outcomes::from));
+    }
+
+    fn ring(&self) {
+        Self::ring(self);
     }
 }
 
-/// One message of a batch that was stored, for the facade.
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct BatchReceipt<'a> {
-    status: i32,
-    msg_id: &'a str,
-    offset_msg_id: &'a str,
-    broker_name: &'a str,
-    queue_id: i32,
-    queue_offset: i64,
-}
-
-impl<'a> From<&'a Receipt> for BatchReceipt<'a> {
-    fn from(receipt: &'a Receipt) -> Self {
-        Self {
-            status: receipt.status,
-            msg_id: &receipt.msg_id,
-            offset_msg_id: &receipt.offset_msg_id,
-            broker_name: &receipt.queue.broker_name,
-            queue_id: receipt.queue.queue_id,
-            queue_offset: receipt.queue_offset,
-        }
-    }
-}
-
-/// The facade.
-type JsCalls = Voice<Own, Own>;
-
-impl Calls for JsCalls {
-    fn stored(&self, run: StoredRun) {
-        self.say(Own::Stored(run));
-    }
-
-    fn failed(&self, slot: u32, error: ClientError, failure: Option<FailureKey>) {
-        self.say(Own::Failed { slot, error, failed_key: failure.is_some() });
-    }
-
-    fn settle_batch(
-        &self,
-        slot: u32,
-        result: std::result::Result<Vec<Receipt>, ClientError>,
-        failure: Option<FailureKey>,
-    ) {
-        let result = result.map(|receipts| json(&receipts.iter().map(BatchReceipt::from).collect::<Vec<_>>()));
-        self.answer(Answer { slot, result, failed_key: failure.is_some() });
-    }
-
-    fn room(&self, lane: u32) {
-        self.say(Own::Room(lane));
-    }
+/// What a started producer is called through.
+pub struct ProducerDoor {
+    core: Arc<Core>,
+    bell: Arc<ProducerBell>,
+    /// Lanes all of whose last sends are settled in JavaScript.
+    settled: Mutex<Vec<u32>>,
 }
 
 type Core = Producer<Arc<Client>>;
@@ -207,96 +149,22 @@ impl NativeProducer {
         self.checked.options.client_id.clone()
     }
 
-    /// Answered through `answer`. Failed, nothing is left running.
-    #[napi(catch_unwind, ts_args_type = "slot: number, timeoutMs: number, calls: object")]
-    pub fn start(&self, slot: u32, timeout_ms: f64, calls: Object<'_>) -> Result<()> {
-        let calls = Arc::new(JsCalls::new(&calls, self.checked.debug, |own| own)?);
-        calls.watch();
-        let client = Client::start(self.checked.options.clone(), Arc::clone(&calls) as _);
-        let core = Producer::new(client, self.options.clone(), Arc::clone(&calls) as _);
-        self.running.start(slot, milliseconds(timeout_ms), core, calls);
-        Ok(())
+    /// Answered through the bell. Failed, nothing is left running.
+    #[napi(catch_unwind)]
+    pub fn start(&self, slot: u32, timeout_ms: f64, calls: Object<'_>) -> Result<External<ProducerDoor>> {
+        let bell = ProducerBell::new(&calls, self.checked.debug)?;
+        bell.watch();
+        let client = Client::start(self.checked.options.clone(), Arc::clone(&bell) as _);
+        let core = Producer::new(client, self.options.clone(), Arc::clone(&bell) as _);
+        let door = ProducerDoor { core: Arc::clone(&core), bell: Arc::clone(&bell), settled: Mutex::default() };
+        self.running.start(slot, milliseconds(timeout_ms), core, bell);
+        Ok(External::new(door))
     }
 
-    /// −1: taken. 0 and more: no room; the number of the lane whose FIFO the facade keeps.
+    /// Answered with `null` when less is held than the high-water mark.
     #[napi(catch_unwind)]
-    pub fn send(
-        &self,
-        slot: u32,
-        topic: String,
-        sharding_key: String,
-        body: BufferSlice<'_>,
-        tags: Option<String>,
-        keys: Option<String>,
-        properties: Option<Vec<String>>,
-        timeout_ms: f64,
-        feeding: bool,
-    ) -> Result<i32> {
-        let message = Outgoing {
-            slot,
-            topic,
-            sharding_key,
-            body: Bytes::copy_from_slice(&body),
-            tags,
-            keys,
-            properties: properties.map(pairs).unwrap_or_default(),
-            timeout: timeout(timeout_ms),
-        };
-        admitted(self.running.core()?.send(message, feeding))
-    }
-
-    /// Several messages in one request. −1 or a lane's number, as `send`; settled through `answer` with an array of receipts, or an
-    /// error and `"failedKey"` where it has closed the key.
-    #[napi(catch_unwind)]
-    pub fn send_batch(
-        &self,
-        slot: u32,
-        topic: String,
-        sharding_key: String,
-        bodies: Vec<BufferSlice<'_>>,
-        tags: Vec<Option<String>>,
-        keys: Vec<Option<String>>,
-        properties: Vec<Vec<String>>,
-        timeout_ms: f64,
-        feeding: bool,
-    ) -> Result<i32> {
-        let rest = tags.into_iter().zip(keys).zip(properties);
-        let messages = bodies
-            .into_iter()
-            .zip(rest)
-            .map(|(body, ((tags, keys), properties))| Content {
-                body: Bytes::copy_from_slice(&body),
-                tags,
-                keys,
-                properties: pairs(properties),
-            })
-            .collect();
-        let batch = OutgoingBatch { slot, topic, sharding_key, messages, timeout: timeout(timeout_ms) };
-        admitted(self.running.core()?.send_batch(batch, feeding))
-    }
-
-    /// The facade's FIFO of this lane is empty.
-    #[napi(catch_unwind)]
-    pub fn drained(&self, lane: u32) {
-        if let Ok(core) = self.running.core() {
-            core.drained(lane);
-        }
-    }
-
-    /// The facade delivers a failure of this key now.
-    #[napi(catch_unwind)]
-    pub fn heard(&self, topic: String, sharding_key: String) {
-        if let Ok(core) = self.running.core() {
-            core.heard(&topic, &sharding_key);
-        }
-    }
-
-    /// A caller's signal: takes the message out if it still waits.
-    #[napi(catch_unwind)]
-    pub fn abort(&self, slot: u32) {
-        if let Ok(core) = self.running.core() {
-            core.abort(slot);
-        }
+    pub fn ready(&self, slot: u32) -> Result<()> {
+        self.running.ask(slot, |core| async move { core.ready().await.map(|()| String::from("null")) })
     }
 
     /// The writable queues of a topic, through `answer`: an array of `{ brokerName, queueId, topic }`.
@@ -324,6 +192,102 @@ impl NativeProducer {
     }
 }
 
+/// Takes a message in; it is settled through the bell.
+#[napi(catch_unwind)]
+pub fn producer_send(
+    door: &External<ProducerDoor>,
+    slot: u32,
+    topic: String,
+    sharding_key: String,
+    body: BufferSlice<'_>,
+    tags: Option<String>,
+    keys: Option<String>,
+    properties: Option<Vec<String>>,
+    timeout_ms: f64,
+) -> Result<()> {
+    let message = Outgoing {
+        slot,
+        topic,
+        sharding_key,
+        body: Bytes::copy_from_slice(&body),
+        tags,
+        keys,
+        properties: properties.map(pairs).unwrap_or_default(),
+        timeout: timeout(timeout_ms),
+    };
+    door.core.send(message).map_err(|error| refuse(&error))
+}
+
+/// Several messages in one request.
+#[napi(catch_unwind)]
+pub fn producer_send_batch(
+    door: &External<ProducerDoor>,
+    slot: u32,
+    topic: String,
+    sharding_key: String,
+    bodies: Vec<BufferSlice<'_>>,
+    tags: Vec<Option<String>>,
+    keys: Vec<Option<String>>,
+    properties: Vec<Vec<String>>,
+    timeout_ms: f64,
+) -> Result<()> {
+    let rest = tags.into_iter().zip(keys).zip(properties);
+    let messages = bodies
+        .into_iter()
+        .zip(rest)
+        .map(|(body, ((tags, keys), properties))| Content {
+            body: Bytes::copy_from_slice(&body),
+            tags,
+            keys,
+            properties: pairs(properties),
+        })
+        .collect();
+    let batch = OutgoingBatch { slot, topic, sharding_key, messages, timeout: timeout(timeout_ms) };
+    door.core.send_batch(batch).map_err(|error| refuse(&error))
+}
+
+/// The next thing that was said; `null` when there is nothing more. The numbers of sends go into `scratch`, 4 bytes each.
+///
+/// A failure that closes its key opens it again with this call: the facade delivers it before any other code runs.
+#[napi(catch_unwind)]
+pub fn producer_take(door: &External<ProducerDoor>, mut scratch: BufferSlice<'_>) -> Option<Heard<Slice>> {
+    let mut settled = door.settled.lock().unwrap_or_else(PoisonError::into_inner);
+    let heard = door.bell.take(|outcomes| outcomes.take(&mut scratch));
+    match &heard {
+        Some(Heard::Own(Slice::Failed { failure: Some(failure), .. })) => {
+            door.core.heard(&failure.topic, &failure.sharding_key);
+        }
+        Some(Heard::Own(Slice::Stored { lane: Some(lane), .. })) => settled.push(*lane),
+        None if !settled.is_empty() => {
+            door.core.retain_gathering(&mut settled);
+            return (!settled.is_empty()).then_some(Heard::Own(Slice::Turn));
+        }
+        _ => {}
+    }
+    heard
+}
+
+/// All whose sends were settled had their turn to send again.
+#[napi(catch_unwind)]
+pub fn producer_turned(door: &External<ProducerDoor>) {
+    let settled = std::mem::take(&mut *door.settled.lock().unwrap_or_else(PoisonError::into_inner));
+    if !settled.is_empty() {
+        door.core.turned(&settled);
+    }
+}
+
+/// Whether less is held than the high-water mark.
+#[napi(catch_unwind)]
+pub fn producer_has_room(door: &External<ProducerDoor>) -> bool {
+    door.core.has_room()
+}
+
+/// A caller's signal, of these sends: takes out what still waits.
+#[napi(catch_unwind)]
+pub fn producer_abort(door: &External<ProducerDoor>, slots: Vec<u32>) {
+    door.core.abort(&slots);
+}
+
 /// `[name, value, name, value]` → pairs.
 pub(super) fn pairs(flat: Vec<String>) -> Vec<(String, String)> {
     let mut pairs = Vec::with_capacity(flat.len() / 2);
@@ -332,14 +296,6 @@ pub(super) fn pairs(flat: Vec<String>) -> Vec<(String, String)> {
         pairs.push((name, value));
     }
     pairs
-}
-
-/// How an admission crosses: −1, or the number of the lane that has no room.
-fn admitted(admission: std::result::Result<Admission, ClientError>) -> Result<i32> {
-    match admission.map_err(|error| refuse(&error))? {
-        Admission::Taken => Ok(-1),
-        Admission::Full { lane } => Ok(i32::try_from(lane).unwrap_or(i32::MAX)),
-    }
 }
 
 /// 0 means the producer's own.

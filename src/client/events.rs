@@ -128,6 +128,11 @@ impl Event {
         matches!(self, Self::Log { level: Level::Debug, .. })
     }
 
+    /// A warning or a record: one of several equal ones is enough.
+    pub(crate) fn is_remark(&self) -> bool {
+        matches!(self, Self::Log { .. } | Self::Warning { .. })
+    }
+
     /// The text that crosses into JavaScript.
     pub(crate) fn to_json(&self) -> String {
         serde_json::to_string(self).unwrap_or_default()

@@ -59,15 +59,15 @@ const RocketMQError = /** @type {typeof import('../../index').RocketMQError} */ 
 /**
  * The error behind a native report; its causes become errors, too.
  * @param {string | NativeError} report
+ * @param {Failure} [causedBy] the very error that has caused it, if that is known here
  * @param {unknown} [reason] of a caller's signal, the cause of an abort
  * @returns {Failure}
  */
-function errorFrom(report, reason) {
+function errorFrom(report, causedBy, reason) {
   try {
     const { code, message, cause, ...details } = typeof report === 'string' ? JSON.parse(report) : report
-    if (code === 'ERR_ROCKETMQ_ABORTED' && !cause)
-      return new RocketMQError(code, message, { ...details, cause: reason })
-    return new RocketMQError(code, message, cause ? { ...details, cause: errorFrom(cause) } : details)
+    const known = causedBy ?? (cause ? errorFrom(cause) : code === 'ERR_ROCKETMQ_ABORTED' ? reason : undefined)
+    return new RocketMQError(code, message, known === undefined ? details : { ...details, cause: known })
   } catch (cause) {
     return new RocketMQError('ERR_ROCKETMQ_INTERNAL', 'the native side reported an error that is no JSON', { cause })
   }

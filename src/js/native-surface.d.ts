@@ -80,63 +80,63 @@ export interface QueueName {
   queueId: number
 }
 
-/**
- * Everything that a client's native side says, in one order. A `start()` that is answered with an error says nothing more and has
- * left nothing running.
- */
-export interface Calls<Said extends ClientSaid | ProducerSaid | ConsumerSaid> {
-  say(...said: Said): void
+/** What native calls. */
+export interface Calls {
+  /** There is something to be taken, with `producerTake` or `consumerTake`: once until everything was taken. */
+  ring(): void
 }
 
+/**
+ * Everything that a client's native side says, in one order, is an array of this kind; from kind 2 on it is its own. A `start()` that is
+ * answered with an error says nothing more and has left nothing running.
+ */
+export type Said = [kind: number, ...rest: any[]]
+
 export type ClientSaid =
-  /** Of `start`, `close`, `queues` and `sendBatch`: an error as JSON, or a result as JSON. */
+  /** Of `start`, `close`, `queues` and `ready`: an error as JSON, or a result as JSON. */
   | [kind: 0, slot: number, error: string | null, json: string]
   /** A `NativeEvent` as JSON. */
   | [kind: 1, json: string]
 
+/** What a started producer is called through. */
+export interface ProducerDoor {
+  readonly producer: unique symbol
+}
+
 export type ProducerSaid =
   | ClientSaid
-  /** Single messages that one request has stored, at consecutive offsets; of each message two ids: unique, the broker's own. */
+  /** Single messages that one request has stored, at consecutive offsets; of each two ids: unique, the broker's own. */
   | [
       kind: 2,
-      slots: number[],
-      ids: string[],
+      count: number,
+      ids: string,
       status: SendStatus,
       brokerName: string,
       queueId: number,
       firstQueueOffset: number,
     ]
-  /** Of `send`. `failedKey`: the key is closed in native until `heard()`. */
-  | [kind: 3, slot: number, error: string, failedKey: boolean]
-  /** A lane that has refused has room again. */
-  | [kind: 4, lane: number]
+  /** Sends that have failed in the same way; `failure` is the number of one that its key fails with, `cause` of what it fails with. */
+  | [kind: 3, count: number, error: string, failure: number, cause: number]
+  /** A batch that was stored: a JSON array of receipts. */
+  | [kind: 4, slot: number, receipts: string]
+  /** `producerTurned` is wanted, a turn of the event loop from now. */
+  | [kind: 5]
+
+/** What a started consumer is called through. */
+export interface ConsumerDoor {
+  readonly consumer: unique symbol
+}
 
 export type ConsumerSaid =
   | ClientSaid
-  /** Consecutive messages of one queue. */
-  | [kind: 2, queue: number, generation: number, messages: unknown[]]
+  /** There are messages of this queue, for `consumerChunk`: said once until all were taken. */
+  | [kind: 2, queue: number]
   /** The running handler's signal is to fire, with this reason. */
   | [kind: 3, queue: number, generation: number, error: string]
-  /** A message is in the dead-letter queue. */
-  | [kind: 4, message: unknown, queue: number]
-
-export type MakeMessage = (
-  queue: number,
-  offset: number,
-  attempt: number,
-  topic: string,
-  tags: string | null,
-  keys: string | null,
-  shardingKey: string | null,
-  msgId: string,
-  offsetMsgId: string,
-  bornTimestamp: number,
-  storeTimestamp: number,
-  bornHost: string,
-  storeHost: string,
-  properties: string,
-  body: Buffer,
-) => unknown
+  /** A message is in the dead-letter queue; it is in the scratch memory. */
+  | [kind: 4, queue: number]
+  /** The scratch memory must have this size, in bytes. */
+  | [kind: 5, size: number]
 
 export interface NativeClient {
   readonly clientId: string
@@ -149,64 +149,81 @@ export interface NativeClient {
 export class NativeProducer implements NativeClient {
   constructor(config: NativeConfig, settings: ProducerSettings)
   readonly clientId: string
-  start(slot: number, timeoutMs: number, calls: Calls<ProducerSaid>): void
-  /** -1: taken, settled through `say`. Else nothing happened: this lane is full. */
-  send(
-    slot: number,
-    topic: string,
-    shardingKey: string,
-    body: Buffer,
-    tags: string | undefined,
-    keys: string | undefined,
-    properties: string[] | undefined,
-    timeoutMs: number,
-    feeding: boolean,
-  ): number
-  /** As `send`, settled through an answer: a JSON array of receipts, or an error with `"failedKey"` or nothing. */
-  sendBatch(
-    slot: number,
-    topic: string,
-    shardingKey: string,
-    bodies: Buffer[],
-    tags: (string | null)[],
-    keys: (string | null)[],
-    properties: string[][],
-    timeoutMs: number,
-    feeding: boolean,
-  ): number
-  /** What waited for this lane in JavaScript has gone: it may be sent to directly again. */
-  drained(lane: number): void
-  /** A failure of this key is delivered: what is called from now on starts afresh. */
-  heard(topic: string, shardingKey: string): void
-  /** Takes a message out, unless it is on the wire. */
-  abort(slot: number): void
+  start(slot: number, timeoutMs: number, calls: Calls): ProducerDoor
+  /** Answered when less is held than the high-water mark. */
+  ready(slot: number): void
   queues(slot: number, topic: string): void
   close(slot: number, timeoutMs: number): void
   stats(): string
   health(): string
 }
 
-/** It warns by itself of a handler that outlives `close()`, after it has said to abort it; `ack` is for late ones, too. */
+/** Takes a message in, or throws. */
+export function producerSend(
+  door: ProducerDoor,
+  slot: number,
+  topic: string,
+  shardingKey: string,
+  body: Buffer,
+  tags: string | undefined,
+  keys: string | undefined,
+  properties: string[] | undefined,
+  timeoutMs: number,
+): void
+/** Takes a batch in, or throws. */
+export function producerSendBatch(
+  door: ProducerDoor,
+  slot: number,
+  topic: string,
+  shardingKey: string,
+  bodies: Buffer[],
+  tags: (string | null)[],
+  keys: (string | null)[],
+  properties: string[][],
+  timeoutMs: number,
+): void
+/**
+ * What was said next; the numbers of sends are in `scratch`, as `Uint32Array` has them. Taking a failure is delivering it: what is called
+ * of its key from now on starts afresh.
+ */
+export function producerTake(door: ProducerDoor, scratch: Buffer): ProducerSaid | null
+/** Those whose sends were settled have had their turn to send again. */
+export function producerTurned(door: ProducerDoor): void
+export function producerHasRoom(door: ProducerDoor): boolean
+/** Takes these sends out, unless they are on the wire. */
+export function producerAbort(door: ProducerDoor, slots: number[]): void
+
+/** It warns by itself of a handler that outlives `close()`, after it has said to abort it. */
 export class NativeConsumer implements NativeClient {
   constructor(config: NativeConfig, settings: ConsumerSettings)
   readonly clientId: string
-  start(slot: number, timeoutMs: number, calls: Calls<ConsumerSaid>, makeMessage: MakeMessage): void
+  start(slot: number, timeoutMs: number, calls: Calls): ConsumerDoor
   queue(index: number): [topic: string, brokerName: string, queueId: number] | null
-  /** Whether the handler may be called now, in this tick. Every "no" is final for its generation. */
-  mayStart(queue: number, generation: number, offset: number): boolean
-  /** Bit 0: go on with this chunk. The rest, of a failure that counts: the delay in milliseconds. */
-  ack(
-    queue: number,
-    generation: number,
-    offset: number,
-    outcome: 0 | 1 | 2 | 3,
-    suspendMs: number,
-    reason: string | undefined,
-  ): number
   assignment(): string
   close(slot: number, timeoutMs: number): void
   stats(): string
   health(): string
 }
+
+/** What was said next; a message goes into `scratch`. */
+export function consumerTake(door: ConsumerDoor, scratch: Buffer): ConsumerSaid | null
+/** The next messages of a queue, packed into `scratch`: `[generation, count]`; or `[size]`, which `scratch` must have. */
+export function consumerChunk(door: ConsumerDoor, queue: number, scratch: Buffer): number[] | null
+/** Whether the handler may be called now, in this tick. Every "no" is final for its generation. */
+export function consumerMayStart(door: ConsumerDoor, queue: number, generation: number, offset: number): boolean
+/**
+ * How a handler has ended, for late ones, too; `next` is the offset of the message that may be handled in the same tick, or -1.
+ * Bit 0: go on with this chunk; bit 1: `next` may be handled now. The rest, of a failure that counts: the delay in milliseconds.
+ */
+export function consumerStep(
+  door: ConsumerDoor,
+  queue: number,
+  generation: number,
+  offset: number,
+  outcome: 0 | 1 | 2 | 3,
+  suspendMs: number,
+  reason: string | undefined,
+  next: number,
+): number
 
 export function reservedProperties(): string[]

@@ -1,11 +1,6 @@
-//! Letting a message in: into which lane, if at all now.
-//!
-//! The caller keeps one FIFO for each lane that was refused something. What may be in such a FIFO must not be overtaken:
-//! a key that was refused stays bound to that lane (`Key::waits`) until the FIFO is empty, wherever the route sends it meanwhile;
-//! and while the FIFO of a topic without queues is not empty, everything of the topic that is called goes through it.
+//! Taking a message in: into which lane.
 
-use super::calls::Admission;
-use super::entities::{Load, NO_BROKER, Out, Payload, Pending, Phase, Stage};
+use super::entities::{Load, Out, Payload, Pending, Phase, Stage};
 use super::queue_selector::queue_index;
 use super::slab::NIL;
 use super::state::{State, closed};
@@ -27,11 +22,10 @@ pub(super) struct Prepared {
 }
 
 impl State {
-    /// Whether calls are taken at all; `feeding`: the caller accepted it before.
-    pub(super) fn is_open(&self, feeding: bool) -> Result<(), ClientError> {
+    /// Whether calls are taken at all.
+    pub(super) fn is_open(&self) -> Result<(), ClientError> {
         match self.phase {
             Phase::Running => Ok(()),
-            Phase::Closing if feeding => Ok(()),
             Phase::Idle => Err(ClientError::new(Code::InvalidState, "the producer is not started")),
             Phase::Closing | Phase::Closed => Err(closed()),
         }
@@ -47,60 +41,17 @@ impl State {
         topic.list.get(queue_index(self.options.sharding_hash, &key.name, topic.list.len())).copied()
     }
 
-    /// Lets a message in or names the lane that has no room.
-    pub(super) fn admit(
-        &mut self,
-        topic: u32,
-        sharding_key: &str,
-        message: Prepared,
-        feeding: bool,
-        out: &mut Out,
-    ) -> Admission {
-        let it = &mut self.topics[topic];
-        it.used = true;
-        let known = it.keys.get(sharding_key).copied();
-        if let Some(key) = known.filter(|&key| self.keys[key].undelivered > 0) {
-            self.refuse_closed_key(key, message.slot, message.is_batch, message.load.messages, out);
-            return Admission::Taken;
+    /// Takes a message in.
+    pub(super) fn admit(&mut self, topic: u32, sharding_key: &str, message: Prepared, out: &mut Out) {
+        self.topics[topic].used = true;
+        let key = self.key(topic, sharding_key);
+        if self.keys[key].undelivered > 0 {
+            return self.refuse_closed_key(key, message.slot, message.load.messages, out);
         }
-        let of_topic = self.topics[topic].lane;
-        let waits = known.and_then(|key| self.keys[key].waits);
-        // The lane in whose FIFO at the caller this message was.
-        let from = match (self.is_topic_refused(topic), waits) {
-            (_, Some(lane)) if feeding => Some(lane),
-            (true, _) if feeding => Some(of_topic),
-            (true, _) => return Admission::Full { lane: of_topic },
-            (false, Some(lane)) => return Admission::Full { lane },
-            (false, None) => None,
-        };
-        let key = known.unwrap_or_else(|| self.key(topic, sharding_key));
-        let queue = if self.topics[topic].list.is_empty() { None } else { self.choose(key) };
-        let lane = queue.map_or(of_topic, |queue| self.lane_of(key, queue));
-        let broker = self.broker_of(lane);
-        let has_room = match from {
-            Some(_) => self.fits(broker, message.load),
-            // Without queues, everything waits behind what of the topic waits with the caller: it may be for the same queue.
-            None if lane == of_topic && self.topics[topic].refused > 0 => false,
-            None => self.lanes[lane].refused.is_none() && !self.has_line(broker) && self.fits(broker, message.load),
-        };
-        if !has_room {
-            let refused = from.unwrap_or(lane);
-            if from.is_some() || self.lanes[lane].refused.is_none() {
-                self.refuse(refused, broker);
-            }
-            if from.is_none() && lane != of_topic {
-                self.keys[key].waits = Some(lane);
-                self.lanes[lane].marked.push(key);
-            }
-            if self.lanes[lane].key.is_some() {
-                self.tidy_lane(lane);
-            } else {
-                self.tidy_key(key);
-            }
-            return Admission::Full { lane: refused };
-        }
+        let it = &self.topics[topic];
+        let queue = if it.list.is_empty() { None } else { self.choose(key) };
+        let lane = queue.map_or(it.lane, |queue| self.lane_of(key, queue));
         self.enter(key, queue, lane, message, out);
-        Admission::Taken
     }
 
     fn enter(&mut self, key: u32, queue: Option<u32>, lane: u32, message: Prepared, out: &mut Out) {
@@ -114,7 +65,6 @@ impl State {
             slot,
             key,
             lane,
-            broker: NO_BROKER,
             stage: Stage::Waiting,
             settled: false,
             gone: false,
@@ -132,7 +82,7 @@ impl State {
             after: NIL,
         });
         self.load.add(load);
-        self.brokers[NO_BROKER as usize].load.add(load);
+        self.tell_of_flood(out);
         self.link(id);
         let slot = slot as usize;
         if self.slots.len() <= slot {

@@ -4,6 +4,7 @@
 use super::batch_limit::{AGAIN, BATCH_BYTES, BatchLimit};
 use super::entities::Out;
 use super::flight::Flight;
+use super::slab::NIL;
 use super::state::State;
 use crate::env::{self, Instant};
 use crate::error::{ClientError, Code};
@@ -27,7 +28,7 @@ impl State {
     /// What the broker of a lane takes of its topic's batches.
     fn limit(&mut self, lane: u32) -> &mut BatchLimit {
         let (topic, broker) = (self.lanes[lane].topic, self.broker_of(lane));
-        self.topics[topic].limits.entry(broker).or_default()
+        self.topics[topic].limits.entry(broker.unwrap_or(NIL)).or_default()
     }
 
     /// Most bytes of the lane's next batch, 0 for none.
@@ -69,10 +70,10 @@ impl State {
     }
 
     /// Nothing of the lane's batch was stored: one of its messages is illegal, or together they are too large.
-    pub(super) fn in_halves(&mut self, lane: u32, flight: &mut Flight, error: ClientError, out: &mut Out) {
+    pub(super) fn in_halves(&mut self, lane: u32, flight: &mut Flight, error: ClientError) {
         let refused = flight.size;
         let fits = refused <= self.limit(lane).bytes();
-        self.prune(flight, out);
+        self.prune(flight);
         let ids = self.give_back(flight);
         if fits {
             let part = self.parts + 1;
@@ -91,7 +92,7 @@ impl State {
         if self.limit(lane).refuses_all(env::now()) {
             self.tell_of_batches(lane, &none(), error, out);
         }
-        self.prune(flight, out);
+        self.prune(flight);
         let ids = self.give_back(flight);
         self.put_back(lane, ids);
     }

@@ -38,7 +38,7 @@ pub(crate) struct Outgoing {
     pub(crate) keys: Option<String>,
     /// The user's own properties.
     pub(crate) properties: Vec<(String, String)>,
-    /// What is left of this send's time, instead of the producer's own.
+    /// This send's time, instead of the producer's own.
     pub(crate) timeout: Option<Duration>,
 }
 
@@ -53,7 +53,7 @@ pub(crate) struct OutgoingBatch {
     pub(crate) sharding_key: String,
     /// The messages, 1 at least.
     pub(crate) messages: Vec<Content>,
-    /// What is left of this send's time, instead of the producer's own.
+    /// This send's time, instead of the producer's own.
     pub(crate) timeout: Option<Duration>,
 }
 
@@ -75,6 +75,8 @@ pub(crate) struct Receipt {
 /// Single sends that one answer has stored, at consecutive offsets of one queue.
 #[derive(Clone, Debug)]
 pub(crate) struct StoredRun {
+    /// The lane they were in; it gathers what their callers send next, until [`turned`](super::Producer::turned).
+    pub(crate) lane: u32,
     /// As of a receipt.
     pub(crate) status: i32,
     /// The queue, with the topic as the user sees it.
@@ -107,44 +109,60 @@ impl StoredRun {
     }
 }
 
-/// The key that a failure has closed, until [`heard`](super::Producer::heard) reports its delivery.
+/// Sends that one failure takes along, in the order of their calls.
+#[derive(Clone, Debug)]
+pub(crate) struct FailedRun {
+    /// The caller's numbers of them; 1 at least.
+    pub(crate) slots: Vec<u32>,
+    /// The error of each.
+    pub(crate) error: ClientError,
+    /// Of the send that closes its key, alone in its run.
+    pub(crate) failure: Option<Failure>,
+    /// The number of the failure that has taken them along; 0 for none.
+    pub(crate) cause: u64,
+}
+
+/// A failure that has closed its key, until [`heard`](super::Producer::heard) reports its delivery.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct FailureKey {
+pub(crate) struct Failure {
+    /// 1 and up.
+    pub(crate) number: u64,
     /// The topic as the user sees it.
     pub(crate) topic: Arc<str>,
     /// The sharding key.
     pub(crate) sharding_key: Arc<str>,
 }
 
-/// Whether a message was taken in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Admission {
-    /// It will be settled.
-    Taken,
-    /// No room: the caller keeps it in its FIFO of this lane, and feeds that when [`Calls::room`] says so.
-    Full {
-        /// The number of the lane.
-        lane: u32,
+/// Outcome of a send, or of several, for whoever called.
+#[derive(Clone, Debug)]
+pub(crate) enum Settlement {
+    /// Single sends that were stored.
+    Stored(StoredRun),
+    /// A batch of the user's that was stored, one receipt per message.
+    Batch {
+        /// The caller's number of it.
+        slot: u32,
+        /// In the order of the messages.
+        receipts: Vec<Receipt>,
     },
+    /// What failed.
+    Failed(FailedRun),
 }
 
-/// The side that called. Its methods never block and never call the producer back on the same stack; what they say is heard in the
-/// order in which it was said.
+/// The side that called.
 pub(crate) trait Calls: Send + Sync + 'static {
-    /// Single sends that were stored.
-    fn stored(&self, run: StoredRun);
-    /// The failure of a send. One that closes its key names it; whatever its key takes with it does not.
-    fn failed(&self, slot: u32, error: ClientError, failure: Option<FailureKey>);
-    /// The outcome of a batch, one receipt per message.
-    fn settle_batch(&self, slot: u32, result: Result<Vec<Receipt>, ClientError>, failure: Option<FailureKey>);
-    /// The FIFO of this lane may be fed: until a send is refused again, or until it is empty and `drained` is called.
-    fn room(&self, lane: u32);
+    /// Takes what has been decided, to be heard in this order. Called under the producer's lock: it does nothing else.
+    fn settled(&self, settlements: Vec<Settlement>);
+    /// There is something to be heard. Never blocks and never calls the producer back on the same stack.
+    fn ring(&self);
 }
 
 /// Counts for `stats()`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct ProducerStats {
+    /// Messages held above the high-water mark; where bytes are what is above it, as many of the mean size.
+    pub(crate) waiting: usize,
     /// Messages held here: waiting, or not yet answered.
     pub(crate) pending_messages: usize,
     /// Their bodies and properties, in bytes.

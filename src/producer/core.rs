@@ -1,12 +1,11 @@
 //! The lock, and what is done outside of it.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::Notify;
 
 use super::brokers::Brokers;
 use super::calls::Calls;
-use super::entities::{Out, Phase, Settlement};
+use super::entities::{Out, Phase};
 use super::lane;
 use super::message::Press;
 use super::options::Batching;
@@ -23,10 +22,10 @@ pub(super) struct Core<B> {
     pub(super) group: String,
     pub(super) batching: Batching,
     pub(super) state: Mutex<State>,
-    /// Settlements that have been decided and not delivered yet.
-    delivering: AtomicUsize,
     /// Something has ended; `close` looks whether it was the last.
     pub(super) ended: Notify,
+    /// There is room again, or nobody needs any.
+    pub(super) room: Notify,
 }
 
 impl<B: Brokers> Core<B> {
@@ -38,21 +37,32 @@ impl<B: Brokers> Core<B> {
             group,
             batching: state.options.batching,
             state: Mutex::new(state),
-            delivering: AtomicUsize::new(0),
             ended: Notify::new(),
+            room: Notify::new(),
         })
     }
 
     /// Does something under the lock, and after it what follows from it.
     pub(super) fn with<R>(self: &Arc<Self>, act: impl FnOnce(&mut State, &mut Out) -> R) -> R {
         let mut out = Out::default();
-        let (result, closing) = {
+        let (result, closing, room, rings) = {
             let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
             let result = act(&mut state, &mut out);
-            self.delivering.fetch_add(out.settled.len(), Ordering::Relaxed);
-            (result, state.phase == Phase::Closing)
+            // Under the lock, so that they are heard in the order in which they were decided.
+            let settled = std::mem::take(&mut out.settled);
+            let rings = !settled.is_empty();
+            if rings {
+                self.calls.settled(settled);
+            }
+            (result, state.phase == Phase::Closing, state.gives_room(), rings)
         };
         self.follow(out);
+        if rings {
+            self.calls.ring();
+        }
+        if room {
+            self.room.notify_waiters();
+        }
         if closing {
             self.ended.notify_waiters();
         }
@@ -63,33 +73,18 @@ impl<B: Brokers> Core<B> {
         for lane in out.starts {
             env::spawn(lane::run(Arc::clone(self), lane));
         }
-        let settled = out.settled.len();
-        for settlement in out.settled {
-            match settlement {
-                Settlement::Stored(run) => self.calls.stored(run),
-                Settlement::Batch { slot, receipts } => self.calls.settle_batch(slot, Ok(receipts), None),
-                Settlement::Failed { slot, error, failure, is_batch: false } => self.calls.failed(slot, error, failure),
-                Settlement::Failed { slot, error, failure, is_batch: true } => {
-                    self.calls.settle_batch(slot, Err(error), failure);
-                }
-            }
-        }
-        for lane in out.rooms {
-            self.calls.room(lane);
-        }
         for topic in out.refresh {
             self.brokers.refresh_route(&topic);
         }
         for warning in out.warnings {
             self.brokers.warn(warning);
         }
-        self.delivering.fetch_sub(settled, Ordering::Relaxed);
     }
 
     /// Whether nothing is left that `close` would have to wait for.
     pub(super) fn is_empty(&self) -> bool {
         let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        state.load.messages == 0 && state.refused == 0 && self.delivering.load(Ordering::Relaxed) == 0
+        state.load.messages == 0
     }
 
     /// Follows the route of a topic from now on, unless that is done.

@@ -37,7 +37,6 @@ impl State {
         if !self.topics[topic].list.is_empty() {
             self.dispatch(topic, out);
         }
-        self.invite(out);
     }
 
     fn relist(&mut self, topic: u32, route: &TopicRoute) {
@@ -127,22 +126,12 @@ impl State {
     }
 
     /// A lane that is a key goes to the key's new queue as it is, with everything in it.
-    pub(super) fn rehome(&mut self, lane: u32, flight: &[u32]) {
+    pub(super) fn rehome(&mut self, lane: u32) {
         let Some(key) = self.lanes[lane].key else { return };
         let before = self.keys[key].home.take();
         let home = self.choose(key).or(before);
         self.keys[key].home = home;
         self.lanes[lane].queue = home;
-        let broker = self.broker_of(lane);
-        let ids: Vec<u32> = self.lanes[lane].fifo.iter().chain(flight).copied().collect();
-        for id in ids {
-            let message = &mut self.pending[id];
-            if message.broker != broker && !message.gone {
-                self.brokers[message.broker as usize].load.take(message.load);
-                self.brokers[broker as usize].load.add(message.load);
-                message.broker = broker;
-            }
-        }
     }
 
     /// Fails what has waited too long in a lane's FIFO.
@@ -169,7 +158,6 @@ impl State {
                 self.fail(id, error, out);
             }
         }
-        self.invite(out);
     }
 
     /// What is said when a send's time is up. `tried`: it was in a request, which was not stored.

@@ -7,14 +7,11 @@ use tokio::sync::{Notify, Semaphore};
 
 use super::batch_limit::BatchLimit;
 use super::batches::Trial;
-use super::calls::{FailureKey, Receipt, StoredRun};
+use super::calls::Settlement;
 use super::unread::Unread;
 use crate::env::Instant;
 use crate::error::ClientError;
 use crate::protocol::{MessageQueue, TopicRoute};
-
-/// The broker of messages whose queue is not chosen yet.
-pub(super) const NO_BROKER: u32 = 0;
 
 /// Where the producer is in its life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,7 +20,7 @@ pub(super) enum Phase {
     Idle,
     /// Takes everything.
     Running,
-    /// Takes only what its caller already holds, and ends what it has.
+    /// Takes nothing, and ends what it has.
     Closing,
     /// Takes nothing and has nothing.
     Closed,
@@ -82,12 +79,10 @@ pub(super) struct Pending {
     pub(super) slot: u32,
     pub(super) key: u32,
     pub(super) lane: u32,
-    /// Which broker's load it counts in.
-    pub(super) broker: u32,
     pub(super) stage: Stage,
     /// The caller has its outcome.
     pub(super) settled: bool,
-    /// Counts in no load any more; only a place in the FIFO is left of it.
+    /// Counts no more; only a place in the FIFO is left of it.
     pub(super) gone: bool,
     /// Some frame with it was written.
     pub(super) wired: bool,
@@ -111,7 +106,7 @@ pub(super) struct Pending {
     pub(super) after: u32,
 }
 
-/// A sharding key with something pending, undelivered, or waiting with the caller.
+/// A sharding key with something pending or undelivered.
 #[derive(Debug)]
 pub(super) struct Key {
     pub(super) topic: u32,
@@ -122,15 +117,13 @@ pub(super) struct Key {
     pub(super) home: Option<u32>,
     /// Its own lane, where lanes are keys.
     pub(super) lane: Option<u32>,
-    /// The lane in whose FIFO at the caller it may have messages.
-    pub(super) waits: Option<u32>,
     /// First and last unsettled message.
     pub(super) first: u32,
     pub(super) last: u32,
     /// The fence: failures that the caller has not delivered yet.
     pub(super) undelivered: usize,
-    /// The first of them.
-    pub(super) failure: Option<ClientError>,
+    /// The number of the first of them, and how it failed.
+    pub(super) failure: Option<(u64, ClientError)>,
 }
 
 /// A queue of a topic that is or was in its list.
@@ -160,8 +153,6 @@ pub(super) struct Topic {
     pub(super) keys: HashMap<Arc<str>, u32>,
     /// The lane of messages without a queue.
     pub(super) lane: u32,
-    /// How many of its other lanes have a FIFO at the caller.
-    pub(super) refused: usize,
     /// What brokers, by number, take of its batches.
     pub(super) limits: HashMap<u32, BatchLimit>,
     /// It was called for since its watcher looked last.
@@ -172,15 +163,6 @@ pub(super) struct Topic {
     pub(super) route: Option<Arc<TopicRoute>>,
     /// Queues of it that nobody reads.
     pub(super) unread: Unread,
-}
-
-/// A lane that was refused something: the caller has a FIFO of it.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Refused {
-    /// The broker whose room it needs.
-    pub(super) broker: u32,
-    /// It stands in that broker's line. Else it was told of room, or waits for other lanes of its topic.
-    pub(super) in_line: Option<u64>,
 }
 
 /// The unit of order.
@@ -198,45 +180,41 @@ pub(super) struct Lane {
     pub(super) busy: bool,
     /// No message in the FIFO ends before this.
     pub(super) earliest: Option<Instant>,
+    /// It waits for those whose sends it has just settled.
+    pub(super) gathering: Option<Gathering>,
     /// When its task will look at deadlines by itself.
     pub(super) armed: Option<Instant>,
     pub(super) wake: Arc<Notify>,
     /// The last refused batch, whose halves are being tried.
     pub(super) trial: Option<Trial>,
-    pub(super) refused: Option<Refused>,
-    /// Keys that may have messages in the caller's FIFO.
-    pub(super) marked: Vec<u32>,
     /// How the last attempt failed.
     pub(super) error: Option<ClientError>,
 }
 
-/// What is held for one broker.
+/// What one broker is given at a time.
 #[derive(Debug)]
 pub(super) struct Broker {
-    pub(super) load: Load,
     pub(super) requests: Arc<Semaphore>,
-    /// Refused lanes that need its room, each with its ticket; an entry whose ticket is old counts nothing.
-    pub(super) line: VecDeque<(u32, u64)>,
-}
-
-/// Outcome of a send, or of several, for whoever called.
-#[derive(Debug)]
-pub(super) enum Settlement {
-    Stored(StoredRun),
-    Batch { slot: u32, receipts: Vec<Receipt> },
-    Failed { slot: u32, error: ClientError, failure: Option<FailureKey>, is_batch: bool },
 }
 
 /// What is to be done once the lock is released, in this order.
 #[derive(Debug, Default)]
 pub(super) struct Out {
     pub(super) settled: Vec<Settlement>,
-    pub(super) rooms: Vec<u32>,
     /// Lanes that need a task.
     pub(super) starts: Vec<u32>,
     /// Topics, by real name, whose route is wanted.
     pub(super) refresh: Vec<Arc<str>>,
     pub(super) warnings: Vec<ClientError>,
+}
+
+/// A lane whose request was just stored: whoever awaited it is about to send again, and all of that goes in one request.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Gathering {
+    /// So many sends were settled, and nobody waits for their callers yet.
+    Settled(usize),
+    /// The lane's task waits until so many are there.
+    Awaited(usize),
 }
 
 impl Lane {
@@ -253,8 +231,7 @@ impl Lane {
             armed: None,
             wake: Arc::new(Notify::new()),
             trial: None,
-            refused: None,
-            marked: Vec::new(),
+            gathering: None,
             error: None,
         }
     }

@@ -172,7 +172,7 @@ impl State {
             if flight.unknown {
                 return false;
             }
-            self.rehome(lane, &flight.ids);
+            self.rehome(lane);
             self.target(lane, flight);
             return false;
         }
@@ -201,7 +201,7 @@ impl State {
     }
 
     /// Drops from a request what has been settled meanwhile.
-    pub(super) fn prune(&mut self, flight: &mut Flight, out: &mut Out) {
+    pub(super) fn prune(&mut self, flight: &mut Flight) {
         if !flight.ids.iter().any(|&id| self.pending[id].settled) {
             return;
         }
@@ -219,7 +219,6 @@ impl State {
         flight.ids = ids;
         flight.payloads = payloads;
         flight.is_stale = true;
-        self.invite(out);
     }
 
     /// A message's last request has ended.

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use super::answers::Verdict;
 use super::batches;
-use super::calls::{Receipt, StoredRun};
-use super::entities::{Out, Settlement, Stage};
+use super::calls::{Receipt, Settlement, StoredRun};
+use super::entities::{Gathering, Out, Stage};
 use super::flight::Flight;
 use super::state::State;
 use crate::error::{ClientError, Code};
@@ -68,7 +68,7 @@ impl State {
             }
             Verdict::Illegal(error) if flight.ids.len() > 1 => {
                 self.land(flight);
-                self.in_halves(lane, flight, error, out);
+                self.in_halves(lane, flight, error);
                 Next::Done
             }
             Verdict::Illegal(error) => {
@@ -104,7 +104,7 @@ impl State {
     }
 
     fn again(&mut self, lane: u32, flight: &mut Flight, out: &mut Out) -> Next {
-        self.prune(flight, out);
+        self.prune(flight);
         if flight.ids.is_empty() {
             return Next::Done;
         }
@@ -125,7 +125,7 @@ impl State {
                 self.fail(id, error.clone(), out);
             }
         }
-        self.prune(flight, out);
+        self.prune(flight);
         self.lanes[lane].error = None;
         Next::Done
     }
@@ -143,6 +143,7 @@ impl State {
         let Some(queue) = flight.queue.take() else { return };
         flight.payloads.clear();
         let run = |queue_offset, room| StoredRun {
+            lane,
             status,
             queue: Arc::clone(&queue),
             queue_offset,
@@ -181,8 +182,10 @@ impl State {
             }
             self.finish(id);
         }
+        if let Some(it) = self.lanes.get_mut(lane).filter(|_| !stored.sends.is_empty()) {
+            it.gathering = Some(Gathering::Settled(stored.sends.len()));
+        }
         out.settled.extend((!stored.sends.is_empty()).then_some(Settlement::Stored(stored)));
-        self.invite(out);
     }
 
     /// Everything acknowledged before a request was sent has a lower offset than what the request stores.

@@ -33,6 +33,7 @@ pub(super) async fn run<B: Brokers>(core: Arc<Core<B>>, lane: u32) {
     let wake = core.with(|state, _| Arc::clone(&state.lanes[lane].wake));
     let task = Task { core: &core, lane, wake: &wake };
     loop {
+        task.gather().await;
         let permit = task.permit(&mut Flight::default()).await;
         let Some(flight) = core.with(|state, out| state.compose(lane, env::now(), out)) else { return };
         task.fly(flight, permit).await;
@@ -54,8 +55,8 @@ impl<B: Brokers> Task<'_, B> {
         let mut again = false;
         loop {
             let connected = self.connect(&mut flight).await;
-            let goes_on = self.core.with(|state, out| {
-                state.prune(&mut flight, out);
+            let goes_on = self.core.with(|state, _| {
+                state.prune(&mut flight);
                 state.set_stage(&flight, Stage::Flying);
                 !flight.ids.is_empty()
             });
@@ -138,6 +139,20 @@ impl<B: Brokers> Task<'_, B> {
         }
     }
 
+    /// Waits, a moment at most, until those whose sends were just stored have sent again.
+    async fn gather(&self) {
+        let Some(longest) = self.core.with(|state, _| state.gathers(self.lane)) else { return };
+        let gathered = async {
+            while !self.core.with(|state, _| state.lanes[self.lane].gathering.is_none()) {
+                self.wake.notified().await;
+                self.core.with(|state, _| state.look_who_came(self.lane));
+            }
+        };
+        // Whoever is not back by now is not waited for.
+        let _ = tokio::time::timeout(longest, gathered).await;
+        self.core.with(|state, _| state.lanes[self.lane].gathering = None);
+    }
+
     /// Waits before another attempt. False when there is none to make.
     async fn rest(&self, flight: &mut Flight, delay: Duration) -> bool {
         !matches!(self.during(flight, false, tokio::time::sleep(delay)).await, Waited::Over)
@@ -150,9 +165,8 @@ impl<B: Brokers> Task<'_, B> {
         }
         loop {
             let requests = self.core.with(|state, _| {
-                let broker = state.broker_of(self.lane);
-                Arc::clone(&state.brokers[broker as usize].requests)
-            });
+                state.broker_of(self.lane).map(|broker| Arc::clone(&state.brokers[broker as usize].requests))
+            })?;
             match self.during(flight, false, requests.acquire_owned()).await {
                 Waited::Ended(permit) => return permit.ok(),
                 Waited::Elsewhere => {}
@@ -176,7 +190,7 @@ impl<B: Brokers> Task<'_, B> {
             }
             let instead = self.core.with(|state, out| {
                 if state.phase == Phase::Closed {
-                    state.prune(flight, out);
+                    state.prune(flight);
                     return Some(Waited::Over);
                 }
                 let had_any = !flight.ids.is_empty();
@@ -184,7 +198,7 @@ impl<B: Brokers> Task<'_, B> {
                 if on_wire {
                     return None;
                 }
-                state.prune(flight, out);
+                state.prune(flight);
                 let vanished = state.has_vanished(self.lane);
                 if vanished && state.leave_queue(self.lane, flight, out) || flight.ids.is_empty() && had_any {
                     return Some(Waited::Over);

@@ -3,7 +3,7 @@
 //! A message is let in under one short lock (`admission`), waits in its lane, and leaves with what else has gathered there when the
 //! lane's one request has been answered (`lane`, `flight`). `answers` is the table of what an answer means, `landing` does it; `batches`
 //! learns how large they may be. A failure takes with
-//! it what of its key was called before it was delivered (`fence`). Past the limits the caller keeps its messages (`room`).
+//! it what of its key was called before it was delivered (`fence`). Whoever sends more than brokers take can wait (`high_water`).
 
 mod admission;
 mod answers;
@@ -16,12 +16,13 @@ mod dispatch;
 mod entities;
 mod fence;
 mod flight;
+mod gathering;
+mod high_water;
 mod landing;
 mod lane;
 mod message;
 mod options;
 mod queue_selector;
-mod room;
 mod slab;
 mod start;
 mod state;
@@ -50,7 +51,8 @@ const LEAVE: Duration = Duration::from_millis(500);
 pub(crate) use self::{
     brokers::{Brokers, Unsent},
     calls::{
-        Admission, Calls, Content, FailureKey, Outgoing, OutgoingBatch, ProducerStats, Receipt, StoredRun, StoredSend,
+        Calls, Content, FailedRun, Failure, Outgoing, OutgoingBatch, ProducerStats, Receipt, Settlement, StoredRun,
+        StoredSend,
     },
     options::{Batching, OnRouteChange, ProducerOptions, ShardingHash},
 };
@@ -87,45 +89,68 @@ impl<B: Brokers> Producer<B> {
         })
     }
 
-    /// Takes a message in, or names the lane that has no room. `feeding`: it comes from the caller's FIFO of such a lane.
+    /// Takes a message in; it will be settled.
     ///
     /// An error means that nothing has happened and nothing will be settled.
-    pub(crate) fn send(&self, mut message: Outgoing, feeding: bool) -> Result<Admission, ClientError> {
+    pub(crate) fn send(&self, mut message: Outgoing) -> Result<(), ClientError> {
         let prepared = self.core.press.message(&mut message)?;
-        self.admit(&message.topic, &message.sharding_key, prepared, feeding)
+        self.admit(&message.topic, &message.sharding_key, prepared)
     }
 
     /// Takes a batch in, as `send` does: one request, stored whole or not at all.
-    pub(crate) fn send_batch(&self, mut batch: OutgoingBatch, feeding: bool) -> Result<Admission, ClientError> {
+    pub(crate) fn send_batch(&self, mut batch: OutgoingBatch) -> Result<(), ClientError> {
         let prepared = self.core.press.batch(&mut batch)?;
-        self.admit(&batch.topic, &batch.sharding_key, prepared, feeding)
+        self.admit(&batch.topic, &batch.sharding_key, prepared)
     }
 
-    fn admit(
-        &self,
-        topic: &str,
-        sharding_key: &str,
-        message: admission::Prepared,
-        feeding: bool,
-    ) -> Result<Admission, ClientError> {
+    fn admit(&self, topic: &str, sharding_key: &str, message: admission::Prepared) -> Result<(), ClientError> {
         let mut message = Some(message);
         loop {
             let admission = self.core.with(|state, out| -> Result<_, ClientError> {
-                state.is_open(feeding).map_err(|error| error.with_outcome(Outcome::NotStored))?;
+                state.is_open().map_err(|error| error.with_outcome(Outcome::NotStored))?;
                 let Some(&topic) = state.topic_ids.get(topic) else { return Ok(None) };
-                Ok(message.take().map(|message| state.admit(topic, sharding_key, message, feeding, out)))
+                Ok(message.take().map(|message| state.admit(topic, sharding_key, message, out)))
             })?;
-            match admission {
-                Some(admission) => return Ok(admission),
-                // The first of its topic.
-                None => self.core.follow_topic(topic),
+            if admission.is_some() {
+                return Ok(());
             }
+            // The first of its topic.
+            self.core.follow_topic(topic);
         }
     }
 
-    /// The caller's FIFO of this lane is empty: its messages may come directly again.
-    pub(crate) fn drained(&self, lane: u32) {
-        self.core.with(|state, out| state.drained(lane, out));
+    /// Whether less is held than the high-water mark.
+    pub(crate) fn has_room(&self) -> bool {
+        self.core.with(|state, _| state.has_room())
+    }
+
+    /// Waits until there is room, or until the producer is closed.
+    pub(crate) async fn ready(&self) -> Result<(), ClientError> {
+        loop {
+            let room = self.core.room.notified();
+            tokio::pin!(room);
+            room.as_mut().enable();
+            let has_room = self.core.with(|state, _| -> Result<bool, ClientError> {
+                state.is_open()?;
+                let has_room = state.has_room();
+                state.is_room_wanted |= !has_room;
+                Ok(has_room)
+            })?;
+            if has_room {
+                return Ok(());
+            }
+            room.await;
+        }
+    }
+
+    /// Keeps the lanes that still wait for the callers of their last sends.
+    pub(crate) fn retain_gathering(&self, lanes: &mut Vec<u32>) {
+        self.core.with(|state, _| lanes.retain(|&lane| state.is_gathering(lane)));
+    }
+
+    /// Everybody whose sends these lanes have settled so far has had a turn to send again.
+    pub(crate) fn turned(&self, lanes: &[u32]) {
+        self.core.with(|state, _| state.turned(lanes));
     }
 
     /// The caller is delivering a failure of this key; what it calls from now on starts afresh.
@@ -133,15 +158,15 @@ impl<B: Brokers> Producer<B> {
         self.core.with(|state, _| state.heard(topic, sharding_key));
     }
 
-    /// A caller's signal: a message that waits is taken out, and its key's successors with it; on the wire it has no effect.
-    pub(crate) fn abort(&self, slot: u32) {
-        self.core.with(|state, out| state.abort(slot, out));
+    /// A caller's signal, of these sends: what waits is taken out, and its key's successors with it; on the wire it has no effect.
+    pub(crate) fn abort(&self, slots: &[u32]) {
+        self.core.with(|state, out| state.abort(slots, out));
     }
 
     /// The queues a key of this topic may go to, in the order its index addresses.
     pub(crate) async fn queues(&self, topic: &str) -> Result<Vec<MessageQueue>, ClientError> {
         self.core.press.topic(topic)?;
-        self.core.with(|state, _| state.is_open(false))?;
+        self.core.with(|state, _| state.is_open())?;
         let listed = self.core.with(|state, _| state.topic_ids.get(topic).map(|&topic| state.list(topic)));
         match listed {
             Some(queues) if !queues.is_empty() => Ok(queues),
@@ -155,6 +180,7 @@ impl<B: Brokers> Producer<B> {
     /// Counts.
     pub(crate) fn stats(&self) -> ProducerStats {
         self.core.with(|state, _| ProducerStats {
+            waiting: state.above_mark(),
             pending_messages: state.load.messages,
             pending_bytes: state.load.bytes,
             sent: state.sent,
@@ -164,8 +190,8 @@ impl<B: Brokers> Producer<B> {
         })
     }
 
-    /// Ends what was called before, as long as `timeout` allows; then rejects what is left. New calls are refused at once, but the
-    /// caller's FIFOs may still be fed. At the end the client is closed.
+    /// Ends what was called before, as long as `timeout` allows; then rejects what is left. New calls are refused at once. At
+    /// the end the client is closed.
     pub(crate) async fn close(&self, timeout: Duration) {
         self.core.with(|state, _| {
             if state.phase != Phase::Closed {

@@ -47,10 +47,12 @@ pub(crate) struct ProducerOptions {
     pub(crate) batching: Batching,
     /// The time of one send, from the call: waiting, every attempt, everything.
     pub(crate) send_timeout: Duration,
-    /// Most messages held here; one broker's lanes may hold half.
+    /// The high-water mark, in messages.
     pub(crate) max_pending_messages: usize,
-    /// Most bytes of bodies and properties held here; one broker's lanes may hold half.
+    /// The high-water mark, in bytes of bodies and properties.
     pub(crate) max_pending_bytes: usize,
+    /// How long a lane gathers, at most, what the callers it has just settled send next. Zero: not at all.
+    pub(crate) gather: Duration,
     /// What happens to keys when a broker leaves the route.
     pub(crate) on_route_change: OnRouteChange,
     /// Largest body, and largest batch a user may send, in bytes.

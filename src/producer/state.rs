@@ -1,10 +1,10 @@
-//! Everything a producer holds, behind one short lock: topics, keys, lanes, messages, and how much each broker has of them.
+//! Everything a producer holds, behind one short lock: topics, keys, lanes, messages, and what each broker is given.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::HashMap;
 use std::sync::Arc;
 use tokio::sync::Semaphore;
 
-use super::entities::{Broker, Key, Lane, Load, NO_BROKER, Out, Pending, Phase, Queue, Stage, Topic};
+use super::entities::{Broker, Key, Lane, Load, Out, Pending, Phase, Queue, Stage, Topic};
 use super::options::{Batching, ProducerOptions};
 use super::slab::{NIL, Slab};
 use super::unread::Unread;
@@ -27,15 +27,18 @@ pub(super) struct State {
     pub(super) keys: Slab<Key>,
     pub(super) lanes: Slab<Lane>,
     pub(super) pending: Slab<Pending>,
-    /// By number; the first is [`NO_BROKER`].
+    /// By number.
     pub(super) brokers: Vec<Broker>,
     pub(super) broker_ids: HashMap<String, u32>,
     /// The pending send of each slot of the caller, or [`NIL`].
     pub(super) slots: Vec<u32>,
     pub(super) load: Load,
-    /// Lanes with a FIFO at the caller.
-    pub(super) refused: usize,
-    pub(super) tickets: u64,
+    /// Somebody waits for room.
+    pub(super) is_room_wanted: bool,
+    /// It was told that far too much is held.
+    pub(super) is_flood_told: bool,
+    /// How many sends have closed their keys.
+    pub(super) failures: u64,
     /// How many parts refused batches have been divided into.
     pub(super) parts: u64,
     pub(super) sent: u64,
@@ -46,7 +49,7 @@ pub(super) struct State {
 
 impl State {
     pub(super) fn new(options: ProducerOptions, advice: Advice) -> Self {
-        let mut state = Self {
+        Self {
             options,
             advice,
             phase: Phase::Idle,
@@ -59,16 +62,15 @@ impl State {
             broker_ids: HashMap::new(),
             slots: Vec::new(),
             load: Load::default(),
-            refused: 0,
-            tickets: 0,
+            is_room_wanted: false,
+            is_flood_told: false,
+            failures: 0,
             parts: 0,
             sent: 0,
             failed: 0,
             requests: 0,
             retries: 0,
-        };
-        state.broker("");
-        state
+        }
     }
 
     /// The number of a topic; a new one has no queues yet, and somebody must watch its route.
@@ -85,7 +87,6 @@ impl State {
             list: Vec::new(),
             keys: HashMap::new(),
             lane: NIL,
-            refused: 0,
             limits: HashMap::new(),
             used: true,
             error: None,
@@ -101,7 +102,7 @@ impl State {
     pub(super) fn is_used(&mut self, topic: u32) -> bool {
         let it = &mut self.topics[topic];
         let called = std::mem::take(&mut it.used);
-        called || !it.keys.is_empty() || it.refused > 0 || self.is_topic_refused(topic)
+        called || !it.keys.is_empty()
     }
 
     /// Forgets a topic, unless it is used. What is called for it later makes it anew.
@@ -130,9 +131,7 @@ impl State {
         let broker = number(self.brokers.len());
         self.broker_ids.insert(name.to_owned(), broker);
         self.brokers.push(Broker {
-            load: Load::default(),
             requests: Arc::new(Semaphore::new(KEY_REQUESTS_PER_BROKER)),
-            line: VecDeque::new(),
         });
         broker
     }
@@ -165,7 +164,6 @@ impl State {
             unresolved: 0,
             home: None,
             lane: None,
-            waits: None,
             first: NIL,
             last: NIL,
             undelivered: 0,
@@ -196,10 +194,10 @@ impl State {
         lane
     }
 
-    /// The broker whose room a lane's messages take.
-    pub(super) fn broker_of(&self, lane: u32) -> u32 {
+    /// The broker that a lane sends to, once its queue is chosen.
+    pub(super) fn broker_of(&self, lane: u32) -> Option<u32> {
         let lane = &self.lanes[lane];
-        lane.queue.map_or(NO_BROKER, |queue| self.queue_of(lane.topic, queue).broker)
+        Some(self.queue_of(lane.topic, lane.queue?).broker)
     }
 
     /// Whether a lane's queue is out of the list, while there is a list.
@@ -209,11 +207,11 @@ impl State {
         lane.queue.is_some_and(|queue| !topic.list.is_empty() && !topic.queues[queue as usize].listed)
     }
 
-    /// Forgets a lane that is empty, idle and not refused. The lanes of queues and topics stay: there are few.
+    /// Forgets a lane that is empty and idle. The lanes of queues and topics stay: there are few.
     pub(super) fn tidy_lane(&mut self, lane: u32) {
         let Some(it) = self.lanes.get(lane) else { return };
         let Some(key) = it.key else { return };
-        if !it.busy && it.fifo.is_empty() && it.refused.is_none() {
+        if !it.busy && it.fifo.is_empty() {
             self.lanes.remove(lane);
             self.keys[key].lane = None;
             self.tidy_key(key);
@@ -225,7 +223,7 @@ impl State {
         let it = &mut self.keys[key];
         if it.unresolved == 0 {
             it.home = None;
-            if it.undelivered == 0 && it.waits.is_none() && it.lane.is_none() {
+            if it.undelivered == 0 && it.lane.is_none() {
                 let name = Arc::clone(&it.name);
                 let topic = it.topic;
                 self.keys.remove(key);
@@ -236,15 +234,9 @@ impl State {
 
     /// Puts a message at the end of a lane and sees that somebody looks after it.
     pub(super) fn push(&mut self, lane: u32, id: u32, out: &mut Out) {
-        let broker = self.broker_of(lane);
         let message = &mut self.pending[id];
         message.lane = lane;
         message.stage = Stage::Waiting;
-        if message.broker != broker {
-            self.brokers[message.broker as usize].load.take(message.load);
-            self.brokers[broker as usize].load.add(message.load);
-            message.broker = broker;
-        }
         let deadline = message.deadline;
         let it = &mut self.lanes[lane];
         it.fifo.push_back(id);
@@ -259,7 +251,7 @@ impl State {
         } else if !it.busy {
             it.busy = true;
             out.starts.push(lane);
-        } else if it.armed.is_none_or(|armed| deadline < armed) {
+        } else if it.armed.is_none_or(|armed| deadline < armed) || it.has_gathered() {
             it.wake.notify_one();
         }
     }
@@ -269,9 +261,8 @@ impl State {
         let message = &mut self.pending[id];
         message.gone = true;
         message.payload = None;
-        let (load, broker, key) = (message.load, message.broker, message.key);
+        let (load, key) = (message.load, message.key);
         self.load.take(load);
-        self.brokers[broker as usize].load.take(load);
         self.keys[key].unresolved -= 1;
         self.tidy_key(key);
     }
@@ -334,7 +325,7 @@ pub(super) fn number(count: usize) -> u32 {
     u32::try_from(count).unwrap_or(NIL)
 }
 
-/// The error of a call on a producer that has been closed, or closed while the message waited with the caller.
+/// The error of a call on a producer that has been closed.
 pub(super) fn closed() -> ClientError {
     ClientError::new(Code::Closed, "the producer is closed").with_outcome(Outcome::NotStored)
 }

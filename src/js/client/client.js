@@ -9,7 +9,7 @@ const foreign = require('../foreign-names.js')
 
 /**
  * @template {import('../native-surface').NativeClient} N
- * @typedef {import('./core').Core<N>} Core
+ * @typedef {import('./core').Core<N, any>} Core
  */
 
 /** Events of every client. */

@@ -2,9 +2,9 @@
 // The life of a client: idle, starting, running, closing, closed. It owns the native side and hears everything that says. Producers
 // and consumers bring what is theirs as a `Side`; nothing outside may set `state` or `native`.
 
-const { now } = require('../clock.js')
 const { RocketMQError, call, errorFrom, errorFromThrown } = require('../errors.js')
 const { openHandle } = require('../open-handle.js')
+const { Bell } = require('./bell.js')
 const options = require('../options.js')
 const { Reports } = require('./reports.js')
 const { Slots } = require('./slots.js')
@@ -18,29 +18,31 @@ const { Slots } = require('./slots.js')
  */
 
 /**
- * What a producer or a consumer adds to the common life of a client.
+ * What a producer or a consumer adds to the common life of a client. `D` is the door that `start()` opens: what native is called
+ * through from then on.
  * @template {NativeClient} N
+ * @template D
  * @typedef {object} Side
  * @property {string} kind of client
  * @property {(config: NativeConfig) => N} create
- * @property {((...args: any[]) => void)[]} hears what only its native side says, from kind 2 on
- * @property {(native: N, slot: number, calls: { say(kind: number, ...args: any[]): void }) => void} start
- * @property {(deadline: number) => Promise<void> | void} drain before native is closed, bounded by this time
+ * @property {(native: N, slot: number, calls: import('../native-surface').Calls) => D} start
+ * @property {(door: D) => import('../native-surface').Said | null} take what native says next
+ * @property {() => ((...args: any[]) => void)[]} hears what only its native side says, by kind, from 2 on
  * @property {() => void} ended after native is closed
  */
-
-/** Least time that native gets to close, in milliseconds: to tell brokers that we go. */
-const LEAST_CLOSE_MS = 100
 
 /**
  * A client below its public face.
  * @template {NativeClient} N
+ * @template D
  */
 class Core {
   /** @type {'idle' | 'starting' | 'running' | 'closing' | 'closed'} */
   state = 'idle'
   /** @type {N | null} */
   native = null
+  /** @type {D | null} */
+  door = null
   /** What is open from `start()` on, with its async context, in which handlers are called. @type {ReturnType<typeof openHandle> | null} */
   context = null
   /** What waits for native's answer. */
@@ -48,7 +50,7 @@ class Core {
 
   /** @type {ClientSettings} */
   #settings
-  /** @type {Side<N>} */
+  /** @type {Side<N, D>} */
   #side
   /** @type {Promise<void> | null} */
   #started = null
@@ -65,7 +67,7 @@ class Core {
 
   /**
    * @param {ClientSettings} settings
-   * @param {Side<N>} side
+   * @param {Side<N, D>} side
    */
   constructor(settings, side) {
     this.#settings = settings
@@ -150,7 +152,7 @@ class Core {
       this.#watchSignal()
       await new Promise((resolve, reject) => {
         this.#starting = { resolve, reject, answered: (error) => this.#startAnswered(error) }
-        this.slots.request(this.#starting, (slot) => this.#side.start(native, slot, { say: this.#listener(native) }))
+        this.slots.request(this.#starting, (slot) => this.#enter(native, slot))
       })
       // `close()` may have been called since the answer came.
       if (this.state !== 'starting') throw this.closedError()
@@ -161,6 +163,16 @@ class Core {
       this.#starting = null
     }
     this.state = 'running'
+  }
+
+  /**
+   * @param {N} native
+   * @param {number} slot
+   */
+  #enter(native, slot) {
+    const bell = new Bell(() => this.#take(door), this.#listener(native))
+    const door = this.#side.start(native, slot, { ring: () => bell.ring() })
+    this.door = door
   }
 
   /** @param {string | null} error */
@@ -174,6 +186,7 @@ class Core {
     this.state = 'idle'
     this.context?.close()
     this.native = null
+    this.door = null
     this.#counts = null
     this.#unwatch?.()
     this.slots.clear()
@@ -231,17 +244,13 @@ class Core {
 
   /** @param {number} timeoutMs */
   async #end(timeoutMs) {
-    const deadline = now() + timeoutMs
-    const wasRunning = this.state === 'running'
     this.state = 'closing'
     this.#unwatch?.()
     this.#starting?.reject(this.#settings.signal?.aborted ? this.#abortedError() : this.closedError())
     const { native } = this
     if (native !== null) {
-      if (wasRunning) await this.#side.drain(deadline)
-      const rest = Math.ceil(Math.max(deadline - now(), Math.min(LEAST_CLOSE_MS, timeoutMs)))
       this.counts() // native may not count any more once it is closed
-      await this.#closeNative(native, rest)
+      await this.#closeNative(native, timeoutMs)
       this.#side.ended()
       this.#abandon()
     }
@@ -276,26 +285,41 @@ class Core {
 
   // ------------------------------------------------------------- what native says
 
+  /** @param {D} door */
+  #take(door) {
+    try {
+      return this.#side.take(door)
+    } catch (cause) {
+      this.#failed(cause)
+      return null
+    }
+  }
+
   /**
-   * Hears everything that native says: what throws in there would end the process, and what belongs to an earlier start is over.
+   * Hears everything that native says. What belongs to an earlier start is over.
    * @param {N} native
-   * @returns {(kind: number, ...args: any[]) => void}
+   * @returns {(said: import('../native-surface').Said) => void}
    */
   #listener(native) {
     /** @type {((...args: any[]) => void)[]} */
     const heard = [
       (slot, error, json) => this.slots.answered(slot, error, json),
       (json) => this.reports.heard(json),
-      ...this.#side.hears,
+      ...this.#side.hears(),
     ]
-    return (kind, ...args) => {
+    return ([kind, ...args]) => {
       if (this.native !== native) return
       try {
         heard[kind](...args)
       } catch (cause) {
-        this.reports.warn(new RocketMQError('ERR_ROCKETMQ_INTERNAL', 'a callback of the native side failed', { cause }))
+        this.#failed(cause)
       }
     }
+  }
+
+  /** @param {unknown} cause */
+  #failed(cause) {
+    this.reports.warn(new RocketMQError('ERR_ROCKETMQ_INTERNAL', 'a callback of the native side failed', { cause }))
   }
 
   /**
@@ -320,7 +344,7 @@ class Core {
     const error = this.notRunning()
     if (error !== null) return [error]
     const { problems } = JSON.parse(call(() => /** @type {N} */ (this.native).health()))
-    return problems.map(errorFrom)
+    return problems.map((/** @type {import('../errors').NativeError} */ problem) => errorFrom(problem))
   }
 }
 

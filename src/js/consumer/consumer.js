@@ -7,13 +7,14 @@ const { Client } = require('../client/client.js')
 const { Core } = require('../client/core.js')
 const { RocketMQError, call, errorFrom, invalid } = require('../errors.js')
 const { Lane, Places, where } = require('./lane.js')
-const { ReceivedMessage } = require('../message.js')
 const { NativeConsumer } = require('../addon.js')
 const options = require('../options.js')
+const { Unpacker } = require('./unpacker.js')
 
 /**
  * @typedef {import('../errors').Failure} Failure
- * @typedef {import('../native-surface').MakeMessage} MakeMessage
+ * @typedef {import('../native-surface').ConsumerDoor} ConsumerDoor
+ * @typedef {import('../message').ReceivedMessage} ReceivedMessage
  * @typedef {import('../native-surface').Subscription} Subscription
  * @typedef {import('../../../index').ConsumerStats} ConsumerStats
  * @typedef {import('../../../index').FilterExpression} FilterExpression
@@ -39,7 +40,7 @@ const NO_STATS = {
 }
 
 class PushConsumer extends Client {
-  /** @type {Core<NativeConsumer>} */
+  /** @type {Core<NativeConsumer, ConsumerDoor>} */
   #core
   /** @type {ReturnType<typeof options.consumerOptions>} */
   #options
@@ -49,6 +50,7 @@ class PushConsumer extends Client {
   #lanes = new Map()
   /** @type {import('./lane').Host | null} */
   #host = null
+  #unpacker = new Unpacker()
   /** Topics whose handler was warned of for what it returns. */
   #junkTopics = new Set()
 
@@ -58,21 +60,22 @@ class PushConsumer extends Client {
    */
   constructor(given, orderly) {
     const parsed = options.consumerOptions(given, orderly)
-    /** @type {Core<NativeConsumer>} */
+    /** @type {Core<NativeConsumer, ConsumerDoor>} */
     const core = new Core(parsed.client, {
       kind: 'PushConsumer',
       create: (config) => new NativeConsumer(config, this.#settings()),
-      hears: [
-        (queue, generation, messages) => this.#lane(queue).deliver(generation, messages),
-        (queue, generation, error) => this.#lanes.get(queue)?.abort(errorFrom(error), generation),
-        (message, queue) => this.#deadLettered(message, queue),
-      ],
       start: (native, slot, calls) => {
         this.#lanes.clear()
-        this.#host = this.#makeHost(native)
-        native.start(slot, parsed.client.startTimeoutMs, calls, this.#makeMessage)
+        const door = native.start(slot, parsed.client.startTimeoutMs, calls)
+        this.#host = this.#makeHost(door)
+        return door
       },
-      drain: () => {},
+      take: (door) => this.#unpacker.take(door),
+      hears: () => [
+        (queue) => this.#lane(queue).wake(),
+        (queue, generation, error) => this.#lanes.get(queue)?.abort(errorFrom(error), generation),
+        (queue) => this.#deadLettered(this.#unpacker.single(this.#lane(queue).queue), queue),
+      ],
       ended: () => {},
     })
     super(core, CONSUMER_EVENTS)
@@ -137,13 +140,14 @@ class PushConsumer extends Client {
   }
 
   /**
-   * @param {NativeConsumer} native
+   * @param {ConsumerDoor} door
    * @returns {import('./lane').Host}
    */
-  #makeHost(native) {
+  #makeHost(door) {
     const context = /** @type {AsyncResource} */ (this.#core.context)
     return {
-      native,
+      door,
+      unpacker: this.#unpacker,
       places: new Places(this.#options.concurrency),
       handlerTimeoutMs: this.#options.handlerTimeoutMs,
       // Each call begins in the context of `start()`, in a copy of its own: nothing leaks from one message into the next.
@@ -179,9 +183,6 @@ class PushConsumer extends Client {
 
   // ------------------------------------------------------------- callbacks of native
 
-  /** @type {MakeMessage} */
-  #makeMessage = (queue, ...fields) => new ReceivedMessage(this.#lane(queue).queue, ...fields)
-
   /**
    * @param {number} index
    * @returns {Lane}
@@ -190,7 +191,8 @@ class PushConsumer extends Client {
     let lane = this.#lanes.get(index)
     if (lane === undefined) {
       const host = /** @type {import('./lane').Host} */ (this.#host)
-      const [topic, brokerName, queueId] = host.native.queue(index) ?? ['', '', -1] // never absent while it delivers
+      const { native } = this.#core
+      const [topic, brokerName, queueId] = native?.queue(index) ?? ['', '', -1] // never absent while it delivers
       lane = new Lane(host, index, Object.freeze({ topic, brokerName, queueId }))
       this.#lanes.set(index, lane)
     }

@@ -1,7 +1,8 @@
 'use strict'
 // The way of a queue's messages through the handler. Native decides at every message whether it may begin (`mayStart`) and hears how it
-// ended (`ack`): no await may come between the two questions and what they are about.
+// ended (`step`, which decides about the next one in the same call): no await may come between a decision and what it is about.
 
+const native = require('../addon.js')
 const { textOf } = require('../cause.js')
 const { clearTimeout, setTimeout } = require('../clock.js')
 const { Outcome, verdictOfReturned, verdictOfThrown } = require('./outcomes.js')
@@ -12,7 +13,7 @@ const { nextTurn } = require('../turn.js')
 /**
  * @typedef {import('../errors').Failure} Failure
  * @typedef {import('../message').ReceivedMessage} ReceivedMessage
- * @typedef {import('../native-surface').NativeConsumer} NativeConsumer
+ * @typedef {import('../native-surface').ConsumerDoor} ConsumerDoor
  * @typedef {import('./outcomes').Verdict} Verdict
  * @typedef {import('../../../index').MessageQueue} MessageQueue
  */
@@ -37,12 +38,21 @@ class Places {
     return new Promise((resolve) => this.#waiting.push(resolve))
   }
 
+  /** Whether somebody waits for a place. */
+  get isWanted() {
+    return this.#waiting.length > 0
+  }
+
   give() {
     const next = this.#waiting.shift()
     if (next) next()
     else this.#free++
   }
 }
+
+/** The bits of a step's answer. */
+const GO_ON = 1
+const STARTS = 2
 
 /** What a handler gets beside its message. */
 class Context {
@@ -83,7 +93,8 @@ class Context {
 /**
  * What a lane needs of its consumer.
  * @typedef {object} Host
- * @property {NativeConsumer} native
+ * @property {ConsumerDoor} door
+ * @property {import('./unpacker').Unpacker} unpacker
  * @property {Places} places
  * @property {number | undefined} handlerTimeoutMs
  * @property {(message: ReceivedMessage, context: Context) => unknown} handle calls the handler of the message's topic
@@ -97,8 +108,6 @@ class Lane {
   /** @type {Host} */
   #host
   #index
-  /** @type {Fifo<{ generation: number, messages: ReceivedMessage[] }>} */
-  #chunks = new Fifo()
   #pumping = false
   /** @type {{ generation: number, message: ReceivedMessage, context: Context } | null} */
   #running = null
@@ -130,12 +139,8 @@ class Lane {
     return this.#failure?.offset === offset ? this.#failure.cause : undefined
   }
 
-  /**
-   * @param {number} generation
-   * @param {ReceivedMessage[]} messages
-   */
-  deliver(generation, messages) {
-    this.#chunks.push({ generation, messages })
+  /** Native has messages of this queue. */
+  wake() {
     if (!this.#pumping) void this.#pump()
   }
 
@@ -151,58 +156,120 @@ class Lane {
   }
 
   async #pump() {
-    const { native, places } = this.#host
+    const { places } = this.#host
     this.#pumping = true
-    for (let chunk; (chunk = this.#chunks.shift());) {
-      for (const message of chunk.messages) {
-        const place = places.take()
-        if (place) await place
-        for (let turn; (turn = nextTurn());) await turn
-        // No await between `mayStart` and the handler: a queue revoked in between would be handled all the same.
-        if (!this.#mayStart(native, chunk.generation, message)) {
-          places.give()
-          break
-        }
-        const verdict = await this.#handle(chunk.generation, message)
-        places.give()
-        // Ends this chunk only; the gate refuses what is left, since every "no" is final for its generation.
-        if (!this.#ack(native, chunk.generation, message, verdict)) break
-      }
+    for (;;) {
+      const place = places.take()
+      if (place) await place
+      for (let turn; (turn = nextTurn());) await turn
+      const chunk = this.#take()
+      if (chunk === null) break
+      await this.#work(chunk)
     }
+    places.give()
     this.#pumping = false
   }
 
-  /**
-   * @param {NativeConsumer} native
-   * @param {number} generation
-   * @param {ReceivedMessage} message
-   */
-  #mayStart(native, generation, message) {
+  /** The next messages, taken when there is a place for a handler: nobody else could have them meanwhile. */
+  #take() {
     try {
-      return native.mayStart(this.#index, generation, message.queueOffset)
+      return this.#host.unpacker.chunk(this.#host.door, this.#index, this.queue)
     } catch (cause) {
-      this.#host.warn(new RocketMQError('ERR_ROCKETMQ_INTERNAL', 'mayStart failed', { cause, queue: this.queue }))
+      this.#defect('the next messages of a queue could not be taken', cause)
+      return null
+    }
+  }
+
+  /**
+   * Handles consecutive messages, with a place; gives the place back. It ends early when the gate refuses the rest: every "no" is final
+   * for its generation.
+   * @param {{ generation: number, messages: ReceivedMessage[], offsets: number[] }} chunk
+   */
+  async #work({ generation, messages, offsets }) {
+    const { places } = this.#host
+    let may = this.#mayStart(generation, offsets[0])
+    for (let i = 0; may;) {
+      const pending = this.#handle(generation, messages[i])
+      const verdict = pending instanceof Promise ? await pending : pending
+      const next = i + 1 < messages.length ? offsets[i + 1] : -1
+      // Another lane is next, or another turn of the event loop: then the question about the next message comes later.
+      const turn = nextTurn()
+      const waits = next >= 0 && (turn !== null || places.isWanted)
+      const answer = this.#step(generation, messages[i], offsets[i], verdict, waits ? -1 : next)
+      i++
+      if ((answer & GO_ON) === 0 || next < 0) break
+      if (!waits) {
+        may = (answer & STARTS) !== 0
+        continue
+      }
+      places.give()
+      const place = places.take()
+      if (place) await place
+      for (let later; (later = nextTurn());) await later
+      may = this.#mayStart(generation, next)
+    }
+    places.give()
+  }
+
+  /**
+   * @param {number} generation
+   * @param {number} offset
+   */
+  #mayStart(generation, offset) {
+    try {
+      return native.consumerMayStart(this.#host.door, this.#index, generation, offset)
+    } catch (cause) {
+      this.#defect('mayStart failed', cause)
       return false
     }
   }
 
   /**
+   * @param {string} what
+   * @param {unknown} cause
+   */
+  #defect(what, cause) {
+    this.#host.warn(new RocketMQError('ERR_ROCKETMQ_INTERNAL', what, { cause, queue: this.queue }))
+  }
+
+  /**
+   * Calls the handler. One that returns no promise costs none.
    * @param {number} generation
    * @param {ReceivedMessage} message
-   * @returns {Promise<Verdict>}
+   * @returns {Verdict | Promise<Verdict>}
    */
-  async #handle(generation, message) {
+  #handle(generation, message) {
     const context = new Context(this.queue, message.reconsumeTimes + 1)
     this.#running = { generation, message, context }
-    const timer = this.#limit(message, context)
+    let returned
     try {
-      return verdictOfReturned(await this.#host.handle(message, context))
+      returned = this.#host.handle(message, context)
+      if (!isThenable(returned)) return this.#ended(verdictOfReturned(returned))
+    } catch (thrown) {
+      return this.#ended(verdictOfThrown(thrown))
+    }
+    return this.#await(returned, this.#limit(message, context))
+  }
+
+  /**
+   * @param {PromiseLike<unknown>} returned
+   * @param {import('../clock').Timer | undefined} timer
+   */
+  async #await(returned, timer) {
+    try {
+      return verdictOfReturned(await returned)
     } catch (thrown) {
       return verdictOfThrown(thrown)
     } finally {
       clearTimeout(timer)
       this.#running = null
     }
+  }
+
+  /** @param {Verdict} verdict */
+  #ended(verdict) {
+    this.#running = null
+    return verdict
   }
 
   /**
@@ -225,30 +292,49 @@ class Lane {
   }
 
   /**
-   * @param {NativeConsumer} native
    * @param {number} generation
    * @param {ReceivedMessage} message
+   * @param {number} offset
    * @param {Verdict} verdict
-   * @returns {boolean} whether to go on with the chunk
+   * @param {number} next the message that follows, if its handler may be called in this tick; else -1
+   * @returns {number} of bits: `GO_ON` with the chunk, `STARTS` the next message
    */
-  #ack(native, generation, message, { kind, suspendMs, cause, junk }) {
-    const offset = message.queueOffset
-    const reason = kind === Outcome.SUCCESS ? undefined : textOf(junk ? 'the handler returned no outcome' : cause)
+  #step(generation, message, offset, { kind, suspendMs, cause, junk }, next) {
+    const { door } = this.#host
+    const reason = verdictText(kind, cause, junk)
     let answer = 0
     try {
-      answer = native.ack(this.#index, generation, offset, kind, suspendMs, reason)
+      answer = native.consumerStep(door, this.#index, generation, offset, kind, suspendMs, reason, next)
     } catch (thrown) {
-      this.#host.warn(new RocketMQError('ERR_ROCKETMQ_INTERNAL', 'ack failed', { cause: thrown, queue: this.queue }))
+      this.#defect('step failed', thrown)
     }
     if (kind === Outcome.SUCCESS) this.#failure = null
     else {
       const why = junk ? this.#host.junk(message) : cause
       this.#failure = { offset, cause: why }
-      const delayMs = answer >> 1
+      const delayMs = Math.floor(answer / 4)
       if (delayMs > 0) this.#host.suspended(message, delayMs, why)
     }
-    return (answer & 1) === 1
+    return answer
   }
+}
+
+/**
+ * What native is told of a failure.
+ * @param {number} kind
+ * @param {unknown} cause
+ * @param {boolean | undefined} junk
+ */
+function verdictText(kind, cause, junk) {
+  return kind === Outcome.SUCCESS ? undefined : textOf(junk ? 'the handler returned no outcome' : cause)
+}
+
+/**
+ * @param {unknown} value
+ * @returns {value is PromiseLike<unknown>}
+ */
+function isThenable(value) {
+  return typeof value === 'object' && value !== null && typeof (/** @type {any} */ (value).then) === 'function'
 }
 
 /**

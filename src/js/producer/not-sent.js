@@ -1,9 +1,7 @@
 'use strict'
-// Why a message that has not reached native was not sent.
+// Why a send was refused before native had it.
 
 const { RocketMQError } = require('../errors.js')
-
-/** @typedef {import('../errors').Failure} Failure */
 
 /**
  * @param {AbortSignal} signal
@@ -24,25 +22,4 @@ function refused(error, topic) {
   return Object.assign(error, { outcome: 'not-stored' }, topic === undefined ? {} : { topic })
 }
 
-/** @param {string} topic */
-function timedOut(topic) {
-  const text = `not sent: it waited for room until its time was up (topic ${topic})`
-  return new RocketMQError('ERR_ROCKETMQ_TIMEOUT', text, { topic, outcome: 'not-stored' })
-}
-
-/** @param {string} topic */
-function closed(topic) {
-  const text = `not sent: the producer was closed while it waited (topic ${topic})`
-  return new RocketMQError('ERR_ROCKETMQ_CLOSED', text, { topic, outcome: 'not-stored' })
-}
-
-/**
- * @param {string} topic
- * @param {Failure} cause
- */
-function orderBroken(topic, cause) {
-  const text = `not sent: an earlier message of the same sharding key failed (topic ${topic})`
-  return new RocketMQError('ERR_ROCKETMQ_ORDER_BROKEN', text, { topic, outcome: 'not-stored', cause })
-}
-
-module.exports = { aborted, closed, orderBroken, refused, timedOut }
+module.exports = { aborted, refused }

@@ -27,10 +27,10 @@ const SendStatus = Object.freeze({
 })
 
 /** Before the start. */
-const NO_STATS = { pendingMessages: 0, pendingBytes: 0, sent: 0, failed: 0, requests: 0, retries: 0 }
+const NO_STATS = { waiting: 0, pendingMessages: 0, pendingBytes: 0, sent: 0, failed: 0, requests: 0, retries: 0 }
 
 class Producer extends Client {
-  /** @type {Core<NativeProducer>} */
+  /** @type {import('./sends').Core} */
   #core
   /** @type {Sends} */
   #sends
@@ -43,23 +43,19 @@ class Producer extends Client {
    */
   constructor(given, orderly) {
     const { client, producer } = options.producerOptions(given, orderly)
-    /** @type {Core<NativeProducer>} */
+    /** @type {import('./sends').Core} */
     const core = new Core(client, {
       kind: 'Producer',
       create: (config) => new NativeProducer(config, producer),
-      hears: [
-        (/** @type {Parameters<Sends['stored']>} */ ...run) => this.#sends.stored(...run),
-        (/** @type {Parameters<Sends['failed']>} */ ...failure) => this.#sends.failed(...failure),
-        (/** @type {number} */ lane) => this.#sends.room(lane),
-      ],
       start: (native, slot, calls) => native.start(slot, client.startTimeoutMs, calls),
-      drain: (deadline) => this.#sends.drain(deadline),
+      take: (door) => this.#sends.take(door),
+      hears: () => this.#sends.hears,
       ended: () => this.#sends.ended(),
     })
     super(core, [])
     this.#core = core
     this.#settings = producer
-    this.#sends = new Sends(core, producer.sendTimeoutMs)
+    this.#sends = new Sends(core)
   }
 
   /**
@@ -69,13 +65,13 @@ class Producer extends Client {
    * @returns {Promise<SendResult>}
    */
   sendOrderly(message, shardingKey, sendOptions) {
-    return this.#send(
-      message,
-      () => [flatten('message', message, this.#settings.maxMessageBytes)],
-      false,
-      shardingKey,
-      sendOptions,
-    )
+    try {
+      this.#mustRun()
+      const flat = flatten('message', message, this.#settings.maxMessageBytes)
+      return this.#sends.send(flat, checkShardingKey(shardingKey), options.sendOptions(sendOptions))
+    } catch (error) {
+      return Promise.reject(refusedOf(message, error))
+    }
   }
 
   /**
@@ -95,25 +91,18 @@ class Producer extends Client {
    * @returns {Promise<SendResult[]>}
    */
   sendOrderlyBatch(messages, shardingKey, sendOptions) {
-    return this.#send(messages?.[0], () => this.#flattenAll(messages), true, shardingKey, sendOptions)
+    try {
+      this.#mustRun()
+      const flat = this.#flattenAll(messages)
+      return this.#sends.sendBatch(flat, checkShardingKey(shardingKey), options.sendOptions(sendOptions))
+    } catch (error) {
+      return Promise.reject(refusedOf(messages?.[0], error))
+    }
   }
 
-  /**
-   * @param {MessageInit | undefined} first for the topic of a refusal
-   * @param {() => import('../message').FlatMessage[]} flat
-   * @param {boolean} batch
-   * @param {unknown} shardingKey
-   * @param {unknown} sendOptions
-   * @returns {Promise<any>}
-   */
-  #send(first, flat, batch, shardingKey, sendOptions) {
-    try {
-      const error = this.#core.notRunning()
-      if (error !== null) throw error
-      return this.#sends.send(flat(), batch, checkShardingKey(shardingKey), options.sendOptions(sendOptions))
-    } catch (error) {
-      return Promise.reject(refused(error, typeof first?.topic === 'string' ? first.topic : undefined))
-    }
+  #mustRun() {
+    const error = this.#core.notRunning()
+    if (error !== null) throw error
   }
 
   /** @param {unknown} messages */
@@ -137,8 +126,7 @@ class Producer extends Client {
    */
   async queues(topic) {
     const name = check.topic('topic', topic)
-    const error = this.#core.notRunning()
-    if (error !== null) throw error
+    this.#mustRun()
     return this.#core.slots.ask((slot) => /** @type {NativeProducer} */ (this.#core.native).queues(slot, name))
   }
 
@@ -148,8 +136,7 @@ class Producer extends Client {
    */
   async ready(readyOptions) {
     const signal = options.readyOptions(readyOptions)
-    const error = this.#core.notRunning()
-    if (error !== null) throw error
+    this.#mustRun()
     return this.#sends.ready(signal)
   }
 
@@ -160,8 +147,16 @@ class Producer extends Client {
 
   /** @returns {ProducerStats} */
   stats() {
-    return { waiting: this.#sends.waiting, ...(this.#core.counts() ?? NO_STATS) }
+    return { ...(this.#core.counts() ?? NO_STATS) }
   }
+}
+
+/**
+ * @param {MessageInit | undefined} message
+ * @param {unknown} error
+ */
+function refusedOf(message, error) {
+  return refused(error, typeof message?.topic === 'string' ? message.topic : undefined)
 }
 
 module.exports = { Producer, SendStatus }

@@ -5,12 +5,12 @@
  * @template S
  */
 class Signals {
-  /** @type {(signal: AbortSignal, sends: S[]) => void} */
+  /** @type {(sends: S[]) => void} */
   #aborted
   /** @type {Map<AbortSignal, { listener: () => void, sends: Set<S> }>} */
   #watched = new Map()
 
-  /** @param {(signal: AbortSignal, sends: S[]) => void} aborted called once with all that wait for the signal */
+  /** @param {(sends: S[]) => void} aborted called once with all that wait for the signal */
   constructor(aborted) {
     this.#aborted = aborted
   }
@@ -47,7 +47,7 @@ class Signals {
     const watched = this.#watched.get(signal)
     if (watched === undefined) return
     this.#watched.delete(signal)
-    this.#aborted(signal, [...watched.sends])
+    this.#aborted([...watched.sends])
   }
 }
 

@@ -103,13 +103,13 @@ async fn an_abort_between_two_attempts_takes_out_what_was_not_stored_but_not_wha
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_failure_takes_what_the_caller_holds_and_what_waits_for_a_queue() {
+async fn a_failure_takes_what_waits_above_the_mark_too() {
     for batching in MODES {
         let options = ProducerOptions { batching, max_pending_messages: 4, ..options() };
         let (cluster, caller) = started(options, &[("a", 1)]).await;
         cluster.then([Answer::Refused(16, "no")]);
         let calls: Vec<usize> = (0..6).map(|i| caller.send("k", &format!("m{i}"))).collect();
-        assert_eq!(caller.waits(), 4, "two are half of the limit");
+        assert_eq!(caller.producer.stats().waiting, 2);
         let ended = caller.until(calls).await;
         let codes: Vec<Option<Code>> = ended.iter().map(|ended| ended.result.as_ref().err().map(code)).collect();
         assert_eq!(codes[0], Some(Code::AccessDenied));
@@ -118,26 +118,6 @@ async fn a_failure_takes_what_the_caller_holds_and_what_waits_for_a_queue() {
         assert_eq!(cluster.stored("a", 0), ["m6"]);
         assert_eq!(cluster.attempts().len(), 2);
     }
-}
-
-#[tokio::test(start_paused = true)]
-async fn fed_messages_of_a_closed_key_do_not_get_in() {
-    let (cluster, caller) = started(ProducerOptions { max_pending_messages: 4, ..options() }, &[("a", 1)]).await;
-    cluster.then([OK, Answer::Refused(16, "no")]);
-    let first = caller.launch(&cluster, "l", "l0").await;
-    let failing = caller.send("k", "m0");
-    let held: Vec<usize> = ["m1", "m2"].map(|body| caller.send("k", body)).to_vec();
-    assert_eq!(caller.waits(), 2);
-    // The failure is decided; the invitation to feed is delivered first.
-    tokio::time::sleep(Duration::from_millis(50)).await;
-    caller.deliver_one();
-    caller.deliver_one();
-    let mut calls = vec![first, failing];
-    calls.extend(held);
-    let ended = caller.until(calls).await;
-    let codes: Vec<Option<Code>> = ended.iter().map(|ended| ended.result.as_ref().err().map(code)).collect();
-    assert_eq!(codes, [None, Some(Code::AccessDenied), Some(Code::OrderBroken), Some(Code::OrderBroken)]);
-    assert_eq!(cluster.stored("a", 0), ["l0"]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -179,4 +159,36 @@ async fn all_that_one_failure_takes_with_it_share_one_error() {
         caller.until(behind).await.into_iter().map(|ended| ended.result.unwrap_err()).collect();
     assert_eq!((errors[0].code(), errors[0].outcome()), (Code::OrderBroken, Some(Outcome::NotStored)));
     assert!(errors.iter().all(|error| error.is_same(&errors[0])));
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_signal_of_many_sends_aborts_them_and_takes_the_others_of_their_keys_along() {
+    for batching in MODES {
+        let (cluster, caller) = started(ProducerOptions { batching, ..options() }, &[("a", 1)]).await;
+        let sent = caller.launch(&cluster, "k", "m0").await;
+        let calls = ["m1", "m2", "m3", "m4"].map(|body| caller.send("k", body));
+        let other = caller.send("l", "n0");
+        // Of the five sends of the key the first is on the wire; the second and the fourth of the others are not aborted.
+        caller.abort_all(&[sent, calls[0], calls[2]]);
+        let codes: Vec<Code> = caller.until(calls).await.iter().map(|it| code(it.result.as_ref().unwrap_err())).collect();
+        assert_eq!(codes, [Code::Aborted, Code::OrderBroken, Code::Aborted, Code::OrderBroken]);
+        assert!(caller.until([sent, other]).await.iter().all(|ended| ended.result.is_ok()));
+        caller.receipt(caller.send("k", "m5")).await;
+        assert_eq!(cluster.stored("a", 0), ["m0", "n0", "m5"]);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_one_failure_takes_along_is_one_run_that_names_it() {
+    let (cluster, caller) = one_queue().await;
+    cluster.then([Answer::Refused(16, "no")]);
+    let calls: Vec<usize> = (0..1_000).map(|i| caller.send("k", &format!("m{i}"))).collect();
+    caller.until(calls).await;
+    let runs = caller.runs();
+    assert_eq!(runs.iter().map(|(count, ..)| count).sum::<usize>(), 1_000);
+    let (first, followers) = runs.split_first().unwrap();
+    assert_eq!(*first, (1, Some(1), 0));
+    assert!(followers.iter().all(|&(_, failure, cause)| failure.is_none() && cause == 1), "{followers:?}");
+    // Those that were in the same request are known by their ids, and so alone; the others are one run.
+    assert!(followers.iter().any(|&(count, ..)| count > 500) || followers.len() == 999, "{followers:?}");
 }

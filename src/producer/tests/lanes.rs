@@ -9,7 +9,7 @@ use super::{ProducerOptions, one_queue, options, started};
 use crate::env;
 use crate::error::{Code, Outcome};
 use crate::producer::options::Batching;
-use crate::producer::{Admission, Outgoing};
+use crate::producer::Outgoing;
 
 fn batching(batching: Batching) -> ProducerOptions {
     ProducerOptions { batching, ..options() }
@@ -182,7 +182,7 @@ async fn messages_have_the_properties_of_the_wire() {
         properties: vec![(String::from("colour"), String::from("blue"))],
         timeout: None,
     };
-    assert_eq!(caller.producer.send(message, false).unwrap(), Admission::Taken);
+    caller.producer.send(message).unwrap();
     while cluster.stored("a", 0).is_empty() {
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
@@ -224,7 +224,7 @@ async fn bad_messages_are_refused_before_anything_is_written() {
         (Outgoing { properties: pair("p", &"x".repeat(32_000)), ..good() }, "properties"),
     ];
     for (message, field) in bad {
-        let error = caller.producer.send(message, false).unwrap_err();
+        let error = caller.producer.send(message).unwrap_err();
         assert_eq!(error.code(), Code::InvalidArgument);
         assert!(error.message().contains(field), "{error}");
     }
@@ -282,4 +282,35 @@ async fn nothing_is_left_of_what_has_ended() {
     assert_eq!((keys, lanes, pending), (0, 1, 0), "but for the lane of the topic");
     let stats = caller.producer.stats();
     assert_eq!((stats.pending_messages, stats.pending_bytes, stats.sent, stats.failed), (0, 0, 2000, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lane_waits_for_the_callers_it_has_just_settled_and_no_longer() {
+    let gather = Duration::from_millis(500);
+    for (back, waits) in [(3, false), (2, true)] {
+        let (cluster, caller) = started(ProducerOptions { gather, ..options() }, &[("a", 1)]).await;
+        let first = caller.launch(&cluster, "k", "m0").await;
+        let calls = ["m1", "m2", "m3"].map(|body| caller.send("k", body));
+        caller.until([first]).await;
+        caller.until(calls).await;
+        let (began, before) = (env::now(), cluster.attempts().len());
+        let again: Vec<usize> = (0..back).map(|i| caller.send(&format!("k{i}"), "again")).collect();
+        caller.until(again).await;
+        assert_eq!((cluster.attempts().len() - before, began.elapsed() >= gather), (1, waits), "{back} of 3 came back");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lane_goes_on_when_its_callers_have_had_their_turn() {
+    let gather = Duration::from_secs(60);
+    let (cluster, caller) = started(ProducerOptions { gather, ..options() }, &[("a", 1)]).await;
+    caller.receipt(caller.send("k", "m0")).await;
+    let lane = caller.producer.core.with(|state, _| state.lanes.iter().find(|(_, lane)| lane.queue.is_some()).unwrap().0);
+    caller.producer.turned(&[lane]);
+    let began = env::now();
+    let first = caller.send("k", "m1");
+    caller.producer.turned(&[lane]);
+    caller.receipt(first).await;
+    assert_eq!(cluster.stored("a", 0), ["m0", "m1"]);
+    assert!(began.elapsed() < Duration::from_secs(1));
 }

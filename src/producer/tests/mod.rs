@@ -30,6 +30,7 @@ fn options() -> ProducerOptions {
         send_timeout: Duration::from_secs(30),
         max_pending_messages: 65_536,
         max_pending_bytes: 64 << 20,
+        gather: Duration::ZERO,
         on_route_change: OnRouteChange::Follow,
         max_message_bytes: 4 << 20,
     }

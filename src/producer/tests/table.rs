@@ -81,7 +81,8 @@ async fn a_refusal_that_outlasts_the_time_is_broker_busy_and_not_stored() {
 #[tokio::test(start_paused = true)]
 async fn a_connection_that_is_refused_until_the_end_is_not_stored_and_has_no_id() {
     let (cluster, caller) = one_queue().await;
-    cluster.script(|_| Step::from(Answer::NotSent));
+    // At once, so that none is under way when the time is up.
+    cluster.script(|_| Step { delay: Duration::ZERO, answer: Answer::NotSent });
     let error = caller.error(caller.send("k", "m")).await;
     assert_failed(&error, Code::Connection, Outcome::NotStored);
     assert!(json(&error)["msgId"].is_null());

@@ -17,7 +17,8 @@ function newEra(before) {
   return { pending: 0, sealed: false, before, done, end }
 }
 
-class Eras {
+/** The sends that are not settled yet. */
+class Unsettled {
   #now = newEra(Promise.resolve())
 
   /**
@@ -48,4 +49,4 @@ class Eras {
   }
 }
 
-module.exports = { Eras }
+module.exports = { Unsettled }

@@ -1,0 +1,217 @@
+//! What a client's native side says to its facade: one queue, in one order, and a bell.
+//!
+//! The bell only rings, at most once until the facade has taken all there is; the facade takes at its own pace, a little in each turn of its
+//! event loop. So a burst of a hundred thousand outcomes holds nobody up, and the answer to `close()` is heard behind what it has waited
+//! for.
+
+use super::callback::{Answer, Callback};
+use super::pulse::{Pulse, TICK};
+use crate::client::{Event, Events};
+use crate::env;
+use crate::error::{ClientError, Code};
+use napi::Result;
+use napi::bindgen_prelude::{FnArgs, Object, ToNapiValue};
+use std::collections::{HashSet, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// Warnings and records that wait to be heard, at most: a peer can cause them by the million.
+const MOST_REMARKS: usize = 1_000;
+
+/// What is said; a producer and a consumer add their own `T`.
+pub(super) enum Said<T> {
+    /// Of a call with a slot.
+    Answer(Answer),
+    /// JSON. A remark is a warning or a record: of equal ones that wait, one is enough.
+    Event { json: String, is_remark: bool },
+    /// To hear whether anybody hears.
+    Alive,
+    /// Its kinds begin at 2.
+    Own(T),
+}
+
+struct Queue<T> {
+    said: VecDeque<Said<T>>,
+    /// The facade was rung for and has not taken everything yet.
+    rung: bool,
+    remarks: HashSet<String>,
+    /// How many more remarks there were than are kept.
+    dropped: u64,
+}
+
+/// See the module. `T` is what its owner says beside answers and events.
+pub(super) struct Bell<T> {
+    queue: Mutex<Queue<T>>,
+    ring: Callback<(), FnArgs<(u32,)>>,
+    /// Whether debug records are wanted.
+    debug: bool,
+    pulse: Pulse,
+}
+
+/// What the facade takes. `Own` is what becomes of the owner's part of it.
+pub enum Heard<O> {
+    Answer(Answer),
+    Event(String),
+    Own(O),
+}
+
+/// What taking has come to.
+pub(super) enum Taken<O> {
+    /// The whole of what was said next.
+    Whole(O),
+    /// A part; the rest is still next.
+    Part(O),
+}
+
+impl<T: Send + 'static> Bell<T> {
+    /// Takes `calls.ring`.
+    pub(super) fn new(calls: &Object<'_>, debug: bool) -> Result<Arc<Self>> {
+        let queue = Queue { said: VecDeque::new(), rung: false, remarks: HashSet::new(), dropped: 0 };
+        Ok(Arc::new(Self {
+            queue: Mutex::new(queue),
+            ring: Callback::new(calls, "ring", |_| Ok(FnArgs::from((0,))))?,
+            debug,
+            pulse: Pulse::new(),
+        }))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Queue<T>> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Keeps what is to be heard; somebody has to ring.
+    pub(super) fn keep(&self, own: impl IntoIterator<Item = T>) {
+        self.lock().said.extend(own.into_iter().map(Said::Own));
+    }
+
+    /// Rings, unless the facade is coming already. False when nobody listens any more.
+    pub(super) fn ring(&self) -> bool {
+        let rings = {
+            let mut queue = self.lock();
+            !queue.said.is_empty() && !std::mem::replace(&mut queue.rung, true)
+        };
+        !rings || self.ring.call(())
+    }
+
+    /// False when nobody listens any more.
+    pub(super) fn say(&self, own: T) -> bool {
+        self.put(Said::Own(own))
+    }
+
+    fn put(&self, said: Said<T>) -> bool {
+        self.lock().said.push_back(said);
+        self.ring()
+    }
+
+    /// The next thing that was said; none when there is nothing, and then the next one rings again. `take` looks at the owner's own, under
+    /// the lock.
+    pub(super) fn take<O>(&self, take: impl FnOnce(&mut T) -> Taken<O>) -> Option<Heard<O>> {
+        let mut guard = self.lock();
+        let queue = &mut *guard;
+        loop {
+            match queue.said.front_mut() {
+                None if queue.dropped > 0 => {
+                    let dropped = std::mem::take(&mut queue.dropped);
+                    let text = format!("{dropped} more warnings and records came faster than they could be told, and were not");
+                    return Some(Heard::Event(
+                        Event::Warning { error: ClientError::new(Code::Protocol, text) }.to_json(),
+                    ));
+                }
+                None => {
+                    queue.rung = false;
+                    return None;
+                }
+                Some(Said::Own(own)) => {
+                    return Some(Heard::Own(match take(own) {
+                        Taken::Part(part) => part,
+                        Taken::Whole(whole) => {
+                            queue.said.pop_front();
+                            whole
+                        }
+                    }));
+                }
+                Some(_) => {}
+            }
+            match queue.said.pop_front() {
+                Some(Said::Answer(answer)) => return Some(Heard::Answer(answer)),
+                Some(Said::Event { json, is_remark }) => {
+                    if is_remark {
+                        queue.remarks.remove(&json);
+                    }
+                    return Some(Heard::Event(json));
+                }
+                _ => self.pulse.taken(),
+            }
+        }
+    }
+
+    /// Watches from now on whether anybody hears, until nobody listens any more.
+    pub(super) fn watch(self: &Arc<Self>) {
+        let bell = Arc::downgrade(self);
+        env::spawn(async move {
+            loop {
+                tokio::time::sleep(TICK).await;
+                let Some(bell) = bell.upgrade() else { return };
+                let look = bell.pulse.look(env::wall_ms());
+                for error in look.tell {
+                    bell.emit(Event::Warning { error });
+                }
+                if look.ask && !bell.put(Said::Alive) {
+                    return;
+                }
+            }
+        });
+    }
+}
+
+/// Who answers calls with a slot.
+pub(super) trait Answers: Send + Sync + 'static {
+    /// Answers, unless nobody listens any more.
+    fn answer(&self, answer: Answer);
+    /// Nothing is said from here on; what was said already still arrives.
+    fn release(&self);
+}
+
+impl<T: Send + 'static> Answers for Bell<T> {
+    fn answer(&self, answer: Answer) {
+        self.put(Said::Answer(answer));
+    }
+
+    fn release(&self) {
+        self.ring.release();
+    }
+}
+
+impl<T: Send + 'static> Events for Bell<T> {
+    fn emit(&self, event: Event) {
+        if !self.debug && event.is_debug() {
+            return;
+        }
+        let (json, is_remark) = (event.to_json(), event.is_remark());
+        if is_remark {
+            let mut queue = self.lock();
+            if queue.remarks.len() >= MOST_REMARKS {
+                queue.dropped += 1;
+                return;
+            }
+            if !queue.remarks.insert(json.clone()) {
+                return;
+            }
+        }
+        self.put(Said::Event { json, is_remark });
+    }
+}
+
+impl<O: ToNapiValue> ToNapiValue for Heard<O> {
+    /// `[kind, …]`; the facade's types name the rest.
+    #[expect(unsafe_code, reason = "the trait's own signature; everything inside is napi's safe interface")]
+    unsafe fn to_napi_value(env: napi::sys::napi_env, heard: Self) -> Result<napi::sys::napi_value> {
+        match heard {
+            Self::Answer(answer) => {
+                let (slot, error, json) = answer.parts();
+                unsafe { ToNapiValue::to_napi_value(env, (0u32, slot, error, json)) }
+            }
+            Self::Event(json) => unsafe { ToNapiValue::to_napi_value(env, (1u32, json)) },
+            Self::Own(own) => unsafe { O::to_napi_value(env, own) },
+        }
+    }
+}

@@ -1,0 +1,66 @@
+//! Chunks that wait for the facade: each queue's, until its lane has a place for a handler. A thousand queues with a backlog build no
+//! objects that nobody can handle.
+
+use super::packing::{Packer, room_for};
+use crate::consumer::Delivery;
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+/// Consecutive messages of one queue, of which some may be with the facade already.
+struct Chunk {
+    generation: u32,
+    messages: VecDeque<Delivery>,
+}
+
+/// By queue, the oldest first.
+#[derive(Default)]
+pub(super) struct Chunks(Mutex<HashMap<u32, VecDeque<Chunk>>>);
+
+/// What was packed into the facade's scratch memory.
+pub(super) enum Packed {
+    /// So many messages of this generation.
+    Messages { generation: u32, count: u32 },
+    /// Nothing: the memory must be of this size.
+    TooSmall(usize),
+}
+
+impl Chunks {
+    fn lock(&self) -> MutexGuard<'_, HashMap<u32, VecDeque<Chunk>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// One more; true when the queue had none, so that the facade has to hear of it.
+    pub(super) fn put(&self, queue: u32, generation: u32, messages: Vec<Delivery>) -> bool {
+        let mut chunks = self.lock();
+        let chunk = Chunk { generation, messages: messages.into() };
+        let of_queue = chunks.entry(queue).or_default();
+        of_queue.push_back(chunk);
+        of_queue.len() == 1
+    }
+
+    /// The next messages of a queue; none when there are no more, and then the next ones are told of.
+    pub(super) fn take(&self, queue: u32, scratch: &mut [u8]) -> Option<Packed> {
+        let mut chunks = self.lock();
+        let of_queue = chunks.get_mut(&queue)?;
+        while of_queue.front().is_some_and(|chunk| chunk.messages.is_empty()) {
+            of_queue.pop_front();
+        }
+        let Some(chunk) = of_queue.front_mut() else {
+            chunks.remove(&queue);
+            return None;
+        };
+        let mut packer = Packer::new(scratch);
+        while chunk.messages.front().is_some_and(|message| packer.pack(message)) {
+            chunk.messages.pop_front();
+        }
+        match (packer.count(), chunk.messages.front()) {
+            (0, Some(message)) => Some(Packed::TooSmall(room_for(message))),
+            (count, _) => Some(Packed::Messages { generation: chunk.generation, count: count as u32 }),
+        }
+    }
+
+    /// Nobody will take them any more.
+    pub(super) fn clear(&self) {
+        self.lock().clear();
+    }
+}

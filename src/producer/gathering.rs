@@ -1,0 +1,58 @@
+//! A lane whose request was just stored waits a moment for the callers it has settled: what they send next goes in one request. A broker
+//! works for each request, hardly for each message, so that this is worth more than anything else.
+
+use std::time::Duration;
+
+use super::entities::{Gathering, Lane, Phase};
+use super::state::State;
+
+impl Lane {
+    /// Whether all have come that are waited for.
+    pub(super) fn has_gathered(&self) -> bool {
+        matches!(self.gathering, Some(Gathering::Awaited(count)) if self.fifo.len() - self.dead >= count)
+    }
+}
+
+impl State {
+    /// How long a lane has to wait for its callers, if at all.
+    pub(super) fn gathers(&mut self, lane: u32) -> Option<Duration> {
+        let longest = self.options.gather;
+        let running = self.phase == Phase::Running;
+        let it = &mut self.lanes[lane];
+        let Some(Gathering::Settled(count)) = it.gathering.take() else { return None };
+        it.gathering = Some(Gathering::Awaited(count));
+        if longest.is_zero() || !running || it.has_gathered() {
+            it.gathering = None;
+            return None;
+        }
+        Some(longest)
+    }
+
+    /// Ends the waiting of a lane when all have come, or when nothing may be waited for any more.
+    pub(super) fn look_who_came(&mut self, lane: u32) {
+        let running = self.phase == Phase::Running;
+        let it = &mut self.lanes[lane];
+        if it.has_gathered() || !running {
+            it.gathering = None;
+        }
+    }
+
+    /// Whether a lane still waits, or is about to.
+    pub(super) fn is_gathering(&self, lane: u32) -> bool {
+        self.lanes.get(lane).is_some_and(|lane| match lane.gathering {
+            Some(Gathering::Settled(count)) => lane.fifo.len() - lane.dead < count,
+            Some(Gathering::Awaited(_)) => !lane.has_gathered(),
+            None => false,
+        })
+    }
+
+    /// The callers of these lanes' last sends have had their turn.
+    pub(super) fn turned(&mut self, lanes: &[u32]) {
+        for &lane in lanes {
+            if let Some(it) = self.lanes.get_mut(lane).filter(|it| it.gathering.is_some()) {
+                it.gathering = None;
+                it.wake.notify_one();
+            }
+        }
+    }
+}
