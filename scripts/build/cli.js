@@ -59,7 +59,9 @@ function platform() {
  */
 function libraries(messages) {
   const made = messages.split('\n').flatMap((line) => (line.startsWith('{') ? [JSON.parse(line)] : []))
-  const libraries = made.filter(({ reason, target }) => reason === 'compiler-artifact' && target.kind.includes('cdylib'))
+  const libraries = made.filter(
+    ({ reason, target }) => reason === 'compiler-artifact' && target.kind.includes('cdylib'),
+  )
   return new Map(libraries.map(({ target, filenames }) => [target.name, filenames[0]]))
 }
 
