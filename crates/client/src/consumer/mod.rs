@@ -129,14 +129,7 @@ impl<B: Brokers> Consumer<B> {
     }
 
     /// A handler has ended.
-    pub fn ack(
-        &self,
-        queue: u32,
-        generation: u32,
-        offset: i64,
-        outcome: Outcome,
-        reason: Option<String>,
-    ) -> Ack {
+    pub fn ack(&self, queue: u32, generation: u32, offset: i64, outcome: Outcome, reason: Option<String>) -> Ack {
         let ignored = Ack { counted: false, go_on: false, delay: Duration::ZERO };
         self.shared.at_gate(queue, |gate| gate.ack(generation, offset, outcome, reason)).unwrap_or(ignored)
     }
