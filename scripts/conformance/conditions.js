@@ -101,6 +101,22 @@ const CONDITIONS = [
   'a IS NOT',
   'and = 1',
   'a = 1 AND and > 1',
+  'NULL IS NULL',
+  'NULL OR a = 1',
+  'a IS NULL IS NOT NULL',
+  'a IS NOT NULL > 1',
+  "'x' IS NULL = TRUE",
+  '+ a',
+  '+ a > 1',
+  '- a > 1',
+  'a (1',
+  "a ('x') NOT (",
+  'a NOT b',
+  "contains = 'x'",
+  "CONTAINS IN ('x')",
+  'a = 1 -- x\n AND b > 1',
+  "a = 'x' 'y",
+  "a b 'y",
 ]
 
 /** Properties of the messages, by their bodies. */
@@ -204,6 +220,11 @@ const TRIED = [
   'a > 4 OR c',
   "TAGS = 'TagA'",
   "KEYS = 'k1'",
+  'NULL IS NULL',
+  'a IS NULL IS NOT NULL',
+  'a IS NOT NULL > 1',
+  'a = 5 -- x',
+  'a = 6 -- x\n OR a = 5',
 ]
 
 module.exports = { CONDITIONS, MESSAGES, TRIED }

@@ -10,15 +10,11 @@
 //!   around it; compared with a number that has a point, they may be any number. Two properties have no order.
 //! * Logic has three values, as in SQL, but two missing properties are equal, and `CONTAINS` and the like are never unknown.
 
-use sqlparser::parser::{Parser, ParserError};
-
 mod evaluate;
 mod read;
-mod words;
+mod token;
 
 use self::evaluate::evaluate;
-use self::read::test;
-use self::words::{Words, check_letters, may_follow};
 
 /// Longest condition read, in bytes: chains of AND become as deep as they are long.
 const MAX_LENGTH: usize = 8 * 1024;
@@ -50,6 +46,7 @@ enum Operand {
     Whole(i64),
     Number(f64),
     Boolean(bool),
+    Null,
     /// The outcome of another test.
     Test(Box<Test>),
 }
@@ -75,18 +72,7 @@ impl Condition {
             return Err(format!("a condition may have {MAX_LENGTH} bytes, not {}", text.len()));
         }
         check_letters(text)?;
-        let words = Words { text_operators };
-        let read = || {
-            let mut parser = Parser::new(&words).with_recursion_limit(MAX_DEPTH).try_with_sql(text)?;
-            let expression = parser.parse_expr()?;
-            let rest = parser.peek_token();
-            if !may_follow(&rest.token) {
-                return parser.expected("an operand", rest);
-            }
-            Ok::<_, ParserError>(expression)
-        };
-        let expression = read().map_err(|error| error.to_string())?;
-        test(&expression).map(Self)
+        read::test(text, text_operators).map(Self)
     }
 
     /// Whether a message with these properties is wanted.
@@ -94,6 +80,25 @@ impl Condition {
         let value = |name: &str| crate::record::property(properties, name);
         matches!(evaluate(&self.0, &value), Ok(Some(true)))
     }
+}
+
+/// Outside of quotes and comments, only what RocketMQ's own reader knows.
+fn check_letters(text: &str) -> Result<(), String> {
+    let known =
+        |letter: char| letter.is_ascii_alphanumeric() || letter.is_ascii_whitespace() || "_$,=<>()+-.".contains(letter);
+    for outside in text.split('\'').step_by(2) {
+        let mut rest = outside;
+        while let Some((before, comment)) = rest.split_once("/*") {
+            if let Some(letter) = before.chars().find(|letter| !known(*letter)) {
+                return Err(format!("Lexical error: {letter:?}"));
+            }
+            rest = comment.split_once("*/").map_or("", |(_, behind)| behind);
+        }
+        if let Some(letter) = rest.chars().find(|letter| !known(*letter)) {
+            return Err(format!("Lexical error: {letter:?}"));
+        }
+    }
+    Ok(())
 }
 
 #[cfg(test)]

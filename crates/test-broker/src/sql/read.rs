@@ -1,103 +1,276 @@
-//! From what the parser has read to what RocketMQ takes it for.
-
-use sqlparser::ast::{BinaryOperator, Expr, InTarget, UnaryOperator, Value};
+//! RocketMQ's grammar, with its own precedence: one function a level, each over the one below it.
 
 use super::evaluate::{compare, constant};
-use super::words::NOT;
+use super::token::{Token, tokens};
 use super::{Comparison, MAX_DEPTH, Operand, Test, TextOperator};
 
 /// Words that are no property's name.
 const RESERVED: [&str; 9] = ["AND", "OR", "NOT", "BETWEEN", "IN", "IS", "NULL", "TRUE", "FALSE"];
+/// Those of 5.x.
+const TEXT_OPERATORS: [(&str, TextOperator); 3] = [
+    ("CONTAINS", TextOperator::Contains),
+    ("STARTSWITH", TextOperator::StartsWith),
+    ("ENDSWITH", TextOperator::EndsWith),
+];
 
-/// Nothing prints an expression: chains are as deep as they are long, and printing them recurses.
-fn refused<T>() -> Result<T, String> {
-    Err("not a condition that RocketMQ knows".into())
-}
-
-/// What an expression asks.
-pub(super) fn test(expression: &Expr) -> Result<Test, String> {
-    Ok(match expression {
-        Expr::Nested(inner) => test(inner)?,
-        Expr::Value(value) => match value.value {
-            Value::Boolean(truth) => Test::Constant(Some(truth)),
-            Value::Null => Test::Constant(None),
-            _ => return refused(),
-        },
-        Expr::Identifier(_) => Test::Cast(property(expression)?),
-        Expr::UnaryOp { op: UnaryOperator::Not, expr } => not(expr)?,
-        Expr::IsNull(inner) => Test::IsNull(operand(inner)?),
-        Expr::IsNotNull(inner) => negated(Test::IsNull(operand(inner)?), true),
-        Expr::In { expr, target: InTarget::List(list), negated: not, global: false } => {
-            let texts = list.iter().map(text_constant).collect::<Result<_, _>>()?;
-            negated(Test::In(property(expr)?, texts), *not)
-        }
-        Expr::Between { expr, negated: not, low, high } => {
-            let (value, low, high) = (operand(expr)?, operand(low)?, operand(high)?);
-            let above = ordered(low.clone(), Comparison::LessOrEqual, value.clone())?;
-            let below = ordered(value, Comparison::LessOrEqual, high.clone())?;
-            if let (Some(low), Some(high)) = (constant(&low), constant(&high))
-                && matches!(compare(&high, Comparison::Less, &low), Ok(true))
-            {
-                return Err("Illegal values of between, left value must less than or equal to right value!".into());
-            }
-            negated(Test::All(vec![above, below]), *not)
-        }
-        Expr::BinaryOp { left, op, right } => match op {
-            BinaryOperator::And => Test::All(chain(expression, op)?),
-            BinaryOperator::Or => Test::Any(chain(expression, op)?),
-            BinaryOperator::Eq => Test::Compare(operand(left)?, Comparison::Equal, operand(right)?),
-            BinaryOperator::NotEq => negated(Test::Compare(operand(left)?, Comparison::Equal, operand(right)?), true),
-            BinaryOperator::Lt => ordered(operand(left)?, Comparison::Less, operand(right)?)?,
-            BinaryOperator::LtEq => ordered(operand(left)?, Comparison::LessOrEqual, operand(right)?)?,
-            BinaryOperator::Gt => ordered(operand(right)?, Comparison::Less, operand(left)?)?,
-            BinaryOperator::GtEq => ordered(operand(right)?, Comparison::LessOrEqual, operand(left)?)?,
-            BinaryOperator::Custom(name) => {
-                let bare = name.strip_prefix(NOT).unwrap_or(name);
-                let operator = TextOperator::NAMES.iter().find(|(known, _)| *known == bare);
-                let Some((_, operator)) = operator else { return refused() };
-                Test::Text(operand(left)?, *operator, text_constant(right)?, bare != name)
-            }
-            _ => return refused(),
-        },
-        _ => return refused(),
-    })
-}
-
-/// `NOT` and what is next to it, which `sqlparser` takes further than RocketMQ does.
-fn not(expression: &Expr) -> Result<Test, String> {
-    let outcome = |inner: &Expr| Ok::<_, String>(Operand::Test(Box::new(negated(test(inner)?, true))));
-    Ok(match expression {
-        Expr::IsNull(inner) => Test::IsNull(outcome(inner)?),
-        Expr::IsNotNull(inner) => negated(Test::IsNull(outcome(inner)?), true),
-        Expr::BinaryOp { left, op: BinaryOperator::Eq, right } => {
-            Test::Compare(outcome(left)?, Comparison::Equal, operand(right)?)
-        }
-        Expr::BinaryOp { left, op: BinaryOperator::NotEq, right } => {
-            negated(Test::Compare(outcome(left)?, Comparison::Equal, operand(right)?), true)
-        }
-        Expr::Nested(_) | Expr::Value(_) | Expr::Identifier(_) | Expr::UnaryOp { .. } => {
-            negated(test(expression)?, true)
-        }
-        _ => return Err("the outcome of NOT cannot be compared".into()),
-    })
-}
-
-/// The members of `a AND b AND c`, or of the same with OR, without a recursion for each.
-fn chain(expression: &Expr, link: &BinaryOperator) -> Result<Vec<Test>, String> {
-    let (mut rest, mut members) = (expression, Vec::new());
-    while let Expr::BinaryOp { left, op, right } = rest
-        && op == link
-    {
-        members.push(test(right)?);
-        rest = left;
+/// What a condition asks; `text_operators` are known to 5.x.
+pub(super) fn test(text: &str, text_operators: bool) -> Result<Test, String> {
+    let mut reader = Reader { tokens: tokens(text), at: 0, text_operators, depth: 0 };
+    let test = as_test(reader.alternatives()?)?;
+    // What follows is not looked at, but what RocketMQ comes to on its way it has to understand.
+    if reader.is_word(0, "NOT") || reader.peek(0) == Some(&Token::Unknown) {
+        return reader.expected("the end");
     }
-    members.push(test(rest)?);
-    members.reverse();
-    Ok(members)
+    Ok(test)
+}
+
+struct Reader {
+    tokens: Vec<Token>,
+    at: usize,
+    text_operators: bool,
+    /// How many levels are open.
+    depth: usize,
+}
+
+impl Reader {
+    fn peek(&self, ahead: usize) -> Option<&Token> {
+        self.tokens.get(self.at + ahead)
+    }
+
+    fn is_word(&self, ahead: usize, known: &str) -> bool {
+        matches!(self.peek(ahead), Some(Token::Word(word)) if word.eq_ignore_ascii_case(known))
+    }
+
+    /// Takes these words, if they are what comes next.
+    fn words(&mut self, known: &[&str]) -> bool {
+        let come = known.iter().enumerate().all(|(ahead, word)| self.is_word(ahead, word));
+        self.at += if come { known.len() } else { 0 };
+        come
+    }
+
+    fn sign(&mut self, known: &str) -> bool {
+        let comes = matches!(self.peek(0), Some(Token::Sign(sign)) if *sign == known);
+        self.at += usize::from(comes);
+        comes
+    }
+
+    fn expected<T>(&self, what: &str) -> Result<T, String> {
+        match self.peek(0) {
+            Some(token) => Err(format!("{what} is expected, not {token:?}")),
+            None => Err(format!("{what} is expected, not the end")),
+        }
+    }
+
+    fn require(&mut self, sign: &str) -> Result<(), String> {
+        if self.sign(sign) { Ok(()) } else { self.expected(sign) }
+    }
+
+    /// `… OR …`.
+    fn alternatives(&mut self) -> Result<Operand, String> {
+        self.chain("OR", Self::conditions, Test::Any)
+    }
+
+    /// `… AND …`.
+    fn conditions(&mut self) -> Result<Operand, String> {
+        self.chain("AND", Self::equality, Test::All)
+    }
+
+    /// Members that a word links; one alone is itself.
+    fn chain(
+        &mut self,
+        link: &str,
+        member: fn(&mut Self) -> Result<Operand, String>,
+        linked: fn(Vec<Test>) -> Test,
+    ) -> Result<Operand, String> {
+        let first = member(self)?;
+        if !self.is_word(0, link) {
+            return Ok(first);
+        }
+        let mut members = vec![as_test(first)?];
+        while self.words(&[link]) {
+            members.push(as_test(member(self)?)?);
+        }
+        Ok(outcome(linked(members)))
+    }
+
+    /// `… = …`, `… <> …`, `… IS [NOT] NULL`, from the left.
+    fn equality(&mut self) -> Result<Operand, String> {
+        let mut left = self.comparison()?;
+        for _ in 0..MAX_DEPTH {
+            left = if self.sign("=") {
+                outcome(equal(left, self.comparison()?)?)
+            } else if self.sign("<>") {
+                outcome(negated(equal(left, self.comparison()?)?, true))
+            } else if self.words(&["IS", "NULL"]) {
+                outcome(Test::IsNull(left))
+            } else if self.words(&["IS", "NOT", "NULL"]) {
+                outcome(negated(Test::IsNull(left), true))
+            } else if self.is_word(0, "IS") {
+                return self.expected("IS NULL or IS NOT NULL");
+            } else {
+                return Ok(left);
+            };
+        }
+        too_deep()
+    }
+
+    /// `<`, `<=`, `>`, `>=`, `[NOT] BETWEEN`, `[NOT] IN`, and what 5.x asks of texts, from the left.
+    fn comparison(&mut self) -> Result<Operand, String> {
+        let mut left = self.unary()?;
+        for _ in 0..MAX_DEPTH {
+            let test = if self.sign("<") {
+                ordered(left, Comparison::Less, self.unary()?)?
+            } else if self.sign("<=") {
+                ordered(left, Comparison::LessOrEqual, self.unary()?)?
+            } else if self.sign(">") {
+                ordered(self.unary()?, Comparison::Less, left)?
+            } else if self.sign(">=") {
+                ordered(self.unary()?, Comparison::LessOrEqual, left)?
+            } else {
+                match self.negatable(&left)? {
+                    Some(test) => test,
+                    None => return Ok(left),
+                }
+            };
+            left = outcome(test);
+        }
+        too_deep()
+    }
+
+    /// Operators that may have a NOT in front.
+    fn negatable(&mut self, left: &Operand) -> Result<Option<Test>, String> {
+        let not = self.is_word(0, "NOT");
+        let start = self.at;
+        self.at += usize::from(not);
+        if self.words(&["BETWEEN"]) {
+            return Ok(Some(negated(self.between(left)?, not)));
+        }
+        if self.words(&["IN"]) {
+            return Ok(Some(negated(self.within(left)?, not)));
+        }
+        for (name, operator) in TEXT_OPERATORS {
+            if self.text_operators && self.words(&[name]) {
+                return Ok(Some(Test::Text(left.clone(), operator, self.text()?, not)));
+            }
+        }
+        self.at = start;
+        Ok(None)
+    }
+
+    fn between(&mut self, value: &Operand) -> Result<Test, String> {
+        let low = self.unary()?;
+        if !self.words(&["AND"]) {
+            return self.expected("AND");
+        }
+        let high = self.unary()?;
+        let above = ordered(low.clone(), Comparison::LessOrEqual, value.clone())?;
+        let below = ordered(value.clone(), Comparison::LessOrEqual, high.clone())?;
+        if let (Some(low), Some(high)) = (constant(&low), constant(&high))
+            && matches!(compare(&high, Comparison::Less, &low), Ok(true))
+        {
+            return Err("Illegal values of between, left value must less than or equal to right value!".into());
+        }
+        Ok(Test::All(vec![above, below]))
+    }
+
+    fn within(&mut self, left: &Operand) -> Result<Test, String> {
+        let Operand::Property(name) = left else { return Err("IN asks for a property".into()) };
+        self.require("(")?;
+        let mut texts = vec![self.text()?];
+        while self.sign(",") {
+            texts.push(self.text()?);
+        }
+        self.require(")")?;
+        Ok(Test::In(name.clone(), texts))
+    }
+
+    fn text(&mut self) -> Result<String, String> {
+        match self.peek(0) {
+            Some(Token::Text(text)) => {
+                let text = text.clone();
+                self.at += 1;
+                Ok(text)
+            }
+            _ => self.expected("a text in quotes"),
+        }
+    }
+
+    /// `+`, `-` and `NOT` bind to what is next to them.
+    fn unary(&mut self) -> Result<Operand, String> {
+        if self.depth == MAX_DEPTH {
+            return too_deep();
+        }
+        self.depth += 1;
+        let operand = if self.sign("+") {
+            self.unary()?
+        } else if self.sign("-") {
+            negative(self.unary()?)?
+        } else if self.words(&["NOT"]) {
+            outcome(negated(as_test(self.unary()?)?, true))
+        } else if self.sign("(") {
+            let inner = self.alternatives()?;
+            self.require(")")?;
+            inner
+        } else {
+            self.primary()?
+        };
+        self.depth -= 1;
+        Ok(operand)
+    }
+
+    fn primary(&mut self) -> Result<Operand, String> {
+        let operand = match self.peek(0) {
+            Some(Token::Text(text)) => Operand::Text(text.clone()),
+            Some(Token::Whole(digits)) => {
+                Operand::Whole(digits.parse().map_err(|_| format!("{digits} is out of range"))?)
+            }
+            Some(Token::Number(digits)) => Operand::Number(number(digits)?),
+            Some(Token::Word(word)) if word.eq_ignore_ascii_case("TRUE") => Operand::Boolean(true),
+            Some(Token::Word(word)) if word.eq_ignore_ascii_case("FALSE") => Operand::Boolean(false),
+            Some(Token::Word(word)) if word.eq_ignore_ascii_case("NULL") => Operand::Null,
+            Some(Token::Word(word)) if !self.is_reserved(word) => Operand::Property(word.clone()),
+            _ => return self.expected("an operand"),
+        };
+        self.at += 1;
+        Ok(operand)
+    }
+
+    fn is_reserved(&self, word: &str) -> bool {
+        let is = |known: &&str| word.eq_ignore_ascii_case(known);
+        RESERVED.iter().any(is) || (self.text_operators && TEXT_OPERATORS.iter().any(|(known, _)| is(known)))
+    }
+}
+
+fn too_deep<T>() -> Result<T, String> {
+    Err(format!("a condition may be {MAX_DEPTH} levels deep"))
+}
+
+fn outcome(test: Test) -> Operand {
+    Operand::Test(Box::new(test))
 }
 
 fn negated(test: Test, negated: bool) -> Test {
     if negated { Test::Not(Box::new(test)) } else { test }
+}
+
+/// What stands where a boolean is wanted.
+fn as_test(operand: Operand) -> Result<Test, String> {
+    match operand {
+        Operand::Test(test) => Ok(*test),
+        Operand::Property(name) => Ok(Test::Cast(name)),
+        Operand::Boolean(truth) => Ok(Test::Constant(Some(truth))),
+        Operand::Null => Ok(Test::Constant(None)),
+        Operand::Text(_) | Operand::Whole(_) | Operand::Number(_) => {
+            Err("Expression will not result in a boolean value".into())
+        }
+    }
+}
+
+fn equal(left: Operand, right: Operand) -> Result<Test, String> {
+    if left == Operand::Null || right == Operand::Null {
+        return Err("NULL cannot be compared; use IS NULL or IS NOT NULL".into());
+    }
+    Ok(Test::Compare(left, Comparison::Equal, right))
 }
 
 /// Texts and booleans have no order.
@@ -110,71 +283,17 @@ fn ordered(left: Operand, comparison: Comparison, right: Operand) -> Result<Test
     Ok(Test::Compare(left, comparison, right))
 }
 
-fn property(expression: &Expr) -> Result<String, String> {
-    match expression {
-        Expr::Nested(inner) => property(inner),
-        Expr::Identifier(name)
-            if name.quote_style.is_none() && !RESERVED.iter().any(|word| name.value.eq_ignore_ascii_case(word)) =>
-        {
-            Ok(name.value.clone())
-        }
-        _ => Err("the name of a property is expected".into()),
+fn negative(operand: Operand) -> Result<Operand, String> {
+    match operand {
+        Operand::Whole(number) => Ok(Operand::Whole(-number)),
+        Operand::Number(number) => Ok(Operand::Number(-number)),
+        _ => Err("only a number can be negative".into()),
     }
 }
 
-fn text_constant(expression: &Expr) -> Result<String, String> {
-    match operand(expression)? {
-        Operand::Text(text) => Ok(text),
-        _ => Err("a text in quotes is expected".into()),
-    }
-}
-
-fn operand(expression: &Expr) -> Result<Operand, String> {
-    match expression {
-        Expr::Nested(inner) if matches!(**inner, Expr::BinaryOp { .. } | Expr::IsNull(_) | Expr::IsNotNull(_)) => {
-            test(inner).map(|inner| Operand::Test(Box::new(inner)))
-        }
-        Expr::Nested(inner) => operand(inner),
-        Expr::Value(value) => match &value.value {
-            Value::Number(digits, _) => number(digits),
-            // Its `0` is read, and the rest not looked at.
-            Value::HexStringLiteral(_) => Ok(Operand::Whole(0)),
-            Value::SingleQuotedString(text) => Ok(Operand::Text(text.clone())),
-            Value::Boolean(truth) => Ok(Operand::Boolean(*truth)),
-            _ => Err("this cannot be compared; use IS NULL or IS NOT NULL".into()),
-        },
-        Expr::UnaryOp { op: UnaryOperator::Plus, expr } => operand(expr),
-        Expr::UnaryOp { op: UnaryOperator::Minus, expr } => match operand(expr)? {
-            Operand::Whole(number) => Ok(Operand::Whole(-number)),
-            Operand::Number(number) => Ok(Operand::Number(-number)),
-            _ => Err("only a number can be negative".into()),
-        },
-        Expr::BinaryOp { op: BinaryOperator::Eq | BinaryOperator::NotEq, .. } if is_short(expression) => {
-            test(expression).map(|inner| Operand::Test(Box::new(inner)))
-        }
-        other => property(other).map(Operand::Property),
-    }
-}
-
-/// Whether `a = b = c = …` is short enough to be read link by link.
-fn is_short(expression: &Expr) -> bool {
-    let (mut rest, mut links) = (expression, 0);
-    while let Expr::BinaryOp { left, .. } = rest {
-        rest = left;
-        links += 1;
-    }
-    links < MAX_DEPTH
-}
-
-fn number(digits: &str) -> Result<Operand, String> {
-    if digits.contains(['.', 'e', 'E']) {
-        let number: f64 = digits.parse().map_err(|_| format!("{digits} is no number"))?;
-        // Java's smallest double is above 0, and RocketMQ takes it for the least one.
-        let fits = number.is_finite() && number >= f64::from_bits(1);
-        return if fits { Ok(Operand::Number(number)) } else { Err(format!("{digits} is out of range")) };
-    }
-    if digits.starts_with('0') {
-        return Ok(Operand::Whole(0));
-    }
-    digits.parse().map(Operand::Whole).map_err(|_| format!("{digits} is out of range"))
+fn number(digits: &str) -> Result<f64, String> {
+    let number: f64 = digits.parse().map_err(|_| format!("{digits} is no number"))?;
+    // Java's smallest double is above 0, and RocketMQ takes it for the least one.
+    let fits = number.is_finite() && number >= f64::from_bits(1);
+    if fits { Ok(number) } else { Err(format!("{digits} is out of range")) }
 }

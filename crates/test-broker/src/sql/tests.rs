@@ -79,6 +79,12 @@ fn oddities_are_those_of_real_brokers() {
         ("a = 5L", vec!["five"]),
         ("a = 5e0", vec!["five", "float"]),
         ("a > 4 AND NOT c", vec!["five"]),
+        ("NULL IS NULL", vec!["none", "five", "float", "big", "text"]),
+        ("a IS NULL IS NOT NULL", vec!["none", "five", "float", "big", "text"]),
+        ("a IS NOT NULL > 1", vec!["five", "float", "big", "text"]),
+        ("a = 5 -- unended", vec!["five"]),
+        ("a = -- ended\n 5", vec!["five"]),
+        ("b = 'it''s' OR a = /* 6 */ 5", vec!["five"]),
     ] {
         let found: Vec<_> =
             messages.iter().filter(|(_, properties)| matches(condition, properties)).map(|(name, _)| *name).collect();
@@ -112,6 +118,9 @@ fn what_is_no_condition_is_refused() {
         "NOT a > 1",
         "(a + 1) > 2",
         "(a > 1",
+        "a.b = 1",
+        "a = 'x",
+        "contains = 'x'",
     ] {
         assert!(Condition::parse(text, true).is_err(), "{text}");
     }
