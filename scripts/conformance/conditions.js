@@ -109,6 +109,12 @@ const CONDITIONS = [
   '+ a',
   '+ a > 1',
   '- a > 1',
+  '- a',
+  'NOT - a',
+  "- 'x' = 1",
+  '- TRUE = TRUE',
+  'a > - - 5',
+  'a = - NULL',
   'a (1',
   "a ('x') NOT (",
   'a NOT b',
@@ -225,6 +231,10 @@ const TRIED = [
   'a IS NOT NULL > 1',
   'a = 5 -- x',
   'a = 6 -- x\n OR a = 5',
+  '- a IS NULL',
+  '- a = - b',
+  '- a < 1 OR b = 5',
+  'a > - - 5',
 ]
 
 module.exports = { CONDITIONS, MESSAGES, TRIED }

@@ -25,7 +25,7 @@ pub(super) fn constant(operand: &Operand) -> Option<Operated> {
         Operand::Whole(number) => Some(Operated::Whole(*number)),
         Operand::Number(number) => Some(Operated::Number(*number)),
         Operand::Boolean(truth) => Some(Operated::Boolean(*truth)),
-        Operand::Property(_) | Operand::Null | Operand::Test(_) => None,
+        Operand::Property(_) | Operand::Null | Operand::Missing | Operand::Test(_) => None,
     }
 }
 

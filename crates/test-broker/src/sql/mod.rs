@@ -47,6 +47,8 @@ enum Operand {
     Number(f64),
     Boolean(bool),
     Null,
+    /// A value that no message has.
+    Missing,
     /// The outcome of another test.
     Test(Box<Test>),
 }

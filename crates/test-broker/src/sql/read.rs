@@ -204,7 +204,7 @@ impl Reader {
         let operand = if self.sign("+") {
             self.unary()?
         } else if self.sign("-") {
-            negative(self.unary()?)?
+            negative(&self.unary()?)
         } else if self.words(&["NOT"]) {
             outcome(negated(as_test(self.unary()?)?, true))
         } else if self.sign("(") {
@@ -260,7 +260,7 @@ fn as_test(operand: Operand) -> Result<Test, String> {
         Operand::Property(name) => Ok(Test::Cast(name)),
         Operand::Boolean(truth) => Ok(Test::Constant(Some(truth))),
         Operand::Null => Ok(Test::Constant(None)),
-        Operand::Text(_) | Operand::Whole(_) | Operand::Number(_) => {
+        Operand::Text(_) | Operand::Whole(_) | Operand::Number(_) | Operand::Missing => {
             Err("Expression will not result in a boolean value".into())
         }
     }
@@ -276,18 +276,19 @@ fn equal(left: Operand, right: Operand) -> Result<Test, String> {
 /// Texts and booleans have no order.
 fn ordered(left: Operand, comparison: Comparison, right: Operand) -> Result<Test, String> {
     for operand in [&left, &right] {
-        if !matches!(operand, Operand::Property(_) | Operand::Whole(_) | Operand::Number(_)) {
+        if !matches!(operand, Operand::Property(_) | Operand::Whole(_) | Operand::Number(_) | Operand::Missing) {
             return Err("only numbers can be compared with <, <=, >, >= or BETWEEN".into());
         }
     }
     Ok(Test::Compare(left, comparison, right))
 }
 
-fn negative(operand: Operand) -> Result<Operand, String> {
+/// What is no number has no negative, for any message.
+fn negative(operand: &Operand) -> Operand {
     match operand {
-        Operand::Whole(number) => Ok(Operand::Whole(-number)),
-        Operand::Number(number) => Ok(Operand::Number(-number)),
-        _ => Err("only a number can be negative".into()),
+        Operand::Whole(number) => Operand::Whole(-number),
+        Operand::Number(number) => Operand::Number(-number),
+        _ => Operand::Missing,
     }
 }
 

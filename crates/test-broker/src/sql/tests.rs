@@ -82,6 +82,8 @@ fn oddities_are_those_of_real_brokers() {
         ("NULL IS NULL", vec!["none", "five", "float", "big", "text"]),
         ("a IS NULL IS NOT NULL", vec!["none", "five", "float", "big", "text"]),
         ("a IS NOT NULL > 1", vec!["five", "float", "big", "text"]),
+        ("- a IS NULL", vec!["none", "five", "float", "big", "text"]),
+        ("- a > 1 OR a = 5", vec!["five"]),
         ("a = 5 -- unended", vec!["five"]),
         ("a = -- ended\n 5", vec!["five"]),
         ("b = 'it''s' OR a = /* 6 */ 5", vec!["five"]),
