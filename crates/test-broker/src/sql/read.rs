@@ -16,12 +16,12 @@ const TEXT_OPERATORS: [(&str, TextOperator); 3] = [
 /// What a condition asks; `text_operators` are known to 5.x.
 pub(super) fn test(text: &str, text_operators: bool) -> Result<Test, String> {
     let mut reader = Reader { tokens: tokens(text), at: 0, text_operators, depth: 0 };
-    let test = as_test(reader.alternatives()?)?;
+    let asked = as_test(reader.alternatives()?)?;
     // What follows is not looked at, but what RocketMQ comes to on its way it has to understand.
     if reader.is_word(0, "NOT") || reader.peek(0) == Some(&Token::Unknown) {
         return reader.expected("the end");
     }
-    Ok(test)
+    Ok(asked)
 }
 
 struct Reader {
