@@ -5,7 +5,7 @@ const fs = require('node:fs')
 const path = require('node:path')
 const { SENT, coverage } = require('../../scripts/conformance/coverage')
 
-const PROTOCOL = path.resolve(__dirname, '../../src/protocol')
+const PROTOCOL = path.resolve(__dirname, '../../crates/protocol/src')
 
 test('the list of request codes is that of the requests that clients send', () => {
   const numbers = new Map(

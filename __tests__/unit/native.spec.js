@@ -11,20 +11,22 @@ let folder
 
 beforeEach(() => {
   folder = fs.mkdtempSync(path.join(os.tmpdir(), 'rocketmq-orderly-'))
-  for (const file of fs.readdirSync(SOURCES).filter((name) => name.endsWith('.js')))
-    fs.copyFileSync(path.join(SOURCES, file), path.join(folder, file))
+  fs.cpSync(SOURCES, folder, { recursive: true, filter: (file) => !file.endsWith('.node') })
 })
 
 afterEach(() => fs.rmSync(folder, { recursive: true, force: true }))
 
-/** The error of loading the addon with these builds there, on this platform or another. */
-function failure(builds, { platform = process.platform, arch = process.arch } = {}) {
-  for (const build of builds) fs.writeFileSync(path.join(folder, `rocketmq-orderly.${build}.node`), 'no library')
+/** The error of loading an addon with these builds of it there, on this platform or another. */
+function failure(
+  builds,
+  { platform = process.platform, arch = process.arch, addon = 'rocketmq-orderly', by = './native.js' } = {},
+) {
+  for (const build of builds) fs.writeFileSync(path.join(folder, `${addon}.${build}.node`), 'no library')
   const script = `
     Object.defineProperty(process, 'platform', { value: '${platform}' })
     Object.defineProperty(process, 'arch', { value: '${arch}' })
     try {
-      require('./native.js')
+      require('${by}')
     } catch ({ name, code, message, cause }) {
       console.log(JSON.stringify({ name, code, message, cause: cause?.message }))
     }`
@@ -58,4 +60,27 @@ test('a build that does not load says why', () => {
   expect(message).toContain('its native side does not load here')
   expect(cause).toContain('rocketmq-orderly.')
   expect(message).toContain(cause.split('\n')[0])
+})
+
+describe('the test broker is an addon of its own', () => {
+  const double = { addon: 'rocketmq-orderly-test-broker', by: './testing/addon.js' }
+
+  test('an installation without it says so, and that of the clients does not stand in', () => {
+    fs.writeFileSync(path.join(folder, 'rocketmq-orderly.linux-x64-gnu.node'), 'no library')
+    const { name, code, message } = failure([], double)
+    expect([name, code]).toEqual(['RocketMQError', 'ERR_ROCKETMQ_PLATFORM'])
+    expect(message).toContain('rocketmq-orderly/testing cannot run on')
+    expect(message).toContain('its native side is missing')
+  })
+
+  test('a build of it is none of the clients', () => {
+    fs.writeFileSync(path.join(folder, 'rocketmq-orderly-test-broker.linux-x64-gnu.node'), 'no library')
+    expect(failure([]).message).toContain('its native side is missing')
+  })
+
+  test('one that does not load says why', () => {
+    const { message, cause } = failure(['linux-x64-gnu', 'linux-x64-musl', 'darwin-arm64', 'darwin-x64'], double)
+    expect(message).toContain('its native side does not load here')
+    expect(cause).toContain('rocketmq-orderly-test-broker.')
+  })
 })

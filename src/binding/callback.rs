@@ -1,7 +1,7 @@
 //! A threadsafe function that can be given back: once released, calls go nowhere and the event loop is free to end.
 
 use crate::error::ClientError;
-use napi::bindgen_prelude::{FnArgs, Function, JsObjectValue, JsValuesTupleIntoVec, Object};
+use napi::bindgen_prelude::{Function, JsObjectValue, JsValuesTupleIntoVec, Object};
 use napi::threadsafe_function::{
     ThreadsafeCallContext, ThreadsafeFunction, ThreadsafeFunctionCallMode, UnknownReturnValue,
 };
@@ -41,9 +41,6 @@ impl<T: 'static + Send, Args: 'static + JsValuesTupleIntoVec> Callback<T, Args> 
     }
 }
 
-/// The arguments of `answer(slot, error, json)`.
-pub(super) type AnswerArgs = FnArgs<(u32, Option<String>, String)>;
-
 /// What a call with a slot came to.
 pub(super) struct Answer {
     pub(super) slot: u32,
@@ -69,9 +66,4 @@ impl Answer {
             }
         }
     }
-}
-
-/// `answer` of the facade.
-pub(super) fn answers(calls: &Object<'_>) -> Result<Callback<Answer, AnswerArgs>> {
-    Callback::new(calls, "answer", |context: ThreadsafeCallContext<Answer>| Ok(FnArgs::from(context.value.parts())))
 }

@@ -175,6 +175,12 @@ impl running::Core for Core {
     }
 }
 
+impl std::fmt::Debug for ConsumerDoor {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ConsumerDoor").finish_non_exhaustive()
+    }
+}
+
 /// A consumer as the facade sees it.
 #[napi]
 pub struct NativeConsumer {

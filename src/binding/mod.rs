@@ -1,4 +1,4 @@
-//! The only room that names napi: arguments in, settlements and chunks out.
+//! The only room of the package that names napi: arguments in, settlements and chunks out.
 //!
 //! Rules of the border (why: measured, and a panic or a throw in the wrong place ends the process):
 //! * Every failure crosses as the JSON text of a `ClientError`; the facade makes a `RocketMQError` of it.
@@ -24,7 +24,6 @@ mod producer;
 mod pulse;
 mod running;
 mod settlements;
-mod test_broker;
 
 use crate::error::ClientError;
 use crate::protocol::properties;

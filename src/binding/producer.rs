@@ -118,6 +118,12 @@ impl running::Core for Core {
     }
 }
 
+impl std::fmt::Debug for ProducerDoor {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ProducerDoor").field("core", &self.core).finish_non_exhaustive()
+    }
+}
+
 /// A producer as the facade sees it.
 #[napi]
 pub struct NativeProducer {

@@ -2,12 +2,12 @@
 // `TestBroker`: checks what it is called with and asks the native side, in JSON throughout: nothing here is hot.
 
 const { isDate } = require('node:util').types
-const native = require('../addon.js')
 const check = require('../check.js')
 const { Slots } = require('../client/slots.js')
 const { RocketMQError, call } = require('../errors.js')
 const { openHandle } = require('../open-handle.js')
 const { flatten, shardingKey } = require('../message.js')
+const { NativeTestBroker } = require('./addon.js')
 const {
   DEFAULT_QUEUES,
   MAX_QUEUES,
@@ -23,12 +23,7 @@ const { checkFault } = require('./fault.js')
  * @typedef {import('../../../testing').TestBrokerOptions} TestBrokerOptions
  * @typedef {import('../../../testing').StoredMessage} StoredMessage
  * @typedef {import('../../../testing').Fault} Fault
- * @typedef {import('./test-broker-surface').NativeTestBroker} NativeTestBroker
  */
-
-const { NativeTestBroker: Native } = /** @type {{ NativeTestBroker: new () => NativeTestBroker }} */ (
-  /** @type {unknown} */ (native)
-)
 
 const MAX_BODY = 4 * 1024 * 1024
 /** Bound of `caughtUp()` when none is given: below Jest's own. */
@@ -43,8 +38,7 @@ const asyncDispose = /** @type {typeof Symbol.asyncDispose} */ (
 )
 
 class TestBroker {
-  /** @type {NativeTestBroker} */
-  #native = new Native()
+  #native = new NativeTestBroker()
   #slots = new Slots()
   #handle = openHandle('RocketMQ TestBroker')
   #nameServer = ''

@@ -1,0 +1,331 @@
+//! What a producer and a consumer share: name servers, routes, connections to brokers, heartbeats, credentials.
+//!
+//! Names of topics and groups that cross this room's border are real ones, with the namespace, unless said otherwise.
+
+mod advice;
+mod call;
+mod events;
+mod heartbeats;
+mod last_failure;
+mod links;
+mod name_servers;
+mod options;
+mod pushes;
+mod routes;
+mod session;
+mod unread;
+
+pub use advice::Advice;
+pub use call::CallError;
+pub use events::{Event, Events, Level, ResetReason};
+pub use last_failure::LastFailure;
+pub use options::ClientOptions;
+pub use pushes::{Answer, PushCall};
+pub use routes::RouteState;
+pub use session::Registration;
+pub use unread::{Left, left_behind, written_unread};
+
+use crate::env::{self, Timing};
+use crate::error::{ClientError, Code};
+use crate::protocol::{Request, TopicRoute, Unregister, namespace};
+use crate::remoting::Pool;
+use links::{Links, Lost};
+use name_servers::NameServers;
+use pushes::Pushes;
+use routes::Routes;
+use session::{Session, ToBroker, ToNameServer};
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use tokio::sync::{mpsc, watch};
+use tokio::task::{JoinHandle, JoinSet};
+
+/// The longest that taking leave of the brokers may take.
+const LEAVE: Duration = Duration::from_secs(1);
+
+/// One client: an identity, its connections and what it knows of the cluster. Lives until [`Client::close`].
+pub struct Client {
+    options: ClientOptions,
+    session: Arc<Session>,
+    pool: Pool,
+    to_broker: Arc<ToBroker>,
+    to_name_server: Arc<ToNameServer>,
+    name_servers: NameServers,
+    routes: Routes,
+    links: Arc<Links>,
+    pushes: Arc<Pushes>,
+    tasks: Mutex<Vec<JoinHandle<()>>>,
+}
+
+impl std::fmt::Debug for Client {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Client").field("id", &self.id()).finish_non_exhaustive()
+    }
+}
+
+impl Client {
+    /// A client that has not spoken to anybody yet, and its background tasks.
+    pub fn start(options: ClientOptions, events: Arc<dyn Events>) -> Arc<Self> {
+        let session =
+            Arc::new(Session::new(options.client_id.clone(), options.credentials.clone(), Arc::clone(&events)));
+        let pushes = Arc::new(Pushes::new(events));
+        let links = Arc::new(Links::new());
+        let client = Arc::new(Self {
+            pool: Pool::new(options.timing.connect_timeout, Arc::clone(&pushes) as _),
+            to_broker: Arc::new(ToBroker(Arc::clone(&session), Arc::clone(&links))),
+            to_name_server: Arc::new(ToNameServer(Arc::clone(&session), Arc::clone(&links))),
+            name_servers: NameServers::new(options.name_servers.clone()),
+            routes: Routes::default(),
+            links,
+            tasks: Mutex::default(),
+            options,
+            session,
+            pushes,
+        });
+        let tasks = vec![
+            env::spawn(routes::run(Arc::clone(&client))),
+            env::spawn(heartbeats::run(Arc::clone(&client))),
+            env::spawn(links::run(Arc::clone(&client))),
+        ];
+        *client.tasks.lock().unwrap_or_else(PoisonError::into_inner) = tasks;
+        client
+    }
+
+    /// The client id: what brokers know us by, and the owner's name of queue locks.
+    pub fn id(&self) -> &str {
+        self.session.id()
+    }
+
+    /// Every interval.
+    pub fn timing(&self) -> &Timing {
+        &self.options.timing
+    }
+
+    /// The instance id, where there is one.
+    pub fn namespace(&self) -> Option<&str> {
+        self.options.namespace.as_deref()
+    }
+
+    /// The name servers, for messages to people and for the running info.
+    pub fn name_servers(&self) -> String {
+        self.name_servers.list()
+    }
+
+    /// Whether a start waits for topics that do not exist.
+    pub fn waits_for_topics(&self) -> bool {
+        self.options.wait_for_topics
+    }
+
+    /// What advice depends on, as far as it is known by now.
+    pub fn advice(&self) -> Advice {
+        let routes = self.routes.known();
+        let clusters: BTreeSet<_> = routes.iter().flat_map(|it| &it.broker_datas).map(|it| &it.cluster).collect();
+        let cluster = match clusters.len() {
+            1 => clusters.first().map(|cluster| (*cluster).clone()),
+            _ => self.name_servers.only_cluster(),
+        };
+        Advice {
+            alibaba_cloud: self.options.alibaba_cloud,
+            name_servers: self.name_servers(),
+            cluster,
+            version: self.session.version(),
+        }
+    }
+
+    /// A user's name of a topic or group → the real one.
+    pub fn wrap(&self, resource: &str) -> String {
+        namespace::wrap(self.namespace().unwrap_or_default(), resource).into_owned()
+    }
+
+    /// A real name of a topic or group → the user's.
+    pub fn unwrap(&self, resource: &str) -> String {
+        namespace::unwrap(self.namespace().unwrap_or_default(), resource).into_owned()
+    }
+
+    /// Where events go.
+    pub fn events(&self) -> &Arc<dyn Events> {
+        self.session.events()
+    }
+
+    /// What is wrong at the moment: brokers in use that cannot be reached or refuse heartbeats, routes not found.
+    pub fn problems(&self) -> Vec<ClientError> {
+        let brokers = self.in_use();
+        let mut problems: Vec<ClientError> = brokers.iter().filter_map(|address| self.trouble(address)).collect();
+        problems.extend(self.routes.problems());
+        problems
+    }
+
+    /// Follows the route of a topic while the receiver lives: refreshed every 30 s, sooner while there is none, and on demand.
+    pub fn watch_route(&self, topic: &str) -> watch::Receiver<RouteState> {
+        self.routes.watch(topic)
+    }
+
+    /// Looks for the route again soon (two looks are at least 500 ms apart).
+    pub fn refresh_route(&self, topic: &str) {
+        self.routes.refresh(topic);
+    }
+
+    /// The route of a topic: the one that is known, else what a name server says now.
+    pub async fn route(&self, topic: &str) -> Result<Arc<TopicRoute>, ClientError> {
+        let mut watched = self.routes.watch(topic);
+        let asked = watched.borrow().asked;
+        if watched.borrow().route.is_none() {
+            self.routes.refresh(topic);
+        }
+        let state = watched.wait_for(|state| state.route.is_some() || state.asked > asked).await;
+        let state = state.map_err(|_| ClientError::new(Code::Closed, "the client is closed"))?.clone();
+        match (state.route, state.error) {
+            (Some(route), _) => Ok(route),
+            (None, Some(error)) => Err(error),
+            (None, None) => {
+                Err(ClientError::new(Code::Internal, "a route look ended without a route and without an error"))
+            }
+        }
+    }
+
+    /// Whether any name server answers; the topic asked for need not exist.
+    pub async fn reach_name_server(self: &Arc<Self>) -> Result<(), ClientError> {
+        name_servers::reach(self).await
+    }
+
+    /// The address of a broker's master, from the route that was learned last among those that name one.
+    pub fn master(&self, broker_name: &str) -> Option<String> {
+        self.routes.master(broker_name)
+    }
+
+    /// The addresses of all masters of the known routes, each once, sorted.
+    pub fn masters(&self) -> Vec<String> {
+        let routes = self.routes.known();
+        let addresses = routes.iter().flat_map(|route| route.masters());
+        sorted(addresses.map(|(_, address)| address.to_owned()))
+    }
+
+    /// Whether a connection to this address is ready.
+    pub fn is_connected(&self, address: &str) -> bool {
+        self.pool.ready(address).is_some()
+    }
+
+    /// Why this broker cannot be reached, or does not accept us, as far as the last attempt told.
+    pub fn trouble(&self, address: &str) -> Option<ClientError> {
+        self.pool.failure(address).or_else(|| self.session.problem(address))
+    }
+
+    /// Why this address cannot be reached, where the last attempt to connect to it failed.
+    pub fn unreachable(&self, address: &str) -> Option<ClientError> {
+        self.pool.attempt_failure(address)
+    }
+
+    /// Connects to a broker and greets it, unless that is done.
+    pub async fn connect(&self, address: &str, timeout: Duration) -> Result<(), CallError> {
+        let connected = self.pool.connection(address, &self.to_broker, env::now() + timeout).await.map(|_| ());
+        self.noted(address, connected)
+    }
+
+    /// The outcome of something asked of a broker, which may show that the way there is lost.
+    fn noted<T>(&self, address: &str, outcome: Result<T, CallError>) -> Result<T, CallError> {
+        if outcome.as_ref().is_err_and(links::shows_loss) {
+            self.links.lost(Lost::Broker(address.to_owned()));
+        }
+        outcome
+    }
+
+    /// One request to a broker, within `timeout` in all: connects and greets first where needed. Never tries again by itself.
+    pub async fn call<R: Request>(
+        &self,
+        address: &str,
+        request: &R,
+        timeout: Duration,
+    ) -> Result<R::Response, CallError> {
+        let deadline = env::now() + timeout;
+        let connection = self.noted(address, self.pool.connection(address, &self.to_broker, deadline).await)?;
+        self.noted(address, self.session.call(&connection, request, deadline).await)
+    }
+
+    /// A heartbeat to one broker; a new connection is greeted with one, which does as well.
+    async fn beat(self: Arc<Self>, address: String) -> (String, Result<(), CallError>) {
+        let timeout = self.options.timing.request_timeout;
+        let result = match self.pool.ready(&address) {
+            Some(connection) => self.session.beat(&connection, env::now() + timeout).await,
+            None => self.pool.connection(&address, &self.to_broker, env::now() + timeout).await.map(|_| ()),
+        };
+        (address, result)
+    }
+
+    /// Goes up by one whenever the connection to this address ends. Level-triggered.
+    pub fn losses(&self, address: &str) -> watch::Receiver<u64> {
+        self.pool.losses(address)
+    }
+
+    /// What heartbeats say from now on.
+    pub fn set_registration(&self, registration: Registration) {
+        self.session.set_registration(registration);
+    }
+
+    /// A heartbeat to every broker that should know us, now.
+    pub async fn heartbeat_all(self: &Arc<Self>) -> Vec<(String, Result<(), CallError>)> {
+        heartbeats::beat_all(self).await
+    }
+
+    /// The requests of brokers; once.
+    pub fn pushes(&self) -> Option<mpsc::Receiver<PushCall>> {
+        self.pushes.take()
+    }
+
+    /// Takes leave of every broker that knows us, within a second, then ends everything; also when this is not awaited to its end.
+    pub async fn close(&self) {
+        let _at_last = AtLast(self);
+        for task in self.tasks.lock().unwrap_or_else(PoisonError::into_inner).drain(..) {
+            task.abort();
+        }
+        let registration = self.session.registration();
+        if registration.producer_group.is_some() || registration.consumer.is_some() {
+            let unregister = Unregister {
+                client_id: self.id().to_owned(),
+                producer_group: registration.producer_group,
+                consumer_group: registration.consumer.map(|consumer| consumer.group),
+            };
+            self.session.set_registration(Registration::default());
+            let brokers = self.known_brokers();
+            let deadline = env::now() + LEAVE;
+            let mut leaving = JoinSet::new();
+            for connection in self.pool.open() {
+                if brokers.iter().any(|address| address == connection.address()) {
+                    let (session, unregister) = (Arc::clone(&self.session), unregister.clone());
+                    leaving.spawn(async move { session.call(&connection, &unregister, deadline).await });
+                }
+            }
+            // Brokers notice a closed socket anyway; this helps behind proxies.
+            leaving.join_all().await;
+        }
+    }
+
+    /// The brokers that should know us: those of a consumer's topics, the masters of a producer's. Each once, sorted.
+    fn in_use(&self) -> Vec<String> {
+        match self.session.registration() {
+            Registration { consumer: Some(_), .. } => self.known_brokers(),
+            Registration { producer_group: Some(_), .. } => self.masters(),
+            Registration { .. } => Vec::new(),
+        }
+    }
+
+    /// Every broker address of the known routes, each once, sorted.
+    fn known_brokers(&self) -> Vec<String> {
+        let routes = self.routes.known();
+        sorted(routes.iter().flat_map(|route| route.brokers()).map(|(_, _, address)| address.to_owned()))
+    }
+}
+
+/// Ends the connections, and whoever waits for a route, however `close` ends.
+struct AtLast<'a>(&'a Client);
+
+impl Drop for AtLast<'_> {
+    fn drop(&mut self) {
+        self.0.pool.close();
+        self.0.routes.close();
+    }
+}
+
+/// Each once, in order.
+fn sorted(addresses: impl Iterator<Item = String>) -> Vec<String> {
+    addresses.collect::<BTreeSet<_>>().into_iter().collect()
+}

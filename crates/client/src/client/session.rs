@@ -1,0 +1,200 @@
+//! Who we are to every peer: identity, credentials, registration; and one signed request on one connection.
+
+use super::call::CallError;
+use super::events::{Event, Events, Server};
+use super::links::{Links, Lost};
+use crate::env::Instant;
+use crate::error::{ClientError, Code};
+use crate::protocol::code::{request, response};
+use crate::protocol::{ConsumerData, Credentials, Heartbeat, Request, ResponseError, signature};
+use crate::remoting::{CallFailure, Connection, Greeter};
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicI32, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// What heartbeats say about this client. Group names are real ones.
+#[derive(Clone, Debug, Default)]
+pub struct Registration {
+    /// The producer's group.
+    pub producer_group: Option<String>,
+    /// The consumer's group and subscriptions.
+    pub consumer: Option<ConsumerData>,
+}
+
+/// Shared by everything of one client that talks to peers.
+pub(super) struct Session {
+    id: String,
+    credentials: Option<Credentials>,
+    registration: Mutex<Registration>,
+    /// The last heartbeat's failure, by broker address; empty while all is well.
+    refused_beats: Mutex<HashMap<String, ClientError>>,
+    /// The highest `MQVersion` ordinal of an answer.
+    version: AtomicI32,
+    events: Arc<dyn Events>,
+}
+
+impl std::fmt::Debug for Session {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Session").field("id", &self.id).finish_non_exhaustive()
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Session {
+    pub(super) fn new(id: String, credentials: Option<Credentials>, events: Arc<dyn Events>) -> Self {
+        Self {
+            id,
+            credentials,
+            registration: Mutex::default(),
+            refused_beats: Mutex::default(),
+            version: AtomicI32::new(0),
+            events,
+        }
+    }
+
+    /// The highest `MQVersion` ordinal of an answer so far.
+    pub(super) fn version(&self) -> i32 {
+        self.version.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn id(&self) -> &str {
+        &self.id
+    }
+
+    pub(super) fn events(&self) -> &Arc<dyn Events> {
+        &self.events
+    }
+
+    pub(super) fn registration(&self) -> Registration {
+        lock(&self.registration).clone()
+    }
+
+    pub(super) fn set_registration(&self, registration: Registration) {
+        *lock(&self.registration) = registration;
+    }
+
+    /// How the last heartbeat to this address failed, if it did.
+    pub(super) fn problem(&self, address: &str) -> Option<ClientError> {
+        lock(&self.refused_beats).get(address).cloned()
+    }
+
+    /// Signs and sends one request, and decodes its answer.
+    pub(super) async fn call<R: Request>(
+        &self,
+        connection: &Connection,
+        request: &R,
+        deadline: Instant,
+    ) -> Result<R::Response, CallError> {
+        let mut command = request.command();
+        if let Some(credentials) = &self.credentials {
+            signature::sign(&mut command, credentials);
+        }
+        let answer = connection.call(command, deadline).await.map_err(|failure| match failure {
+            CallFailure::NotSent(error) => CallError::NotSent(error),
+            CallFailure::Unanswered(error) => CallError::Unanswered(error),
+        })?;
+        self.version.fetch_max(answer.version, Ordering::Relaxed);
+        R::decode(answer).map_err(|error| match error {
+            ResponseError::Refused(refusal) => {
+                if refusal.code == response::GO_AWAY {
+                    // The server is leaving; the next request shall find another connection, and what it has been asked before may
+                    // still be answered.
+                    connection.retire();
+                }
+                CallError::Refused { refusal, address: connection.address().to_owned() }
+            }
+            ResponseError::Malformed(why) => {
+                let text = format!(
+                    "the answer of {} to {} makes no sense: {why}",
+                    connection.address(),
+                    request::name(R::CODE)
+                );
+                CallError::Malformed(ClientError::new(Code::Protocol, text).with_address(connection.address()))
+            }
+        })
+    }
+
+    /// Tells a broker that we are here. Without a registration there is nothing to tell.
+    pub(super) async fn beat(&self, connection: &Connection, deadline: Instant) -> Result<(), CallError> {
+        let registration = self.registration();
+        let heartbeat = Heartbeat {
+            client_id: self.id.clone(),
+            producers: registration.producer_group.into_iter().collect(),
+            consumers: registration.consumer.into_iter().collect(),
+        };
+        if heartbeat.producers.is_empty() && heartbeat.consumers.is_empty() {
+            return Ok(());
+        }
+        let result = self.call(connection, &heartbeat, deadline).await.map(|_| ());
+        let mut refused = lock(&self.refused_beats);
+        match &result {
+            Ok(()) => _ = refused.remove(connection.address()),
+            Err(error) => _ = refused.insert(connection.address().to_owned(), error.clone().into_error()),
+        }
+        result
+    }
+
+    fn connected(&self, address: &str, server: Server) {
+        self.events.emit(Event::Connected { address: address.to_owned(), server });
+    }
+
+    fn disconnected(&self, address: &str, server: Server, reason: &ClientError) {
+        let reason = reason.message().to_owned();
+        self.events.emit(Event::Disconnected { address: address.to_owned(), server, reason });
+    }
+}
+
+/// Brokers are greeted with a heartbeat: a registration belongs to a connection, and nothing may come before it.
+pub(super) struct ToBroker(pub(super) Arc<Session>, pub(super) Arc<Links>);
+
+impl Greeter for ToBroker {
+    type Failure = CallError;
+
+    async fn greet(&self, connection: &Connection, deadline: Instant) -> Result<(), CallError> {
+        self.0.beat(connection, deadline).await.map_err(|failure| match failure {
+            refused @ CallError::Refused { .. } if refused.is_access_denied() => refused,
+            // Whatever became of the heartbeat: the caller's own request was not sent.
+            other => CallError::NotSent(other.into_error()),
+        })
+    }
+
+    fn advice(&self) -> &'static str {
+        "The address comes from the route: check that the broker runs, and that its brokerIP1 and port can be reached from here"
+    }
+
+    fn connected(&self, address: &str) {
+        self.0.connected(address, Server::Broker);
+    }
+
+    fn disconnected(&self, address: &str, reason: ClientError) {
+        self.0.disconnected(address, Server::Broker, &reason);
+        self.1.lost(Lost::Broker(address.to_owned()));
+    }
+}
+
+/// Name servers keep no registrations.
+pub(super) struct ToNameServer(pub(super) Arc<Session>, pub(super) Arc<Links>);
+
+impl Greeter for ToNameServer {
+    type Failure = ClientError;
+
+    async fn greet(&self, _connection: &Connection, _deadline: Instant) -> Result<(), ClientError> {
+        Ok(())
+    }
+
+    fn advice(&self) -> &'static str {
+        "Check the address of the name server, that it runs, and that it can be reached from here"
+    }
+
+    fn connected(&self, address: &str) {
+        self.0.connected(address, Server::NameServer);
+    }
+
+    fn disconnected(&self, address: &str, reason: ClientError) {
+        self.0.disconnected(address, Server::NameServer, &reason);
+        self.1.lost(Lost::NameServer);
+    }
+}

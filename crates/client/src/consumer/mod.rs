@@ -1,0 +1,167 @@
+//! The ordered push consumer: group membership, allocation, one actor and one gate per owned queue, delivery.
+
+mod actor;
+mod agreement;
+mod brokers;
+mod budget;
+mod close;
+mod difference;
+mod gate;
+mod gathering;
+mod group;
+mod keeper;
+mod lease;
+mod notes;
+mod options;
+mod outlook;
+mod pushes;
+mod queue;
+mod report;
+mod roll;
+mod shared;
+mod sink;
+mod standing;
+mod start;
+#[cfg(test)]
+mod tests;
+mod unread;
+mod unreadable;
+
+use std::collections::HashMap;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::{OnceCell, watch};
+use tokio::task::JoinHandle;
+
+pub use self::brokers::Brokers;
+pub use self::gate::{Ack, Outcome};
+pub use self::options::{ConsumerOptions, InitialPosition, Suspend, Wish};
+pub use self::report::{ConsumerStats, Health, QueueState};
+pub use self::sink::{Delivery, Sink};
+
+use self::shared::Shared;
+use crate::error::{ClientError, Code};
+use crate::protocol::{ExpressionKind, Invalid, MessageQueue, Subscription, namespace};
+
+/// An ordered push consumer. Each queue has at most one running handler in the whole group.
+pub struct Consumer<B> {
+    shared: Arc<Shared<B>>,
+    tasks: Mutex<Vec<JoinHandle<()>>>,
+    closing: watch::Sender<bool>,
+    closed: OnceCell<()>,
+    last: start::LastFailure,
+}
+
+impl<B> std::fmt::Debug for Consumer<B> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Consumer").field("shared", &self.shared).finish_non_exhaustive()
+    }
+}
+
+impl<B: Brokers> Consumer<B> {
+    /// Nothing is asked of anybody before [`Consumer::start`]. Refuses an expression that can match nothing.
+    pub fn new(brokers: B, options: ConsumerOptions, sink: Arc<dyn Sink>) -> Result<Self, ClientError> {
+        let group = brokers.wrap(&options.group);
+        let now = brokers.wall_ms();
+        let mut topics = HashMap::new();
+        let mut subscriptions = Vec::new();
+        for wish in &options.subscriptions {
+            let topic = brokers.wrap(&wish.topic);
+            let subscription = match wish.kind {
+                ExpressionKind::Tag => Subscription::by_tags(topic.as_str(), &wish.expression, now),
+                ExpressionKind::Sql92 => Subscription::by_sql92(topic.as_str(), &wish.expression, now),
+            };
+            subscriptions.push(subscription.map_err(|invalid| unreadable(&invalid, &wish.topic))?);
+            topics.insert(topic, Arc::from(wish.topic.as_str()));
+        }
+        // Java subscribes it too; without it our heartbeats and Java's would undo each other.
+        let retry = Subscription::by_tags(namespace::retry_topic(&group), "*", now);
+        subscriptions.push(retry.map_err(|invalid| unreadable(&invalid, &group))?);
+        let shared = Arc::new(Shared::new(brokers, options, sink, group, subscriptions, topics));
+        let (closing, _) = watch::channel(false);
+        Ok(Self {
+            shared,
+            tasks: Mutex::default(),
+            closing,
+            closed: OnceCell::new(),
+            last: start::LastFailure::default(),
+        })
+    }
+
+    /// Resolves when routes are known, heartbeats are accepted, subscriptions are valid and the brokers list us. The caller keeps the
+    /// bound, and closes what has failed to start: brokers may know it already.
+    pub async fn start(&self, bound: Duration) -> Result<(), ClientError> {
+        let mut closing = self.closing.subscribe();
+        let patient_until = crate::env::now() + bound / 2;
+        tokio::select! {
+            prepared = start::prepare(&self.shared, &self.last, patient_until) => prepared?,
+            _ = closing.wait_for(|closing| *closing) => return Err(ClientError::new(Code::Closed, "closed while starting")),
+        }
+        let mut tasks = self.tasks.lock().unwrap_or_else(PoisonError::into_inner);
+        if *self.closing.borrow() {
+            return Err(ClientError::new(Code::Closed, "closed while starting"));
+        }
+        tasks.push(crate::env::spawn(group::run(Arc::clone(&self.shared))));
+        tasks.push(crate::env::spawn(agreement::run(Arc::clone(&self.shared))));
+        tasks.push(crate::env::spawn(standing::run(Arc::clone(&self.shared))));
+        tasks.push(crate::env::spawn(outlook::run(Arc::clone(&self.shared))));
+        if let Some(calls) = self.shared.brokers.pushes() {
+            tasks.push(crate::env::spawn(pushes::run(Arc::clone(&self.shared), calls)));
+        }
+        Ok(())
+    }
+
+    /// What the start tries again and again, if it does.
+    pub fn obstacle(&self) -> Option<ClientError> {
+        self.last.get()
+    }
+
+    /// The queue of that number, with the topic as the user sees it.
+    pub fn queue(&self, index: u32) -> Option<MessageQueue> {
+        self.shared.queue(index).map(|queue| queue.shown.clone())
+    }
+
+    /// Whether that message's handler may be called now, in this very tick.
+    pub fn may_start(&self, queue: u32, generation: u32, offset: i64) -> bool {
+        self.shared.at_gate(queue, |gate| gate.may_start(generation, offset)).unwrap_or(false)
+    }
+
+    /// A handler has ended.
+    pub fn ack(&self, queue: u32, generation: u32, offset: i64, outcome: Outcome, reason: Option<String>) -> Ack {
+        let ignored = Ack { counted: false, go_on: false, delay: Duration::ZERO };
+        self.shared.at_gate(queue, |gate| gate.ack(generation, offset, outcome, reason)).unwrap_or(ignored)
+    }
+
+    /// The queues that are ours, or on their way in or out.
+    pub fn assignment(&self) -> Vec<QueueState> {
+        self.shared.assignment()
+    }
+
+    /// Counts.
+    pub fn stats(&self) -> ConsumerStats {
+        self.shared.stats()
+    }
+
+    /// What is wrong at the moment.
+    pub fn health(&self) -> Health {
+        self.shared.health()
+    }
+
+    /// As [`Consumer::close`], when nobody runs handlers any more: what was running never ends.
+    pub async fn abandon(&self, bound: Duration) {
+        self.shared.sink_gone.store(true, Ordering::Release);
+        self.close(bound).await;
+    }
+
+    /// Drains, commits, unlocks, unregisters; at its bound it returns with what is done. Again: waits for the first call.
+    pub async fn close(&self, bound: Duration) {
+        self.closing.send_replace(true);
+        self.closed.get_or_init(|| self.close_once(bound)).await;
+    }
+}
+
+fn unreadable(invalid: &Invalid, topic: &str) -> ClientError {
+    ClientError::new(Code::Filter, invalid.to_string()).with_topic(topic)
+}

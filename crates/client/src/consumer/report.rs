@@ -1,0 +1,201 @@
+//! What a consumer says about itself.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use serde::Serialize;
+
+use super::brokers::Brokers;
+use super::queue::{Blocked, LastReset, Phase, Queue};
+use super::shared::Shared;
+use crate::client::ResetReason;
+use crate::error::{ClientError, Code};
+
+/// So long messages that were lost, or may come again, are a problem, ms: long enough for whoever looks now and then.
+const REMEMBERED: i64 = 10 * 60_000;
+
+/// The message that holds a queue after a failing handler.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct BlockedBy {
+    /// Its id.
+    pub msg_id: String,
+    /// Its offset.
+    pub queue_offset: i64,
+    /// The attempt that failed last, from 1.
+    pub attempt: u32,
+    /// When the first attempt failed, ms since 1970.
+    pub since: i64,
+}
+
+/// One queue of the assignment.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct QueueState {
+    /// The topic as the user sees it.
+    pub topic: String,
+    /// The broker's name.
+    pub broker_name: String,
+    /// The queue's number there.
+    pub queue_id: i32,
+    /// `locking`, `positioning`, `running`, `suspended` or `draining`.
+    pub state: &'static str,
+    /// What the broker has acknowledged, where that is known.
+    pub committed_offset: Option<i64>,
+    /// Of the next message to handle, once the queue is ours.
+    pub next_offset: Option<i64>,
+    /// Messages stored and not committed, where that is known.
+    pub lag: Option<i64>,
+    /// Handlers that run: 0 or 1.
+    pub in_flight: u32,
+    /// When it came into this state, ms since 1970.
+    pub since: i64,
+    /// When the running handler was called, ms since 1970.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub running_since: Option<i64>,
+    /// Only after a failing handler.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub blocked_by: Option<BlockedBy>,
+    /// Only after a reset or a correction.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last_reset: Option<Reset>,
+}
+
+/// The last offset that the broker or an administrator has set.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Reset {
+    /// The next offset before.
+    pub from: i64,
+    /// The next offset then.
+    pub to: i64,
+    /// Why.
+    pub reason: ResetReason,
+    /// When, ms since 1970.
+    pub at: i64,
+}
+
+/// Counts over all queues, the retry topic's too.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ConsumerStats {
+    /// Queues in the assignment.
+    pub queues: usize,
+    /// Of them, blocked by a failing handler or by a record that cannot be delivered.
+    pub blocked_queues: usize,
+    /// Handlers that run.
+    pub running: usize,
+    /// Messages handled since the start.
+    pub consumed: u64,
+    /// Failed attempts since the start.
+    pub failed: u64,
+    /// Messages handed to the dead-letter queue since the start.
+    pub dead_lettered: u64,
+    /// Messages in memory.
+    pub buffered: usize,
+    /// Their bytes.
+    pub buffered_bytes: usize,
+    /// Sum of the queues' lags, as far as they are known.
+    pub lag: i64,
+}
+
+/// What is wrong at the moment.
+#[derive(Clone, Debug, Serialize)]
+pub struct Health {
+    /// Nothing, when all is well.
+    pub problems: Vec<ClientError>,
+}
+
+fn blocked_by(blocked: &Blocked) -> BlockedBy {
+    BlockedBy {
+        msg_id: blocked.msg_id.clone(),
+        queue_offset: blocked.offset,
+        attempt: blocked.attempt,
+        since: blocked.since,
+    }
+}
+
+fn last_reset(reset: &LastReset) -> Reset {
+    Reset { from: reset.from, to: reset.to, reason: reset.reason, at: reset.at }
+}
+
+fn blocked_problem(queue: &Queue, blocked: &Blocked) -> ClientError {
+    let Blocked { msg_id, offset, attempt, since, reason } = blocked;
+    let reason = reason.as_deref().map(|reason| format!(": {reason}")).unwrap_or_default();
+    let text = format!(
+        "message {msg_id} at offset {offset} of {} has failed {attempt} times since {since} (ms since 1970) and holds the \
+         queue{reason}",
+        queue.shown
+    );
+    ClientError::new(Code::Handler, text).with_queue(queue.name()).with_msg_id(msg_id.as_str())
+}
+
+impl<B: Brokers> Shared<B> {
+    /// The queues that are ours or on their way in or out.
+    pub(super) fn assignment(&self) -> Vec<QueueState> {
+        let queues = self.all_queues();
+        queues.iter().filter(|queue| !queue.hidden).filter_map(queue_state).collect()
+    }
+
+    /// Counts.
+    pub(super) fn stats(&self) -> ConsumerStats {
+        let mut stats = ConsumerStats {
+            consumed: self.counters.consumed.load(Ordering::Relaxed),
+            failed: self.counters.failed.load(Ordering::Relaxed),
+            dead_lettered: self.counters.dead_lettered.load(Ordering::Relaxed),
+            ..ConsumerStats::default()
+        };
+        for queue in self.all_queues() {
+            stats.running += usize::from(queue.gate.running().is_some());
+            let view = queue.view();
+            if view.phase == Phase::Gone {
+                continue;
+            }
+            stats.queues += usize::from(!queue.hidden);
+            stats.blocked_queues += usize::from(view.blocked.is_some() || view.is_held);
+            stats.buffered += view.buffered;
+            stats.buffered_bytes += view.buffered_bytes;
+            stats.lag = stats.lag.saturating_add(view.lag().unwrap_or_default());
+        }
+        stats
+    }
+
+    /// What is wrong.
+    pub(super) fn health(&self) -> Health {
+        let mut problems = self.brokers.problems();
+        problems.extend(self.differences());
+        let now = self.brokers.wall_ms();
+        problems.extend(self.unread.problems());
+        problems.extend(self.unreadable().into_iter().map(|(_, error)| error));
+        for queue in self.all_queues() {
+            let view = queue.view().clone();
+            let reset = view.last_reset.filter(|reset| now < reset.at.saturating_add(REMEMBERED));
+            problems.extend(reset.and_then(|reset| reset.problem));
+            if view.phase != Phase::Gone {
+                problems.extend(view.blocked.as_ref().map(|blocked| blocked_problem(&queue, blocked)));
+                problems.extend(view.problem);
+            }
+        }
+        problems.extend(self.standing_problems());
+        Health { problems }
+    }
+}
+
+fn queue_state(queue: &Arc<Queue>) -> Option<QueueState> {
+    let running = queue.gate.running();
+    let view = queue.view();
+    Some(QueueState {
+        topic: queue.shown.topic.clone(),
+        broker_name: queue.shown.broker_name.clone(),
+        queue_id: queue.shown.queue_id,
+        state: view.phase.shown()?,
+        committed_offset: view.committed,
+        next_offset: view.next,
+        lag: view.lag(),
+        in_flight: u32::from(running.is_some()),
+        since: view.since.map_or(0, |since| since.wall_ms),
+        running_since: running.map(|running| running.since),
+        blocked_by: view.blocked.as_ref().map(blocked_by),
+        last_reset: view.last_reset.as_ref().map(last_reset),
+    })
+}

@@ -1,0 +1,168 @@
+//! Stored messages, as pulls and direct consumption bring them.
+
+mod decode;
+
+use std::net::SocketAddr;
+
+use bytes::Bytes;
+
+use super::message_id::OffsetId;
+use super::properties::{self, name};
+
+pub use self::decode::decode_messages;
+
+/// Largest body after decompression, in bytes.
+pub const MAX_INFLATED: usize = 32 * 1024 * 1024;
+/// Most messages one inner batch may hold.
+pub const MAX_INNER: usize = 65_536;
+
+/// One message of a queue.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredMessage {
+    /// Real (namespaced) topic.
+    pub topic: String,
+    /// The queue.
+    pub queue_id: i32,
+    /// Offset in the queue.
+    pub queue_offset: i64,
+    /// Offset in the broker's commit log.
+    pub physical_offset: i64,
+    /// The sender's own flag.
+    pub flag: i32,
+    /// Bit set of the broker: compression, IPv6 hosts, batches. Never to be copied into a send.
+    pub sys_flag: i32,
+    /// When the sender made it, ms since the epoch.
+    pub born_timestamp: i64,
+    /// The sender.
+    pub born_host: SocketAddr,
+    /// When the broker stored it, ms since the epoch.
+    pub store_timestamp: i64,
+    /// The broker.
+    pub store_host: SocketAddr,
+    /// Attempts the broker knows of.
+    pub reconsume_times: i32,
+    /// Of transactions; 0 otherwise.
+    pub prepared_transaction_offset: i64,
+    /// CRC-32 of the stored body, 31 bits; 0 when the broker did not compute one.
+    pub body_crc: i32,
+    /// The payload, decompressed.
+    pub body: Bytes,
+    /// Properties as stored, encoded: most of a message's are never looked at, see [`super::properties::decode`].
+    pub properties: String,
+    /// The whole record as stored; of an inner batch, the outer record.
+    pub record: Bytes,
+}
+
+/// See [`StoredMessage::labels`].
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub struct Labels<'a> {
+    /// The tag.
+    pub tags: Option<&'a str>,
+    /// The keys, as joined by spaces.
+    pub keys: Option<&'a str>,
+    /// The sharding key.
+    pub sharding_key: Option<&'a str>,
+    /// The sender's unique id.
+    pub unique_id: Option<&'a str>,
+}
+
+impl StoredMessage {
+    /// A property's value.
+    pub fn property(&self, name: &str) -> Option<&str> {
+        properties::value_of(&self.properties, name)
+    }
+
+    /// The id users see: the sender's, else the broker's.
+    pub fn msg_id(&self) -> String {
+        self.unique_id().map_or_else(|| self.offset_msg_id(), str::to_owned)
+    }
+
+    /// The sender's unique id.
+    pub fn unique_id(&self) -> Option<&str> {
+        self.property(name::UNIQ_KEY)
+    }
+
+    /// The broker's id: its address and the commit log offset.
+    pub fn offset_msg_id(&self) -> String {
+        OffsetId { address: self.store_host, offset: self.physical_offset }.text()
+    }
+
+    /// What every handler sees of the properties, in one pass over them.
+    pub fn labels(&self) -> Labels<'_> {
+        let mut labels = Labels::default();
+        for (name, value) in properties::pairs(&self.properties) {
+            match name {
+                name::TAGS => labels.tags = Some(value),
+                name::KEYS => labels.keys = Some(value),
+                name::SHARDING_KEY => labels.sharding_key = Some(value),
+                name::UNIQ_KEY => labels.unique_id = Some(value),
+                _ => {}
+            }
+        }
+        labels
+    }
+
+    /// Whether it is one of several that the broker keeps in one record: a pull brings all of them, also those before its offset.
+    pub fn is_inner(&self) -> bool {
+        decode::is_batch(&self.record)
+    }
+
+    /// The tag.
+    pub fn tags(&self) -> Option<&str> {
+        self.property(name::TAGS)
+    }
+}
+
+/// Whether the stored body is compared with its CRC.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Crc {
+    /// Compare, where the record has one.
+    Check,
+    /// Take the body as it is, as Java does.
+    Skip,
+}
+
+/// Why a record gives no message.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum UndecodableReason {
+    /// A length leads out of the record, or out of the answer.
+    #[error("{0} is out of bounds")]
+    Bounds(&'static str),
+    /// Neither of the two known record layouts.
+    #[error("unknown magic {0:#010x}")]
+    Magic(u32),
+    /// The body was damaged after the broker computed its CRC.
+    #[error("CRC is {actual:#010x}, stored was {stored:#010x}")]
+    Crc {
+        /// From the record.
+        stored: i32,
+        /// Of the body.
+        actual: i32,
+    },
+    /// Compressed in a way this client cannot read.
+    #[error("compression {0} is not supported")]
+    Compression(&'static str),
+    /// A compression type newer than this client.
+    #[error("compression type {0} is unknown")]
+    CompressionType(i32),
+    /// Compressed data that does not decompress, or to more than [`MAX_INFLATED`].
+    #[error("decompression: {0}")]
+    Inflate(String),
+}
+
+/// A record that gives no message.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("undecodable message: {reason}")]
+pub struct Undecodable {
+    /// Offset in the queue, when the record is whole enough to tell.
+    pub queue_offset: Option<i64>,
+    /// What is wrong.
+    pub reason: UndecodableReason,
+    /// The bytes of the record; of broken bounds, everything from there on.
+    pub record: Bytes,
+    /// The message with its body as stored, when only the body is at fault.
+    pub as_stored: Option<Box<StoredMessage>>,
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,64 @@
+//! The outside world of the test broker: sockets on 127.0.0.1, both clocks, and threads of its own.
+
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::LazyLock;
+use std::time::{SystemTime, UNIX_EPOCH};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::runtime::{Builder, Handle, Runtime};
+
+/// A point of the monotonic clock.
+pub(crate) use tokio::time::Instant;
+/// A connected stream.
+pub(crate) type Socket = TcpStream;
+/// A socket that takes connections.
+pub(crate) type Listener = TcpListener;
+
+/// The threads of all test brokers of the process. Never dropped: no environment of Node owns it.
+static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| {
+    Builder::new_multi_thread()
+        .worker_threads(2)
+        .thread_name("rocketmq-test")
+        .enable_all()
+        .build()
+        // Without threads nothing of it can work; the binding turns the panic into an error.
+        .unwrap_or_else(|error| panic!("cannot start the threads of the test broker: {error}"))
+});
+
+/// Starts a task on the test broker's own threads.
+pub fn spawn<F>(future: F) -> tokio::task::JoinHandle<F::Output>
+where
+    F: Future + Send + 'static,
+    F::Output: Send + 'static,
+{
+    match Handle::try_current() {
+        Ok(current) => current.spawn(future),
+        Err(_) => RUNTIME.spawn(future),
+    }
+}
+
+/// Now, on the monotonic clock.
+pub(crate) fn now() -> Instant {
+    Instant::now()
+}
+
+/// Now, on the wall clock: milliseconds since 1970 (UTC).
+pub(crate) fn wall_ms() -> i64 {
+    #[expect(clippy::disallowed_methods, reason = "this is the one place")]
+    let now = SystemTime::now();
+    now.duration_since(UNIX_EPOCH).map_or(0, |since| i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
+}
+
+/// Listens on 127.0.0.1; port 0 takes any free one.
+pub(crate) async fn listen(port: u16) -> io::Result<Listener> {
+    TcpListener::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, port))).await
+}
+
+/// A client's connection to `host:port`.
+#[cfg(test)]
+pub(crate) async fn connect(address: &str) -> io::Result<Socket> {
+    #[expect(clippy::disallowed_methods, reason = "a client of a test, not ours")]
+    let socket = TcpStream::connect(address).await?;
+    socket.set_nodelay(true)?;
+    Ok(socket)
+}
