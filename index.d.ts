@@ -353,7 +353,7 @@ export interface SendResult {
 export interface SendOptions {
   /**
    * Takes the message out while it waits (`ERR_ROCKETMQ_ABORTED`, and its key's successors with
-   * `ERR_ROCKETMQ_ORDER_BROKEN`); once it is on the wire it has no effect. Default: none.
+   * `ERR_ROCKETMQ_ORDER_BROKEN`, unless it is their signal, too); once it is on the wire it has no effect. Default: none.
    */
   signal?: AbortSignal | undefined
   /** Instead of `sendTimeoutMs`, for this call; 1..2147483647. */
@@ -377,9 +377,12 @@ export interface ProducerOptions extends ClientOptions {
   batching?: 'auto' | 'queue' | 'key' | 'off' | undefined
   /** Bound of a send from its call: waiting, every attempt, everything. Milliseconds, 1..2147483647. Default: 30000. */
   sendTimeoutMs?: number | undefined
-  /** Messages the native side holds, 1..2147483647; past it, sends wait their turn in JavaScript, in order. Default: 65536. */
+  /**
+   * High-water mark of what the producer holds, in messages, 1..2147483647. Nothing is refused above it; `ready()` waits until less is held,
+   * and `stats().waiting` counts what is above. Default: 65536.
+   */
   maxPendingMessages?: number | undefined
-  /** Bytes the native side holds, 1..2147483647; past it, sends wait their turn in JavaScript, in order. Default: 64 MiB. */
+  /** As `maxPendingMessages`, in bytes of bodies and properties, 1..2147483647. Default: 64 MiB. */
   maxPendingBytes?: number | undefined
   /**
    * What becomes of the keys of a broker that leaves the route. `'follow'`: a key moves to another broker's queue once nothing of it
@@ -393,11 +396,11 @@ export interface ProducerOptions extends ClientOptions {
 
 /** Counts of a {@link Producer}; all of them since `start()`, except the first three, which are of this moment. */
 export interface ProducerStats {
-  /** Sends that wait their turn in JavaScript. */
+  /** Messages above the high-water mark (`maxPendingMessages`, `maxPendingBytes`). */
   readonly waiting: number
-  /** Messages the native side holds. */
+  /** Messages held: waiting, or not yet answered. */
   readonly pendingMessages: number
-  /** Bytes the native side holds. */
+  /** Their bodies and properties, in bytes. */
   readonly pendingBytes: number
   /** Messages stored. */
   readonly sent: number
@@ -444,7 +447,7 @@ export class Producer extends Client<ClientEvents> {
   sendOrderlyBatch(messages: readonly MessageInit[], shardingKey: string, options?: SendOptions): Promise<SendResult[]>
   /** The writable queues of a topic, in the order that sharding keys are hashed over. Rejects with `ERR_ROCKETMQ_TOPIC_NOT_FOUND`. */
   queues(topic: string): Promise<readonly MessageQueue[]>
-  /** Resolves when no send waits in JavaScript, so that there is room for another. Rejects with `ERR_ROCKETMQ_ABORTED`, `ERR_ROCKETMQ_CLOSED`. */
+  /** Resolves when less is held than the high-water mark, so that there is room for another. Rejects with `ERR_ROCKETMQ_ABORTED`, `ERR_ROCKETMQ_CLOSED`. */
   ready(options?: { signal?: AbortSignal | undefined }): Promise<void>
   /** Resolves when every send made so far has settled, one way or the other. Never rejects. */
   flush(): Promise<void>

@@ -284,3 +284,17 @@ test('assigned and revoked tell the queues, %RETRY% stays hidden, assignment() a
   await client.close()
   expect(told('assigned')).toEqual(upTo(4).map((id) => ['assigned', topic, id]))
 })
+
+test('what a handler does to its message is its own business', async () => {
+  const topic = await createTopic({ queues: 1 })
+  await produce(topic, 5)
+  const bodies = []
+  const client = consumer(uniqueGroup())
+  client.subscribe(topic, (message) => {
+    bodies.push(message.text())
+    Object.assign(message, { queueOffset: 99, queue: null, body: null, topic: '' })
+  })
+  await client.start()
+  await until(() => bodies.length === 5, { what: 'that all are handled' })
+  expect(bodies).toEqual(['0', '1', '2', '3', '4'])
+})

@@ -111,7 +111,9 @@ impl<T: Send + 'static> Bell<T> {
             match queue.said.front_mut() {
                 None if queue.dropped > 0 => {
                     let dropped = std::mem::take(&mut queue.dropped);
-                    let text = format!("{dropped} more warnings and records came faster than they could be told, and were not");
+                    let text = format!(
+                        "{dropped} more warnings and records came faster than they could be told, and were not"
+                    );
                     return Some(Heard::Event(
                         Event::Warning { error: ClientError::new(Code::Protocol, text) }.to_json(),
                     ));
@@ -213,5 +215,88 @@ impl<O: ToNapiValue> ToNapiValue for Heard<O> {
             Self::Event(json) => unsafe { ToNapiValue::to_napi_value(env, (1u32, json)) },
             Self::Own(own) => unsafe { O::to_napi_value(env, own) },
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn bell() -> Bell<u32> {
+        let queue = Queue { said: VecDeque::new(), rung: false, remarks: HashSet::new(), dropped: 0 };
+        Bell { queue: Mutex::new(queue), ring: Callback::released(), debug: false, pulse: Pulse::new() }
+    }
+
+    fn warning(text: &str) -> Event {
+        Event::Warning { error: ClientError::new(Code::Protocol, text) }
+    }
+
+    fn events(bell: &Bell<u32>) -> Vec<String> {
+        std::iter::from_fn(|| bell.take(|_| Taken::Whole(())))
+            .map(|heard| match heard {
+                Heard::Event(json) => json,
+                _ => panic!("no event"),
+            })
+            .collect()
+    }
+
+    #[test]
+    fn what_is_said_is_heard_in_order_and_rings_anew_only_behind_the_last() {
+        let bell = bell();
+        bell.keep([1, 2]);
+        // Nobody listens, which shows whether it rang.
+        assert!(!bell.ring());
+        assert!(bell.ring(), "the facade is coming already");
+        let heard = |bell: &Bell<u32>| match bell.take(|own| Taken::Whole(*own)) {
+            Some(Heard::Own(own)) => Some(own),
+            _ => None,
+        };
+        assert_eq!((heard(&bell), heard(&bell)), (Some(1), Some(2)));
+        bell.keep([3]);
+        assert!(bell.ring(), "it was not told yet that there is nothing more");
+        assert_eq!((heard(&bell), heard(&bell)), (Some(3), None));
+        bell.keep([4]);
+        assert!(!bell.ring());
+    }
+
+    #[test]
+    fn what_is_taken_in_parts_stays_next() {
+        let bell = bell();
+        bell.keep([2, 9]);
+        let part = |left: &mut u32| {
+            *left -= 1;
+            if *left == 0 { Taken::Whole("last") } else { Taken::Part("part") }
+        };
+        let taken = |_| match bell.take(part) {
+            Some(Heard::Own(text)) => text,
+            _ => "nothing",
+        };
+        assert_eq!((0..3).map(taken).collect::<Vec<_>>(), ["part", "last", "part"]);
+    }
+
+    #[test]
+    fn equal_warnings_that_wait_are_one_and_what_comes_by_the_million_is_counted() {
+        let bell = bell();
+        for _ in 0..10 {
+            bell.emit(warning("the same"));
+        }
+        assert_eq!(events(&bell).len(), 1);
+        bell.emit(warning("the same"));
+        assert_eq!(events(&bell).len(), 1, "it may be told again once it was heard");
+        for i in 0..3 * MOST_REMARKS {
+            bell.emit(warning(&format!("number {i}")));
+        }
+        let told = events(&bell);
+        assert_eq!(told.len(), MOST_REMARKS + 1);
+        assert!(told[MOST_REMARKS].contains("2000 more warnings"), "{}", told[MOST_REMARKS]);
+    }
+
+    #[test]
+    fn what_changes_the_state_is_told_each_time() {
+        let bell = bell();
+        for _ in 0..2 {
+            bell.emit(Event::Assigned { queues: Vec::new() });
+        }
+        assert_eq!(events(&bell).len(), 2);
     }
 }

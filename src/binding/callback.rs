@@ -27,6 +27,12 @@ impl<T: 'static + Send, Args: 'static + JsValuesTupleIntoVec> Callback<T, Args> 
         Ok(Self { function: RwLock::new(Some(function)) })
     }
 
+    /// As one that was given back already.
+    #[cfg(test)]
+    pub(super) fn released() -> Self {
+        Self { function: RwLock::new(None) }
+    }
+
     /// Queues a call. False when the function was released or its environment has gone.
     pub(super) fn call(&self, value: T) -> bool {
         let function = self.function.read().unwrap_or_else(PoisonError::into_inner);

@@ -58,9 +58,4 @@ impl Chunks {
             (count, _) => Some(Packed::Messages { generation: chunk.generation, count: count as u32 }),
         }
     }
-
-    /// Nobody will take them any more.
-    pub(super) fn clear(&self) {
-        self.lock().clear();
-    }
 }

@@ -98,14 +98,25 @@ impl NativeConsumerOptions {
 pub(super) enum Own {
     /// There are messages of this queue to be taken.
     Chunk(u32),
-    Abort { queue: u32, generation: u32, error: ClientError },
-    DeadLettered { queue: u32, message: Delivery },
+    Abort {
+        queue: u32,
+        generation: u32,
+        error: ClientError,
+    },
+    DeadLettered {
+        queue: u32,
+        message: Delivery,
+    },
 }
 
 /// What crosses; messages are in the scratch memory of the facade.
 pub enum Remark {
     Chunk(u32),
-    Abort { queue: u32, generation: u32, error: String },
+    Abort {
+        queue: u32,
+        generation: u32,
+        error: String,
+    },
     DeadLettered(u32),
     /// The scratch memory has to be of this size.
     TooSmall(usize),

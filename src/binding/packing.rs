@@ -128,3 +128,86 @@ fn within(text: &str, part: &str, start: usize) -> Range<usize> {
     let from = start + (part.as_ptr() as usize).wrapping_sub(text.as_ptr() as usize).min(text.len());
     from..from + part.len()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use bytes::Bytes;
+    use rocketmq_protocol::StoredMessage;
+    use std::sync::Arc;
+
+    const TEXTS: usize = 5;
+
+    fn delivery(offset: i64, topic: &str, properties: &str, body: &str) -> Delivery {
+        let host = "10.0.0.1:5000".parse().unwrap();
+        let message = StoredMessage {
+            topic: topic.into(),
+            queue_id: 0,
+            queue_offset: offset,
+            physical_offset: 77,
+            flag: 0,
+            sys_flag: 0,
+            born_timestamp: 1,
+            born_host: host,
+            store_timestamp: 2,
+            store_host: host,
+            reconsume_times: 0,
+            prepared_transaction_offset: 0,
+            body_crc: 0,
+            body: Bytes::copy_from_slice(body.as_bytes()),
+            properties: properties.into(),
+            record: Bytes::new(),
+        };
+        Delivery { message: Arc::new(message), topic: topic.into(), attempt: 3 }
+    }
+
+    fn number(scratch: &[u8], message: usize, field: usize) -> f64 {
+        let at = 8 * (message * FIELDS + field);
+        f64::from_ne_bytes(scratch[at..at + 8].try_into().unwrap())
+    }
+
+    #[expect(clippy::cast_sign_loss, reason = "places")]
+    fn text(scratch: &[u8], message: usize, text: usize) -> Option<&str> {
+        let (from, to) = (number(scratch, message, TEXTS + 2 * text), number(scratch, message, TEXTS + 2 * text + 1));
+        (from >= 0.0).then(|| std::str::from_utf8(&scratch[from as usize..to as usize]).unwrap())
+    }
+
+    #[test]
+    fn everything_of_a_message_is_there() {
+        let mut scratch = vec![0; HEAD + 8192];
+        let mut packer = Packer::new(&mut scratch);
+        assert!(packer.pack(&delivery(
+            7,
+            "orders",
+            "UNIQ_KEY\x01ID\x02TAGS\x01paid\x02__SHARDINGKEY\x01k\x02",
+            "body"
+        )));
+        assert!(packer.pack(&delivery(8, "orders", "KEYS\x01\u{8ba2} b\x02", "")));
+        assert_eq!(packer.count(), 2);
+        let numbers: Vec<f64> = (0..5).map(|field| number(&scratch, 0, field)).collect();
+        assert_eq!(numbers, [7.0, 3.0, 1.0, 2.0, 1.0]);
+        let texts: Vec<_> = (0..10).map(|i| text(&scratch, 0, i)).collect();
+        assert_eq!(texts[..5], [Some("orders"), Some("paid"), None, Some("k"), Some("ID")]);
+        assert_eq!(texts[6..8], [Some("10.0.0.1:5000"); 2]);
+        assert_eq!(texts[9], Some("body"));
+        // Not ASCII; without a unique id, the broker's own is the id; texts of the message before are where they were.
+        assert_eq!((number(&scratch, 1, 4), number(&scratch, 1, TEXTS)), (0.0, number(&scratch, 0, TEXTS)));
+        assert_eq!((text(&scratch, 1, 2), text(&scratch, 1, 1)), (Some("\u{8ba2} b"), None));
+        assert_eq!(text(&scratch, 1, 4), text(&scratch, 1, 5));
+        assert_eq!(text(&scratch, 1, 9), Some(""));
+    }
+
+    #[test]
+    fn what_does_not_fit_waits_and_says_what_it_needs() {
+        let large = delivery(1, "orders", "", &"x".repeat(5_000));
+        let mut scratch = vec![0; HEAD + 3_000];
+        let mut packer = Packer::new(&mut scratch);
+        assert!(packer.pack(&delivery(0, "orders", "", "x")));
+        assert!(!packer.pack(&large));
+        let mut enough = vec![0; room_for(&large)];
+        assert!(Packer::new(&mut enough).pack(&large));
+        let mut few = vec![0; 1 << 20];
+        let mut packer = Packer::new(&mut few);
+        assert_eq!((0..100).filter(|&i| packer.pack(&delivery(i, "orders", "", "x"))).count(), MOST_MESSAGES);
+    }
+}

@@ -1,7 +1,7 @@
 //! The life of a client below its facade: started within a bound, closed once, and taken leave of when its environment goes first.
 
-use super::callback::Answer;
 use super::bell::Answers;
+use super::callback::Answer;
 use super::{NOT_RUNNING, refuse};
 use crate::env;
 use crate::error::{ClientError, Code};

@@ -36,8 +36,16 @@ pub enum Slice {
         /// The lane whose last sends these were.
         lane: Option<u32>,
     },
-    Failed { count: u32, error: String, failure: Option<Failure>, cause: u64 },
-    Batch { slot: u32, receipts: String },
+    Failed {
+        count: u32,
+        error: String,
+        failure: Option<Failure>,
+        cause: u64,
+    },
+    Batch {
+        slot: u32,
+        receipts: String,
+    },
     /// Those who were settled get a turn to send again; then native wants to know.
     Turn,
 }
@@ -157,7 +165,8 @@ mod tests {
     fn a_run_is_taken_in_slices_that_know_their_offsets_and_ids() {
         let queue = Arc::new(MessageQueue { topic: "T".into(), broker_name: "b".into(), queue_id: 3 });
         let sends = (0..5).map(|i| StoredSend { slot: 10 + i, msg_id: format!("m{i}") }).collect();
-        let run = StoredRun { lane: 7, status: 0, queue, queue_offset: 100, offset_msg_ids: "a,bb,c,d,e".into(), sends };
+        let run =
+            StoredRun { lane: 7, status: 0, queue, queue_offset: 100, offset_msg_ids: "a,bb,c,d,e".into(), sends };
         let mut outcomes = Outcomes::from(Settlement::Stored(run));
         let mut scratch = [0; 8];
         let mut seen = Vec::new();

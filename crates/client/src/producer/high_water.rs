@@ -39,10 +39,7 @@ impl State {
             let text = format!(
                 "{} messages ({} bytes) wait in memory, {FLOOD} times the high-water mark (maxPendingMessages {}, maxPendingBytes {}): \
                  this program sends more than the brokers take. Await ready() between sends",
-                self.load.messages,
-                self.load.bytes,
-                self.options.max_pending_messages,
-                self.options.max_pending_bytes
+                self.load.messages, self.load.bytes, self.options.max_pending_messages, self.options.max_pending_bytes
             );
             out.warnings.push(ClientError::new(Code::BrokerBusy, text));
         }

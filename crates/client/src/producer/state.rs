@@ -130,9 +130,7 @@ impl State {
         }
         let broker = number(self.brokers.len());
         self.broker_ids.insert(name.to_owned(), broker);
-        self.brokers.push(Broker {
-            requests: Arc::new(Semaphore::new(KEY_REQUESTS_PER_BROKER)),
-        });
+        self.brokers.push(Broker { requests: Arc::new(Semaphore::new(KEY_REQUESTS_PER_BROKER)) });
         broker
     }
 

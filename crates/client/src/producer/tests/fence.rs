@@ -170,7 +170,8 @@ async fn one_signal_of_many_sends_aborts_them_and_takes_the_others_of_their_keys
         let other = caller.send("l", "n0");
         // Of the five sends of the key the first is on the wire; the second and the fourth of the others are not aborted.
         caller.abort_all(&[sent, calls[0], calls[2]]);
-        let codes: Vec<Code> = caller.until(calls).await.iter().map(|it| code(it.result.as_ref().unwrap_err())).collect();
+        let codes: Vec<Code> =
+            caller.until(calls).await.iter().map(|it| code(it.result.as_ref().unwrap_err())).collect();
         assert_eq!(codes, [Code::Aborted, Code::OrderBroken, Code::Aborted, Code::OrderBroken]);
         assert!(caller.until([sent, other]).await.iter().all(|ended| ended.result.is_ok()));
         caller.receipt(caller.send("k", "m5")).await;

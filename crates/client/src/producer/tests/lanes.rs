@@ -8,8 +8,8 @@ use super::cluster::{Answer, Cluster, OK, Step};
 use super::{ProducerOptions, one_queue, options, started};
 use crate::env;
 use crate::error::{Code, Outcome};
-use crate::producer::options::Batching;
 use crate::producer::Outgoing;
+use crate::producer::options::Batching;
 
 fn batching(batching: Batching) -> ProducerOptions {
     ProducerOptions { batching, ..options() }
@@ -305,7 +305,8 @@ async fn a_lane_goes_on_when_its_callers_have_had_their_turn() {
     let gather = Duration::from_secs(60);
     let (cluster, caller) = started(ProducerOptions { gather, ..options() }, &[("a", 1)]).await;
     caller.receipt(caller.send("k", "m0")).await;
-    let lane = caller.producer.core.with(|state, _| state.lanes.iter().find(|(_, lane)| lane.queue.is_some()).unwrap().0);
+    let lane =
+        caller.producer.core.with(|state, _| state.lanes.iter().find(|(_, lane)| lane.queue.is_some()).unwrap().0);
     caller.producer.turned(&[lane]);
     let began = env::now();
     let first = caller.send("k", "m1");
