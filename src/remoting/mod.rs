@@ -13,3 +13,6 @@ pub(crate) use asking::{CallFailure, Room};
 pub(crate) use connection::{Connection, Inbound};
 pub(crate) use outbox::Class;
 pub(crate) use pool::{Greeter, Pool};
+
+#[cfg(test)]
+mod tests;
