@@ -92,7 +92,7 @@ async fn settled() {
 #[tokio::test(start_paused = true)]
 async fn control_passes_bulk_between_frames() {
     let (connection, mut peer) = connect(10_000);
-    let mut calls: Vec<Call> = (1..=5).map(|code| call(&connection, code, 100_000, Class::Bulk)).collect();
+    let mut calls: Vec<Call> = (1..=5).map(|code| call(&connection, code, 20_000, Class::Bulk)).collect();
     settled().await;
     calls.push(call(&connection, 41, 10, Class::Control));
     settled().await;
