@@ -6,7 +6,7 @@ const net = require('node:net')
 /** @typedef {'up' | 'down'} Direction towards the server, towards the client */
 
 /** A line may catch up so much of what a busy process has kept it from, in seconds. */
-const CATCH_UP = 0.25
+const CATCH_UP = 1
 
 /** One direction of a thin line: bytes leave it in their order, at its pace, and so many milliseconds late. */
 class Line {

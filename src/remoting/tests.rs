@@ -299,3 +299,16 @@ async fn what_the_peers_system_has_not_acknowledged_has_not_left() {
     large.await.unwrap().0.unwrap();
     assert!(connection.try_room().is_some());
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_send_whose_connection_ends_before_it_is_written_is_not_sent_at_once_and_waits_for_no_other() {
+    let (connection, peer) = connect(10_000);
+    let room = connection.try_room().unwrap();
+    drop(peer);
+    connection.closed().await;
+    let began = env::now();
+    let answer = room.call(request(1, 10), TIME).await;
+    assert!(matches!(answer, Err(CallFailure::NotSent(_))), "{answer:?}");
+    assert_eq!(began.elapsed(), Duration::ZERO);
+    assert!(connection.try_room().is_none() && connection.room(TIME).await.is_err());
+}
