@@ -24,7 +24,7 @@ class Line {
   #bytes = 0
   #credit = 0
   #at = performance.now()
-  #timer
+  #isTicking = false
   #paused = new Set()
 
   get isThin() {
@@ -37,11 +37,22 @@ class Line {
     this.#waiting.push({ bytes, to, notBefore: performance.now() + this.latencyMs })
     this.#bytes += bytes.length
     if (this.#bytes > this.window) this.#paused.add(from.pause())
-    this.#timer ??= setTimeout(() => this.#tick(), 5)
+    if (!this.#isTicking) this.#later()
+  }
+
+  /** Nothing waits any more. */
+  clear() {
+    this.#waiting = []
+    this.#bytes = 0
+  }
+
+  #later() {
+    this.#isTicking = true
+    setTimeout(() => this.#tick(), 5)
   }
 
   #tick() {
-    this.#timer = undefined
+    this.#isTicking = false
     const now = performance.now()
     this.#credit = Math.min(this.#credit + (this.rate * (now - this.#at)) / 1_000, this.rate * CATCH_UP)
     this.#at = now
@@ -59,7 +70,7 @@ class Line {
       for (const socket of this.#paused) socket.resume()
       this.#paused.clear()
     }
-    if (this.#waiting.length > 0) this.#timer = setTimeout(() => this.#tick(), 5)
+    if (this.#waiting.length > 0) this.#later()
     else this.#credit = 0
   }
 }
@@ -121,6 +132,7 @@ class FaultProxy {
 
   async close() {
     this.reset()
+    for (const line of [this.up, this.down]) line.clear()
     await new Promise((resolve) => this.#server.close(resolve))
   }
 

@@ -122,12 +122,7 @@ impl Clock {
 
 impl Connection {
     /// Sends a request and awaits its answer, for `timeout` from the moment when its last byte has left.
-    pub(crate) async fn call(
-        &self,
-        command: Command,
-        class: Class,
-        timeout: Duration,
-    ) -> Result<Command, CallFailure> {
+    pub(crate) async fn call(&self, command: Command, class: Class, timeout: Duration) -> Result<Command, CallFailure> {
         self.ask(command, class, timeout, None).await
     }
 

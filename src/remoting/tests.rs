@@ -133,13 +133,13 @@ async fn the_time_of_a_request_begins_when_its_last_byte_has_left() {
 async fn what_never_leaves_is_not_sent_and_a_line_that_takes_nothing_is_given_up() {
     let (connection, mut peer) = connect(10_000);
     let began = env::now();
-    let [begun, whole] = [1, 2].map(|code| call(&connection, code, 100_000, Class::Bulk));
+    let [first, second] = [1, 2].map(|code| call(&connection, code, 100_000, Class::Bulk));
     peer.rate = 500;
     let mut some = vec![0; 500];
     peer.reader.read_exact(&mut some).await.unwrap();
-    let (answer, at) = begun.await.unwrap();
+    let (answer, at) = first.await.unwrap();
     assert!(matches!(&answer, Err(CallFailure::Unanswered(_))), "{answer:?}");
-    let (answer, _) = whole.await.unwrap();
+    let (answer, _) = second.await.unwrap();
     let Err(CallFailure::NotSent(error)) = answer else { panic!("{answer:?}") };
     assert_eq!(error.address(), Some("broker:1"));
     assert!(at - began < TIME + TICK * 3, "{:?}", at - began);

@@ -90,7 +90,9 @@ async fn a_frame_larger_than_the_socket_takes_arrives_whole_and_unmixed() {
     let large = Bytes::from(vec![7; 300_000]);
     let sending = {
         let (connection, large) = (connection.clone(), large.clone());
-        tokio::spawn(async move { connection.call(Command::request(1, Fields::new(), large), Class::Control, TIME).await })
+        tokio::spawn(
+            async move { connection.call(Command::request(1, Fields::new(), large), Class::Control, TIME).await },
+        )
     };
     tokio::task::yield_now().await;
     let small = call(&connection, 2);
