@@ -140,3 +140,19 @@ test('a send of 4 MiB over a thin up-link: one attempt, at its pace; what waits 
   expect(stored.filter(({ body: text }) => text.toString() === 'in vain')).toEqual([])
   expect(stored.filter(({ body: text }) => text.toString() === 'patient').length).toBe(1)
 }, 90_000)
+
+test('a broker far away that is read in small pieces: what is called at once leaves together, and order holds', async () => {
+  const { cluster, line } = await proxied()
+  const topic = await createTopic({ queues: 1 })
+  const { client, told } = await producer(cluster, { topics: [topic] })
+  for (const way of [line.up, line.down]) Object.assign(way, { latencyMs: 150, window: 1, trickle: 100 })
+  const began = performance.now()
+  const sends = Array.from({ length: 500 }, (_, i) => client.sendOrderly({ topic, body: String(i) }, 'k'))
+  const results = await Promise.all(sends)
+  const took = performance.now() - began
+  expect(took).toBeGreaterThan(300) // there and back
+  expect(client.stats().requests).toBeLessThanOrEqual(3)
+  expect(results.map(({ queueOffset }) => queueOffset)).toEqual(sends.map((_, i) => i))
+  expect(client.stats()).toMatchObject({ sent: 500, failed: 0, retries: 0 })
+  expect(told).toEqual([])
+}, 90_000)

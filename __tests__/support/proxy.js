@@ -54,7 +54,8 @@ class Line {
   #tick() {
     this.#isTicking = false
     const now = performance.now()
-    this.#credit = Math.min(this.#credit + (this.rate * (now - this.#at)) / 1_000, this.rate * CATCH_UP)
+    const earned = this.rate === Infinity ? Infinity : (this.rate * (now - this.#at)) / 1_000
+    this.#credit = Math.min(this.#credit + earned, this.rate * CATCH_UP)
     this.#at = now
     while (this.#waiting.length > 0 && this.#credit >= 1 && this.#waiting[0].notBefore <= now) {
       const first = this.#waiting[0]
