@@ -46,20 +46,23 @@ test('18 000 sends of 1 KiB over a thin up-link: at its pace, in order, each onc
   const topic = await createTopic({ queues: 8 })
   const { client, told } = await producer(cluster, { topics: [topic] })
   line.up.rate = 2_500_000
-  const [before, began] = [line.up.passed, performance.now()]
   const sends = []
+  let idleMs
+  let before
   for (let i = 0; i < 18_000; i++) {
     const text = `${i % 64}:${i}:`
     sends.push(client.sendOrderly({ topic, body: text.padEnd(1024, '.') }, `key-${i % 64}`))
     sends[i].catch(() => {})
+    if (i === 0) [idleMs, before] = await until(() => line.up.idleMs > 0 && [line.up.idleMs, line.up.passed])
     // The proxy shares this thread: it must not stand still for as long as so many calls take.
     if (i % 200 === 199) await immediate()
   }
   await Promise.all(sends)
-  const took = performance.now() - began
   expect(client.stats()).toMatchObject({ sent: 18_000, failed: 0 })
   expect(told).toEqual([])
-  expect(took).toBeLessThan(mostMs(line.up.passed - before, 2_500_000))
+  // The line was kept busy: a machine that is itself too slow for 2.5 MB/s makes the time longer, and this not.
+  const idealMs = (1_000 * (line.up.passed - before)) / 2_500_000
+  expect(line.up.idleMs - idleMs).toBeLessThan((MOST - 1) * idealMs + START_MS)
   const stored = await admin.readBack(topic, { expected: 18_000 })
   // Whatever had timed out would lie there twice. A busy machine's broker may refuse a request at first; that is stored once.
   expect(stored.length).toBe(18_000)

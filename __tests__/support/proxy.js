@@ -19,6 +19,8 @@ class Line {
   trickle = 64 * 1024
   /** Bytes that have left. */
   passed = 0
+  /** How long it had nothing to carry: the senders' doing, however slow the machine is. */
+  idleMs = 0
 
   #waiting = []
   #bytes = 0
@@ -33,7 +35,10 @@ class Line {
 
   /** @param {import('node:net').Socket} from  @param {(piece: Buffer) => void} to */
   push(bytes, from, to) {
-    if (this.#bytes === 0) this.#at = performance.now()
+    if (this.#bytes === 0) {
+      this.idleMs += performance.now() - this.#at
+      this.#at = performance.now()
+    }
     this.#waiting.push({ bytes, to, notBefore: performance.now() + this.latencyMs })
     this.#bytes += bytes.length
     if (this.#bytes > this.window) this.#paused.add(from.pause())
