@@ -55,7 +55,7 @@ export interface ClientOptions {
   namespace?: string | undefined
   /** Part of the client id, to tell clients of one host apart. Default: unique for this process and client. */
   instanceName?: string | undefined
-  /** Bound of one request, in milliseconds, 1..2147483647. Default: 3000. */
+  /** Bound of one request, in milliseconds from when its last byte has left, 1..2147483647. Default: 3000. */
   requestTimeoutMs?: number | undefined
   /** Bound of `start()`, in milliseconds, 1..2147483647: so long it waits for name servers and brokers. Default: 10000. */
   startTimeoutMs?: number | undefined

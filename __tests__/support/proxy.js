@@ -5,7 +5,86 @@ const net = require('node:net')
 
 /** @typedef {'up' | 'down'} Direction towards the server, towards the client */
 
+/** A line may catch up so much of what a busy process has kept it from, in seconds. */
+const CATCH_UP = 1
+
+/** One direction of a thin line: bytes leave it in their order, at its pace, and so many milliseconds late. */
+class Line {
+  /** Bytes per second. */
+  rate = Infinity
+  latencyMs = 0
+  /** While more than this waits, nothing is read from whoever sends. */
+  window = 16 * 1024
+  /** Largest piece that leaves at once. */
+  trickle = 64 * 1024
+  /** Bytes that have left. */
+  passed = 0
+  /** How long it had nothing to carry: the senders' doing, however slow the machine is. */
+  idleMs = 0
+
+  #waiting = []
+  #bytes = 0
+  #credit = 0
+  #at = performance.now()
+  #isTicking = false
+  #paused = new Set()
+
+  get isThin() {
+    return this.rate !== Infinity || this.latencyMs > 0 || this.#bytes > 0
+  }
+
+  /** @param {import('node:net').Socket} from  @param {(piece: Buffer) => void} to */
+  push(bytes, from, to) {
+    if (this.#bytes === 0) {
+      this.idleMs += performance.now() - this.#at
+      this.#at = performance.now()
+    }
+    this.#waiting.push({ bytes, to, notBefore: performance.now() + this.latencyMs })
+    this.#bytes += bytes.length
+    if (this.#bytes > this.window) this.#paused.add(from.pause())
+    if (!this.#isTicking) this.#later()
+  }
+
+  /** Nothing waits any more. */
+  clear() {
+    this.#waiting = []
+    this.#bytes = 0
+  }
+
+  #later() {
+    this.#isTicking = true
+    setTimeout(() => this.#tick(), 5)
+  }
+
+  #tick() {
+    this.#isTicking = false
+    const now = performance.now()
+    const earned = this.rate === Infinity ? Infinity : (this.rate * (now - this.#at)) / 1_000
+    this.#credit = Math.min(this.#credit + earned, this.rate * CATCH_UP)
+    this.#at = now
+    while (this.#waiting.length > 0 && this.#credit >= 1 && this.#waiting[0].notBefore <= now) {
+      const first = this.#waiting[0]
+      const piece = first.bytes.subarray(0, Math.min(this.#credit, this.trickle))
+      first.to(piece)
+      first.bytes = first.bytes.subarray(piece.length)
+      if (first.bytes.length === 0) this.#waiting.shift()
+      this.#bytes -= piece.length
+      this.#credit -= piece.length
+      this.passed += piece.length
+    }
+    if (this.#bytes <= this.window) {
+      for (const socket of this.#paused) socket.resume()
+      this.#paused.clear()
+    }
+    if (this.#waiting.length > 0) this.#later()
+    else this.#credit = 0
+  }
+}
+
 class FaultProxy {
+  /** Towards the server and towards the client, over all connections: how thin the line is. */
+  up = new Line()
+  down = new Line()
   /** Bytes in both directions vanish, and nobody is told. */
   blackhole = false
   /** Every piece waits so long, in milliseconds. */
@@ -59,6 +138,7 @@ class FaultProxy {
 
   async close() {
     this.reset()
+    for (const line of [this.up, this.down]) line.clear()
     await new Promise((resolve) => this.#server.close(resolve))
   }
 
@@ -88,6 +168,11 @@ class FaultProxy {
       if (passed.length < bytes.length) setImmediate(() => this.#end(link))
     }
     if (passed.length < bytes.length) this.#allowed[direction] = Infinity
+    else if (this[direction].isThin) {
+      const from = direction === 'up' ? link.client : link.server
+      return this[direction].push(bytes, from, (piece) => to.destroyed || to.write(piece))
+    }
+    this[direction].passed += passed.length
     if (this.delayMs > 0) setTimeout(write, this.delayMs)
     else write()
   }

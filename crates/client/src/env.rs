@@ -17,9 +17,15 @@ use tokio::task::JoinSet;
 pub use tokio::time::Instant;
 /// A connected stream.
 pub(crate) type Socket = TcpStream;
+/// Its writing half.
+pub(crate) type SocketWriter = tokio::net::tcp::OwnedWriteHalf;
 
 /// How long one address of a name may be silent before the next is tried as well.
 const STAGGER: Duration = Duration::from_millis(250);
+
+/// How many bytes the system keeps of a connection beyond those that are on their way: on a thin line, what follows waits for them.
+#[cfg(target_os = "linux")]
+const UNSENT: u32 = 64 * 1024;
 
 /// The threads of all clients of the process, main thread and worker threads alike. Never dropped: no environment of Node owns it.
 static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| {
@@ -188,7 +194,26 @@ fn watchful(socket: &Socket) -> io::Result<()> {
     socket.set_tcp_keepalive(&keep_alive)?;
     #[cfg(target_os = "linux")]
     socket.set_tcp_user_timeout(Some(Duration::from_secs(9)))?;
+    #[cfg(target_os = "linux")]
+    socket.set_tcp_notsent_lowat(UNSENT)?;
     Ok(())
+}
+
+/// How many of the written bytes the peer's system has not acknowledged yet; none where the system does not tell.
+#[cfg(target_os = "linux")]
+pub(crate) fn unacknowledged(socket: &Socket) -> Option<u64> {
+    use std::os::fd::AsRawFd;
+    let mut bytes: libc::c_int = 0;
+    #[expect(unsafe_code, reason = "SIOCOUTQ (as TIOCOUTQ) writes one int, and no crate here wraps it")]
+    // SAFETY: the descriptor is open while `socket` is borrowed, and `bytes` outlives the call.
+    let result = unsafe { libc::ioctl(socket.as_raw_fd(), libc::TIOCOUTQ, &raw mut bytes) };
+    if result == 0 { u64::try_from(bytes).ok() } else { None }
+}
+
+/// How many of the written bytes the peer's system has not acknowledged yet; none where the system does not tell.
+#[cfg(not(target_os = "linux"))]
+pub(crate) fn unacknowledged(_socket: &Socket) -> Option<u64> {
+    None
 }
 
 /// The local IP address from which `peer` (`host:port`) would be reached; nothing is sent and no name is looked up, so this never

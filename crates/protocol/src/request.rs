@@ -9,6 +9,8 @@ use super::command::{Command, Fields};
 pub trait Request {
     /// Request code, see [`super::code::request`].
     const CODE: i32;
+    /// Whether it carries messages: it may be large, and small requests on which leases and order depend pass it on its way.
+    const IS_BULK: bool = false;
     /// What a good answer says.
     type Response;
 

@@ -29,6 +29,7 @@ use crate::env::{self, Timing};
 use crate::error::{ClientError, Code};
 use crate::protocol::{Request, TopicRoute, Unregister, namespace};
 use crate::remoting::Pool;
+pub(crate) use crate::remoting::Room;
 use links::{Links, Lost};
 use name_servers::NameServers;
 use pushes::Pushes;
@@ -215,10 +216,28 @@ impl Client {
         self.pool.attempt_failure(address)
     }
 
-    /// Connects to a broker and greets it, unless that is done.
-    pub async fn connect(&self, address: &str, timeout: Duration) -> Result<(), CallError> {
-        let connected = self.pool.connection(address, &self.to_broker, env::now() + timeout).await.map(|_| ());
-        self.noted(address, connected)
+    /// Room for one send to a broker, where there is a connection and some room now.
+    pub fn try_room(&self, address: &str) -> Option<Room> {
+        self.pool.ready(address)?.try_room()
+    }
+
+    /// Connects to a broker within `timeout` and greets it, unless that is done; then waits for room for one send, in the order of the
+    /// calls and while the connection lasts. Nothing is written.
+    pub async fn room(&self, address: &str, timeout: Duration) -> Result<Room, CallError> {
+        let connected = self.pool.connection(address, &self.to_broker, env::now() + timeout).await;
+        let connection = self.noted(address, connected)?;
+        self.noted(address, connection.room(timeout).await.map_err(CallError::NotSent))
+    }
+
+    /// One send, where there is room for it. Never tries again by itself.
+    pub async fn call_in<R: Request>(
+        &self,
+        room: Room,
+        request: &R,
+        timeout: Duration,
+    ) -> Result<R::Response, CallError> {
+        let address = room.connection().address().to_owned();
+        self.noted(&address, self.session.call_in(room, request, timeout).await)
     }
 
     /// The outcome of something asked of a broker, which may show that the way there is lost.
@@ -229,7 +248,8 @@ impl Client {
         outcome
     }
 
-    /// One request to a broker, within `timeout` in all: connects and greets first where needed. Never tries again by itself.
+    /// One request to a broker, answered within `timeout` from the moment when its last byte has left; connects and greets first where
+    /// needed, within as much. Never tries again by itself.
     pub async fn call<R: Request>(
         &self,
         address: &str,
@@ -238,14 +258,14 @@ impl Client {
     ) -> Result<R::Response, CallError> {
         let deadline = env::now() + timeout;
         let connection = self.noted(address, self.pool.connection(address, &self.to_broker, deadline).await)?;
-        self.noted(address, self.session.call(&connection, request, deadline).await)
+        self.noted(address, self.session.call(&connection, request, timeout).await)
     }
 
     /// A heartbeat to one broker; a new connection is greeted with one, which does as well.
     async fn beat(self: Arc<Self>, address: String) -> (String, Result<(), CallError>) {
         let timeout = self.options.timing.request_timeout;
         let result = match self.pool.ready(&address) {
-            Some(connection) => self.session.beat(&connection, env::now() + timeout).await,
+            Some(connection) => self.session.beat(&connection, timeout).await,
             None => self.pool.connection(&address, &self.to_broker, env::now() + timeout).await.map(|_| ()),
         };
         (address, result)
@@ -286,16 +306,15 @@ impl Client {
             };
             self.session.set_registration(Registration::default());
             let brokers = self.known_brokers();
-            let deadline = env::now() + LEAVE;
             let mut leaving = JoinSet::new();
             for connection in self.pool.open() {
                 if brokers.iter().any(|address| address == connection.address()) {
                     let (session, unregister) = (Arc::clone(&self.session), unregister.clone());
-                    leaving.spawn(async move { session.call(&connection, &unregister, deadline).await });
+                    leaving.spawn(async move { session.call(&connection, &unregister, LEAVE).await });
                 }
             }
             // Brokers notice a closed socket anyway; this helps behind proxies.
-            leaving.join_all().await;
+            let _ = tokio::time::timeout(LEAVE, leaving.join_all()).await;
         }
     }
 

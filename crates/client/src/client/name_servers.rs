@@ -193,5 +193,5 @@ async fn ask<R: Request>(
     };
     let deadline = env::now() + timeout;
     let connection = client.pool.connection(address, &client.to_name_server, deadline).await?;
-    client.session.call(&connection, request, deadline).await
+    client.session.call(&connection, request, timeout).await
 }

@@ -3,14 +3,15 @@
 use super::call::CallError;
 use super::events::{Event, Events, Server};
 use super::links::{Links, Lost};
-use crate::env::Instant;
+use crate::env::{self, Instant};
 use crate::error::{ClientError, Code};
 use crate::protocol::code::{request, response};
-use crate::protocol::{ConsumerData, Credentials, Heartbeat, Request, ResponseError, signature};
-use crate::remoting::{CallFailure, Connection, Greeter};
+use crate::protocol::{Command, ConsumerData, Credentials, Heartbeat, Request, ResponseError, signature};
+use crate::remoting::{CallFailure, Class, Connection, Greeter, Room};
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicI32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 /// What heartbeats say about this client. Group names are real ones.
 #[derive(Clone, Debug, Default)]
@@ -81,18 +82,44 @@ impl Session {
         lock(&self.refused_beats).get(address).cloned()
     }
 
-    /// Signs and sends one request, and decodes its answer.
+    /// Signs and sends one request, and decodes its answer. Its time begins when it has left.
     pub(super) async fn call<R: Request>(
         &self,
         connection: &Connection,
         request: &R,
-        deadline: Instant,
+        timeout: Duration,
     ) -> Result<R::Response, CallError> {
+        let class = if R::IS_BULK { Class::Bulk } else { Class::Control };
+        let answer = connection.call(self.signed(request), class, timeout).await;
+        self.decode::<R>(connection, answer)
+    }
+
+    /// The same, where there is room for a send.
+    pub(super) async fn call_in<R: Request>(
+        &self,
+        room: Room,
+        request: &R,
+        timeout: Duration,
+    ) -> Result<R::Response, CallError> {
+        let connection = room.connection().clone();
+        let answer = room.call(self.signed(request), timeout).await;
+        self.decode::<R>(&connection, answer)
+    }
+
+    fn signed<R: Request>(&self, request: &R) -> Command {
         let mut command = request.command();
         if let Some(credentials) = &self.credentials {
             signature::sign(&mut command, credentials);
         }
-        let answer = connection.call(command, deadline).await.map_err(|failure| match failure {
+        command
+    }
+
+    fn decode<R: Request>(
+        &self,
+        connection: &Connection,
+        answer: Result<Command, CallFailure>,
+    ) -> Result<R::Response, CallError> {
+        let answer = answer.map_err(|failure| match failure {
             CallFailure::NotSent(error) => CallError::NotSent(error),
             CallFailure::Unanswered(error) => CallError::Unanswered(error),
         })?;
@@ -118,7 +145,7 @@ impl Session {
     }
 
     /// Tells a broker that we are here. Without a registration there is nothing to tell.
-    pub(super) async fn beat(&self, connection: &Connection, deadline: Instant) -> Result<(), CallError> {
+    pub(super) async fn beat(&self, connection: &Connection, timeout: Duration) -> Result<(), CallError> {
         let registration = self.registration();
         let heartbeat = Heartbeat {
             client_id: self.id.clone(),
@@ -128,7 +155,7 @@ impl Session {
         if heartbeat.producers.is_empty() && heartbeat.consumers.is_empty() {
             return Ok(());
         }
-        let result = self.call(connection, &heartbeat, deadline).await.map(|_| ());
+        let result = self.call(connection, &heartbeat, timeout).await.map(|_| ());
         let mut refused = lock(&self.refused_beats);
         match &result {
             Ok(()) => _ = refused.remove(connection.address()),
@@ -154,7 +181,7 @@ impl Greeter for ToBroker {
     type Failure = CallError;
 
     async fn greet(&self, connection: &Connection, deadline: Instant) -> Result<(), CallError> {
-        self.0.beat(connection, deadline).await.map_err(|failure| match failure {
+        self.0.beat(connection, deadline.saturating_duration_since(env::now())).await.map_err(|failure| match failure {
             refused @ CallError::Refused { .. } if refused.is_access_denied() => refused,
             // Whatever became of the heartbeat: the caller's own request was not sent.
             other => CallError::NotSent(other.into_error()),

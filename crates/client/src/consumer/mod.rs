@@ -11,6 +11,7 @@ mod gathering;
 mod group;
 mod keeper;
 mod lease;
+mod moving;
 mod notes;
 mod options;
 mod outlook;

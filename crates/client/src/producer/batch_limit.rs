@@ -12,6 +12,8 @@ use crate::env::Instant;
 pub(super) const BATCH_BYTES: usize = 4 * 1024 * 1024;
 /// Until a larger batch than what is taken is tried again: settings change, and brokers are replaced.
 pub(super) const AGAIN: Duration = Duration::from_secs(5 * 60);
+/// A batch so small takes no line long: time-outs make none smaller.
+const CAUTIOUS: usize = 32 * 1024;
 /// A batch so small is not refused for its size.
 const SMALL: usize = 4 * 1024;
 
@@ -24,11 +26,13 @@ pub(super) struct BatchLimit {
     refused: Option<usize>,
     /// When a larger one may be tried.
     again_at: Option<Instant>,
+    /// Most bytes for now, as a request has timed out: twice as many after each that is answered.
+    cautious: Option<usize>,
 }
 
 impl Default for BatchLimit {
     fn default() -> Self {
-        Self { bytes: BATCH_BYTES, refused: None, again_at: None }
+        Self { bytes: BATCH_BYTES, refused: None, again_at: None, cautious: None }
     }
 }
 
@@ -36,6 +40,21 @@ impl BatchLimit {
     /// Most bytes of the next batch. Beyond that, [`BatchLimit::tries`] says whether it may be.
     pub(super) fn bytes(&self) -> usize {
         self.bytes
+    }
+
+    /// Most bytes of the next batch, whatever is known to be taken: less for a while after a time-out.
+    pub(super) fn cautious(&self) -> usize {
+        self.cautious.unwrap_or(usize::MAX)
+    }
+
+    /// A request of `size` bytes had no answer in time: the way, or the broker, may be slow.
+    pub(super) fn timed_out(&mut self, size: usize) {
+        self.cautious = Some((size.min(self.cautious()) / 2).max(CAUTIOUS));
+    }
+
+    /// A request was answered in time.
+    pub(super) fn answered(&mut self) {
+        self.cautious = self.cautious.map(|bytes| bytes * 2).filter(|bytes| *bytes < BATCH_BYTES);
     }
 
     /// Whether messages go one by one.
@@ -83,7 +102,7 @@ impl BatchLimit {
     /// Batches are not taken at all. True if that is news.
     pub(super) fn refuses_all(&mut self, now: Instant) -> bool {
         let is_news = !self.is_single();
-        *self = Self { bytes: 0, refused: Some(1), again_at: Some(now + AGAIN) };
+        *self = Self { bytes: 0, refused: Some(1), again_at: Some(now + AGAIN), ..*self };
         is_news
     }
 }

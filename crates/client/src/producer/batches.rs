@@ -35,7 +35,12 @@ impl State {
     pub(super) fn batch_bytes(&mut self, lane: u32, now: Instant) -> usize {
         let limit = self.limit(lane);
         let bytes = if limit.is_due(now) { BATCH_BYTES } else { limit.bytes() };
-        bytes.min(self.options.max_message_bytes)
+        bytes.min(limit.cautious()).min(self.options.max_message_bytes)
+    }
+
+    /// A request had no answer in time: the next ones of its topic and broker are smaller for a while.
+    pub(super) fn batch_timed_out(&mut self, lane: u32, flight: &Flight) {
+        self.limit(lane).timed_out(flight.size);
     }
 
     /// A batch has been made, perhaps a larger one than what is known to be taken.
@@ -50,8 +55,10 @@ impl State {
     pub(super) fn batch_passed(&mut self, lane: u32, flight: &Flight, out: &mut Out) {
         let Some(first) = flight.ids.first().map(|&id| &self.pending[id]) else { return };
         let (part, is_batch) = (first.part, flight.ids.len() > 1 || first.load.messages > 1);
+        let limit = self.limit(lane);
+        limit.answered();
         if is_batch {
-            self.limit(lane).passed(flight.size);
+            limit.passed(flight.size);
         }
         let is_of = |trial: &&mut Trial| part == trial.part || part == trial.part + 1;
         let Some(trial) = self.lanes[lane].trial.as_mut().filter(is_of) else { return };

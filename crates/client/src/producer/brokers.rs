@@ -6,10 +6,10 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
 
-use crate::client::{Advice, CallError, Client, Event, Registration, RouteState};
+use crate::client::{Advice, CallError, Client, Event, Registration, Room, RouteState};
 use crate::env::Timing;
 use crate::error::ClientError;
-use crate::protocol::{Refusal, Request, SendBatch, SendMessage, SendReceipt, TopicRoute};
+use crate::protocol::{Refusal, SendBatch, SendMessage, SendReceipt, TopicRoute};
 
 /// Why a send has no receipt.
 #[derive(Clone, Debug)]
@@ -57,23 +57,28 @@ pub trait Brokers: Send + Sync + 'static {
     fn register(&self, group: &str);
     /// A heartbeat to the master of every watched route's brokers: address and outcome of each.
     fn heartbeat(&self) -> impl Future<Output = Vec<(String, Result<(), ClientError>)>> + Send;
-    /// Whether there is a connection to this address, so that a request can be written at once.
+    /// Leave to write one request.
+    type Room: Send;
+    /// Whether there is a connection to this address.
     fn is_connected(&self, address: &str) -> bool;
+    /// Leave for a request that can be written at once: there is a connection to this address, and it has room.
+    fn try_room(&self, address: &str) -> Option<Self::Room>;
     /// Why there is none, where an attempt has failed.
     fn trouble(&self, address: &str) -> Option<ClientError>;
-    /// Makes that connection. Whatever fails, nothing of a send was written.
-    fn connect(&self, address: &str, timeout: Duration) -> impl Future<Output = Result<(), Unsent>> + Send;
-    /// Stores one message; one attempt.
+    /// Makes that connection within `timeout`, and waits for room there, in the order of the calls. Whatever fails, nothing of a send was
+    /// written.
+    fn room(&self, address: &str, timeout: Duration) -> impl Future<Output = Result<Self::Room, Unsent>> + Send;
+    /// Stores one message; one attempt, whose `timeout` begins when it has left.
     fn send(
         &self,
-        address: &str,
+        room: Self::Room,
         request: &SendMessage,
         timeout: Duration,
     ) -> impl Future<Output = Result<SendReceipt, Unsent>> + Send;
-    /// Stores a batch; one attempt.
+    /// Stores a batch; one attempt, whose `timeout` begins when it has left.
     fn send_batch(
         &self,
-        address: &str,
+        room: Self::Room,
         request: &SendBatch,
         timeout: Duration,
     ) -> impl Future<Output = Result<SendReceipt, Unsent>> + Send;
@@ -99,6 +104,8 @@ impl From<CallError> for Unsent {
 }
 
 impl Brokers for Arc<Client> {
+    type Room = Room;
+
     fn timing(&self) -> &Timing {
         Client::timing(self)
     }
@@ -162,16 +169,20 @@ impl Brokers for Arc<Client> {
         Client::trouble(self, address)
     }
 
-    async fn connect(&self, address: &str, timeout: Duration) -> Result<(), Unsent> {
-        Client::connect(self, address, timeout).await.map_err(|error| Unsent::NotSent(error.into_error()))
+    fn try_room(&self, address: &str) -> Option<Room> {
+        Client::try_room(self, address)
     }
 
-    async fn send(&self, address: &str, request: &SendMessage, timeout: Duration) -> Result<SendReceipt, Unsent> {
-        attempt(self, address, request, timeout).await
+    async fn room(&self, address: &str, timeout: Duration) -> Result<Room, Unsent> {
+        Client::room(self, address, timeout).await.map_err(|error| Unsent::NotSent(error.into_error()))
     }
 
-    async fn send_batch(&self, address: &str, request: &SendBatch, timeout: Duration) -> Result<SendReceipt, Unsent> {
-        attempt(self, address, request, timeout).await
+    async fn send(&self, room: Room, request: &SendMessage, timeout: Duration) -> Result<SendReceipt, Unsent> {
+        self.call_in(room, request, timeout).await.map_err(Unsent::from)
+    }
+
+    async fn send_batch(&self, room: Room, request: &SendBatch, timeout: Duration) -> Result<SendReceipt, Unsent> {
+        self.call_in(room, request, timeout).await.map_err(Unsent::from)
     }
 
     fn warn(&self, warning: ClientError) {
@@ -185,11 +196,4 @@ impl Brokers for Arc<Client> {
     async fn close(&self) {
         Client::close(self).await;
     }
-}
-
-async fn attempt<R>(client: &Client, address: &str, request: &R, timeout: Duration) -> Result<SendReceipt, Unsent>
-where
-    R: Request<Response = SendReceipt> + Sync,
-{
-    client.call(address, request, timeout).await.map_err(Unsent::from)
 }

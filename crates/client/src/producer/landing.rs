@@ -46,6 +46,9 @@ impl State {
                 self.again(lane, flight, out)
             }
             Verdict::Unknown { error, system_error } => {
+                if error.code() == Code::Timeout {
+                    self.batch_timed_out(lane, flight);
+                }
                 flight.unknown = true;
                 for &id in &flight.ids {
                     self.pending[id].unknown = true;

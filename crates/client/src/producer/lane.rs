@@ -54,13 +54,13 @@ impl<B: Brokers> Task<'_, B> {
         let mut wire = Err(ClientError::new(Code::Internal, "a request that was never encoded"));
         let mut again = false;
         loop {
-            let connected = self.connect(&mut flight).await;
+            let room = self.room(&mut flight).await;
             let goes_on = self.core.with(|state, _| {
                 state.prune(&mut flight);
                 state.set_stage(&flight, Stage::Flying);
                 !flight.ids.is_empty()
             });
-            let (true, Some(connected)) = (goes_on, connected) else { return };
+            let (true, Some(room)) = (goes_on, room) else { return };
             if std::mem::take(&mut flight.is_stale) {
                 wire = flight.wire(&self.core.group);
             }
@@ -72,8 +72,8 @@ impl<B: Brokers> Task<'_, B> {
                     return;
                 }
             };
-            let answer = match connected {
-                Ok(address) => self.attempt(&mut flight, &address, request, std::mem::replace(&mut again, true)).await,
+            let answer = match room {
+                Ok(room) => self.attempt(&mut flight, room, request, std::mem::replace(&mut again, true)).await,
                 Err(unsent) => Some(Err(unsent)),
             };
             let Some(answer) = answer else { return };
@@ -87,17 +87,17 @@ impl<B: Brokers> Task<'_, B> {
         }
     }
 
-    /// The address of the queue's broker, once there is a connection to it: until then nothing of the request is on the wire. None when
-    /// nothing is left of the request.
-    async fn connect(&self, flight: &mut Flight) -> Option<Result<String, Unsent>> {
+    /// Leave to write to the queue's broker, once there is a connection with room: until then nothing of the request is on the wire. None
+    /// when nothing is left of the request.
+    async fn room(&self, flight: &mut Flight) -> Option<Result<B::Room, Unsent>> {
         loop {
             let broker = flight.queue.as_ref().map_or("", |queue| queue.broker_name.as_str());
             let Some(address) = self.core.brokers.master(broker) else {
                 let text = format!("the broker {broker} has no master at the moment");
                 return Some(Err(Unsent::NotSent(ClientError::new(Code::NoMaster, text))));
             };
-            if self.core.brokers.is_connected(&address) {
-                return Some(Ok(address));
+            if let Some(room) = self.core.brokers.try_room(&address) {
+                return Some(Ok(room));
             }
             let trouble = self.core.brokers.trouble(&address);
             self.core.with(|state, _| {
@@ -106,8 +106,8 @@ impl<B: Brokers> Task<'_, B> {
                 *last = last.take().or(trouble);
             });
             let timeout = self.core.brokers.timing().request_timeout;
-            match self.during(flight, false, self.core.brokers.connect(&address, timeout)).await {
-                Waited::Ended(connected) => return Some(connected.map(|()| address)),
+            match self.during(flight, false, self.core.brokers.room(&address, timeout)).await {
+                Waited::Ended(room) => return Some(room),
                 Waited::Elsewhere => {}
                 Waited::Over => return None,
             }
@@ -118,7 +118,7 @@ impl<B: Brokers> Task<'_, B> {
     async fn attempt(
         &self,
         flight: &mut Flight,
-        address: &str,
+        room: B::Room,
         wire: &Wire,
         again: bool,
     ) -> Option<Result<crate::protocol::SendReceipt, Unsent>> {
@@ -128,9 +128,9 @@ impl<B: Brokers> Task<'_, B> {
         });
         let timeout = self.core.brokers.timing().request_timeout;
         let waited = match wire {
-            Wire::One(request) => self.during(flight, true, self.core.brokers.send(address, request, timeout)).await,
+            Wire::One(request) => self.during(flight, true, self.core.brokers.send(room, request, timeout)).await,
             Wire::Batch(request) => {
-                self.during(flight, true, self.core.brokers.send_batch(address, request, timeout)).await
+                self.during(flight, true, self.core.brokers.send_batch(room, request, timeout)).await
             }
         };
         match waited {

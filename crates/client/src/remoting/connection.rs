@@ -5,17 +5,17 @@
 //! accepted; then the `closed` watch turns true.
 
 use super::foreign;
-use super::outbox::Outbox;
-use crate::env::{self, Instant};
+use super::life::{Arrival, Life};
+use super::outbox::{Class, Outbox, Rejected, Writer};
+use crate::env;
 use crate::error::{ClientError, Code};
-use crate::protocol::code::request;
 use crate::protocol::{Codec, Command, FrameError, frame};
 use bytes::{Bytes, BytesMut};
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicI32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
+use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::sync::{Notify, oneshot, watch};
 
 /// What a read buffer starts with and grows by.
@@ -27,39 +27,40 @@ pub(crate) trait Inbound: Send + Sync + 'static {
     fn request(&self, connection: &Connection, command: Command);
 }
 
-/// Why a request got no answer.
-#[derive(Clone, Debug)]
-pub(crate) enum CallFailure {
-    /// The frame never left.
-    NotSent(ClientError),
-    /// The frame left, wholly or in part; what the peer did is unknown.
-    Unanswered(ClientError),
-}
-
 type Answers = HashMap<i32, oneshot::Sender<Command>>;
 
-enum Waiters {
+pub(super) enum Waiters {
     Open(Answers),
     /// Takes no more requests, and ends with the last answer.
     Leaving(Answers),
     Poisoned(ClientError),
 }
 
-struct Shared {
-    address: String,
+/// How far a connection is in its life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Stage {
+    Open,
+    /// Takes no more requests, and still answers.
+    Leaving,
+    Closed,
+}
+
+pub(super) struct Shared {
+    pub(super) address: String,
     waiters: Mutex<Waiters>,
-    outbox: Outbox,
-    next_opaque: AtomicI32,
-    /// Frames read so far: silence since a request was written means a dead peer.
+    pub(super) outbox: Arc<Outbox>,
+    pub(super) life: Life,
+    pub(super) next_opaque: AtomicI32,
+    /// Frames read so far: until the first, it is unknown what the peer speaks.
     frames_read: AtomicU64,
     stop: Notify,
-    closed: watch::Sender<bool>,
+    stage: watch::Sender<Stage>,
 }
 
 /// A handle to one connection; clones share it. Dropping handles does not close it, [`Connection::close`] does.
 #[derive(Clone)]
 pub(crate) struct Connection {
-    shared: Arc<Shared>,
+    pub(super) shared: Arc<Shared>,
 }
 
 impl std::fmt::Debug for Connection {
@@ -68,25 +69,13 @@ impl std::fmt::Debug for Connection {
     }
 }
 
-/// Takes the waiter out again when the caller stops waiting.
-struct Waiting<'a> {
-    shared: &'a Shared,
-    opaque: i32,
-}
-
-impl Drop for Waiting<'_> {
-    fn drop(&mut self) {
-        self.shared.take_waiter(self.opaque);
-    }
-}
-
 impl Shared {
-    fn waiters(&self) -> MutexGuard<'_, Waiters> {
+    pub(super) fn waiters(&self) -> MutexGuard<'_, Waiters> {
         self.waiters.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Fails everything that waits, and everything to come. The first reason stays.
-    fn poison(&self, reason: ClientError) {
+    pub(super) fn poison(&self, reason: ClientError) {
         let mut waiters = self.waiters();
         if !matches!(&*waiters, Waiters::Poisoned(_)) {
             *waiters = Waiters::Poisoned(reason);
@@ -94,7 +83,7 @@ impl Shared {
     }
 
     /// Whoever waits for this answer; nobody waits any more.
-    fn take_waiter(&self, opaque: i32) -> Option<oneshot::Sender<Command>> {
+    pub(super) fn take_waiter(&self, opaque: i32) -> Option<oneshot::Sender<Command>> {
         let mut waiters = self.waiters();
         match &mut *waiters {
             Waiters::Open(answers) => answers.remove(&opaque),
@@ -110,18 +99,24 @@ impl Shared {
         }
     }
 
-    fn left(&self) -> ClientError {
+    /// Whether nothing is sent or taken any more.
+    fn is_poisoned(&self) -> bool {
+        matches!(&*self.waiters(), Waiters::Poisoned(_))
+    }
+
+    pub(super) fn left(&self) -> ClientError {
         self.ended("was given up, as its server had asked for")
     }
 
-    fn failure(&self) -> ClientError {
+    pub(super) fn failure(&self) -> ClientError {
         match &*self.waiters() {
             Waiters::Poisoned(reason) => reason.clone(),
-            Waiters::Open(_) | Waiters::Leaving(_) => self.ended("was closed"),
+            Waiters::Leaving(_) => self.left(),
+            Waiters::Open(_) => self.ended("was closed"),
         }
     }
 
-    fn ended(&self, what: &str) -> ClientError {
+    pub(super) fn ended(&self, what: &str) -> ClientError {
         ClientError::new(Code::Connection, format!("the connection to {} {what}", self.address))
             .with_address(&self.address)
     }
@@ -132,26 +127,27 @@ impl Connection {
     #[cfg(test)]
     pub(crate) fn new<S>(address: &str, stream: S, inbound: Arc<dyn Inbound>) -> Self
     where
-        S: AsyncRead + AsyncWrite + Send + 'static,
+        S: AsyncRead + tokio::io::AsyncWrite + Send + 'static,
     {
         let (reader, writer) = tokio::io::split(stream);
-        Self::from_halves(address, Box::pin(reader), Box::pin(writer), inbound)
+        Self::from_halves(address, Box::pin(reader), writer, inbound)
     }
 
     /// As `new`, for streams that split without a lock.
     pub(crate) fn from_halves<R, W>(address: &str, reader: R, writer: W, inbound: Arc<dyn Inbound>) -> Self
     where
         R: AsyncRead + Send + Unpin + 'static,
-        W: AsyncWrite + Send + Unpin + 'static,
+        W: Writer,
     {
         let shared = Arc::new(Shared {
             address: address.to_owned(),
             waiters: Mutex::new(Waiters::Open(HashMap::new())),
             outbox: Outbox::new(writer),
+            life: Life::new(),
             next_opaque: AtomicI32::new(1),
             frames_read: AtomicU64::new(0),
             stop: Notify::new(),
-            closed: watch::Sender::new(false),
+            stage: watch::Sender::new(Stage::Open),
         });
         let connection = Self { shared };
         env::spawn(connection.clone().run(reader, inbound));
@@ -163,72 +159,50 @@ impl Connection {
         &self.shared.address
     }
 
+    /// Whether both lead to the same.
+    pub(crate) fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.shared, &other.shared)
+    }
+
     /// True once the connection takes no more requests.
     pub(crate) fn is_closed(&self) -> bool {
         !matches!(&*self.shared.waiters(), Waiters::Open(_))
     }
 
     /// Waits for the end of the connection.
+    #[cfg(test)]
     pub(crate) async fn closed(&self) {
-        // The sender lives in `shared`, so this cannot fail while `self` does.
-        let _ = self.shared.closed.subscribe().wait_for(|closed| *closed).await;
+        self.reached(Stage::Closed).await;
     }
 
-    /// Why it ended.
+    /// Waits until the connection takes no more requests, for whatever reason; one that was [retired](Self::retire) still answers.
+    pub(crate) async fn left(&self) {
+        self.reached(Stage::Leaving).await;
+    }
+
+    async fn reached(&self, stage: Stage) {
+        // The sender lives in `shared`, so this cannot fail while `self` does.
+        let _ = self.shared.stage.subscribe().wait_for(|it| *it >= stage).await;
+    }
+
+    /// Why it ended, or takes no more requests.
     pub(crate) fn reason(&self) -> ClientError {
         self.shared.failure()
     }
 
-    /// Sends a request and awaits its answer until `deadline`.
-    ///
-    /// When nothing at all was read since the request was written, a time-out also ends the connection: its peer is dead.
-    pub(crate) async fn call(&self, mut command: Command, deadline: Instant) -> Result<Command, CallFailure> {
-        let shared = &*self.shared;
-        command.opaque = shared.next_opaque.fetch_add(1, Ordering::Relaxed);
-        let opaque = command.opaque;
-        let pieces = pieces(&command).map_err(|error| {
-            let text = format!("{} cannot be encoded: {error}", request::name(command.code));
-            CallFailure::NotSent(ClientError::new(Code::InvalidArgument, text))
-        })?;
-        let (sender, answer) = oneshot::channel();
-        match &mut *shared.waiters() {
-            Waiters::Open(waiters) => _ = waiters.insert(opaque, sender),
-            Waiters::Leaving(_) => return Err(CallFailure::NotSent(shared.left())),
-            Waiters::Poisoned(reason) => return Err(CallFailure::NotSent(reason.clone())),
-        }
-        let _waiting = Waiting { shared, opaque };
-        let read_before = shared.frames_read.load(Ordering::Relaxed);
-        let began = env::now();
-        if let Err(error) = shared.outbox.send(pieces) {
-            shared.poison(shared.ended(&format!("failed while writing: {error}")));
-            shared.stop.notify_one();
-            return Err(CallFailure::Unanswered(shared.failure()));
-        }
-        match tokio::time::timeout_at(deadline, answer).await {
-            Ok(Ok(response)) => Ok(response),
-            Ok(Err(_)) => Err(CallFailure::Unanswered(shared.failure())),
-            Err(_) => {
-                let waited = env::now().duration_since(began);
-                if shared.frames_read.load(Ordering::Relaxed) == read_before && waited >= Duration::from_millis(100) {
-                    self.end(shared.ended(&format!("gave no sign of life for {} ms", waited.as_millis())));
-                }
-                let text = format!(
-                    "{} gave no answer to {} within {} ms",
-                    shared.address,
-                    request::name(command.code),
-                    waited.as_millis()
-                );
-                Err(CallFailure::Unanswered(ClientError::new(Code::Timeout, text).with_address(&shared.address)))
-            }
-        }
-    }
-
-    /// Sends the answer to a request of the peer. A peer that is gone by now misses it.
+    /// Sends the answer to a request of the peer. A peer that is gone by now misses it; one that asks on and on and does not read what it
+    /// is answered ends the connection: to stop reading instead would stop the answers to our own requests.
     pub(crate) fn respond(&self, response: &Command) {
-        if let Ok(pieces) = pieces(response)
-            && let Err(error) = self.shared.outbox.send(pieces)
-        {
-            self.end(self.shared.ended(&format!("failed while writing: {error}")));
+        if self.shared.is_poisoned() {
+            return;
+        }
+        let Ok(pieces) = pieces(response) else { return };
+        match self.shared.outbox.send(pieces, Class::Answer) {
+            Ok(_) => {}
+            Err(Rejected::Failed(error)) => self.end(self.shared.ended(&format!("failed while writing: {error}"))),
+            Err(Rejected::Unread(bytes)) => self.end(self.shared.ended(&format!(
+                "was given up: the server asks, and does not read the answers, of which {bytes} bytes wait"
+            ))),
         }
     }
 
@@ -244,12 +218,14 @@ impl Connection {
             *waiters = Waiters::Leaving(std::mem::take(answers));
         }
         drop(waiters);
+        self.shared.outbox.shut();
+        self.shared.stage.send_modify(|stage| *stage = Stage::Leaving.max(*stage));
         // Its own number is never used: with nobody waiting this is the end.
         self.shared.take_waiter(0);
     }
 
     /// Ends the connection for this reason.
-    pub(crate) fn end(&self, reason: ClientError) {
+    pub(super) fn end(&self, reason: ClientError) {
         self.shared.poison(reason);
         self.shared.stop.notify_one();
     }
@@ -262,29 +238,34 @@ impl Connection {
             () = shared.stop.notified() => shared.failure(),
         };
         shared.poison(reason);
+        shared.outbox.shut();
         // Half a second is plenty for a FIN; a dead peer must not hold the task.
         let _ = tokio::time::timeout(Duration::from_millis(500), shared.outbox.shut_down()).await;
         // A closed client lives on until JavaScript's garbage collector finds it; its sockets must not.
         drop(reader);
         shared.outbox.release();
-        shared.closed.send_replace(true);
+        shared.stage.send_replace(Stage::Closed);
     }
 
     /// Reads frames until the stream ends; says why it did.
     async fn read(&self, reader: &mut (impl AsyncRead + Send + Unpin), inbound: &dyn Inbound) -> ClientError {
         let shared = &self.shared;
         let mut buffer = BytesMut::with_capacity(READ_CHUNK);
+        let mut arrival = Arrival::default();
         loop {
             if self.is_new() && foreign::is_http2(&buffer) {
                 return self.foreign(&buffer, "HTTP/2");
             }
+            let mut any_whole = false;
             loop {
                 match frame::decode(&mut buffer) {
                     Ok(Some(command)) => self.dispatch(command, inbound),
                     Ok(None) => break,
                     Err(error) => return self.foreign(&buffer, &error.to_string()),
                 }
+                any_whole = true;
             }
+            arrival.read(!buffer.is_empty(), any_whole, shared.life.last_came());
             buffer.reserve(READ_CHUNK);
             match reader.read_buf(&mut buffer).await {
                 Ok(0) if self.is_new() && foreign::speaker(&buffer).is_some() => return self.foreign(&buffer, ""),
@@ -295,7 +276,7 @@ impl Connection {
                     );
                 }
                 Ok(0) => return shared.ended("was closed by the peer"),
-                Ok(_) => {}
+                Ok(_) => arrival.bytes(&shared.life, env::now()),
                 Err(error) => return shared.ended(&format!("failed: {error}")),
             }
         }
@@ -331,7 +312,7 @@ impl Connection {
 }
 
 /// A frame in two pieces, so that a large body is not copied.
-fn pieces(command: &Command) -> Result<[Bytes; 2], FrameError> {
+pub(super) fn pieces(command: &Command) -> Result<[Bytes; 2], FrameError> {
     let mut head = BytesMut::with_capacity(512);
     frame::encode_head(command, Codec::Json, &mut head)?;
     Ok([head.freeze(), command.body.clone()])

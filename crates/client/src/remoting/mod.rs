@@ -2,10 +2,17 @@
 //!
 //! This room knows commands and sockets; it knows neither brokers nor name servers nor what a request means.
 
+mod asking;
 mod connection;
 mod foreign;
+mod life;
 mod outbox;
 mod pool;
 
-pub(crate) use connection::{CallFailure, Connection, Inbound};
+pub(crate) use asking::{CallFailure, Room};
+pub(crate) use connection::{Connection, Inbound};
+pub(crate) use outbox::Class;
 pub(crate) use pool::{Greeter, Pool};
+
+#[cfg(test)]
+mod tests;

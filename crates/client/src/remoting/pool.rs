@@ -26,7 +26,7 @@ pub(crate) trait Greeter: Send + Sync + 'static {
     fn advice(&self) -> &'static str;
     /// A connection is ready.
     fn connected(&self, address: &str);
-    /// A connection that was ready has ended.
+    /// A connection that was ready has ended, or takes no more requests; told before another is ready.
     fn disconnected(&self, address: &str, reason: ClientError);
 }
 
@@ -46,6 +46,8 @@ struct Slot {
     failure: Mutex<Option<ClientError>>,
     /// How the last connection ended, until there is another.
     ended: Mutex<Option<ClientError>>,
+    /// The connection in use, until it is told that it takes no more: before there is another.
+    untold: Mutex<Option<Connection>>,
     /// How many connections have ended so far.
     losses: watch::Sender<u64>,
 }
@@ -76,11 +78,26 @@ impl Slot {
         error
     }
 
+    fn untold(&self) -> MutexGuard<'_, Option<Connection>> {
+        self.untold.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// A connection is ready.
     fn came(&self, connection: &Connection) {
+        *self.untold() = Some(connection.clone());
         let mut ready = self.ready();
         *ready = Some(connection.clone());
         self.reached();
+    }
+
+    /// Tells once that the connection in use has ended, or takes no more; `of`: provided that it is this one.
+    fn tell_end<G: Greeter>(&self, greeter: &G, of: Option<&Connection>) {
+        // Held until it is told: nobody is told of the next connection before.
+        let mut untold = self.untold();
+        if let Some(connection) = untold.take_if(|it| of.is_none_or(|of| it.is(of))) {
+            self.went(connection.reason());
+            greeter.disconnected(&self.address, connection.reason());
+        }
     }
 
     /// A connection that was ready has ended; unless there is another by now, nothing leads there.
@@ -129,6 +146,7 @@ impl Pool {
                 ready: Mutex::default(),
                 failure: Mutex::default(),
                 ended: Mutex::default(),
+                untold: Mutex::default(),
                 losses: watch::Sender::new(0),
             })
         });
@@ -219,6 +237,7 @@ impl Opener {
         if let Some(connection) = attempt.connection.as_ref().filter(|connection| !connection.is_closed()) {
             return Ok(connection.clone());
         }
+        slot.tell_end(&**greeter, None);
         if let Some(not_before) = attempt.not_before {
             tokio::time::sleep_until(not_before).await;
         }
@@ -251,9 +270,8 @@ impl Opener {
         greeter.connected(&slot.address);
         let (slot, greeter, watched) = (Arc::clone(slot), Arc::clone(greeter), connection.clone());
         env::spawn(async move {
-            watched.closed().await;
-            slot.went(watched.reason());
-            greeter.disconnected(&slot.address, watched.reason());
+            watched.left().await;
+            slot.tell_end(&*greeter, Some(&watched));
         });
         Ok(connection)
     }

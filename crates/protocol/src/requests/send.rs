@@ -92,6 +92,7 @@ pub struct SendReceipt {
 
 impl Request for SendMessage {
     const CODE: i32 = request::SEND_MESSAGE_V2;
+    const IS_BULK: bool = true;
     type Response = SendReceipt;
 
     fn encode(&self) -> (Fields, Bytes) {
@@ -122,6 +123,7 @@ impl Request for SendMessage {
 
 impl Request for SendBatch {
     const CODE: i32 = request::SEND_BATCH_MESSAGE;
+    const IS_BULK: bool = true;
     type Response = SendReceipt;
 
     fn encode(&self) -> (Fields, Bytes) {

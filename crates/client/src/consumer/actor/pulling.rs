@@ -53,7 +53,9 @@ impl<B: Brokers> Actor<B> {
         self.pull_since = env::now();
         self.last_pull = self.shared.brokers.wall_ms();
         let shared = Arc::clone(&self.shared);
-        self.pull = Some(Box::pin(async move { shared.ask_master(&request.broker_name, &request, timeout).await }));
+        self.pull = Some(Box::pin(async move {
+            shared.ask_while_master(&request.broker_name, &request.topic, &request, timeout).await
+        }));
     }
 
     /// A pull of at most so many messages, which the broker may hold so long.

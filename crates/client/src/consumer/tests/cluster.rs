@@ -252,6 +252,12 @@ impl Cluster {
         self.state().brokers.get_mut(broker).unwrap().faults.push((code, times, fault));
     }
 
+    /// How many of those are still to come.
+    pub(super) fn faults_left(&self, broker: &str, code: i32) -> usize {
+        let faults = &self.state().brokers[broker].faults;
+        faults.iter().filter(|(kind, _, _)| *kind == code).map(|(_, times, _)| times).sum()
+    }
+
     /// kill -9: locks and members are gone, and with `lose_commits` the offsets of the last seconds.
     pub(super) fn crash(&self, broker: &str, lose_commits: i64) {
         let lines: Vec<_> = {

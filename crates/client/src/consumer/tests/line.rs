@@ -37,6 +37,8 @@ pub(super) struct Line {
     receiver: Mutex<Option<mpsc::Receiver<PushCall>>>,
     /// Nothing comes through, and nobody is told.
     pub(super) silent: AtomicBool,
+    /// The master of every broker is at this port now.
+    pub(super) port: Mutex<Option<u16>>,
     /// The wall clock beside virtual time.
     pub(super) wall: AtomicI64,
     epoch: env::Instant,
@@ -60,6 +62,7 @@ impl Line {
             pushes,
             receiver: Mutex::new(Some(receiver)),
             silent: AtomicBool::new(false),
+            port: Mutex::default(),
             wall: AtomicI64::new(1_700_000_000_000),
             epoch: env::now(),
             closed: AtomicBool::new(false),
@@ -224,7 +227,8 @@ impl Brokers for Arc<Line> {
     }
 
     fn master(&self, broker_name: &str) -> Option<String> {
-        Some(address(broker_name))
+        let port = *self.port.lock().unwrap();
+        Some(port.map_or_else(|| address(broker_name), |port| format!("{broker_name}:{port}")))
     }
 
     async fn call<R>(&self, address: &str, request: &R, timeout: Duration) -> Result<R::Response, CallError>

@@ -8,7 +8,7 @@ use super::cluster::{Cluster, Fault, queue};
 use super::member::{Handler, Member, options, succeeds, until};
 use crate::consumer::ConsumerOptions;
 use crate::consumer::gate::Outcome;
-use crate::protocol::code::request::QUERY_CONSUMER_OFFSET;
+use crate::protocol::code::request::{PULL_MESSAGE, QUERY_CONSUMER_OFFSET};
 
 fn fails() -> Handler {
     Arc::new(|_| (Duration::from_millis(1), Outcome::Later))
@@ -83,4 +83,22 @@ async fn a_master_that_has_left_the_route_is_not_waited_for() {
     tokio::time::sleep(Duration::from_secs(60)).await;
     let lists = cluster.state().member_lists - before;
     assert!(lists <= 5, "one look in 20 s, not one a second: {lists}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_pull_that_an_old_master_holds_is_given_up_when_the_route_shows_the_new_one() {
+    let cluster = Cluster::new(&["a"], 1);
+    let at = queue("orders", "a", 0);
+    let member = Member::start("c1", &cluster, options(), succeeds(1)).await;
+    cluster.fault("a", PULL_MESSAGE, 1, Fault::Swallow);
+    cluster.send(&at, 1);
+    until("handled", || succeeded(&cluster, &at).len() == 1).await;
+    until("held for ever", || cluster.faults_left("a", PULL_MESSAGE) == 0).await;
+    cluster.send(&at, 1);
+    *member.line.port.lock().unwrap() = Some(20_911);
+    // Another look at the routes, as whatever fails or the next tick brings it.
+    cluster.set_topic("orders", &["a"], 2);
+    let moved = crate::env::now();
+    until("handled at the new address", || succeeded(&cluster, &at).len() == 2).await;
+    assert!(moved.elapsed() < Duration::from_secs(3), "{:?}", moved.elapsed());
 }

@@ -209,3 +209,25 @@ async fn a_batch_of_the_users_that_is_too_large_says_what_to_do_and_stays_whole(
     );
     assert!(cluster.stored("a", 0).is_empty());
 }
+
+#[tokio::test(start_paused = true)]
+async fn after_a_time_out_batches_are_smaller_for_a_while_and_the_one_that_timed_out_stays_whole() {
+    let (cluster, caller) = one_queue().await;
+    let bodies = kib(0, 6_001);
+    let mut calls = vec![caller.launch(&cluster, "k", &bodies[0]).await];
+    cluster.then([Answer::Silent { reset: None, stored: false }]);
+    calls.extend(bodies[1..].iter().map(|body| caller.send("k", body)));
+    assert!(caller.until(calls).await.iter().all(|ended| ended.result.is_ok()));
+    assert_eq!(cluster.stored("a", 0), bodies);
+    let sizes: Vec<usize> = seized(&cluster, 0).iter().filter(|it| it.batch).map(|it| it.bytes / (KIB * KIB)).collect();
+    // 2 048 messages twice, as its outcome is unknown; its success has doubled the half already.
+    assert_eq!(sizes[..3], [2, 2, 2], "{sizes:?}");
+    let first = &seized(&cluster, 0)[1];
+    cluster.then([Answer::Silent { reset: None, stored: false }, Answer::Silent { reset: None, stored: false }]);
+    let more = kib(6_001, 6_000);
+    let before = seized(&cluster, 0).len();
+    send_all(&caller, &more).await;
+    let sizes: Vec<usize> = seized(&cluster, before).iter().map(|it| it.bytes).collect();
+    assert!(sizes.iter().skip(3).any(|size| *size < first.bytes * 3 / 4), "{sizes:?}");
+    assert_eq!(cluster.stored("a", 0)[6_001..], more);
+}

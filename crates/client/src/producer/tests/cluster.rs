@@ -355,6 +355,8 @@ fn entries(mut body: &[u8]) -> Vec<Seen> {
 }
 
 impl Brokers for Arc<Cluster> {
+    type Room = String;
+
     fn timing(&self) -> &Timing {
         &self.timing
     }
@@ -413,15 +415,19 @@ impl Brokers for Arc<Cluster> {
         None
     }
 
-    async fn connect(&self, address: &str, timeout: Duration) -> Result<(), Unsent> {
+    fn try_room(&self, address: &str) -> Option<String> {
+        self.is_connected(address).then(|| address.to_owned())
+    }
+
+    async fn room(&self, address: &str, timeout: Duration) -> Result<String, Unsent> {
         if self.is_connected(address) {
-            return Ok(());
+            return Ok(address.to_owned());
         }
         tokio::time::sleep(timeout).await;
         Err(Unsent::NotSent(ClientError::new(Code::Connection, "no connection").with_address(address)))
     }
 
-    async fn send(&self, address: &str, request: &SendMessage, timeout: Duration) -> Result<SendReceipt, Unsent> {
+    async fn send(&self, room: String, request: &SendMessage, timeout: Duration) -> Result<SendReceipt, Unsent> {
         let seized = Seized {
             at: env::now(),
             broker: request.broker_name.clone(),
@@ -432,10 +438,10 @@ impl Brokers for Arc<Cluster> {
             bytes: request.body.len(),
             messages: vec![Seen::new(&request.body, &request.properties)],
         };
-        self.attempt(address, seized, timeout).await
+        self.attempt(&room, seized, timeout).await
     }
 
-    async fn send_batch(&self, address: &str, request: &SendBatch, timeout: Duration) -> Result<SendReceipt, Unsent> {
+    async fn send_batch(&self, room: String, request: &SendBatch, timeout: Duration) -> Result<SendReceipt, Unsent> {
         let seized = Seized {
             at: env::now(),
             broker: request.broker_name.clone(),
@@ -446,7 +452,7 @@ impl Brokers for Arc<Cluster> {
             bytes: request.body.len(),
             messages: entries(&request.body),
         };
-        self.attempt(address, seized, timeout).await
+        self.attempt(&room, seized, timeout).await
     }
 
     fn warn(&self, warning: ClientError) {

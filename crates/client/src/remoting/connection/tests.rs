@@ -1,5 +1,6 @@
 use super::*;
 use crate::protocol::Fields;
+use crate::remoting::CallFailure;
 use bytes::Bytes;
 use tokio::io::{AsyncWriteExt, DuplexStream, duplex};
 use tokio::sync::mpsc;
@@ -48,13 +49,10 @@ fn request(code: i32) -> Command {
     Command::request(code, Fields::new(), Bytes::new())
 }
 
-fn soon() -> Instant {
-    env::now() + Duration::from_secs(3)
-}
-
+const TIME: Duration = Duration::from_secs(3);
 fn call(connection: &Connection, code: i32) -> tokio::task::JoinHandle<Result<Command, CallFailure>> {
     let connection = connection.clone();
-    tokio::spawn(async move { connection.call(request(code), soon()).await })
+    tokio::spawn(async move { connection.call(request(code), Class::Control, TIME).await })
 }
 
 #[tokio::test(start_paused = true)]
@@ -92,7 +90,9 @@ async fn a_frame_larger_than_the_socket_takes_arrives_whole_and_unmixed() {
     let large = Bytes::from(vec![7; 300_000]);
     let sending = {
         let (connection, large) = (connection.clone(), large.clone());
-        tokio::spawn(async move { connection.call(Command::request(1, Fields::new(), large), soon()).await })
+        tokio::spawn(
+            async move { connection.call(Command::request(1, Fields::new(), large), Class::Control, TIME).await },
+        )
     };
     tokio::task::yield_now().await;
     let small = call(&connection, 2);
@@ -115,7 +115,7 @@ async fn a_hang_up_fails_what_waits_as_unanswered_and_refuses_what_comes_later_a
     drop(peer);
     assert!(matches!(pending.await.unwrap(), Err(CallFailure::Unanswered(error)) if error.code() == Code::Connection));
     connection.closed().await;
-    let late = connection.call(request(2), soon()).await;
+    let late = connection.call(request(2), Class::Control, TIME).await;
     assert!(matches!(late, Err(CallFailure::NotSent(error)) if error.code() == Code::Connection));
 }
 
@@ -199,7 +199,7 @@ async fn a_retired_connection_answers_what_it_was_asked_and_ends() {
     let (one, two) = (peer.receive().await, peer.receive().await);
     connection.retire();
     assert!(connection.is_closed());
-    assert!(matches!(connection.call(request(3), soon()).await, Err(CallFailure::NotSent(_))));
+    assert!(matches!(connection.call(request(3), Class::Control, TIME).await, Err(CallFailure::NotSent(_))));
     peer.send(&two.respond(0, None, Bytes::new())).await;
     assert_eq!(second.await.unwrap().unwrap().code, 0);
     peer.send(&one.respond(7, None, Bytes::new())).await;
