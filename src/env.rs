@@ -44,6 +44,16 @@ where
     }
 }
 
+/// Does something long on a thread of its own.
+pub(crate) fn spawn_blocking<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> tokio::task::JoinHandle<T> {
+    match tokio::runtime::Handle::try_current() {
+        Ok(current) => current.spawn_blocking(work),
+        Err(_) => RUNTIME.spawn_blocking(work),
+    }
+}
+
 /// Now, on the monotonic clock.
 pub(crate) fn now() -> Instant {
     Instant::now()

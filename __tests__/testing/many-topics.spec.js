@@ -15,7 +15,7 @@ async function firstSends(count) {
   const [cpu, began] = [process.cpuUsage(), performance.now()]
   const results = await Promise.allSettled(topics.map((topic) => producer.sendOrderly({ topic, body: topic }, 'key')))
   const [{ user, system }, tookMs] = [process.cpuUsage(cpu), performance.now() - began]
-  const asked = broker.requests().filter(({ request }) => request === 'GET_ROUTEINFO_BY_TOPIC').length
+  const asked = broker.requests().filter(({ name }) => name === 'GET_ROUTEINFO_BY_TOPIC').length
   await producer.close()
   await broker.close()
   return { results, asked, tookMs, cpuPerTopic: (user + system) / 1_000 / count }

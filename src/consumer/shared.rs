@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
 
-use tokio::sync::{Notify, mpsc, watch};
+use tokio::sync::{Notify, Semaphore, mpsc, watch};
 use tokio::task::JoinHandle;
 
 use super::agreement::Others;
@@ -27,6 +27,9 @@ use crate::protocol::{MessageQueue, Request, Subscription};
 
 /// The way to a lock keeper, and its task.
 type KeeperHandle = (mpsc::Sender<Ask>, JoinHandle<()>);
+
+/// Answers that are unpacked at one time.
+const UNPACKING: usize = 2;
 
 /// Counts since the start.
 #[derive(Debug, Default)]
@@ -60,7 +63,9 @@ pub(crate) struct Shared<B> {
     pub(crate) subscriptions: Vec<Subscription>,
     notes: Mutex<Notes>,
     /// Memory of all queues.
-    pub(crate) budget: Budget,
+    pub(crate) budget: Arc<Budget>,
+    /// Whoever unpacks much takes one: processors are few, and so are bodies in memory twice.
+    pub(crate) unpacking: Arc<Semaphore>,
     /// Every queue there ever was.
     pub(crate) queues: RwLock<Queues>,
     /// The lock keepers by broker name.
@@ -122,6 +127,7 @@ impl<B: Brokers> Shared<B> {
             subscriptions,
             notes: Mutex::default(),
             budget: Budget::new(options.prefetch_bytes),
+            unpacking: Arc::new(Semaphore::new(UNPACKING)),
             queues: RwLock::default(),
             keepers: Mutex::default(),
             actors: Mutex::default(),

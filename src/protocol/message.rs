@@ -1,6 +1,7 @@
 //! Stored messages, as pulls and direct consumption bring them.
 
 mod decode;
+mod inflate;
 
 use std::net::SocketAddr;
 
@@ -9,7 +10,12 @@ use bytes::Bytes;
 use super::message_id::OffsetId;
 use super::properties::{self, name};
 
+#[cfg(test)]
 pub(crate) use self::decode::decode_messages;
+pub(crate) use self::decode::{Unpacked, read_records, records, unpack};
+
+/// A record, or why it gives no message.
+pub(crate) type Decoded = Result<StoredMessage, Undecodable>;
 
 /// Largest body after decompression, in bytes.
 pub(crate) const MAX_INFLATED: usize = 32 * 1024 * 1024;
@@ -45,12 +51,10 @@ pub(crate) struct StoredMessage {
     pub(crate) prepared_transaction_offset: i64,
     /// CRC-32 of the stored body, 31 bits; 0 when the broker did not compute one.
     pub(crate) body_crc: i32,
-    /// The payload, decompressed.
+    /// The payload; of a record as it is stored, not decompressed yet.
     pub(crate) body: Bytes,
     /// Properties as stored, encoded: most of a message's are never looked at, see [`super::properties::decode`].
     pub(crate) properties: String,
-    /// The whole record as stored; of an inner batch, the outer record.
-    pub(crate) record: Bytes,
 }
 
 /// See [`StoredMessage::labels`].
@@ -102,9 +106,30 @@ impl StoredMessage {
         labels
     }
 
-    /// Whether it is one of several that the broker keeps in one record: a pull brings all of them, also those before its offset.
-    pub(crate) fn is_inner(&self) -> bool {
-        decode::is_batch(&self.record)
+    /// Of a record as it is stored: whether it is several messages. A pull brings all of them, also those before its offset.
+    pub(crate) fn is_batch(&self) -> bool {
+        decode::is_batch(self.sys_flag)
+    }
+
+    /// Of a record as it is stored: whether its body is to be inflated.
+    pub(crate) fn is_compressed(&self) -> bool {
+        decode::is_compressed(self)
+    }
+
+    /// Of a record as it is stored: how many offsets it has, where that can be told without inflating it.
+    pub(crate) fn span(&self) -> Option<i64> {
+        decode::span(self)
+    }
+
+    /// The memory that it takes.
+    pub(crate) fn weight(&self) -> usize {
+        size_of::<Self>() + self.topic.len() + self.properties.len() + self.body.len()
+    }
+
+    /// The same message in memory of its own: as it was read, its body is a part of all that was read with it.
+    pub(crate) fn detached(mut self) -> Self {
+        self.body = Bytes::copy_from_slice(&self.body);
+        self
     }
 
     /// The tag.
@@ -158,7 +183,7 @@ pub(crate) struct Undecodable {
     pub(crate) queue_offset: Option<i64>,
     /// What is wrong.
     pub(crate) reason: UndecodableReason,
-    /// The bytes of the record; of broken bounds, everything from there on.
+    /// The bytes of the record, or of the body that does not inflate; of broken bounds, everything from there on.
     pub(crate) record: Bytes,
     /// The message with its body as stored, when only the body is at fault.
     pub(crate) as_stored: Option<Box<StoredMessage>>,

@@ -27,6 +27,8 @@ pub(crate) mod subscription;
 #[cfg(test)]
 pub(crate) mod vectors;
 
+#[cfg(test)]
+pub(crate) use self::message::decode_messages;
 #[allow(unused_imports, reason = "the rooms above take what they need from this list")]
 pub(crate) use self::{
     announced::{Announced, Meaning},
@@ -35,7 +37,7 @@ pub(crate) use self::{
     frame::{Codec, FrameError},
     hash::java_string_hash,
     limits::Invalid,
-    message::{Crc, StoredMessage, Undecodable, decode_messages},
+    message::{Crc, Decoded, StoredMessage, Unpacked, read_records, records, unpack},
     message_id::{OffsetId, UniqueIds},
     push::Push,
     queue::MessageQueue,

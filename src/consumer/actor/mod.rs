@@ -21,6 +21,7 @@ mod proving;
 mod pulling;
 mod resetting;
 mod running;
+mod unpacking;
 mod waiting;
 
 use std::sync::Arc;
@@ -31,6 +32,7 @@ use self::buffer::Buffer;
 use self::handoff::GivingUp;
 use self::memory::Memory;
 use self::proving::Proof;
+use self::unpacking::Unpacked;
 use self::waiting::Pending;
 use super::brokers::Brokers;
 use super::budget::Share;
@@ -134,6 +136,10 @@ struct Actor<B> {
     /// The pull under way brings no messages in.
     only_looking: bool,
     pull_pause: Backoff,
+    /// What an answer brings, while that takes longer than the others of this thread may wait.
+    unpacking: Pending<Unpacked>,
+    /// The size of the buffer when the next message did not fit beside it.
+    full_at: Option<usize>,
     commit: Pending<(i64, Result<CommitOutcome, CallError>)>,
     commit_at: Instant,
     commit_pause: Backoff,
@@ -161,6 +167,7 @@ impl<B: Brokers> Actor<B> {
         let now = env::now();
         let (first, most) = shared.brokers.timing().backoff;
         let pause = Backoff::new(first, most);
+        let share = Share::of(&shared.budget);
         Self {
             wanted: queue.wanted.subscribe(),
             shared,
@@ -170,7 +177,7 @@ impl<B: Brokers> Actor<B> {
             positioned: false,
             generation: 0,
             buffer: Buffer::new(0),
-            share: Share::default(),
+            share,
             committed: 0,
             max: None,
             suspended_until: None,
@@ -192,6 +199,8 @@ impl<B: Brokers> Actor<B> {
             pull_asked: 0,
             only_looking: false,
             pull_pause: pause.clone(),
+            unpacking: None,
+            full_at: None,
             commit: None,
             commit_at: now,
             commit_pause: pause.clone(),
@@ -217,12 +226,11 @@ impl<B: Brokers> Actor<B> {
 
     /// From the lock to its end.
     async fn tenancy(&mut self) {
-        self.shared.budget.join();
+        self.share.join();
         let end = self.own().await;
         let was_assigned = self.positioned;
         self.begin(self.buffer.position());
-        self.shared.budget.set(&mut self.share, 0);
-        self.shared.budget.part();
+        self.share.part();
         match end {
             End::Lost => self.lost().await,
             End::Drained | End::Forsaken => {
@@ -256,6 +264,7 @@ impl<B: Brokers> Actor<B> {
     fn begin(&mut self, offset: i64) {
         self.buffer = Buffer::new(offset);
         self.pull = None;
+        self.drop_unpacking();
         self.commit = None;
         self.handoff = None;
         self.suspended_until = None;
@@ -308,7 +317,7 @@ impl<B: Brokers> Actor<B> {
 
     /// Lets others see where the queue stands.
     fn publish(&mut self) {
-        self.shared.budget.set(&mut self.share, self.buffer.bytes());
+        self.share.set(self.buffer.bytes());
         let mut view = self.queue.view();
         view.enter(self.phase, self.shared.brokers.wall_ms());
         if self.positioned {
