@@ -223,7 +223,7 @@ pub(crate) struct Timing {
     pub(crate) connect_timeout: Duration,
     /// One request other than a pull, a lock or an unlock.
     pub(crate) request_timeout: Duration,
-    /// Lock and unlock. Java: 1 s.
+    /// Lock and unlock. Java: 1 s. See [`Timing::with_request_timeout`].
     pub(crate) lock_timeout: Duration,
     /// How long a broker may hold a pull that finds nothing.
     pub(crate) pull_suspend: Duration,
@@ -291,9 +291,26 @@ impl Default for Timing {
     }
 }
 
+impl Timing {
+    /// With another bound for requests. A lock's renewal takes no longer than it may: a lease has to survive one that is missed.
+    pub(crate) fn with_request_timeout(self, request_timeout: Duration) -> Self {
+        Self { request_timeout, lock_timeout: request_timeout.min(self.lease / 3), ..self }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_lock_request_takes_as_long_as_any_but_never_the_lease() {
+        for (millis, lock) in [(200, 200), (3_000, 3_000), (60_000, 10_000)] {
+            let timing = Timing::default().with_request_timeout(Duration::from_millis(millis));
+            assert_eq!(timing.request_timeout.as_millis(), u128::from(millis));
+            assert_eq!(timing.lock_timeout.as_millis(), lock);
+            assert!(timing.lock_renewal + timing.lock_timeout < timing.lease);
+        }
+    }
 
     fn v4(last: u8) -> SocketAddr {
         SocketAddr::from((Ipv4Addr::new(127, 0, 0, last), 1))

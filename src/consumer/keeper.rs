@@ -3,7 +3,7 @@
 //! One request at a time, so that a renewal and an unlock of one queue are never in flight together: a renewal that arrives
 //! after the unlock would lock the queue for a client that has gone.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
@@ -240,6 +240,7 @@ impl<B: Brokers> Keeper<B> {
         self.pause.reset();
         self.doubtful = false;
         self.renew_at = env::now() + self.shared.brokers.timing().lock_renewal;
+        let granted: HashSet<&MessageQueue> = granted.iter().collect();
         self.held.retain(|_, queue| {
             let ours = granted.contains(&queue.real);
             if ours {

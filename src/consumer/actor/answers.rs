@@ -35,6 +35,9 @@ pub(super) fn read(pulled: &Pulled, asked: i64, queue: &MessageQueue) -> Result<
             check_passed(behind, next, max)?;
             Ok(Reading::Stretch(records))
         }
+        PullStatus::NothingNew if next == asked && max < asked => {
+            Err(format!("it says that nothing is behind the offset, and that the queue ends at {max}, before it"))
+        }
         PullStatus::NothingNew if next == asked => Ok(Reading::End),
         PullStatus::NoMatch if next > asked => check_passed(asked, next, max).map(|()| Reading::Unwanted),
         PullStatus::Unreadable if next > asked && next <= max => Ok(Reading::Gone),
@@ -199,6 +202,7 @@ mod tests {
             (PullStatus::NothingNew, 5, 3, 5, Some(Reading::End)),
             (PullStatus::NothingNew, 6, 3, 20, None),
             (PullStatus::NothingNew, 4, 3, 20, None),
+            (PullStatus::NothingNew, 5, 3, 4, None),
             (PullStatus::NoMatch, 20, 3, 20, Some(Reading::Unwanted)),
             (PullStatus::NoMatch, 805, 3, 20, Some(Reading::Unwanted)),
             (PullStatus::NoMatch, 5, 3, 20, None),

@@ -241,7 +241,7 @@ class Core {
       if (wasRunning) await this.#side.drain(deadline)
       const rest = Math.ceil(Math.max(deadline - now(), Math.min(LEAST_CLOSE_MS, timeoutMs)))
       this.counts() // native may not count any more once it is closed
-      await this.#closeNative(native, rest)
+      await this.#closeNative(native, rest, !wasRunning)
       this.#side.ended()
       this.#abandon()
     }
@@ -254,15 +254,17 @@ class Core {
   /**
    * @param {N} native
    * @param {number} timeoutMs
+   * @param {boolean} wasStarting
    * @returns {Promise<void>}
    */
-  #closeNative(native, timeoutMs) {
+  #closeNative(native, timeoutMs, wasStarting) {
     return new Promise((resolve) => {
       this.#startFailed = resolve
       this.slots
         .ask((slot) => native.close(slot, timeoutMs))
         .then(resolve, (error) => {
-          this.reports.warn(error)
+          // A start that has failed in this moment leaves nothing to close.
+          if (!(wasStarting && error.code === 'ERR_ROCKETMQ_CLOSED')) this.reports.warn(error)
           resolve()
         })
     })
