@@ -44,6 +44,32 @@ where
     }
 }
 
+/// Runs a task so that its panic is somebody's: `Err` with the words of it.
+pub(crate) async fn caught<F: Future>(future: F) -> Result<F::Output, String> {
+    let mut future = std::pin::pin!(future);
+    std::future::poll_fn(|context| {
+        let polled = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| future.as_mut().poll(context)));
+        match polled {
+            Ok(polled) => polled.map(Ok),
+            Err(panic) => {
+                let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
+                let text = text.or_else(|| panic.downcast_ref::<String>().cloned());
+                std::task::Poll::Ready(Err(text.unwrap_or_else(|| String::from("no reason given"))))
+            }
+        }
+    })
+    .await
+}
+
+/// Runs a task that is never to end by a panic: each is told, and after a pause it begins anew.
+pub(crate) async fn kept<F: Future<Output = ()>>(mut begin: impl FnMut() -> F, tell: impl Fn(String)) {
+    let mut pause = Backoff::new(Duration::from_secs(1), Duration::from_secs(30));
+    while let Err(panic) = caught(begin()).await {
+        tell(panic);
+        tokio::time::sleep(pause.next()).await;
+    }
+}
+
 /// Does something long on a thread of its own.
 pub(crate) fn spawn_blocking<T: Send + 'static>(
     work: impl FnOnce() -> T + Send + 'static,

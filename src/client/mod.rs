@@ -82,9 +82,9 @@ impl Client {
             pushes,
         });
         let tasks = vec![
-            env::spawn(routes::run(Arc::clone(&client))),
-            env::spawn(heartbeats::run(Arc::clone(&client))),
-            env::spawn(links::run(Arc::clone(&client))),
+            keep(&client, "looking for routes", routes::run),
+            keep(&client, "sending heartbeats", heartbeats::run),
+            keep(&client, "seeking lost servers", links::run),
         ];
         *client.tasks.lock().unwrap_or_else(PoisonError::into_inner) = tasks;
         client
@@ -299,6 +299,26 @@ impl Client {
             Role::Nobody => Vec::new(),
         }
     }
+}
+
+/// A task that begins anew after a panic, which is told.
+fn keep<F>(
+    client: &Arc<Client>,
+    what: &'static str,
+    run: impl Fn(Arc<Client>) -> F + Send + Sync + 'static,
+) -> JoinHandle<()>
+where
+    F: Future<Output = ()> + Send + 'static,
+{
+    let client = Arc::clone(client);
+    env::spawn(async move {
+        let begin = || run(Arc::clone(&client));
+        env::kept(begin, |panic| {
+            let error = ClientError::panicked(&format!("{what} has failed and begins anew"), &panic);
+            client.events().emit(Event::Warning { error });
+        })
+        .await;
+    })
 }
 
 /// Ends the connections, and whoever waits for a route, however `close` ends.

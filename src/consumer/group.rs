@@ -122,9 +122,14 @@ struct Group<B> {
 
 /// Rebalances until it is aborted.
 pub(crate) async fn run<B: Brokers>(shared: Arc<Shared<B>>) {
+    // Nothing at the start; after a panic, what was said last.
+    let mut allocated: BTreeMap<String, BTreeSet<MessageQueue>> = BTreeMap::new();
+    for queue in shared.all_queues().iter().filter(|queue| *queue.wanted.borrow() == Wanted::Yes) {
+        allocated.entry(queue.real.topic.clone()).or_default().insert(queue.real.clone());
+    }
     let mut group = Group {
         shared,
-        allocated: BTreeMap::new(),
+        allocated,
         quiet_until: None,
         watchers: JoinSet::new(),
         watched_masters: BTreeSet::new(),

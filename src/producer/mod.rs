@@ -20,6 +20,7 @@ mod landing;
 mod lane;
 mod message;
 mod options;
+mod panicked;
 mod queue_selector;
 mod room;
 mod slab;

@@ -10,6 +10,7 @@ use super::entities::Phase;
 use super::lane::until;
 use crate::client::RouteState;
 use crate::env::{self, Instant};
+use crate::error::ClientError;
 
 /// How often the route is wanted while messages wait for it.
 const ASK: Duration = Duration::from_secs(1);
@@ -20,6 +21,19 @@ const KNOWN_BEFORE: u32 = 4;
 /// Runs until the producer is closed, or until the topic is forgotten: unknown to the name servers, and not sent to for a while. It is
 /// looked for anew when it is sent to again.
 pub(super) async fn run<B: Brokers>(core: Arc<Core<B>>, topic: u32, route: watch::Receiver<RouteState>) {
+    env::kept(
+        || follow(Arc::clone(&core), topic, route.clone()),
+        |panic| {
+            core.brokers.warn(ClientError::panicked(
+                "the route of a topic is followed anew, as following it has failed",
+                &panic,
+            ));
+        },
+    )
+    .await;
+}
+
+async fn follow<B: Brokers>(core: Arc<Core<B>>, topic: u32, route: watch::Receiver<RouteState>) {
     let (lane, wake, kept) = core.with(|state, _| {
         let it = &state.topics[topic];
         let kept = state.options.topics.iter().any(|name| **name == *it.name);

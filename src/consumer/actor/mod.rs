@@ -25,6 +25,7 @@ mod unpacking;
 mod waiting;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot, watch};
 
@@ -43,6 +44,9 @@ use crate::client::{Answer, CallError, Event, ResetReason};
 use crate::env::{self, Backoff, Instant};
 use crate::error::{ClientError, Code};
 use crate::protocol::{CommitOutcome, MessageQueue, Pulled, SendReceipt, StoredMessage};
+
+/// First and longest pause before a queue begins anew whose work has ended in a panic.
+const PANIC_PAUSE: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(30));
 
 /// How an epoch of ownership ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -151,6 +155,7 @@ struct Actor<B> {
 /// Runs until the consumer closes and the queue is given back.
 pub(crate) async fn run<B: Brokers>(shared: Arc<Shared<B>>, queue: Arc<Queue>, orders: mpsc::Receiver<Order>) {
     let mut actor = Actor::new(shared, queue, orders);
+    let mut pause = Backoff::new(PANIC_PAUSE.0, PANIC_PAUSE.1);
     loop {
         actor.set_phase(Phase::Gone);
         let wanted =
@@ -158,7 +163,37 @@ pub(crate) async fn run<B: Brokers>(shared: Arc<Shared<B>>, queue: Arc<Queue>, o
         if wanted == Wanted::Never || actor.shared.is_sink_gone() {
             return;
         }
-        actor.epoch().await;
+        let Err(panic) = env::caught(actor.epoch()).await else {
+            pause.reset();
+            continue;
+        };
+        // Whatever it knew may be wrong: as after a lost lock, the queue begins anew at what is committed.
+        let Actor { shared, queue, orders, .. } = actor;
+        let text = format!(
+            "the work on {} has failed and begins anew: what was handled since the last commit comes again",
+            queue.shown
+        );
+        let error = ClientError::panicked(&text, &panic).with_queue(queue.name());
+        shared.warn(error.clone());
+        actor = Actor::new(shared, queue, orders);
+        actor.problem = Some(error);
+        if env::caught(actor.lost()).await.is_ok() {
+            actor.shared.assigned.excuse(&actor.queue, &actor.shared.brokers);
+            actor.shared.revoked.excuse(&actor.queue, &actor.shared.brokers);
+        }
+        if actor.wanted() == Wanted::Yes {
+            // Shows in health meanwhile.
+            actor.set_phase(Phase::Locking);
+            let rest = tokio::time::sleep(pause.next());
+            tokio::select! {
+                () = rest => {}
+                _ = actor.wanted.wait_for(|wanted| *wanted != Wanted::Yes) => {}
+            }
+            if actor.wanted() != Wanted::Yes {
+                // The broker keeps it for us, which nobody else would know.
+                let _ = env::caught(actor.unlock()).await;
+            }
+        }
     }
 }
 
