@@ -22,7 +22,6 @@ use super::unread;
 use crate::client::{CallError, Event, Level, RouteState};
 use crate::env::{self, Instant};
 use crate::protocol::allocation::averagely;
-use crate::protocol::route::MASTER;
 use crate::protocol::{ConsumeFrom, ConsumerData, ConsumerList, MessageQueue, Subscription};
 
 /// Between two rebalances that something called for.
@@ -55,11 +54,7 @@ impl<B: Brokers> Shared<B> {
             .subscriptions
             .iter()
             .filter_map(|subscription| self.brokers.watch_route(&subscription.topic).borrow().route.clone());
-        let brokers = routes.flat_map(|route| {
-            let masters = route.brokers().filter(|(_, id, _)| *id == MASTER);
-            masters.map(|(_, _, address)| address.to_owned()).collect::<Vec<_>>()
-        });
-        brokers.collect()
+        routes.flat_map(|route| route.masters().map(|(_, address)| address.to_owned()).collect::<Vec<_>>()).collect()
     }
 
     /// The group's members as each master sees them.

@@ -11,7 +11,9 @@ use crate::protocol::code::request::{
 async fn handled_all_the_same(code: i32) -> Vec<String> {
     let cluster = Cluster::new(&["a"], 2);
     let queues = [queue("orders", "a", 0), queue("orders", "a", 1)];
-    queues.iter().for_each(|at| cluster.send(at, 60));
+    for at in &queues {
+        cluster.send(at, 60);
+    }
     let member = Member::start("c1", &cluster, options(), succeeds(100)).await;
     until("working", || queues.iter().all(|at| started(&cluster, at).len() > 5)).await;
     member.line.plant(code, 3);

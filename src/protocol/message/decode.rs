@@ -4,8 +4,10 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use bytes::{Buf, Bytes, TryGetError};
 
+#[cfg(test)]
+use super::MAX_INFLATED;
 use super::inflate::{self, Inflated};
-use super::{Crc, Decoded, MAX_INFLATED, MAX_INNER, StoredMessage, Undecodable, UndecodableReason};
+use super::{Crc, Decoded, MAX_INNER, StoredMessage, Undecodable, UndecodableReason};
 
 /// Layout with an u8 in front of the topic.
 const MAGIC_V1: u32 = 0xDAA3_20A7;

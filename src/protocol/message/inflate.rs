@@ -31,8 +31,8 @@ pub(super) fn zlib(body: &[u8], limit: usize, stop: &dyn Fn() -> bool) -> Result
             return Ok(Inflated::Stopped);
         }
         // One byte more tells whether that was all.
-        let step = (most + 1 - inflated.len()).min(STEP);
-        let read = decoder.by_ref().take(step as u64).read_to_end(&mut inflated);
+        let chunk = (most + 1 - inflated.len()).min(STEP);
+        let read = decoder.by_ref().take(chunk as u64).read_to_end(&mut inflated);
         let read = read.map_err(|error| UndecodableReason::Inflate(error.to_string()))?;
         if inflated.len() > MAX_INFLATED {
             return Err(UndecodableReason::Inflate(format!("more than {MAX_INFLATED} bytes")));
@@ -40,7 +40,7 @@ pub(super) fn zlib(body: &[u8], limit: usize, stop: &dyn Fn() -> bool) -> Result
         if inflated.len() > most {
             return Ok(Inflated::TooLarge);
         }
-        if read < step {
+        if read < chunk {
             inflated.shrink_to_fit();
             return Ok(Inflated::Whole(Bytes::from(inflated)));
         }

@@ -85,7 +85,7 @@ pub(crate) struct Pulled {
     pub(crate) max_offset: i64,
     /// Broker id to pull from next; 0 is the master.
     pub(crate) suggested_broker_id: i64,
-    /// Stored messages back to back, see [`crate::protocol::message::decode_messages`].
+    /// Stored messages back to back, see [`crate::protocol::message::read_records`].
     pub(crate) body: Bytes,
 }
 
