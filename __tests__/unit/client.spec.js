@@ -136,6 +136,21 @@ describe('close', () => {
     expect(producer.state).toBe('closed')
   })
 
+  test('during a start() that has failed in this moment is no reason for a warning', async () => {
+    NativeProducer.onStart = () => {}
+    const producer = newProducer()
+    const warnings = jest.fn()
+    producer.on('warning', warnings)
+    const started = producer.start()
+    NativeProducer.last.onClose = () => {
+      throw Object.assign(new Error(JSON.stringify(report('ERR_ROCKETMQ_CLOSED', 'the client is not running'))))
+    }
+    const closed = producer.close()
+    await expect(started).rejects.toMatchObject({ code: 'ERR_ROCKETMQ_CLOSED' })
+    await closed
+    expect([producer.state, warnings.mock.calls]).toEqual(['closed', []])
+  })
+
   test('during a start() that fails does not wait for a native side that is gone', async () => {
     NativeProducer.onStart = () => {}
     const producer = newProducer()

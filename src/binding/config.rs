@@ -67,7 +67,7 @@ impl NativeConfig {
             }
         };
         let request_timeout = milliseconds(self.request_timeout_ms);
-        let timing = Timing { request_timeout, ..Timing::default() };
+        let timing = Timing::default().with_request_timeout(request_timeout);
         let mut options = ClientOptions::new(
             self.group_id,
             servers.endpoints.iter().map(ToString::to_string).collect(),

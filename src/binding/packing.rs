@@ -156,7 +156,6 @@ mod tests {
             body_crc: 0,
             body: Bytes::copy_from_slice(body.as_bytes()),
             properties: properties.into(),
-            record: Bytes::new(),
         };
         Delivery { message: Arc::new(message), topic: topic.into(), attempt: 3 }
     }

@@ -50,6 +50,42 @@ where
     }
 }
 
+/// Runs a task so that its panic is somebody's: `Err` with the words of it.
+pub(crate) async fn caught<F: Future>(future: F) -> Result<F::Output, String> {
+    let mut future = std::pin::pin!(future);
+    std::future::poll_fn(|context| {
+        let polled = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| future.as_mut().poll(context)));
+        match polled {
+            Ok(polled) => polled.map(Ok),
+            Err(panic) => {
+                let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
+                let text = text.or_else(|| panic.downcast_ref::<String>().cloned());
+                std::task::Poll::Ready(Err(text.unwrap_or_else(|| String::from("no reason given"))))
+            }
+        }
+    })
+    .await
+}
+
+/// Runs a task that is never to end by a panic: each is told, and after a pause it begins anew.
+pub(crate) async fn kept<F: Future<Output = ()>>(mut begin: impl FnMut() -> F, tell: impl Fn(String)) {
+    let mut pause = Backoff::new(Duration::from_secs(1), Duration::from_secs(30));
+    while let Err(panic) = caught(begin()).await {
+        tell(panic);
+        tokio::time::sleep(pause.next()).await;
+    }
+}
+
+/// Does something long on a thread of its own.
+pub(crate) fn spawn_blocking<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> tokio::task::JoinHandle<T> {
+    match tokio::runtime::Handle::try_current() {
+        Ok(current) => current.spawn_blocking(work),
+        Err(_) => RUNTIME.spawn_blocking(work),
+    }
+}
+
 /// Now, on the monotonic clock.
 pub fn now() -> Instant {
     Instant::now()
@@ -239,7 +275,7 @@ pub struct Timing {
     pub connect_timeout: Duration,
     /// One request other than a pull, a lock or an unlock.
     pub request_timeout: Duration,
-    /// Lock and unlock. Java: 1 s.
+    /// Lock and unlock. Java: 1 s. See [`Timing::with_request_timeout`].
     pub lock_timeout: Duration,
     /// How long a broker may hold a pull that finds nothing.
     pub pull_suspend: Duration,
@@ -307,9 +343,26 @@ impl Default for Timing {
     }
 }
 
+impl Timing {
+    /// With another bound for requests. A lock's renewal takes no longer than it may: a lease has to survive one that is missed.
+    pub fn with_request_timeout(self, request_timeout: Duration) -> Self {
+        Self { request_timeout, lock_timeout: request_timeout.min(self.lease / 3), ..self }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_lock_request_takes_as_long_as_any_but_never_the_lease() {
+        for (millis, lock) in [(200, 200), (3_000, 3_000), (60_000, 10_000)] {
+            let timing = Timing::default().with_request_timeout(Duration::from_millis(millis));
+            assert_eq!(timing.request_timeout.as_millis(), u128::from(millis));
+            assert_eq!(timing.lock_timeout.as_millis(), lock);
+            assert!(timing.lock_renewal + timing.lock_timeout < timing.lease);
+        }
+    }
 
     fn v4(last: u8) -> SocketAddr {
         SocketAddr::from((Ipv4Addr::new(127, 0, 0, last), 1))

@@ -287,6 +287,14 @@ impl ClientError {
         self
     }
 
+    /// A defect of this package that has shown itself; `what` says what became of it.
+    pub(crate) fn panicked(what: &str, panic: &str) -> Self {
+        Self::new(
+            Code::Internal,
+            format!("{what} (a panic: {panic}). This is a defect of rocketmq-orderly: please report it"),
+        )
+    }
+
     /// Keeps what led to this failure.
     pub fn with_cause(mut self, cause: ClientError) -> Self {
         self.change().cause = Some(cause);

@@ -35,7 +35,7 @@ pub use self::{
     frame::{Codec, FrameError},
     hash::java_string_hash,
     limits::Invalid,
-    message::{Crc, StoredMessage, Undecodable, decode_messages},
+    message::{Crc, Decoded, StoredMessage, Unpacked, decode_messages, read_records, records, unpack},
     message_id::{OffsetId, UniqueIds},
     push::Push,
     queue::MessageQueue,

@@ -1,6 +1,7 @@
 //! Stored messages, as pulls and direct consumption bring them.
 
 mod decode;
+mod inflate;
 
 use std::net::SocketAddr;
 
@@ -10,6 +11,10 @@ use super::message_id::OffsetId;
 use super::properties::{self, name};
 
 pub use self::decode::decode_messages;
+pub use self::decode::{Unpacked, read_records, records, unpack};
+
+/// A record, or why it gives no message.
+pub type Decoded = Result<StoredMessage, Undecodable>;
 
 /// Largest body after decompression, in bytes.
 pub const MAX_INFLATED: usize = 32 * 1024 * 1024;
@@ -45,12 +50,10 @@ pub struct StoredMessage {
     pub prepared_transaction_offset: i64,
     /// CRC-32 of the stored body, 31 bits; 0 when the broker did not compute one.
     pub body_crc: i32,
-    /// The payload, decompressed.
+    /// The payload; of a record as it is stored, not decompressed yet.
     pub body: Bytes,
     /// Properties as stored, encoded: most of a message's are never looked at, see [`super::properties::decode`].
     pub properties: String,
-    /// The whole record as stored; of an inner batch, the outer record.
-    pub record: Bytes,
 }
 
 /// See [`StoredMessage::labels`].
@@ -102,9 +105,30 @@ impl StoredMessage {
         labels
     }
 
-    /// Whether it is one of several that the broker keeps in one record: a pull brings all of them, also those before its offset.
-    pub fn is_inner(&self) -> bool {
-        decode::is_batch(&self.record)
+    /// Of a record as it is stored: whether it is several messages. A pull brings all of them, also those before its offset.
+    pub fn is_batch(&self) -> bool {
+        decode::is_batch(self.sys_flag)
+    }
+
+    /// Of a record as it is stored: whether its body is to be inflated.
+    pub fn is_compressed(&self) -> bool {
+        decode::is_compressed(self)
+    }
+
+    /// Of a record as it is stored: how many offsets it has, where that can be told without inflating it.
+    pub fn span(&self) -> Option<i64> {
+        decode::span(self)
+    }
+
+    /// The memory that it takes.
+    pub fn weight(&self) -> usize {
+        size_of::<Self>() + self.topic.len() + self.properties.len() + self.body.len()
+    }
+
+    /// The same message in memory of its own: as it was read, its body is a part of all that was read with it.
+    pub fn detached(mut self) -> Self {
+        self.body = Bytes::copy_from_slice(&self.body);
+        self
     }
 
     /// The tag.
@@ -158,7 +182,7 @@ pub struct Undecodable {
     pub queue_offset: Option<i64>,
     /// What is wrong.
     pub reason: UndecodableReason,
-    /// The bytes of the record; of broken bounds, everything from there on.
+    /// The bytes of the record, or of the body that does not inflate; of broken bounds, everything from there on.
     pub record: Bytes,
     /// The message with its body as stored, when only the body is at fault.
     pub as_stored: Option<Box<StoredMessage>>,

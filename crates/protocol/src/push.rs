@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::code::request;
 use super::command::{Command, Fields};
 use super::json;
-use super::message::{Crc, StoredMessage, decode_messages};
+use super::message::{Crc, MAX_INFLATED, StoredMessage, Unpacked, records, unpack};
 use super::queue::MessageQueue;
 use super::request::ResponseError;
 use super::subscription::Subscription;
@@ -143,8 +143,14 @@ fn reset_offsets(body: &[u8]) -> Result<Vec<(MessageQueue, i64)>, ResponseError>
 }
 
 fn only_message(body: &Bytes) -> Result<StoredMessage, ResponseError> {
-    let first = decode_messages(body, Crc::Check).into_iter().next();
-    first.ok_or_else(|| malformed("no message"))?.map_err(|error| malformed(error.to_string()))
+    let stored = records(body, Crc::Check).next().ok_or_else(|| malformed("no message"))?;
+    let stored = stored.map_err(|error| malformed(error.to_string()))?;
+    let first = match unpack(stored, MAX_INFLATED, &|| false) {
+        Unpacked::Messages(messages) => messages.into_iter().next(),
+        Unpacked::TooLarge | Unpacked::Stopped => None,
+    };
+    let message = first.ok_or_else(|| malformed("no message"))?.map_err(|error| malformed(error.to_string()))?;
+    Ok(message.detached())
 }
 
 /// A map keyed by queue objects: no JSON, but what brokers parse.

@@ -244,13 +244,14 @@ class Core {
 
   /** @param {number} timeoutMs */
   async #end(timeoutMs) {
+    const wasRunning = this.state === 'running'
     this.state = 'closing'
     this.#unwatch?.()
     this.#starting?.reject(this.#settings.signal?.aborted ? this.#abortedError() : this.closedError())
     const { native } = this
     if (native !== null) {
       this.counts() // native may not count any more once it is closed
-      await this.#closeNative(native, timeoutMs)
+      await this.#closeNative(native, timeoutMs, !wasRunning)
       this.#side.ended()
       this.#abandon()
     }
@@ -263,15 +264,17 @@ class Core {
   /**
    * @param {N} native
    * @param {number} timeoutMs
+   * @param {boolean} wasStarting
    * @returns {Promise<void>}
    */
-  #closeNative(native, timeoutMs) {
+  #closeNative(native, timeoutMs, wasStarting) {
     return new Promise((resolve) => {
       this.#startFailed = resolve
       this.slots
         .ask((slot) => native.close(slot, timeoutMs))
         .then(resolve, (error) => {
-          this.reports.warn(error)
+          // A start that has failed in this moment leaves nothing to close.
+          if (!(wasStarting && error.code === 'ERR_ROCKETMQ_CLOSED')) this.reports.warn(error)
           resolve()
         })
     })

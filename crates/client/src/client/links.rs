@@ -63,10 +63,35 @@ impl Links {
     }
 }
 
+/// The losses, taken out while somebody listens.
+struct Heard<'a>(&'a Client, Option<mpsc::UnboundedReceiver<Lost>>);
+
+impl Heard<'_> {
+    async fn recv(&mut self) -> Option<Lost> {
+        self.1.as_mut()?.recv().await
+    }
+}
+
+impl Drop for Heard<'_> {
+    fn drop(&mut self) {
+        *self.0.links.heard.lock().unwrap_or_else(PoisonError::into_inner) = self.1.take();
+    }
+}
+
+/// An address whose way is being mended; it may be lost again once that has ended, however.
+struct Mending<'a>(&'a Client, &'a str);
+
+impl Drop for Mending<'_> {
+    fn drop(&mut self) {
+        self.0.links.mending().remove(self.1);
+    }
+}
+
 /// Mends until the client is closed.
 pub(super) async fn run(client: Arc<Client>) {
-    let heard = client.links.heard.lock().unwrap_or_else(PoisonError::into_inner).take();
-    let Some(mut heard) = heard else { return };
+    let Some(heard) = client.links.heard.lock().unwrap_or_else(PoisonError::into_inner).take() else { return };
+    // Given back for whoever follows after a panic.
+    let mut heard = Heard(&client, Some(heard));
     let mut mending = JoinSet::new();
     loop {
         tokio::select! {
@@ -83,6 +108,7 @@ pub(super) async fn run(client: Arc<Client>) {
 
 /// Seeks the way to one broker, until it is found or nobody needs it.
 async fn mend(client: Arc<Client>, address: String) {
+    let mending = Mending(&client, &address);
     let mut pause = Backoff::new(PAUSE.0, PAUSE.1);
     let since = env::now();
     let denied = loop {
@@ -100,7 +126,7 @@ async fn mend(client: Arc<Client>, address: String) {
             Err(_) => {}
         }
     };
-    client.links.mending().remove(&address);
+    drop(mending);
     // Lost again before it could be told again.
     if !denied && !client.is_connected(&address) && client.in_use().contains(&address) {
         client.links.lost(Lost::Broker(address));

@@ -34,8 +34,7 @@ use links::{Links, Lost};
 use name_servers::NameServers;
 use pushes::Pushes;
 use routes::Routes;
-use session::{Session, ToBroker, ToNameServer};
-use std::collections::BTreeSet;
+use session::{Role, Session, ToBroker, ToNameServer};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::{mpsc, watch};
@@ -84,9 +83,9 @@ impl Client {
             pushes,
         });
         let tasks = vec![
-            env::spawn(routes::run(Arc::clone(&client))),
-            env::spawn(heartbeats::run(Arc::clone(&client))),
-            env::spawn(links::run(Arc::clone(&client))),
+            keep(&client, "looking for routes", routes::run),
+            keep(&client, "sending heartbeats", heartbeats::run),
+            keep(&client, "seeking lost servers", links::run),
         ];
         *client.tasks.lock().unwrap_or_else(PoisonError::into_inner) = tasks;
         client
@@ -119,12 +118,7 @@ impl Client {
 
     /// What advice depends on, as far as it is known by now.
     pub fn advice(&self) -> Advice {
-        let routes = self.routes.known();
-        let clusters: BTreeSet<_> = routes.iter().flat_map(|it| &it.broker_datas).map(|it| &it.cluster).collect();
-        let cluster = match clusters.len() {
-            1 => clusters.first().map(|cluster| (*cluster).clone()),
-            _ => self.name_servers.only_cluster(),
-        };
+        let cluster = self.routes.only_cluster().or_else(|| self.name_servers.only_cluster());
         Advice {
             alibaba_cloud: self.options.alibaba_cloud,
             name_servers: self.name_servers(),
@@ -196,9 +190,7 @@ impl Client {
 
     /// The addresses of all masters of the known routes, each once, sorted.
     pub fn masters(&self) -> Vec<String> {
-        let routes = self.routes.known();
-        let addresses = routes.iter().flat_map(|route| route.masters());
-        sorted(addresses.map(|(_, address)| address.to_owned()))
+        self.routes.masters()
     }
 
     /// Whether a connection to this address is ready.
@@ -305,7 +297,7 @@ impl Client {
                 consumer_group: registration.consumer.map(|consumer| consumer.group),
             };
             self.session.set_registration(Registration::default());
-            let brokers = self.known_brokers();
+            let brokers = self.routes.addresses();
             let mut leaving = JoinSet::new();
             for connection in self.pool.open() {
                 if brokers.iter().any(|address| address == connection.address()) {
@@ -320,18 +312,32 @@ impl Client {
 
     /// The brokers that should know us: those of a consumer's topics, the masters of a producer's. Each once, sorted.
     fn in_use(&self) -> Vec<String> {
-        match self.session.registration() {
-            Registration { consumer: Some(_), .. } => self.known_brokers(),
-            Registration { producer_group: Some(_), .. } => self.masters(),
-            Registration { .. } => Vec::new(),
+        match self.session.role() {
+            Role::Consumer => self.routes.addresses(),
+            Role::Producer => self.masters(),
+            Role::Nobody => Vec::new(),
         }
     }
+}
 
-    /// Every broker address of the known routes, each once, sorted.
-    fn known_brokers(&self) -> Vec<String> {
-        let routes = self.routes.known();
-        sorted(routes.iter().flat_map(|route| route.brokers()).map(|(_, _, address)| address.to_owned()))
-    }
+/// A task that begins anew after a panic, which is told.
+fn keep<F>(
+    client: &Arc<Client>,
+    what: &'static str,
+    run: impl Fn(Arc<Client>) -> F + Send + Sync + 'static,
+) -> JoinHandle<()>
+where
+    F: Future<Output = ()> + Send + 'static,
+{
+    let client = Arc::clone(client);
+    env::spawn(async move {
+        let begin = || run(Arc::clone(&client));
+        env::kept(begin, |panic| {
+            let error = ClientError::panicked(&format!("{what} has failed and begins anew"), &panic);
+            client.events().emit(Event::Warning { error });
+        })
+        .await;
+    })
 }
 
 /// Ends the connections, and whoever waits for a route, however `close` ends.
@@ -342,9 +348,4 @@ impl Drop for AtLast<'_> {
         self.0.pool.close();
         self.0.routes.close();
     }
-}
-
-/// Each once, in order.
-fn sorted(addresses: impl Iterator<Item = String>) -> Vec<String> {
-    addresses.collect::<BTreeSet<_>>().into_iter().collect()
 }

@@ -1,6 +1,8 @@
 //! The routes of the topics in use: fetched once, refreshed every 30 s and on demand, never forgotten because of a failure while
 //! anybody follows them.
 
+mod index;
+
 use super::Client;
 use super::advice::Missing;
 use super::events::Event;
@@ -9,7 +11,8 @@ use crate::env::{self, Backoff, Instant};
 use crate::error::{ClientError, Code};
 use crate::protocol::TopicRoute;
 use crate::protocol::namespace::{DLQ_PREFIX, RETRY_PREFIX};
-use std::collections::HashMap;
+use index::Index;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -25,6 +28,9 @@ const SCATTER: Duration = Duration::from_millis(200);
 const FAILING: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(5));
 /// Between two looks for a topic that has no route yet.
 const UNKNOWN: Duration = Duration::from_secs(3);
+
+/// Looks under way at most: of thousands of topics, none shall wait for its answer behind all the others until its time is up.
+const AT_ONCE: usize = 256;
 
 /// What is known about a topic's route.
 #[derive(Clone, Debug, Default)]
@@ -63,6 +69,8 @@ struct Topic {
     close: Backoff,
     failing: Backoff,
     asking: bool,
+    /// Its place in the line of those that are to be looked for.
+    line: Option<Instant>,
 }
 
 impl Topic {
@@ -77,6 +85,7 @@ impl Topic {
             close: Backoff::new(CLOSEST.0, CLOSEST.1),
             failing: Backoff::new(FAILING.0, FAILING.1),
             asking: false,
+            line: None,
         }
     }
 
@@ -125,10 +134,65 @@ impl Topic {
     }
 }
 
+/// What is known of all topics. What happens to one costs the same however many there are.
+#[derive(Default)]
+struct Table {
+    topics: HashMap<Arc<str>, Topic>,
+    /// Who is to be looked for, the next one first.
+    line: BTreeSet<(Instant, Arc<str>)>,
+    /// How many are being looked for.
+    looking: usize,
+    brokers: Index,
+}
+
+impl Table {
+    /// Gives a topic its place in the line, after something of it has changed.
+    fn line_up(&mut self, name: &str) {
+        let Some(name) = self.topics.get_key_value(name).map(|(name, _)| Arc::clone(name)) else { return };
+        let Some(topic) = self.topics.get_mut(&name) else { return };
+        let due = topic.due(env::now());
+        let before = std::mem::replace(&mut topic.line, due);
+        if before == due {
+            return;
+        }
+        if let Some(at) = before {
+            self.line.remove(&(at, Arc::clone(&name)));
+        }
+        if let Some(at) = due {
+            self.line.insert((at, name));
+        }
+    }
+
+    /// A topic's new route; the one before counts no longer.
+    fn learned(&mut self, name: &Arc<str>, route: &TopicRoute, before: Option<(Instant, Arc<TopicRoute>)>) {
+        let now = env::now();
+        if let Some((at, before)) = before {
+            self.brokers.remove(&(at, Arc::clone(name)), &before);
+        }
+        self.brokers.add(&(now, Arc::clone(name)), route);
+        if let Some(topic) = self.topics.get_mut(name) {
+            topic.learned_at = Some(now);
+            topic.last_seen = Some(env::wall_ms());
+        }
+    }
+
+    /// Nothing of it is kept.
+    fn forget(&mut self, name: &str) {
+        let Some((name, topic)) = self.topics.remove_entry(name) else { return };
+        if let Some(at) = topic.line {
+            self.line.remove(&(at, Arc::clone(&name)));
+        }
+        let route = topic.state.borrow().route.clone();
+        if let (Some(at), Some(route)) = (topic.learned_at, route) {
+            self.brokers.remove(&(at, name), &route);
+        }
+    }
+}
+
 /// The routes of one client, by real topic name.
 #[derive(Default)]
 pub(super) struct Routes {
-    topics: Mutex<HashMap<String, Topic>>,
+    table: Mutex<Table>,
     changed: Notify,
     /// Nobody looks any more.
     closed: AtomicBool,
@@ -141,14 +205,14 @@ impl std::fmt::Debug for Routes {
 }
 
 impl Routes {
-    fn lock(&self) -> MutexGuard<'_, HashMap<String, Topic>> {
-        self.topics.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, Table> {
+        self.table.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Follows a topic, as long as the receiver lives; beyond that only while name servers have a route for it.
     pub(super) fn watch(&self, topic: &str) -> watch::Receiver<RouteState> {
-        let mut topics = self.lock();
-        if let Some(known) = topics.get(topic) {
+        let mut table = self.lock();
+        if let Some(known) = table.topics.get(topic) {
             return known.state.subscribe();
         }
         let state = watch::Sender::new(RouteState::default());
@@ -156,22 +220,25 @@ impl Routes {
         if self.closed.load(Ordering::Relaxed) {
             return receiver;
         }
-        topics.insert(topic.to_owned(), Topic::new(state));
+        table.topics.insert(topic.into(), Topic::new(state));
+        table.line_up(topic);
         self.changed.notify_one();
         receiver
     }
 
     /// Nobody looks any more: receivers end with what they know.
     pub(super) fn close(&self) {
-        let mut topics = self.lock();
+        let mut table = self.lock();
         self.closed.store(true, Ordering::Relaxed);
-        topics.clear();
+        *table = Table::default();
     }
 
     /// Looks again soon.
     pub(super) fn refresh(&self, topic: &str) {
-        if let Some(known) = self.lock().get_mut(topic) {
+        let mut table = self.lock();
+        if let Some(known) = table.topics.get_mut(topic) {
             known.want();
+            table.line_up(topic);
             self.changed.notify_one();
         }
     }
@@ -189,38 +256,48 @@ impl Routes {
     }
 
     fn refresh_if(&self, concerned: impl Fn(&RouteState) -> bool) {
-        let mut topics = self.lock();
-        let followed = topics.values_mut().filter(|topic| topic.is_followed());
-        for topic in followed {
-            if concerned(&topic.state.borrow()) {
+        let mut table = self.lock();
+        let mut wanted = Vec::new();
+        for (name, topic) in &mut table.topics {
+            if topic.is_followed() && concerned(&topic.state.borrow()) {
+                wanted.push(Arc::clone(name));
+            }
+        }
+        for name in wanted {
+            if let Some(topic) = table.topics.get_mut(&name) {
                 topic.want();
             }
+            table.line_up(&name);
         }
         self.changed.notify_one();
     }
 
-    /// Every known route.
-    pub(super) fn known(&self) -> Vec<Arc<TopicRoute>> {
-        self.lock().values().filter_map(|topic| topic.state.borrow().route.clone()).collect()
+    /// The only cluster that routes name; none where there are several.
+    pub(super) fn only_cluster(&self) -> Option<String> {
+        self.lock().brokers.only_cluster().map(str::to_owned)
+    }
+
+    /// The addresses of all masters, each once, sorted.
+    pub(super) fn masters(&self) -> Vec<String> {
+        self.lock().brokers.masters().map(str::to_owned).collect()
+    }
+
+    /// Every broker's address, each once, sorted.
+    pub(super) fn addresses(&self) -> Vec<String> {
+        self.lock().brokers.addresses().map(str::to_owned).collect()
     }
 
     /// The address of a broker's master. A broker may have moved since older routes were learned.
     pub(super) fn master(&self, broker_name: &str) -> Option<String> {
-        let topics = self.lock();
-        let named = topics.values().filter_map(|topic| {
-            let state = topic.state.borrow();
-            let address = state.route.as_ref()?.master_of(broker_name)?.to_owned();
-            Some((topic.learned_at, address))
-        });
-        named.max().map(|(_, address)| address)
+        self.lock().brokers.master(broker_name).map(str::to_owned)
     }
 
     /// The topics that somebody follows and whose last look failed. A retry topic or a dead-letter queue that nobody has made yet is
     /// none of them: the broker makes it in its time. Nor is a topic whose route is known while name servers know no broker at all,
     /// as one that was just started does: it is the way to its brokers that counts.
     pub(super) fn problems(&self) -> Vec<ClientError> {
-        let topics = self.lock();
-        let problem = |(name, topic): (&String, &Topic)| {
+        let table = self.lock();
+        let problem = |(name, topic): (&Arc<str>, &Topic)| {
             let state = topic.state.borrow();
             let error = state.error.as_ref()?;
             let is_to_come = name.starts_with(RETRY_PREFIX)
@@ -228,27 +305,29 @@ impl Routes {
             let is_stale = state.route.is_some() && error.code() == Code::NoMaster;
             (topic.is_followed() && !is_to_come && !is_stale).then(|| error.clone())
         };
-        topics.iter().filter_map(problem).collect()
+        table.topics.iter().filter_map(problem).collect()
     }
 
-    /// Takes the topics that are due; says when the next one will be.
-    fn take_due(&self) -> (Vec<String>, Option<Instant>) {
+    /// Takes the topics that are due, and forgets those that nobody needs; says when the next one will be due.
+    fn take_due(&self) -> (Vec<Arc<str>>, Option<Instant>) {
         let now = env::now();
         let mut due = Vec::new();
-        let mut next: Option<Instant> = None;
-        let mut topics = self.lock();
-        topics.retain(|_, topic| topic.asking || topic.is_followed() || !topic.state.borrow().is_nowhere());
-        for (name, topic) in topics.iter_mut() {
-            match topic.due(now) {
-                Some(at) if at <= now => {
-                    topic.asking = true;
-                    topic.wanted = None;
-                    due.push(name.clone());
-                }
-                Some(at) => next = Some(next.map_or(at, |earliest| earliest.min(at))),
-                None => {}
+        let mut table = self.lock();
+        while table.looking < AT_ONCE && table.line.first().is_some_and(|(at, _)| *at <= now) {
+            let Some((_, name)) = table.line.pop_first() else { break };
+            let Some(topic) = table.topics.get_mut(&name) else { continue };
+            topic.line = None;
+            if !topic.is_followed() && topic.state.borrow().is_nowhere() {
+                table.forget(&name);
+                continue;
             }
+            topic.asking = true;
+            topic.wanted = None;
+            table.looking += 1;
+            due.push(name);
         }
+        // Whoever is due and has to wait is taken when a look ends, which tells.
+        let next = table.line.first().map(|(at, _)| *at).filter(|_| table.looking < AT_ONCE);
         (due, next)
     }
 
@@ -256,28 +335,29 @@ impl Routes {
     /// of a topic that has no route, or has none any more and was last seen then.
     fn record(
         &self,
-        topic: &str,
+        topic: &Arc<str>,
         refresh: Duration,
         answer: Result<Found, ClientError>,
         missing: impl FnOnce(Missing, Option<i64>) -> ClientError,
     ) -> Option<(bool, Arc<TopicRoute>)> {
-        let mut topics = self.lock();
-        let known = topics.get_mut(topic)?;
+        let mut table = self.lock();
+        let known = table.topics.get_mut(topic)?;
         let mut changed = None;
-        let mut learned = false;
+        let mut learned = None;
         let last_seen = known.last_seen;
+        let before = known.learned_at.zip(known.state.borrow().route.clone());
         known.state.send_modify(|state| {
             state.asked += 1;
             match answer {
                 // An empty route says as little as none.
                 Ok(Found::Route(route)) if !route.queue_datas.is_empty() => {
                     state.error = None;
-                    learned = true;
                     if state.route.as_deref() != Some(&route) {
                         let route = Arc::new(route);
                         changed = Some((state.route.is_none(), Arc::clone(&route)));
                         state.route = Some(route);
                     }
+                    learned.clone_from(&state.route);
                 }
                 Ok(Found::Route(_)) => state.error = Some(missing(Missing::Topic, last_seen)),
                 Ok(Found::Nothing(what)) => state.error = Some(missing(what, last_seen)),
@@ -285,12 +365,32 @@ impl Routes {
             }
         });
         known.rest(changed.is_some(), refresh);
-        if learned {
-            known.learned_at = known.asked_at;
-            known.last_seen = Some(env::wall_ms());
+        if matches!(changed, Some((true, _))) {
+            // Whoever had none, and wanted it meanwhile, has it.
+            known.wanted = None;
         }
-        self.changed.notify_one();
+        if let Some(route) = learned {
+            table.learned(topic, &route, before);
+        }
+        table.line_up(topic);
         changed
+    }
+
+    /// A look has ended, whatever became of it.
+    fn looked(&self, topic: &Arc<str>, refresh: Duration) {
+        let mut table = self.lock();
+        table.looking = table.looking.saturating_sub(1);
+        if let Some(known) = table.topics.get_mut(topic).filter(|known| known.asking) {
+            known.state.send_modify(|state| {
+                state.asked += 1;
+                state.error =
+                    Some(ClientError::new(Code::Internal, "looking for a route has panicked; it is looked for again"));
+            });
+            known.rest(false, refresh);
+            table.line_up(topic);
+        }
+        drop(table);
+        self.changed.notify_one();
     }
 }
 
@@ -316,7 +416,17 @@ async fn sleep_until(at: Option<Instant>) {
     }
 }
 
-async fn look(client: &Arc<Client>, topic: &str) {
+/// A look under way; its end is noted also when it panics.
+struct Looking<'a>(&'a Client, &'a Arc<str>);
+
+impl Drop for Looking<'_> {
+    fn drop(&mut self) {
+        self.0.routes.looked(self.1, self.0.timing().route_refresh);
+    }
+}
+
+async fn look(client: &Arc<Client>, topic: &Arc<str>) {
+    let _looking = Looking(client, topic);
     let answer = name_servers::find(client, topic).await;
     let (shown, advice) = (client.unwrap(topic), client.advice());
     let missing = |what, last_seen| advice.without_route(topic, &shown, what, last_seen);

@@ -22,6 +22,17 @@ pub struct Registration {
     pub consumer: Option<ConsumerData>,
 }
 
+/// What brokers know us as.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Role {
+    /// One that subscribes.
+    Consumer,
+    /// One that sends.
+    Producer,
+    /// Nothing yet, or no more.
+    Nobody,
+}
+
 /// Shared by everything of one client that talks to peers.
 pub(super) struct Session {
     id: String,
@@ -71,6 +82,15 @@ impl Session {
 
     pub(super) fn registration(&self) -> Registration {
         lock(&self.registration).clone()
+    }
+
+    /// What heartbeats say we are; a consumer's subscriptions may be thousands, and are not copied for it.
+    pub(super) fn role(&self) -> Role {
+        match &*lock(&self.registration) {
+            Registration { consumer: Some(_), .. } => Role::Consumer,
+            Registration { producer_group: Some(_), .. } => Role::Producer,
+            Registration { .. } => Role::Nobody,
+        }
     }
 
     pub(super) fn set_registration(&self, registration: Registration) {

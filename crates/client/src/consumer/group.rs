@@ -22,7 +22,6 @@ use super::unread;
 use crate::client::{CallError, Event, Level, RouteState};
 use crate::env::{self, Instant};
 use crate::protocol::allocation::averagely;
-use crate::protocol::route::MASTER;
 use crate::protocol::{ConsumeFrom, ConsumerData, ConsumerList, MessageQueue, Subscription};
 
 /// Between two rebalances that something called for.
@@ -55,11 +54,7 @@ impl<B: Brokers> Shared<B> {
             .subscriptions
             .iter()
             .filter_map(|subscription| self.brokers.watch_route(&subscription.topic).borrow().route.clone());
-        let brokers = routes.flat_map(|route| {
-            let masters = route.brokers().filter(|(_, id, _)| *id == MASTER);
-            masters.map(|(_, _, address)| address.to_owned()).collect::<Vec<_>>()
-        });
-        brokers.collect()
+        routes.flat_map(|route| route.masters().map(|(_, address)| address.to_owned()).collect::<Vec<_>>()).collect()
     }
 
     /// The group's members as each master sees them.
@@ -122,9 +117,14 @@ struct Group<B> {
 
 /// Rebalances until it is aborted.
 pub(crate) async fn run<B: Brokers>(shared: Arc<Shared<B>>) {
+    // Nothing at the start; after a panic, what was said last.
+    let mut allocated: BTreeMap<String, BTreeSet<MessageQueue>> = BTreeMap::new();
+    for queue in shared.all_queues().iter().filter(|queue| *queue.wanted.borrow() == Wanted::Yes) {
+        allocated.entry(queue.real.topic.clone()).or_default().insert(queue.real.clone());
+    }
     let mut group = Group {
         shared,
-        allocated: BTreeMap::new(),
+        allocated,
         quiet_until: None,
         watchers: JoinSet::new(),
         watched_masters: BTreeSet::new(),

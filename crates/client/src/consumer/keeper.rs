@@ -3,7 +3,7 @@
 //! One request at a time, so that a renewal and an unlock of one queue are never in flight together: a renewal that arrives
 //! after the unlock would lock the queue for a client that has gone.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
@@ -56,7 +56,7 @@ impl<B: Brokers> Shared<B> {
         let mut keepers = self.keepers.lock().unwrap_or_else(PoisonError::into_inner);
         let known = keepers.entry(broker_name.to_owned()).or_insert_with(|| {
             let (asks, receiver) = mpsc::channel(WAITING);
-            let task = env::spawn(Keeper::new(Arc::clone(self), broker_name.to_owned()).run(receiver));
+            let task = env::spawn(keep(Arc::clone(self), broker_name.to_owned(), receiver));
             (asks, task)
         });
         known.0.clone()
@@ -74,6 +74,18 @@ impl<B: Brokers> Shared<B> {
         let (reply, answer) = oneshot::channel();
         let _ = self.keeper(&queue.real.broker_name).send(Ask::Unlock(Arc::clone(queue), reply)).await;
         let _ = answer.await;
+    }
+}
+
+/// Keeps the locks at one broker until nobody asks for any. After a panic it begins anew, in doubt of all the locks it had.
+async fn keep<B: Brokers>(shared: Arc<Shared<B>>, broker_name: String, mut asks: mpsc::Receiver<Ask>) {
+    let mut keeper = Keeper::new(Arc::clone(&shared), broker_name.clone());
+    while let Err(panic) = env::caught(keeper.run(&mut asks)).await {
+        let text = format!("the locks at {broker_name} are asked for anew, as keeping them has failed");
+        shared.warn(ClientError::panicked(&text, &panic));
+        tokio::time::sleep(WATCH).await;
+        keeper = Keeper::new(Arc::clone(&shared), broker_name.clone());
+        keeper.resume();
     }
 }
 
@@ -125,7 +137,17 @@ impl<B: Brokers> Keeper<B> {
         }
     }
 
-    async fn run(mut self, mut asks: mpsc::Receiver<Ask>) {
+    /// Takes over from one that has failed: locks that are ours are renewed, and those of queues that nobody wants given back by their actors.
+    fn resume(&mut self) {
+        let ours = self.shared.all_queues().into_iter().filter(|queue| queue.real.broker_name == self.broker_name);
+        let held = ours.filter(|queue| !matches!(queue.gate.tenure(), Tenure::Absent | Tenure::Lost));
+        self.held = held.map(|queue| (queue.index, queue)).collect();
+        // What it asked for last may still take effect.
+        self.late_until = Some(env::now() + LATE);
+        self.doubt_all();
+    }
+
+    async fn run(&mut self, asks: &mut mpsc::Receiver<Ask>) {
         let mut open = true;
         while open || !self.unlocking.is_empty() || !self.stragglers.is_empty() {
             while let Ok(ask) = asks.try_recv() {
@@ -240,6 +262,7 @@ impl<B: Brokers> Keeper<B> {
         self.pause.reset();
         self.doubtful = false;
         self.renew_at = env::now() + self.shared.brokers.timing().lock_renewal;
+        let granted: HashSet<&MessageQueue> = granted.iter().collect();
         self.held.retain(|_, queue| {
             let ours = granted.contains(&queue.real);
             if ours {

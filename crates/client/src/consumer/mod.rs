@@ -104,14 +104,30 @@ impl<B: Brokers> Consumer<B> {
         if *self.closing.borrow() {
             return Err(ClientError::new(Code::Closed, "closed while starting"));
         }
-        tasks.push(crate::env::spawn(group::run(Arc::clone(&self.shared))));
-        tasks.push(crate::env::spawn(agreement::run(Arc::clone(&self.shared))));
-        tasks.push(crate::env::spawn(standing::run(Arc::clone(&self.shared))));
-        tasks.push(crate::env::spawn(outlook::run(Arc::clone(&self.shared))));
+        tasks.push(self.keep("the rebalance", group::run));
+        tasks.push(self.keep("the comparison of subscriptions", agreement::run));
+        tasks.push(self.keep("the look at queues that wait", standing::run));
+        tasks.push(self.keep("the look at how queues stand", outlook::run));
         if let Some(calls) = self.shared.brokers.pushes() {
-            tasks.push(crate::env::spawn(pushes::run(Arc::clone(&self.shared), calls)));
+            let calls = Arc::new(tokio::sync::Mutex::new(calls));
+            tasks.push(self.keep("the answers to brokers", move |shared| pushes::run(shared, Arc::clone(&calls))));
         }
         Ok(())
+    }
+
+    /// A task that begins anew after a panic, which is told.
+    fn keep<F>(&self, what: &'static str, run: impl Fn(Arc<Shared<B>>) -> F + Send + Sync + 'static) -> JoinHandle<()>
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        let shared = Arc::clone(&self.shared);
+        crate::env::spawn(async move {
+            let begin = || run(Arc::clone(&shared));
+            crate::env::kept(begin, |panic| {
+                shared.warn(ClientError::panicked(&format!("{what} has failed and begins anew"), &panic));
+            })
+            .await;
+        })
     }
 
     /// What the start tries again and again, if it does.

@@ -18,7 +18,9 @@ use crate::protocol::push::{QueueInfo, RunningInfo, TopicStatus, consumer_status
 use crate::protocol::{MessageQueue, NOWHERE, Push, StoredMessage};
 
 /// Takes brokers' requests until the client is closed.
-pub(crate) async fn run<B: Brokers>(shared: Arc<Shared<B>>, mut calls: mpsc::Receiver<PushCall>) {
+pub(crate) async fn run<B: Brokers>(shared: Arc<Shared<B>>, calls: Arc<tokio::sync::Mutex<mpsc::Receiver<PushCall>>>) {
+    // Whoever had it before has ended.
+    let mut calls = calls.lock().await;
     while let Some(PushCall { push, reply }) = calls.recv().await {
         if let Some((answer, reply)) = handle(&shared, push, reply).zip_with() {
             let _ = reply.send(answer);

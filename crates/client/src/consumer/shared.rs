@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
 
-use tokio::sync::{Notify, mpsc, watch};
+use tokio::sync::{Notify, Semaphore, mpsc, watch};
 use tokio::task::JoinHandle;
 
 use super::agreement::Others;
@@ -22,11 +22,17 @@ use super::roll::Roll;
 use super::sink::Sink;
 use super::unread::Unread;
 use crate::client::{CallError, Event, Level};
+use crate::env::Instant;
 use crate::error::{ClientError, Code};
 use crate::protocol::{MessageQueue, Request, Subscription};
 
 /// The way to a lock keeper, and its task.
 type KeeperHandle = (mpsc::Sender<Ask>, JoinHandle<()>);
+
+/// Between two questions for the routes of a broker that has no master.
+const SEEK: Duration = Duration::from_millis(200);
+/// Answers that are unpacked at one time.
+const UNPACKING: usize = 2;
 
 /// Counts since the start.
 #[derive(Debug, Default)]
@@ -58,9 +64,15 @@ pub(crate) struct Shared<B> {
     /// All subscriptions, the retry topic's too. Their versions never change: every pull brings its own expression, so nobody's has to
     /// be the newest, and members that pull by what the broker keeps, as Java's do, are not overruled by ours again and again.
     pub(crate) subscriptions: Vec<Subscription>,
+    /// Their places, by topic: every pull needs one.
+    subscribed: HashMap<String, usize>,
+    /// When routes were last asked for because of a broker without a master, by its name.
+    sought: Mutex<HashMap<String, Instant>>,
     notes: Mutex<Notes>,
     /// Memory of all queues.
-    pub(crate) budget: Budget,
+    pub(crate) budget: Arc<Budget>,
+    /// Whoever unpacks much takes one: processors are few, and so are bodies in memory twice.
+    pub(crate) unpacking: Arc<Semaphore>,
     /// Every queue there ever was.
     pub(crate) queues: RwLock<Queues>,
     /// The lock keepers by broker name.
@@ -119,9 +131,12 @@ impl<B: Brokers> Shared<B> {
             retry_topic: crate::protocol::namespace::retry_topic(&group),
             group,
             topics,
+            subscribed: subscriptions.iter().enumerate().map(|(place, it)| (it.topic.clone(), place)).collect(),
+            sought: Mutex::default(),
             subscriptions,
             notes: Mutex::default(),
             budget: Budget::new(options.prefetch_bytes),
+            unpacking: Arc::new(Semaphore::new(UNPACKING)),
             queues: RwLock::default(),
             keepers: Mutex::default(),
             actors: Mutex::default(),
@@ -157,7 +172,7 @@ impl<B: Brokers> Shared<B> {
 
     /// The subscription of a real topic.
     pub(crate) fn subscription(&self, topic: &str) -> Option<&Subscription> {
-        self.subscriptions.iter().find(|subscription| subscription.topic == topic)
+        self.subscriptions.get(*self.subscribed.get(topic)?)
     }
 
     /// In what the group's members differ at the moment.
@@ -218,12 +233,25 @@ impl<B: Brokers> Shared<B> {
     {
         let Some(address) = self.brokers.master(broker_name) else {
             // One may have been chosen, or have registered, since the last look.
-            for topic in self.topics.keys().filter(|topic| self.has_broker(topic, broker_name)) {
-                self.brokers.refresh_route(topic);
-            }
+            self.seek(broker_name);
             return Err(CallError::NotSent(no_master(broker_name)));
         };
         self.brokers.call(&address, request, timeout).await
+    }
+
+    /// Has the routes of a broker looked at again soon. Its queues may be thousands, and each of them comes here.
+    fn seek(&self, broker_name: &str) {
+        let now = crate::env::now();
+        {
+            let mut sought = self.sought.lock().unwrap_or_else(PoisonError::into_inner);
+            if sought.get(broker_name).is_some_and(|before| now < *before + SEEK) {
+                return;
+            }
+            sought.insert(broker_name.to_owned(), now);
+        }
+        for topic in self.topics.keys().filter(|topic| self.has_broker(topic, broker_name)) {
+            self.brokers.refresh_route(topic);
+        }
     }
 
     fn has_broker(&self, topic: &str, broker_name: &str) -> bool {

@@ -23,6 +23,8 @@ pub(super) use crate::client::LastFailure;
 pub(super) const PAUSE: Duration = Duration::from_millis(200);
 /// How long a broker may take to show us among the group's members after it took our heartbeat.
 const SEEN_WITHIN: Duration = Duration::from_secs(3);
+/// The same where the start has little time left.
+const SEEN_AT_LEAST: Duration = Duration::from_millis(200);
 
 /// All steps; the caller bounds them. From `patient_until` on a part of the masters is enough: one dead broker of many, which
 /// name servers may list for another two minutes, must keep nobody from the queues of the others.
@@ -41,7 +43,9 @@ pub(super) async fn prepare<B: Brokers>(
         return Ok(());
     }
     let reached = register(shared, last, patient_until).await?;
-    be_seen(shared, last, &reached).await?;
+    // Early enough before the start's own end to say what is wrong.
+    let patience = patient_until.saturating_duration_since(env::now()).clamp(SEEN_AT_LEAST, SEEN_WITHIN);
+    be_seen(shared, last, &reached, patience).await?;
     note_positions(shared, &routes, last, &reached).await
 }
 
@@ -197,6 +201,7 @@ async fn be_seen<B: Brokers>(
     shared: &Arc<Shared<B>>,
     last: &LastFailure,
     reached: &BTreeSet<String>,
+    patience: Duration,
 ) -> Result<(), ClientError> {
     let answered = AtomicBool::new(false);
     let listed = async {
@@ -223,10 +228,10 @@ async fn be_seen<B: Brokers>(
             shared.brokers.heartbeat_all().await;
         }
     };
-    timeout(SEEN_WITHIN, listed).await.unwrap_or_else(|_| {
+    timeout(patience, listed).await.unwrap_or_else(|_| {
         let group = &shared.options.group;
         if !answered.load(Ordering::Relaxed) {
-            let text = format!("no broker told within {} ms who is in group {group}", SEEN_WITHIN.as_millis());
+            let text = format!("no broker told within {} ms who is in group {group}", patience.as_millis());
             return Err(last.get().unwrap_or_else(|| ClientError::new(Code::Timeout, text)));
         }
         let advice = shared.brokers.advice().create_group(&shared.group);

@@ -56,11 +56,18 @@ impl State {
         }
         it.list = ids;
         // Lanes that rest before another attempt have to look where their queue is now.
-        for (id, lane) in self.lanes.iter() {
-            if lane.topic == topic && lane.busy && self.has_vanished(id) {
-                lane.wake.notify_one();
+        for id in self.lanes_of(topic) {
+            if self.lanes[id].busy && self.has_vanished(id) {
+                self.lanes[id].wake.notify_one();
             }
         }
+    }
+
+    /// The lanes of a topic's queues, or of its keys.
+    fn lanes_of(&self, topic: u32) -> impl Iterator<Item = u32> {
+        let it = &self.topics[topic];
+        let of_keys = it.keys.values().filter_map(|&key| self.keys[key].lane);
+        it.queues.iter().filter_map(|queue| queue.lane).chain(of_keys)
     }
 
     /// The list of queues of a topic.

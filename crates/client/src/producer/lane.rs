@@ -28,10 +28,16 @@ enum Waited<T> {
     Elsewhere,
 }
 
-/// Sends what is in a lane until it is empty.
+/// Sends what is in a lane until it is empty. A panic fails what is there, and the lane begins anew.
 pub(super) async fn run<B: Brokers>(core: Arc<Core<B>>, lane: u32) {
+    while let Err(panic) = env::caught(work(&core, lane)).await {
+        core.with(|state, out| state.lane_panicked(lane, &panic, out));
+    }
+}
+
+async fn work<B: Brokers>(core: &Arc<Core<B>>, lane: u32) {
     let wake = core.with(|state, _| Arc::clone(&state.lanes[lane].wake));
-    let task = Task { core: &core, lane, wake: &wake };
+    let task = Task { core, lane, wake: &wake };
     loop {
         task.gather().await;
         let permit = task.permit(&mut Flight::default()).await;

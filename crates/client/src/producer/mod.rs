@@ -22,6 +22,7 @@ mod landing;
 mod lane;
 mod message;
 mod options;
+mod panicked;
 mod queue_selector;
 mod slab;
 mod start;

@@ -10,6 +10,7 @@ use super::entities::Phase;
 use super::lane::until;
 use crate::client::RouteState;
 use crate::env::{self, Instant};
+use crate::error::ClientError;
 
 /// How often the route is wanted while messages wait for it.
 const ASK: Duration = Duration::from_secs(1);
@@ -19,22 +20,30 @@ const KNOWN_BEFORE: u32 = 4;
 
 /// Runs until the producer is closed, or until the topic is forgotten: unknown to the name servers, and not sent to for a while. It is
 /// looked for anew when it is sent to again.
-pub(super) async fn run<B: Brokers>(core: Arc<Core<B>>, topic: u32, route: watch::Receiver<RouteState>) {
+pub(super) async fn run<B: Brokers>(core: Arc<Core<B>>, topic: u32, mut route: watch::Receiver<RouteState>) {
+    while let Err(panic) = env::caught(follow(&core, topic, &mut route)).await {
+        let text = "the route of a topic is followed anew, as following it has failed";
+        core.brokers.warn(ClientError::panicked(text, &panic));
+        tokio::time::sleep(ASK).await;
+    }
+}
+
+async fn follow<B: Brokers>(core: &Arc<Core<B>>, topic: u32, route: &mut watch::Receiver<RouteState>) {
     let (lane, wake, kept) = core.with(|state, _| {
         let it = &state.topics[topic];
         let kept = state.options.topics.iter().any(|name| **name == *it.name);
         (it.lane, Arc::clone(&state.lanes[it.lane].wake), kept)
     });
-    let now = env::now();
+    let (core, now) = (Arc::clone(core), env::now());
     Watching { core, topic, lane, wake, route, kept, used_at: now, refused_since: None }.run().await;
 }
 
-struct Watching<B> {
+struct Watching<'a, B> {
     core: Arc<Core<B>>,
     topic: u32,
     lane: u32,
     wake: Arc<Notify>,
-    route: watch::Receiver<RouteState>,
+    route: &'a mut watch::Receiver<RouteState>,
     /// Named in the options: never forgotten.
     kept: bool,
     /// Up to when it is known to have been in use.
@@ -43,7 +52,7 @@ struct Watching<B> {
     refused_since: Option<Instant>,
 }
 
-impl<B: Brokers> Watching<B> {
+impl<B: Brokers> Watching<'_, B> {
     async fn run(mut self) {
         loop {
             let seen = self.route.borrow_and_update().clone();

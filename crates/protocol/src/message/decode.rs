@@ -1,12 +1,11 @@
 //! From a pull's body to messages, record by record.
 
-use std::io::Read;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use bytes::{Buf, Bytes, TryGetError};
-use flate2::read::ZlibDecoder;
 
-use super::{Crc, MAX_INFLATED, MAX_INNER, StoredMessage, Undecodable, UndecodableReason};
+use super::inflate::{self, Inflated};
+use super::{Crc, Decoded, MAX_INFLATED, MAX_INNER, StoredMessage, Undecodable, UndecodableReason};
 
 /// Layout with an u8 in front of the topic.
 const MAGIC_V1: u32 = 0xDAA3_20A7;
@@ -22,51 +21,127 @@ const NEED_UNWRAP: i32 = 0x40;
 const INNER_BATCH: i32 = 0x80;
 /// Both: the body is a batch.
 const UNWRAPPED: i32 = NEED_UNWRAP | INNER_BATCH;
-/// Where a record has its `sysFlag`.
-const SYS_FLAG_AT: usize = 36;
 const COMPRESSION_SHIFT: i32 = 8;
 const COMPRESSION_MASK: i32 = 0x7;
+
+/// What a record holds, as far as it may be looked at.
+#[derive(Debug)]
+pub enum Unpacked {
+    /// Its messages: one, or those of a batch.
+    Messages(Vec<Decoded>),
+    /// More bytes than were allowed for it; nothing of it is kept.
+    TooLarge,
+    /// Nobody wants it any more.
+    Stopped,
+}
 
 /// Decodes the records of a pull's body, each by itself: after a bad one it goes on behind it, nothing is dropped.
 ///
 /// Where a record's own length is broken, no next one can be found: one last error stands for the rest.
-pub fn decode_messages(body: &Bytes, crc: Crc) -> Vec<Result<StoredMessage, Undecodable>> {
-    let mut messages = Vec::new();
+pub fn decode_messages(body: &Bytes, crc: Crc) -> Vec<Decoded> {
+    let unpacked = read_records(body, crc).into_iter().map(|record| match record {
+        Ok(stored) => match unpack(stored, MAX_INFLATED, &|| false) {
+            Unpacked::Messages(messages) => messages,
+            other => unreachable!("{other:?}"),
+        },
+        Err(bad) => vec![Err(bad)],
+    });
+    unpacked.flatten().collect()
+}
+
+/// The records of a pull's body as they are stored: compressed bodies are not inflated, batches are not taken apart. Each is read by
+/// itself: after a bad one it goes on behind it, nothing is dropped.
+///
+/// Where a record's own length is broken, no next one can be found: one last error stands for the rest.
+pub fn read_records(body: &Bytes, crc: Crc) -> Vec<Decoded> {
+    records(body, crc).collect()
+}
+
+/// As [`read_records`], one after the other.
+pub fn records(body: &Bytes, crc: Crc) -> impl Iterator<Item = Decoded> {
     let mut rest = body.clone();
-    while !rest.is_empty() {
+    std::iter::from_fn(move || {
+        if rest.is_empty() {
+            return None;
+        }
         let total = (&rest[..]).try_get_i32().ok().and_then(|total| usize::try_from(total).ok());
         let Some(total) = total.filter(|total| (SMALLEST..=rest.len()).contains(total)) else {
             let reason = UndecodableReason::Bounds("record length");
-            messages.push(Err(Undecodable { queue_offset: None, reason, record: rest, as_stored: None }));
-            break;
+            let record = std::mem::take(&mut rest);
+            return Some(Err(Undecodable { queue_offset: None, reason, record, as_stored: None }));
         };
-        decode_record(rest.split_to(total), crc, &mut messages);
-    }
-    messages
+        Some(read_record(rest.split_to(total), crc))
+    })
 }
 
-fn decode_record(record: Bytes, crc: Crc, messages: &mut Vec<Result<StoredMessage, Undecodable>>) {
+fn read_record(record: Bytes, crc: Crc) -> Decoded {
     let mut queue_offset = None;
-    let stored = match read_record(&record, &mut queue_offset) {
+    let stored = match read_fields(&record, &mut queue_offset) {
         Ok(stored) => stored,
-        Err(reason) => return messages.push(Err(Undecodable { queue_offset, reason, record, as_stored: None })),
+        Err(reason) => return Err(Undecodable { queue_offset, reason, record, as_stored: None }),
     };
-    let body = match check_crc(&stored, crc).and_then(|()| inflate(&stored)) {
-        Ok(body) => body,
+    match check_crc(&stored, crc) {
+        Ok(()) => Ok(stored),
+        Err(reason) => Err(Undecodable { queue_offset, reason, record, as_stored: Some(Box::new(stored)) }),
+    }
+}
+
+/// What a record holds, in at most `limit` bytes. `stop` is asked now and then, and ends it.
+pub fn unpack(stored: StoredMessage, limit: usize, stop: &dyn Fn() -> bool) -> Unpacked {
+    let body = match inflate_body(&stored, limit, stop) {
+        Ok(Inflated::Whole(body)) => body,
+        Ok(Inflated::TooLarge) => return Unpacked::TooLarge,
+        Ok(Inflated::Stopped) => return Unpacked::Stopped,
         Err(reason) => {
-            return messages.push(Err(Undecodable { queue_offset, reason, record, as_stored: Some(Box::new(stored)) }));
+            let (queue_offset, record) = (Some(stored.queue_offset), stored.body.clone());
+            let bad = Undecodable { queue_offset, reason, record, as_stored: Some(Box::new(stored)) };
+            return Unpacked::Messages(vec![Err(bad)]);
         }
     };
     let message = StoredMessage { body, ..stored };
-    if message.sys_flag & UNWRAPPED == UNWRAPPED {
-        unwrap_batch(message, messages);
+    let mut messages = Vec::new();
+    if is_batch(message.sys_flag) {
+        unwrap_batch(message, &mut messages);
     } else {
         messages.push(Ok(message));
     }
+    Unpacked::Messages(messages)
+}
+
+/// Whether a body as stored has to be inflated.
+pub(super) fn is_compressed(stored: &StoredMessage) -> bool {
+    stored.sys_flag & COMPRESSED != 0 && !stored.body.is_empty()
+}
+
+/// Whether a record holds several messages.
+pub(super) fn is_batch(sys_flag: i32) -> bool {
+    sys_flag & UNWRAPPED == UNWRAPPED
+}
+
+/// How many offsets a record has: of a batch as many as it has entries, a broken one standing for the rest. A compressed one does not tell.
+pub(super) fn span(stored: &StoredMessage) -> Option<i64> {
+    if !is_batch(stored.sys_flag) {
+        return Some(1);
+    }
+    if is_compressed(stored) {
+        return None;
+    }
+    let mut rest = &stored.body[..];
+    let mut count = 0;
+    while !rest.is_empty() || count == 0 {
+        count += 1;
+        let total = rest.try_get_i32().ok().and_then(|total| usize::try_from(total).ok());
+        let total = total.filter(|total| (SMALLEST..=rest.len() + 4).contains(total));
+        match total.filter(|_| count <= MAX_INNER) {
+            Some(total) => rest.advance(total - 4),
+            None => break,
+        }
+    }
+    i64::try_from(count).ok()
 }
 
 /// Reads the fields; the body stays as stored. `queue_offset` is set as soon as it is read.
-fn read_record(record: &Bytes, queue_offset: &mut Option<i64>) -> Result<StoredMessage, UndecodableReason> {
+fn read_fields(record: &Bytes, queue_offset: &mut Option<i64>) -> Result<StoredMessage, UndecodableReason> {
     let mut rest = record.clone();
     let _total = read("record length", rest.try_get_i32())?;
     let magic = read("magic", rest.try_get_u32())?;
@@ -110,14 +185,7 @@ fn read_record(record: &Bytes, queue_offset: &mut Option<i64>) -> Result<StoredM
         body_crc,
         body,
         properties,
-        record: record.clone(),
     })
-}
-
-/// Whether a record holds several messages.
-pub(super) fn is_batch(record: &[u8]) -> bool {
-    let mut flag = record.get(SYS_FLAG_AT..).unwrap_or_default();
-    flag.try_get_i32().is_ok_and(|flag| flag & UNWRAPPED == UNWRAPPED)
 }
 
 fn read<T>(field: &'static str, value: Result<T, TryGetError>) -> Result<T, UndecodableReason> {
@@ -154,27 +222,16 @@ fn check_crc(message: &StoredMessage, crc: Crc) -> Result<(), UndecodableReason>
     if actual == message.body_crc { Ok(()) } else { Err(UndecodableReason::Crc { stored: message.body_crc, actual }) }
 }
 
-fn inflate(message: &StoredMessage) -> Result<Bytes, UndecodableReason> {
-    if message.sys_flag & COMPRESSED == 0 || message.body.is_empty() {
-        return Ok(message.body.clone());
+fn inflate_body(stored: &StoredMessage, limit: usize, stop: &dyn Fn() -> bool) -> Result<Inflated, UndecodableReason> {
+    if !is_compressed(stored) {
+        return Ok(Inflated::Whole(stored.body.clone()));
     }
-    match (message.sys_flag >> COMPRESSION_SHIFT) & COMPRESSION_MASK {
-        0 | 3 => inflate_zlib(&message.body),
+    match (stored.sys_flag >> COMPRESSION_SHIFT) & COMPRESSION_MASK {
+        0 | 3 => inflate::zlib(&stored.body, limit, stop),
         1 => Err(UndecodableReason::Compression("LZ4")),
         2 => Err(UndecodableReason::Compression("ZSTD")),
         other => Err(UndecodableReason::CompressionType(other)),
     }
-}
-
-fn inflate_zlib(body: &[u8]) -> Result<Bytes, UndecodableReason> {
-    let mut inflated = Vec::with_capacity(body.len().saturating_mul(4).min(MAX_INFLATED));
-    let limit = MAX_INFLATED as u64 + 1;
-    let read = ZlibDecoder::new(body).take(limit).read_to_end(&mut inflated);
-    read.map_err(|error| UndecodableReason::Inflate(error.to_string()))?;
-    if inflated.len() > MAX_INFLATED {
-        return Err(UndecodableReason::Inflate(format!("more than {MAX_INFLATED} bytes")));
-    }
-    Ok(Bytes::from(inflated))
 }
 
 /// Message `i` of an inner batch is the outer one with flag, body and properties of its own, `i` offsets further.
@@ -191,7 +248,7 @@ fn unwrap_batch(outer: StoredMessage, messages: &mut Vec<Result<StoredMessage, U
         let message = match read {
             Ok(message) => message,
             Err(field) => {
-                let (reason, record) = (UndecodableReason::Bounds(field), outer.record.clone());
+                let (reason, record) = (UndecodableReason::Bounds(field), outer.body.clone());
                 messages.push(Err(Undecodable { queue_offset: Some(queue_offset), reason, record, as_stored: None }));
                 return;
             }

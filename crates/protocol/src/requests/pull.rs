@@ -85,7 +85,7 @@ pub struct Pulled {
     pub max_offset: i64,
     /// Broker id to pull from next; 0 is the master.
     pub suggested_broker_id: i64,
-    /// Stored messages back to back, see [`crate::message::decode_messages`].
+    /// Stored messages back to back, see [`crate::message::read_records`].
     pub body: Bytes,
 }
 

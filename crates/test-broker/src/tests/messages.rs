@@ -24,7 +24,7 @@ async fn sends_are_stored_and_pulled() {
             (has("WAIT"), has("CLUSTER"), has("MSG_REGION")),
             (release == Release::V5, true, release == Release::V5)
         );
-        assert_eq!(message.record.ends_with(b"\x02"), release == Release::V5);
+        assert_eq!(message.properties.ends_with('\u{2}'), release == Release::V5);
     }
 }
 

@@ -63,7 +63,7 @@ async fn a_topic_that_is_unknown_is_looked_for_only_while_somebody_follows_it() 
         assert_eq!(codes, [Code::TopicNotFound]);
         drop(followed);
         assert!(client.problems().is_empty());
-        while client.routes.lock().contains_key("typo") {
+        while client.routes.lock().topics.contains_key("typo") {
             tokio::time::sleep(REFRESH).await;
         }
     }
@@ -74,4 +74,79 @@ async fn a_topic_that_is_unknown_is_looked_for_only_while_somebody_follows_it() 
     assert_eq!(client.route("typo").await.unwrap_err().code(), Code::TopicNotFound);
     assert!(client.problems().is_empty());
     client.close().await;
+}
+
+/// The route of a topic with one queue at one broker.
+fn at(broker: &str, address: &str) -> TopicRoute {
+    let text = format!(
+        r#"{{"queueDatas":[{{"brokerName":"{broker}","readQueueNums":1,"writeQueueNums":1,"perm":6}}],
+            "brokerDatas":[{{"brokerName":"{broker}","cluster":"c","brokerAddrs":{{"0":"{address}"}}}}]}}"#
+    );
+    TopicRoute::parse(text.as_bytes()).unwrap()
+}
+
+fn without_route(_: Missing, _: Option<i64>) -> ClientError {
+    ClientError::new(Code::TopicNotFound, "no")
+}
+
+const REFRESH: Duration = Duration::from_secs(30);
+
+#[tokio::test(start_paused = true)]
+async fn each_of_thousands_of_topics_is_looked_for_once_however_often_it_is_wanted_and_not_all_at_once() {
+    const TOPICS: usize = 4_000;
+    let routes = Routes::default();
+    let names: Vec<String> = (0..TOPICS).map(|number| format!("topic-{number}")).collect();
+    let _followed: Vec<_> = names.iter().map(|name| routes.watch(name)).collect();
+    let mut looks = 0;
+    loop {
+        let (due, next) = routes.take_due();
+        if due.is_empty() {
+            assert!(next.is_none_or(|at| at >= env::now() + REFRESH), "nothing is due before the next tick");
+            break;
+        }
+        assert!(due.len() <= AT_ONCE);
+        looks += due.len();
+        for name in &due {
+            // As a producer with messages for it.
+            routes.refresh(name);
+            assert!(routes.record(name, REFRESH, Ok(Found::Route(at("a", "h:1"))), without_route).is_some());
+            routes.looked(name, REFRESH);
+        }
+    }
+    assert_eq!(looks, TOPICS);
+    assert_eq!((routes.masters(), routes.master("a").as_deref()), (vec![String::from("h:1")], Some("h:1")));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_master_is_where_the_last_look_saw_it_and_nowhere_when_no_route_names_it_any_more() {
+    let routes = Routes::default();
+    let followed = [routes.watch("orders"), routes.watch("bills")];
+    let names: [Arc<str>; 2] = ["orders".into(), "bills".into()];
+    routes.take_due();
+    routes.record(&names[0], REFRESH, Ok(Found::Route(at("a", "h:1"))), without_route);
+    tokio::time::advance(Duration::from_secs(1)).await;
+    routes.record(&names[1], REFRESH, Ok(Found::Route(at("a", "h:2"))), without_route);
+    assert_eq!(routes.master("a").as_deref(), Some("h:2"));
+    tokio::time::advance(Duration::from_secs(1)).await;
+    routes.record(&names[0], REFRESH, Ok(Found::Route(at("a", "h:1"))), without_route);
+    assert_eq!(routes.master("a").as_deref(), Some("h:1"), "known before, and seen again");
+    routes.record(&names[0], REFRESH, Ok(Found::Route(at("b", "h:3"))), without_route);
+    assert_eq!(routes.master("a").as_deref(), Some("h:2"));
+    // A topic that is gone, and that nobody follows, is forgotten with what it told.
+    drop(followed);
+    routes.record(&names[1], REFRESH, Ok(Found::Nothing(Missing::Topic)), without_route);
+    tokio::time::advance(REFRESH).await;
+    routes.take_due();
+    assert_eq!((routes.master("a"), routes.addresses()), (None, vec![String::from("h:3")]));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_look_that_panics_is_made_again() {
+    let routes = Routes::default();
+    let followed = routes.watch("orders");
+    let (due, _) = routes.take_due();
+    routes.looked(&due[0], REFRESH);
+    assert_eq!(followed.borrow().error.as_ref().map(ClientError::code), Some(Code::Internal));
+    tokio::time::advance(REFRESH).await;
+    assert_eq!(routes.take_due().0, due);
 }

@@ -1,18 +1,15 @@
 //! What an answer to a pull says. It is believed only when it is exactly the next stretch of this queue, or a correction that its
 //! own numbers bear out.
 
-use crate::protocol::{Crc, MessageQueue, PullStatus, Pulled, StoredMessage, Undecodable, decode_messages};
+use crate::protocol::{Crc, Decoded, MessageQueue, PullStatus, Pulled, StoredMessage, read_records};
 
 /// A pull reads on behind the end that it has looked up before, but never so far.
 const ONE_LOOK: i64 = 16_000;
 
-/// A record of an answer.
-pub(super) type Decoded = Result<StoredMessage, Undecodable>;
-
 /// What a believable answer means.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Reading {
-    /// The next stretch, in order.
+    /// The next stretch, in order; its records as they are stored.
     Stretch(Vec<Decoded>),
     /// Nothing is behind the offset yet.
     End,
@@ -33,10 +30,13 @@ pub(super) fn read(pulled: &Pulled, asked: i64, queue: &MessageQueue) -> Result<
     let Pulled { status, next_offset: next, min_offset: min, max_offset: max, .. } = *pulled;
     match status {
         PullStatus::Found => {
-            let records = decode_messages(&pulled.body, Crc::Check);
+            let records = read_records(&pulled.body, Crc::Check);
             let behind = check_records(&records, asked, next, queue)?;
             check_passed(behind, next, max)?;
             Ok(Reading::Stretch(records))
+        }
+        PullStatus::NothingNew if next == asked && max < asked => {
+            Err(format!("it says that nothing is behind the offset, and that the queue ends at {max}, before it"))
         }
         PullStatus::NothingNew if next == asked => Ok(Reading::End),
         PullStatus::NoMatch if next > asked => check_passed(asked, next, max).map(|()| Reading::Unwanted),
@@ -65,7 +65,7 @@ fn check_records(records: &[Decoded], asked: i64, next: i64, queue: &MessageQueu
             }
         };
         // The broker keeps some messages together, and cannot send a part of them.
-        if offset < asked && !record.as_ref().is_ok_and(StoredMessage::is_inner) {
+        if offset < asked && !record.as_ref().is_ok_and(StoredMessage::is_batch) {
             return Err(format!("it brings offset {offset}, which is before"));
         }
         if let Some(behind) = behind.filter(|behind| offset < *behind) {
@@ -74,7 +74,15 @@ fn check_records(records: &[Decoded], asked: i64, next: i64, queue: &MessageQueu
         if !(0..next).contains(&offset) {
             return Err(format!("it brings offset {offset}, and says that the next is {next}"));
         }
-        behind = Some(offset + 1);
+        // What a compressed batch holds shows when it is unpacked.
+        let span = record.as_ref().map_or(Some(1), StoredMessage::span).unwrap_or(1);
+        if span > next - offset {
+            return Err(format!(
+                "it brings offsets {offset} to {}, and says that the next is {next}",
+                offset + span - 1
+            ));
+        }
+        behind = Some(offset + span);
     }
     behind.filter(|behind| *behind > asked).ok_or_else(|| String::from("it brings nothing"))
 }
@@ -101,7 +109,9 @@ mod tests {
 
     use super::*;
     use crate::consumer::tests::{record_of, record_with};
-    use crate::protocol::batch;
+    use crate::protocol::{Unpacked, batch, unpack};
+
+    const MAX: usize = usize::MAX;
 
     fn answer(status: PullStatus, next: i64, records: &[(&str, i32, i64)]) -> Pulled {
         let body: Vec<u8> = records.iter().flat_map(|(topic, id, offset)| record_of(topic, *id, *offset)).collect();
@@ -121,7 +131,13 @@ mod tests {
 
     fn offsets(pulled: &Pulled) -> Result<Vec<i64>, String> {
         match reading(pulled)? {
-            Reading::Stretch(records) => Ok(records.into_iter().map(|record| record.unwrap().queue_offset).collect()),
+            Reading::Stretch(records) => {
+                let messages = records.into_iter().flat_map(|record| match unpack(record.unwrap(), MAX, &|| false) {
+                    Unpacked::Messages(messages) => messages,
+                    other => panic!("{other:?}"),
+                });
+                Ok(messages.map(|message| message.unwrap().queue_offset).collect())
+            }
             other => panic!("{other:?}"),
         }
     }
@@ -186,6 +202,7 @@ mod tests {
             (PullStatus::NothingNew, 5, 3, 5, Some(Reading::End)),
             (PullStatus::NothingNew, 6, 3, 20, None),
             (PullStatus::NothingNew, 4, 3, 20, None),
+            (PullStatus::NothingNew, 5, 3, 4, None),
             (PullStatus::NoMatch, 20, 3, 20, Some(Reading::Unwanted)),
             (PullStatus::NoMatch, 805, 3, 20, Some(Reading::Unwanted)),
             (PullStatus::NoMatch, 5, 3, 20, None),

@@ -20,6 +20,7 @@ impl<B: Brokers> Actor<B> {
         }
         self.queue.gate.close();
         self.pull = None;
+        self.drop_unpacking();
         self.proof = Proof::default();
         self.set_phase(Phase::Draining);
         loop {

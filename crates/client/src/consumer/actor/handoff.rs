@@ -10,6 +10,7 @@ use crate::client::CallError;
 use crate::consumer::brokers::Brokers;
 use crate::consumer::sink::Delivery;
 use crate::env;
+use crate::error::ClientError;
 use crate::protocol::properties::{self, name};
 use crate::protocol::{SendMessage, SendReceipt};
 
@@ -53,13 +54,27 @@ impl<B: Brokers> Actor<B> {
             }
             Err(error) => {
                 self.handoff_at = env::now() + self.handoff_pause.next();
-                let error = error.into_error().with_queue(self.queue.name());
+                let error = self.not_handed_over(&front, error.into_error());
                 if self.handoff_problem.is_none() {
                     self.shared.warn(error.clone());
                 }
                 self.handoff_problem = Some(error);
             }
         }
+    }
+
+    /// What fails, and what helps: it holds the queue until somebody mends it, or decides that the group goes on without the message.
+    fn not_handed_over(&self, front: &Delivery, error: ClientError) -> ClientError {
+        let offset = front.message.queue_offset;
+        let text = format!(
+            "message {} at offset {offset} of {} cannot be handed over to the dead-letter queue, and holds its queue until it is. It is \
+             tried again; if this lasts, mend what the broker says (rights, the retry topic {}, its disk), or move the group's offset \
+             past the message, and keep a copy of it first",
+            front.message.msg_id(),
+            self.queue.shown,
+            self.shared.retry_topic
+        );
+        error.with_prefix(&text).with_queue(self.queue.name()).with_msg_id(front.message.msg_id())
     }
 
     /// j = n + 1 and l = max (of `deadLetter()`: n) reach the dead-letter queue on every version of the broker.

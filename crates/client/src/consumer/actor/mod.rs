@@ -21,9 +21,11 @@ mod proving;
 mod pulling;
 mod resetting;
 mod running;
+mod unpacking;
 mod waiting;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot, watch};
 
@@ -31,6 +33,7 @@ use self::buffer::Buffer;
 use self::handoff::GivingUp;
 use self::memory::Memory;
 use self::proving::Proof;
+use self::unpacking::Unpacked;
 use self::waiting::Pending;
 use super::brokers::Brokers;
 use super::budget::Share;
@@ -41,6 +44,9 @@ use crate::client::{Answer, CallError, Event, ResetReason};
 use crate::env::{self, Backoff, Instant};
 use crate::error::{ClientError, Code};
 use crate::protocol::{CommitOutcome, MessageQueue, Pulled, SendReceipt, StoredMessage};
+
+/// First and longest pause before a queue begins anew whose work has ended in a panic.
+const PANIC_PAUSE: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(30));
 
 /// How an epoch of ownership ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -134,6 +140,10 @@ struct Actor<B> {
     /// The pull under way brings no messages in.
     only_looking: bool,
     pull_pause: Backoff,
+    /// What an answer brings, while that takes longer than the others of this thread may wait.
+    unpacking: Pending<Unpacked>,
+    /// The size of the buffer when the next message did not fit beside it.
+    full_at: Option<usize>,
     commit: Pending<(i64, Result<CommitOutcome, CallError>)>,
     commit_at: Instant,
     commit_pause: Backoff,
@@ -145,6 +155,7 @@ struct Actor<B> {
 /// Runs until the consumer closes and the queue is given back.
 pub(crate) async fn run<B: Brokers>(shared: Arc<Shared<B>>, queue: Arc<Queue>, orders: mpsc::Receiver<Order>) {
     let mut actor = Actor::new(shared, queue, orders);
+    let mut pause = Backoff::new(PANIC_PAUSE.0, PANIC_PAUSE.1);
     loop {
         actor.set_phase(Phase::Gone);
         let wanted =
@@ -152,7 +163,37 @@ pub(crate) async fn run<B: Brokers>(shared: Arc<Shared<B>>, queue: Arc<Queue>, o
         if wanted == Wanted::Never || actor.shared.is_sink_gone() {
             return;
         }
-        actor.epoch().await;
+        let Err(panic) = env::caught(actor.epoch()).await else {
+            pause.reset();
+            continue;
+        };
+        // Whatever it knew may be wrong: as after a lost lock, the queue begins anew at what is committed.
+        let Actor { shared, queue, orders, .. } = actor;
+        let text = format!(
+            "the work on {} has failed and begins anew: what was handled since the last commit comes again",
+            queue.shown
+        );
+        let error = ClientError::panicked(&text, &panic).with_queue(queue.name());
+        shared.warn(error.clone());
+        actor = Actor::new(shared, queue, orders);
+        actor.problem = Some(error);
+        if env::caught(actor.lost()).await.is_ok() {
+            actor.shared.assigned.excuse(&actor.queue, &actor.shared.brokers);
+            actor.shared.revoked.excuse(&actor.queue, &actor.shared.brokers);
+        }
+        if actor.wanted() == Wanted::Yes {
+            // Shows in health meanwhile.
+            actor.set_phase(Phase::Locking);
+            let rest = tokio::time::sleep(pause.next());
+            tokio::select! {
+                () = rest => {}
+                _ = actor.wanted.wait_for(|wanted| *wanted != Wanted::Yes) => {}
+            }
+            if actor.wanted() != Wanted::Yes {
+                // The broker keeps it for us, which nobody else would know.
+                let _ = env::caught(actor.unlock()).await;
+            }
+        }
     }
 }
 
@@ -161,6 +202,7 @@ impl<B: Brokers> Actor<B> {
         let now = env::now();
         let (first, most) = shared.brokers.timing().backoff;
         let pause = Backoff::new(first, most);
+        let share = Share::of(&shared.budget);
         Self {
             wanted: queue.wanted.subscribe(),
             shared,
@@ -170,7 +212,7 @@ impl<B: Brokers> Actor<B> {
             positioned: false,
             generation: 0,
             buffer: Buffer::new(0),
-            share: Share::default(),
+            share,
             committed: 0,
             max: None,
             suspended_until: None,
@@ -192,6 +234,8 @@ impl<B: Brokers> Actor<B> {
             pull_asked: 0,
             only_looking: false,
             pull_pause: pause.clone(),
+            unpacking: None,
+            full_at: None,
             commit: None,
             commit_at: now,
             commit_pause: pause.clone(),
@@ -217,12 +261,11 @@ impl<B: Brokers> Actor<B> {
 
     /// From the lock to its end.
     async fn tenancy(&mut self) {
-        self.shared.budget.join();
+        self.share.join();
         let end = self.own().await;
         let was_assigned = self.positioned;
         self.begin(self.buffer.position());
-        self.shared.budget.set(&mut self.share, 0);
-        self.shared.budget.part();
+        self.share.part();
         match end {
             End::Lost => self.lost().await,
             End::Drained | End::Forsaken => {
@@ -256,6 +299,7 @@ impl<B: Brokers> Actor<B> {
     fn begin(&mut self, offset: i64) {
         self.buffer = Buffer::new(offset);
         self.pull = None;
+        self.drop_unpacking();
         self.commit = None;
         self.handoff = None;
         self.suspended_until = None;
@@ -308,7 +352,7 @@ impl<B: Brokers> Actor<B> {
 
     /// Lets others see where the queue stands.
     fn publish(&mut self) {
-        self.shared.budget.set(&mut self.share, self.buffer.bytes());
+        self.share.set(self.buffer.bytes());
         let mut view = self.queue.view();
         view.enter(self.phase, self.shared.brokers.wall_ms());
         if self.positioned {

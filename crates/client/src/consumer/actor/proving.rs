@@ -10,7 +10,7 @@ use crate::client::{CallError, ResetReason};
 use crate::consumer::brokers::Brokers;
 use crate::env::{self, Instant};
 use crate::error::{ClientError, Code};
-use crate::protocol::{Crc, PullStatus, Pulled, decode_messages};
+use crate::protocol::{Crc, PullStatus, Pulled, StoredMessage, read_records};
 
 /// An end before our offset is asked for again after this time: a master that has just begun may not know all of its queues.
 const SECOND_LOOK: Duration = Duration::from_secs(1);
@@ -149,8 +149,9 @@ impl<B: Brokers> Actor<B> {
     }
 
     fn found(&mut self, looked: &Pulled) {
-        let records = decode_messages(&looked.body, Crc::Skip);
-        let at = |offset| records.iter().flatten().find(move |message| message.queue_offset == offset);
+        // Not unpacked: where, when and by whom it was stored is all that counts.
+        let records = read_records(&looked.body, Crc::Skip);
+        let at = |offset| records.iter().flatten().find(move |message| holds(message, offset));
         let there = at(self.proof.offset);
         let Some(landmark) = self.memory.landmark() else {
             if let Some(message) = there.filter(|_| self.proof.offset < self.buffer.position()) {
@@ -181,4 +182,12 @@ impl<B: Brokers> Actor<B> {
         self.memory.see(pulled.next_offset >= pulled.max_offset);
         self.take_in(&pulled, reading);
     }
+}
+
+/// Whether a record is the message at this offset, or the batch that it is in.
+fn holds(stored: &StoredMessage, offset: i64) -> bool {
+    stored.queue_offset == offset
+        || (stored.queue_offset < offset
+            && stored.is_batch()
+            && stored.span().is_none_or(|span| offset - stored.queue_offset < span))
 }

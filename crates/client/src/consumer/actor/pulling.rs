@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::answers::{Decoded, Reading, read};
+use super::answers::{Reading, read};
 use super::{Actor, Correction, Held, Origin};
 use crate::client::{CallError, Event, ResetReason};
 use crate::consumer::brokers::{Brokers, refusal};
@@ -12,7 +12,7 @@ use crate::error::{ClientError, Code};
 use crate::protocol::code::response;
 use crate::protocol::message::UndecodableReason;
 use crate::protocol::properties::name;
-use crate::protocol::{ExpressionKind, Pull, Pulled, StoredMessage, Subscription};
+use crate::protocol::{Decoded, ExpressionKind, Pull, Pulled, StoredMessage, Subscription};
 
 /// Most messages of one answer.
 const MOST: u8 = 32;
@@ -23,16 +23,24 @@ const LOOK: Duration = Duration::from_secs(5);
 const EMPTY_HANDED: Duration = Duration::from_millis(50);
 
 impl<B: Brokers> Actor<B> {
+    /// Messages that the next pull is to bring: never more than there is room for. With little room it is worth a pull when half of it
+    /// is free.
+    fn wanted_messages(&self) -> u8 {
+        let limit = self.shared.options.prefetch_messages.max(1);
+        let free = limit.saturating_sub(self.buffer.len());
+        let worth = limit.div_ceil(2).min(usize::from(MOST));
+        if free < worth { 0 } else { u8::try_from(free).unwrap_or(MOST).min(MOST) }
+    }
+
     /// Whether there is room for what the next pull may bring.
     pub(super) fn may_pull(&self) -> bool {
-        let room =
-            self.buffer.is_empty() || self.buffer.len() + usize::from(MOST) <= self.shared.options.prefetch_messages;
-        room && self.correction.is_none() && self.shared.budget.has_room(&self.share)
+        let fits = self.full_at.is_none_or(|size| self.buffer.is_empty() || self.buffer.bytes() <= size / 2);
+        self.wanted_messages() > 0 && fits && self.correction.is_none() && self.share.has_room()
     }
 
     /// When the next pull is due; `None` while one is under way.
     pub(super) fn pull_due(&self) -> Option<Instant> {
-        if self.pull.is_some() || self.correction.is_some() || self.proof.is_wanted() {
+        if self.pull.is_some() || self.unpacking.is_some() || self.correction.is_some() || self.proof.is_wanted() {
             return None;
         }
         Some(if self.may_pull() { self.pull_at } else { self.pull_at.max(self.pull_since + LOOK) })
@@ -40,7 +48,7 @@ impl<B: Brokers> Actor<B> {
 
     /// Starts the next pull when it is time; without room for messages, one that only looks.
     pub(super) fn start_pull(&mut self) {
-        self.shared.budget.set(&mut self.share, self.buffer.bytes());
+        self.share.set(self.buffer.bytes());
         if self.pull_due().is_none_or(|due| due > env::now()) {
             return;
         }
@@ -48,7 +56,8 @@ impl<B: Brokers> Actor<B> {
         let timing = self.shared.brokers.timing();
         let timeout = timing.pull_timeout;
         self.pull_asked = self.buffer.next();
-        let (most, suspend) = if self.only_looking { (1, Duration::ZERO) } else { (MOST, timing.pull_suspend) };
+        let (most, suspend) =
+            if self.only_looking { (1, Duration::ZERO) } else { (self.wanted_messages(), timing.pull_suspend) };
         let request = self.pull_of(self.pull_asked, most, suspend);
         self.pull_since = env::now();
         self.last_pull = self.shared.brokers.wall_ms();
@@ -106,7 +115,7 @@ impl<B: Brokers> Actor<B> {
         let correct = |to, reason| Some(Correction { to, reason });
         match reading {
             Reading::Stretch(_) | Reading::Unwanted | Reading::End if self.only_looking => return,
-            Reading::Stretch(records) => self.admit(records, to),
+            Reading::Stretch(records) => self.start_unpacking(records, to, pulled.body.len()),
             Reading::Unwanted => self.buffer.set_next(to),
             Reading::Gone if self.origin == Origin::Guessed => self.buffer.set_next(to),
             // He may name an offset that is not there yet, or not any more.
@@ -119,14 +128,19 @@ impl<B: Brokers> Actor<B> {
             Reading::End | Reading::Undecided => {}
         }
         self.origin = Origin::Known;
+        self.rest_if_empty_handed();
+    }
+
+    /// An answer that came at once and brought us nowhere.
+    pub(super) fn rest_if_empty_handed(&mut self) {
         let quick = env::now() < self.pull_since + EMPTY_HANDED;
-        if quick && self.buffer.next() == self.pull_asked && self.held.is_none() {
+        if quick && self.buffer.next() == self.pull_asked && self.held.is_none() && self.unpacking.is_none() {
             self.pull_at = env::now() + EMPTY_HANDED;
         }
     }
 
     /// Buffers what is wanted of an answer, up to the first record that cannot be delivered.
-    fn admit(&mut self, records: Vec<Decoded>, behind: i64) {
+    pub(super) fn admit(&mut self, records: Vec<Decoded>, behind: i64) {
         let shared = Arc::clone(&self.shared);
         let subscription = shared.subscription(&self.queue.real.topic);
         if let Some(last) = records.iter().rev().flatten().next() {

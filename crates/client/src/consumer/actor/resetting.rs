@@ -17,6 +17,7 @@ impl<B: Brokers> Actor<B> {
         let Some(correction) = self.correction else { return Step::Run };
         self.queue.gate.close();
         self.pull = None;
+        self.drop_unpacking();
         if let Some(step) = self.settle().await {
             return step;
         }

@@ -17,6 +17,7 @@ const PROGRESS: Duration = Duration::from_millis(100);
 enum Turn {
     Nothing,
     Pulled(Result<crate::protocol::Pulled, crate::client::CallError>),
+    Unpacked(super::unpacking::Unpacked),
     Looked(Result<crate::protocol::Pulled, crate::client::CallError>),
     Committed((i64, Result<crate::protocol::CommitOutcome, crate::client::CallError>)),
     HandedOff(Result<crate::protocol::SendReceipt, crate::client::CallError>),
@@ -61,6 +62,7 @@ impl<B: Brokers> Actor<B> {
             match turn {
                 Turn::Nothing => {}
                 Turn::Pulled(answer) => self.pulled(answer),
+                Turn::Unpacked(unpacked) => self.unpacked(unpacked),
                 Turn::Looked(answer) => self.looked(answer),
                 Turn::Committed((offset, answer)) => self.commit_answered(offset, answer),
                 Turn::HandedOff(answer) => self.handoff_answered(answer),
@@ -104,11 +106,12 @@ impl<B: Brokers> Actor<B> {
 
     async fn turn(&mut self) -> Turn {
         let next = self.next_deadline();
-        let Self { queue, wanted, orders, pull, proof, commit, handoff, .. } = self;
+        let Self { queue, wanted, orders, pull, unpacking, proof, commit, handoff, .. } = self;
         tokio::select! {
             // Quick handlers change the gate all the time; answers must not wait for a pause of theirs.
             biased;
             answer = done(pull) => Turn::Pulled(answer),
+            unpacked = done(unpacking) => Turn::Unpacked(unpacked),
             answer = done(&mut proof.look) => Turn::Looked(answer),
             answer = done(commit) => Turn::Committed(answer),
             answer = done(handoff) => Turn::HandedOff(answer),

@@ -257,3 +257,34 @@ async fn closing_hands_off_the_last_message_or_leaves_it_uncommitted() {
         assert_eq!((cluster.committed(&at), cluster.owner(&at)), (Some(expected), None));
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_hand_off_that_is_refused_for_good_shows_what_helps_and_a_reset_past_the_message_does() {
+    let cluster = Cluster::new(&["a"], 1);
+    let at = queue("orders", "a", 0);
+    cluster.send(&at, 4);
+    cluster.fault("a", SEND_MESSAGE_V2, usize::MAX, Fault::Refuse(16, "no permission to write the retry topic"));
+    let poisoned: Handler = Arc::new(|delivery| {
+        let is_poison = delivery.message.queue_offset == 1;
+        (Duration::from_millis(1), if is_poison { Outcome::DeadLetter } else { Outcome::Success })
+    });
+    let member = Member::start("c1", &cluster, options(), poisoned).await;
+    until("told", || !events(&cluster, "no permission to write").is_empty()).await;
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    assert_eq!(events(&cluster, "no permission to write").len(), 1, "told once");
+    let problems = member.consumer.health().problems;
+    let problem = problems.iter().find(|problem| problem.message().contains("no permission to write")).unwrap();
+    for said in ["at offset 1 of orders@a:0", "dead-letter queue", "move the group's offset"] {
+        assert!(problem.message().contains(said), "{said}: {}", problem.message());
+    }
+    assert_eq!((started(&cluster, &at), cluster.committed(&at)), (vec![0, 1], Some(1)), "held, and nothing is skipped");
+    member.line.push(crate::protocol::Push::ResetOffsets {
+        topic: "orders".into(),
+        group: super::cluster::GROUP.into(),
+        timestamp: 0,
+        offsets: vec![(at.clone(), 2)],
+    });
+    until("the rest", || cluster.committed(&at) == Some(4)).await;
+    assert_eq!(started(&cluster, &at), [0, 1, 2, 3]);
+    assert!(member.consumer.health().problems.is_empty());
+}

@@ -45,6 +45,8 @@ pub(super) struct Line {
     closed: AtomicBool,
     /// New connections are not greeted: the broker will not have our group.
     ungreeted: AtomicBool,
+    /// A defect: so many requests of this code panic.
+    planted: Mutex<(i32, u32)>,
 }
 
 impl Line {
@@ -67,9 +69,25 @@ impl Line {
             epoch: env::now(),
             closed: AtomicBool::new(false),
             ungreeted: AtomicBool::new(false),
+            planted: Mutex::default(),
         });
         cluster.state().lines.insert(id.to_owned(), Arc::clone(&line));
         line
+    }
+
+    /// From now on, so many requests of this code panic in whoever makes them.
+    pub(super) fn plant(&self, code: i32, times: u32) {
+        *self.planted.lock().unwrap() = (code, times);
+    }
+
+    fn trip(&self, code: i32) {
+        let is_planted = {
+            let mut planted = self.planted.lock().unwrap();
+            let is_planted = planted.0 == code && planted.1 > 0;
+            planted.1 -= u32::from(is_planted);
+            is_planted
+        };
+        assert!(!is_planted, "planted at {code}");
     }
 
     /// The connection to this address ends.
@@ -238,6 +256,7 @@ impl Brokers for Arc<Line> {
     {
         let broker = address.split(':').next().unwrap();
         let command = request.command();
+        self.trip(command.code);
         if self.silent.load(Ordering::Relaxed) {
             sleep(timeout).await;
             return Err(unanswered());

@@ -12,6 +12,7 @@ mod handover;
 mod line;
 mod member;
 mod ordering;
+mod panics;
 mod records;
 mod shutdown;
 mod standing;

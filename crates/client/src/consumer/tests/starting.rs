@@ -62,6 +62,14 @@ async fn a_group_that_the_broker_will_not_create_is_told() {
     member.line.forget_greetings();
     let error = member.try_start().await.unwrap_err();
     assert_eq!(error.code(), Code::GroupNotFound);
+    // Also by a start that has little time: what it has found out is worth more than that its time is up.
+    for millis in [800, 2_000] {
+        let bound = Duration::from_millis(millis);
+        let member = Member::new("c2", &cluster, options(), succeeds(1));
+        member.line.forget_greetings();
+        let started = tokio::time::timeout(bound, member.consumer.start(bound)).await;
+        assert_eq!(started.expect("an answer in time").unwrap_err().code(), Code::GroupNotFound, "{millis}");
+    }
     assert!(error.message().contains("GID_test"));
 }
 

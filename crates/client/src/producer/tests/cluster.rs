@@ -110,6 +110,8 @@ pub(super) struct Inner {
     pub(super) reach: Option<ClientError>,
     pub(super) refreshed: usize,
     pub(super) closed: bool,
+    /// A defect: the next attempt panics.
+    pub(super) planted: bool,
     copies: usize,
     steps: VecDeque<Step>,
     script: Option<Script>,
@@ -245,6 +247,8 @@ impl Cluster {
     }
 
     async fn attempt(&self, address: &str, seized: Seized, timeout: Duration) -> Result<SendReceipt, Unsent> {
+        let is_planted = std::mem::take(&mut self.inner().planted);
+        assert!(!is_planted, "planted");
         let keys: HashSet<String> =
             seized.messages.iter().map(|message| format!("{}/{}", seized.topic, message.key())).collect();
         let broker = seized.broker.clone();

@@ -6,6 +6,7 @@ mod cluster;
 mod fence;
 mod lanes;
 mod limits;
+mod panics;
 mod routes;
 mod selector;
 mod starting;
