@@ -379,7 +379,7 @@ export interface ProducerOptions extends ClientOptions {
   sendTimeoutMs?: number | undefined
   /**
    * High-water mark of what the producer holds, in messages, 1..2147483647. Nothing is refused above it; `ready()` waits until less is held,
-   * and `stats().waiting` counts what is above. Default: 65536.
+   * `stats().waiting` counts what is above, and a `warning` tells once of eight times as much. Default: 65536.
    */
   maxPendingMessages?: number | undefined
   /** As `maxPendingMessages`, in bytes of bodies and properties, 1..2147483647. Default: 64 MiB. */
@@ -433,7 +433,7 @@ export class Producer extends Client<ClientEvents> {
   constructor(options: ProducerOptions | string, orderly?: true)
   /**
    * Sends one message; resolves when it is stored. `shardingKey` (non-empty) chooses the queue: equal keys, equal order.
-   * Past the limits the call waits its turn, it is never refused. Rejects with `ERR_ROCKETMQ_INVALID_ARGUMENT`,
+   * It is never refused for want of room: above the high-water mark (`maxPendingMessages`) memory is the caller's choice. Rejects with `ERR_ROCKETMQ_INVALID_ARGUMENT`,
    * `ERR_ROCKETMQ_INVALID_STATE`, `ERR_ROCKETMQ_CLOSED`, `ERR_ROCKETMQ_ABORTED`, `ERR_ROCKETMQ_TIMEOUT`,
    * `ERR_ROCKETMQ_ORDER_BROKEN`, or what the broker or the connection said; `outcome` tells whether it may be stored.
    */

@@ -287,10 +287,11 @@ describe('events', () => {
     await native.event({ type: 'alive' })
     await native.event({ type: 'disconnected', address: 'a:1', server: 'broker' })
     const closing = consumer.close()
-    await native.event({ type: 'disconnected', address: 'a:2', server: 'nameServer' })
-    await native.event({ type: 'lockLost', queue })
+    void native.event({ type: 'disconnected', address: 'a:2', server: 'nameServer' })
+    void native.event({ type: 'lockLost', queue })
     await native.event({ type: 'revoked', queues: [queue] })
     await closing
+    await native.event({ type: 'disconnected', address: 'a:3', server: 'broker' }) // behind the last word
     expect(records).toEqual([
       ['warn', 'disconnected from a broker'],
       ['info', 'disconnected from a name server'],

@@ -139,6 +139,23 @@ describe('a lane', () => {
     ])
   })
 
+  test('goes on where somebody has replaced the global Promise', async () => {
+    const { Promise: own } = globalThis
+    const [, native] = await consume(async () => await turn())
+    globalThis.Promise = class extends own {}
+    try {
+      native.deliver(0, 1, [0, 1])
+      await settle()
+      await settle()
+    } finally {
+      globalThis.Promise = own
+    }
+    expect(native.acks.map(({ offset, outcome }) => [offset, outcome])).toEqual([
+      [0, SUCCESS],
+      [1, SUCCESS],
+    ])
+  })
+
   test('hands every message to the handler of its topic', async () => {
     const seen = []
     const [, native] = await consume(
@@ -223,6 +240,7 @@ describe('an outcome', () => {
     ['CONSUME_SUCCESS', () => ConsumeStatus.CONSUME_SUCCESS, { outcome: SUCCESS }],
     ['CONSUME_SUCCESS, thrown', () => Promise.reject(ConsumeStatus.CONSUME_SUCCESS), { outcome: SUCCESS }],
     ['a thenable', () => ({ then: (resolve) => resolve('CONSUME_SUCCESS') }), { outcome: SUCCESS }],
+    ['a thenable function', () => Object.assign(() => {}, { then: (resolve) => resolve() }), { outcome: SUCCESS }],
     ['RECONSUME_LATER', () => ConsumeStatus.RECONSUME_LATER, { outcome: LATER, reason: undefined }],
     ['RECONSUME_LATER, thrown', () => Promise.reject('RECONSUME_LATER'), { outcome: LATER, reason: undefined }],
     ['a throw', () => { throw cause }, { outcome: LATER, reason: 'Error: database down' }], // prettier-ignore

@@ -96,9 +96,10 @@ class NativeProducer extends FakeClient {
   }
 
   /** Numbers of sends go into the scratch memory; what has more than that has room for is said in slices. */
-  take(scratch) {
+  take(scratch, isFirst) {
     const [said] = this.said
     if (said === undefined) return null
+    if (said[0] === 3 && said[3] > 0 && !isFirst) return [6]
     if (said[0] !== 2 && said[0] !== 3) return this.said.shift()
     const [kind, slots, ...rest] = said
     const slice = slots.splice(0, scratch.length / 4)
@@ -273,7 +274,7 @@ module.exports = {
   producerHasRoom: (door) => door.hasRoom,
   producerSend: (door, ...rest) => door.send(...rest),
   producerSendBatch: (door, ...rest) => door.sendBatch(...rest),
-  producerTake: (door, scratch) => door.take(scratch),
+  producerTake: (door, scratch, isFirst) => door.take(scratch, isFirst),
   producerTurned: (door) => door.turns++,
   reservedProperties: () => RESERVED,
   reset,

@@ -164,6 +164,23 @@ describe('many outcomes', () => {
     expect(behind.cause).toMatchObject({ code: REFUSED.code })
   })
 
+  test('that native cannot tell is told of, and the others are heard', async () => {
+    const warnings = []
+    producer.on('warning', ({ code }) => warnings.push(code))
+    const { take } = native
+    let throws = true
+    native.take = (scratch, isFirst) => {
+      if (!throws) return take.call(native, scratch, isFirst)
+      throws = false
+      throw new Error('boom')
+    }
+    const { send } = recorder()
+    const sent = send('a')
+    native.store('a')
+    await sent
+    expect(warnings).toEqual(['ERR_ROCKETMQ_INTERNAL'])
+  })
+
   test('tell native when those who were settled have had a turn', async () => {
     native.calls.turn()
     expect(native.turns).toBe(0)
@@ -220,24 +237,43 @@ describe('pace', () => {
 })
 
 describe('the fence', () => {
-  test('a failure is rejected in the tick in which native was asked for it: nothing is called in between', async () => {
+  test('a failure is delivered when no code of the user is due: nothing of its key is called between its opening and its rejection', async () => {
     const order = []
-    const sent = producer.sendOrderly({ topic: 'orders', body: 'a' }, 'k').catch(() => order.push('rejected'))
+    const before = producer.sendOrderly({ topic: 'orders', body: 'x' }, 'other')
+    const failing = producer.sendOrderly({ topic: 'orders', body: 'a' }, 'k')
+    // A wrapper, as users have them: its caller goes on some microtasks behind the settlement.
+    const wrapped = (async () => await before)()
+    wrapped.then(async () => {
+      for (let i = 0; i < 5; i++) await null
+      order.push('called')
+    })
+    failing.catch(() => order.push('rejected'))
     const { take } = native
-    native.take = (scratch) => {
-      const said = take.call(native, scratch)
-      if (said?.[0] === 3) {
-        order.push('taken')
-        process.nextTick(() => order.push('next tick'))
-        queueMicrotask(() => order.push('microtask'))
-      }
+    native.take = (scratch, isFirst) => {
+      const said = take.call(native, scratch, isFirst)
+      if (said?.[0] === 3) order.push('opened')
       return said
     }
+    native.store('x')
     native.fail('a', REFUSED, 1)
-    await sent
+    await failing.catch(() => {})
     await settle()
-    // What was queued when native was asked comes first; the rejection was made before any of it ran.
-    expect(order).toEqual(['taken', 'microtask', 'rejected', 'next tick'])
+    expect(order).toEqual(['called', 'opened', 'rejected'])
+  })
+
+  test('keys that fail at once are opened one by one, each with its rejection', async () => {
+    const order = []
+    const { take } = native
+    native.take = (scratch, isFirst) => {
+      const said = take.call(native, scratch, isFirst)
+      if (said?.[0] === 3) order.push('opened')
+      return said
+    }
+    const sends = ['a', 'b', 'c'].map((key) => producer.sendOrderly({ topic: 'orders', body: key }, key))
+    for (const sent of sends) sent.catch(() => order.push('rejected'))
+    for (const key of ['a', 'b', 'c']) native.fail(key, REFUSED, 1 + key.charCodeAt(0))
+    await Promise.allSettled(sends)
+    expect(order).toEqual(['opened', 'rejected', 'opened', 'rejected', 'opened', 'rejected'])
   })
 })
 

@@ -5,7 +5,8 @@ jest.mock('../../src/js/native.js', () => require('./fake-native.js'), { virtual
 
 const { Message, Producer, PushConsumer } = require('../../index.js')
 const { suggestion } = require('../../src/js/suggest.js')
-const { NativeConsumer, NativeProducer, reset } = require('./fake-native.js')
+const { NativeProducer, reset } = require('./fake-native.js')
+const { received } = require('./received.js')
 
 const nameServer = '127.0.0.1:9876'
 const clients = []
@@ -245,37 +246,13 @@ describe('a field of a message that is none is refused', () => {
     ],
   ]
   test.each(copies)('and a received message can be forwarded %s', async (_name, copy) => {
-    let received
-    const consumer = new PushConsumer({ groupId: 'g', nameServer }).subscribe(
-      'orders',
-      (message) => void (received = message),
-    )
-    clients.push(consumer)
-    await consumer.start()
-    const raw = 'UNIQ_KEY\x01ID\x02__SHARDINGKEY\x01k\x02color\x01red\x02TAGS\x01paid\x02KEYS\x01a b\x02'
-    const make = NativeConsumer.last.makeMessage
-    received = make(
-      0,
-      7,
-      1,
-      'orders',
-      'paid',
-      'a b',
-      'k',
-      'ID',
-      'OFFSET',
-      1,
-      2,
-      'h:1',
-      's:2',
-      raw,
-      Buffer.from('hello'),
-    )
-    producer.sendOrderly(copy(received), 'key').catch(() => {})
+    const properties = 'UNIQ_KEY\x01ID\x02__SHARDINGKEY\x01k\x02color\x01red\x02TAGS\x01paid\x02KEYS\x01a b\x02'
+    const message = received({ tags: 'paid', keys: 'a b', shardingKey: 'k', properties, body: 'hello' })
+    producer.sendOrderly(copy(message), 'key').catch(() => {})
     const [sent] = NativeProducer.last.taken
     expect(sent).toMatchObject({ tags: 'paid', keys: 'a b', properties: ['color', 'red'] })
     expect(sent.body.toString()).toBe('hello')
-    const strange = producer.sendOrderly({ ...copy(received), tag: 'x' }, 'key')
+    const strange = producer.sendOrderly({ ...copy(message), tag: 'x' }, 'key')
     await expect(strange).rejects.toThrow('message.tag: unknown field; did you mean tags?')
   })
 

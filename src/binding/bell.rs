@@ -36,6 +36,17 @@ struct Queue<T> {
     remarks: HashSet<String>,
     /// How many more remarks there were than are kept.
     dropped: u64,
+    /// The last word was said: nothing is kept any more.
+    is_over: bool,
+    /// Nobody listens any more.
+    is_deaf: bool,
+}
+
+impl<T> Default for Queue<T> {
+    fn default() -> Self {
+        let (said, remarks) = (VecDeque::new(), HashSet::new());
+        Self { said, rung: false, remarks, dropped: 0, is_over: false, is_deaf: false }
+    }
 }
 
 /// See the module. `T` is what its owner says beside answers and events.
@@ -65,9 +76,8 @@ pub(super) enum Taken<O> {
 impl<T: Send + 'static> Bell<T> {
     /// Takes `calls.ring`.
     pub(super) fn new(calls: &Object<'_>, debug: bool) -> Result<Arc<Self>> {
-        let queue = Queue { said: VecDeque::new(), rung: false, remarks: HashSet::new(), dropped: 0 };
         Ok(Arc::new(Self {
-            queue: Mutex::new(queue),
+            queue: Mutex::default(),
             ring: Callback::new(calls, "ring", |_| Ok(FnArgs::from((0,))))?,
             debug,
             pulse: Pulse::new(),
@@ -80,16 +90,26 @@ impl<T: Send + 'static> Bell<T> {
 
     /// Keeps what is to be heard; somebody has to ring.
     pub(super) fn keep(&self, own: impl IntoIterator<Item = T>) {
-        self.lock().said.extend(own.into_iter().map(Said::Own));
+        let mut queue = self.lock();
+        if !queue.is_over {
+            queue.said.extend(own.into_iter().map(Said::Own));
+        }
     }
 
     /// Rings, unless the facade is coming already. False when nobody listens any more.
     pub(super) fn ring(&self) -> bool {
         let rings = {
             let mut queue = self.lock();
+            if queue.is_deaf {
+                return false;
+            }
             !queue.said.is_empty() && !std::mem::replace(&mut queue.rung, true)
         };
-        !rings || self.ring.call(())
+        let is_heard = !rings || self.ring.call(());
+        if !is_heard {
+            self.lock().is_deaf = true;
+        }
+        is_heard
     }
 
     /// False when nobody listens any more.
@@ -98,17 +118,24 @@ impl<T: Send + 'static> Bell<T> {
     }
 
     fn put(&self, said: Said<T>) -> bool {
-        self.lock().said.push_back(said);
+        {
+            let mut queue = self.lock();
+            if queue.is_over {
+                return false;
+            }
+            queue.said.push_back(said);
+        }
         self.ring()
     }
 
     /// The next thing that was said; none when there is nothing, and then the next one rings again. `take` looks at the owner's own, under
-    /// the lock.
+    /// the lock; what it panics over is lost, and nothing else.
     pub(super) fn take<O>(&self, take: impl FnOnce(&mut T) -> Taken<O>) -> Option<Heard<O>> {
+        self.pulse.taken();
         let mut guard = self.lock();
         let queue = &mut *guard;
         loop {
-            match queue.said.front_mut() {
+            match queue.said.pop_front() {
                 None if queue.dropped > 0 => {
                     let dropped = std::mem::take(&mut queue.dropped);
                     let text = format!(
@@ -122,18 +149,15 @@ impl<T: Send + 'static> Bell<T> {
                     queue.rung = false;
                     return None;
                 }
-                Some(Said::Own(own)) => {
-                    return Some(Heard::Own(match take(own) {
-                        Taken::Part(part) => part,
-                        Taken::Whole(whole) => {
-                            queue.said.pop_front();
-                            whole
+                Some(Said::Own(mut own)) => {
+                    return Some(Heard::Own(match take(&mut own) {
+                        Taken::Part(part) => {
+                            queue.said.push_front(Said::Own(own));
+                            part
                         }
+                        Taken::Whole(whole) => whole,
                     }));
                 }
-                Some(_) => {}
-            }
-            match queue.said.pop_front() {
                 Some(Said::Answer(answer)) => return Some(Heard::Answer(answer)),
                 Some(Said::Event { json, is_remark }) => {
                     if is_remark {
@@ -141,7 +165,7 @@ impl<T: Send + 'static> Bell<T> {
                     }
                     return Some(Heard::Event(json));
                 }
-                _ => self.pulse.taken(),
+                Some(Said::Alive) => {}
             }
         }
     }
@@ -169,6 +193,8 @@ impl<T: Send + 'static> Bell<T> {
 pub(super) trait Answers: Send + Sync + 'static {
     /// Answers, unless nobody listens any more.
     fn answer(&self, answer: Answer);
+    /// The last word: what was said before still arrives, what would be said after it does not.
+    fn last(&self, answer: Answer);
     /// Nothing is said from here on; what was said already still arrives.
     fn release(&self);
 }
@@ -178,7 +204,18 @@ impl<T: Send + 'static> Answers for Bell<T> {
         self.put(Said::Answer(answer));
     }
 
+    fn last(&self, answer: Answer) {
+        {
+            let mut queue = self.lock();
+            queue.said.push_back(Said::Answer(answer));
+            queue.is_over = true;
+        }
+        self.ring();
+        self.release();
+    }
+
     fn release(&self) {
+        self.lock().is_over = true;
         self.ring.release();
     }
 }
@@ -191,6 +228,9 @@ impl<T: Send + 'static> Events for Bell<T> {
         let (json, is_remark) = (event.to_json(), event.is_remark());
         if is_remark {
             let mut queue = self.lock();
+            if queue.is_over {
+                return;
+            }
             if queue.remarks.len() >= MOST_REMARKS {
                 queue.dropped += 1;
                 return;
@@ -223,8 +263,7 @@ mod tests {
     use super::*;
 
     fn bell() -> Bell<u32> {
-        let queue = Queue { said: VecDeque::new(), rung: false, remarks: HashSet::new(), dropped: 0 };
-        Bell { queue: Mutex::new(queue), ring: Callback::released(), debug: false, pulse: Pulse::new() }
+        Bell { queue: Mutex::default(), ring: Callback::released(), debug: false, pulse: Pulse::new() }
     }
 
     fn warning(text: &str) -> Event {
@@ -240,23 +279,55 @@ mod tests {
             .collect()
     }
 
+    fn own(bell: &Bell<u32>) -> Option<u32> {
+        match bell.take(|own| Taken::Whole(*own)) {
+            Some(Heard::Own(own)) => Some(own),
+            _ => None,
+        }
+    }
+
     #[test]
     fn what_is_said_is_heard_in_order_and_rings_anew_only_behind_the_last() {
         let bell = bell();
+        let rung = || bell.lock().rung;
         bell.keep([1, 2]);
-        // Nobody listens, which shows whether it rang.
-        assert!(!bell.ring());
-        assert!(bell.ring(), "the facade is coming already");
-        let heard = |bell: &Bell<u32>| match bell.take(|own| Taken::Whole(*own)) {
-            Some(Heard::Own(own)) => Some(own),
-            _ => None,
-        };
-        assert_eq!((heard(&bell), heard(&bell)), (Some(1), Some(2)));
+        bell.ring();
+        assert!(rung());
+        assert_eq!((own(&bell), own(&bell)), (Some(1), Some(2)));
         bell.keep([3]);
-        assert!(bell.ring(), "it was not told yet that there is nothing more");
-        assert_eq!((heard(&bell), heard(&bell)), (Some(3), None));
-        bell.keep([4]);
-        assert!(!bell.ring());
+        assert!(rung(), "it was not told yet that there is nothing more");
+        assert_eq!((own(&bell), own(&bell)), (Some(3), None));
+        assert!(!rung());
+    }
+
+    #[test]
+    fn when_nobody_listens_that_shows_from_then_on() {
+        let bell = bell();
+        assert!(!bell.say(1));
+        assert!(!bell.say(2));
+    }
+
+    #[test]
+    fn nothing_is_heard_behind_the_last_word() {
+        let bell = bell();
+        bell.keep([1]);
+        bell.last(Answer::of(7, Ok("null".into())));
+        bell.keep([2]);
+        bell.emit(warning("late"));
+        assert!(!bell.say(3));
+        assert_eq!(own(&bell), Some(1));
+        let last = bell.take(|_| Taken::Whole(()));
+        assert!(matches!(last, Some(Heard::Answer(answer)) if answer.slot == 7));
+        assert!(bell.take(|_| Taken::Whole(())).is_none());
+    }
+
+    #[test]
+    fn a_panic_over_one_thing_loses_that_alone() {
+        let bell = bell();
+        bell.keep([1, 2]);
+        let panics = || bell.take(|_| -> Taken<()> { panic!("planted") });
+        assert!(std::panic::catch_unwind(std::panic::AssertUnwindSafe(panics)).is_err());
+        assert_eq!(own(&bell), Some(2));
     }
 
     #[test]

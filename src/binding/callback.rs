@@ -52,24 +52,19 @@ pub(super) struct Answer {
     pub(super) slot: u32,
     /// A JSON value, or a failure.
     pub(super) result: std::result::Result<String, ClientError>,
-    /// The failure has closed the key of a batch.
-    pub(super) failed_key: bool,
 }
 
 impl Answer {
     /// An answer that has nothing to do with a key.
     pub(super) fn of(slot: u32, result: std::result::Result<String, ClientError>) -> Self {
-        Self { slot, result, failed_key: false }
+        Self { slot, result }
     }
 
     /// The arguments.
     pub(super) fn parts(self) -> (u32, Option<String>, String) {
-        let Self { slot, result, failed_key } = self;
-        match result {
-            Ok(json) => (slot, None, json),
-            Err(error) => {
-                (slot, Some(error.to_json()), String::from(if failed_key { "\"failedKey\"" } else { "null" }))
-            }
+        match self.result {
+            Ok(json) => (self.slot, None, json),
+            Err(error) => (self.slot, Some(error.to_json()), String::from("null")),
         }
     }
 }

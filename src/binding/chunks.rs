@@ -29,13 +29,15 @@ impl Chunks {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// One more; true when the queue had none, so that the facade has to hear of it.
+    /// One more; true when the queue had none, so that the facade has to hear of it. What is left of other generations goes: a gate's "no"
+    /// is final.
     pub(super) fn put(&self, queue: u32, generation: u32, messages: Vec<Delivery>) -> bool {
         let mut chunks = self.lock();
-        let chunk = Chunk { generation, messages: messages.into() };
+        let is_new = !chunks.contains_key(&queue);
         let of_queue = chunks.entry(queue).or_default();
-        of_queue.push_back(chunk);
-        of_queue.len() == 1
+        of_queue.retain(|chunk| chunk.generation == generation);
+        of_queue.push_back(Chunk { generation, messages: messages.into() });
+        is_new
     }
 
     /// The next messages of a queue; none when there are no more, and then the next ones are told of.

@@ -1,6 +1,6 @@
 //! `NativeProducer`: sends in, settlements out.
 
-use super::bell::{Bell, Heard};
+use super::bell::{Bell, Heard, Taken};
 use super::config::{Checked, NativeConfig, count, milliseconds};
 use super::running::{self, Running};
 use super::settlements::{Outcomes, Slice};
@@ -8,7 +8,7 @@ use super::{json, refuse};
 use crate::client::Client;
 use crate::error::{ClientError, Code};
 use crate::producer::{
-    Batching, Calls, Content, OnRouteChange, Outgoing, OutgoingBatch, Producer, ProducerOptions, Settlement,
+    Batching, Calls, Content, Gathered, OnRouteChange, Outgoing, OutgoingBatch, Producer, ProducerOptions, Settlement,
     ShardingHash,
 };
 use bytes::Bytes;
@@ -94,9 +94,20 @@ impl Calls for ProducerBell {
 pub struct ProducerDoor {
     core: Arc<Core>,
     bell: Arc<ProducerBell>,
-    /// Lanes all of whose last sends are settled in JavaScript.
-    settled: Mutex<Vec<u32>>,
+    turns: Mutex<Turns>,
 }
+
+/// Lanes all of whose last sends are settled in JavaScript, and which may wait for their callers.
+#[derive(Default)]
+struct Turns {
+    /// Nothing was said of these yet.
+    settled: Vec<Gathered>,
+    /// The facade gives the callers of these a turn.
+    turning: Vec<Gathered>,
+}
+
+/// So many runs are reason enough for a turn, while there is more to be heard.
+const MANY_RUNS: usize = 64;
 
 type Core = Producer<Arc<Client>>;
 
@@ -162,7 +173,7 @@ impl NativeProducer {
         bell.watch();
         let client = Client::start(self.checked.options.clone(), Arc::clone(&bell) as _);
         let core = Producer::new(client, self.options.clone(), Arc::clone(&bell) as _);
-        let door = ProducerDoor { core: Arc::clone(&core), bell: Arc::clone(&bell), settled: Mutex::default() };
+        let door = ProducerDoor { core: Arc::clone(&core), bell: Arc::clone(&bell), turns: Mutex::default() };
         self.running.start(slot, milliseconds(timeout_ms), core, bell);
         Ok(External::new(door))
     }
@@ -173,13 +184,13 @@ impl NativeProducer {
         self.running.ask(slot, |core| async move { core.ready().await.map(|()| String::from("null")) })
     }
 
-    /// The writable queues of a topic, through `answer`: an array of `{ brokerName, queueId, topic }`.
+    /// The writable queues of a topic, through the bell: an array of `{ brokerName, queueId, topic }`.
     #[napi(catch_unwind)]
     pub fn queues(&self, slot: u32, topic: String) -> Result<()> {
         self.running.ask(slot, |core| async move { core.queues(&topic).await.map(|queues| json(&queues)) })
     }
 
-    /// Drains, takes leave, ends; answered through `answer` when nothing runs any more.
+    /// Drains, takes leave, ends; answered through the bell when nothing runs any more.
     #[napi(catch_unwind)]
     pub fn close(&self, slot: u32, timeout_ms: f64) -> Result<()> {
         self.running.close(slot, milliseconds(timeout_ms))
@@ -254,31 +265,43 @@ pub fn producer_send_batch(
 
 /// The next thing that was said; `null` when there is nothing more. The numbers of sends go into `scratch`, 4 bytes each.
 ///
-/// A failure that closes its key opens it again with this call: the facade delivers it before any other code runs.
+/// A failure that closes its key opens it again with this call, and its rejection must be the first thing that user code can see then:
+/// so it is handed over only when no code of the user is due (`is_first`), and announced otherwise.
 #[napi(catch_unwind)]
-pub fn producer_take(door: &External<ProducerDoor>, mut scratch: BufferSlice<'_>) -> Option<Heard<Slice>> {
-    let mut settled = door.settled.lock().unwrap_or_else(PoisonError::into_inner);
-    let heard = door.bell.take(|outcomes| outcomes.take(&mut scratch));
+pub fn producer_take(
+    door: &External<ProducerDoor>,
+    mut scratch: BufferSlice<'_>,
+    is_first: bool,
+) -> Option<Heard<Slice>> {
+    let mut turns = door.turns.lock().unwrap_or_else(PoisonError::into_inner);
+    if turns.settled.len() >= MANY_RUNS && turns.turning.is_empty() {
+        turns.turning = std::mem::take(&mut turns.settled);
+        return Some(Heard::Own(Slice::Turn));
+    }
+    let heard = door.bell.take(|outcomes| {
+        if outcomes.opens_key() && !is_first { Taken::Part(Slice::FailureNext) } else { outcomes.take(&mut scratch) }
+    });
     match &heard {
         Some(Heard::Own(Slice::Failed { failure: Some(failure), .. })) => {
             door.core.heard(&failure.topic, &failure.sharding_key);
         }
-        Some(Heard::Own(Slice::Stored { lane: Some(lane), .. })) => settled.push(*lane),
-        None if !settled.is_empty() => {
-            door.core.retain_gathering(&mut settled);
-            return (!settled.is_empty()).then_some(Heard::Own(Slice::Turn));
+        Some(Heard::Own(Slice::Stored { gathered: Some(gathered), .. })) => turns.settled.push(*gathered),
+        None if !turns.settled.is_empty() && turns.turning.is_empty() => {
+            door.core.retain_gathering(&mut turns.settled);
+            turns.turning = std::mem::take(&mut turns.settled);
+            return (!turns.turning.is_empty()).then_some(Heard::Own(Slice::Turn));
         }
         _ => {}
     }
     heard
 }
 
-/// All whose sends were settled had their turn to send again.
+/// All whose sends were settled before `Turn` was said had their turn to send again.
 #[napi(catch_unwind)]
 pub fn producer_turned(door: &External<ProducerDoor>) {
-    let settled = std::mem::take(&mut *door.settled.lock().unwrap_or_else(PoisonError::into_inner));
-    if !settled.is_empty() {
-        door.core.turned(&settled);
+    let turned = std::mem::take(&mut door.turns.lock().unwrap_or_else(PoisonError::into_inner).turning);
+    if !turned.is_empty() {
+        door.core.turned(&turned);
     }
 }
 

@@ -59,8 +59,7 @@ impl<C: Core> Running<C> {
                 Err(error) => {
                     core.close(FAREWELL).await;
                     lock(&running).take();
-                    answers.answer(Answer::of(slot, Err(error)));
-                    answers.release();
+                    answers.last(Answer::of(slot, Err(error)));
                 }
             }
         });
@@ -75,8 +74,7 @@ impl<C: Core> Running<C> {
             if let Some(client) = lock(&running).as_mut() {
                 client.closed = true;
             }
-            answers.answer(Answer::of(slot, Ok(String::from("null"))));
-            answers.release();
+            answers.last(Answer::of(slot, Ok(String::from("null"))));
         });
         Ok(())
     }

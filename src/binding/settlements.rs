@@ -2,7 +2,7 @@
 
 use super::bell::Taken;
 use super::json;
-use crate::producer::{FailedRun, Failure, Receipt, Settlement, StoredRun, StoredSend};
+use crate::producer::{FailedRun, Failure, Gathered, Receipt, Settlement, StoredRun, StoredSend};
 use napi::bindgen_prelude::ToNapiValue;
 use napi::{Result, sys};
 use serde::Serialize;
@@ -34,7 +34,7 @@ pub enum Slice {
         queue_id: i32,
         queue_offset: i64,
         /// The lane whose last sends these were.
-        lane: Option<u32>,
+        gathered: Option<Gathered>,
     },
     Failed {
         count: u32,
@@ -48,6 +48,8 @@ pub enum Slice {
     },
     /// Those who were settled get a turn to send again; then native wants to know.
     Turn,
+    /// A failure that opens its key is next: to be taken when no code of the user is due.
+    FailureNext,
 }
 
 /// One message of a batch that was stored, for the facade.
@@ -76,10 +78,15 @@ impl<'a> From<&'a Receipt> for BatchReceipt<'a> {
 }
 
 impl Outcomes {
+    /// Whether a failure is next that opens its key.
+    pub(super) fn opens_key(&self) -> bool {
+        self.taken == 0 && matches!(&self.settlement, Settlement::Failed(run) if run.failure.is_some())
+    }
+
     /// As much as there is room for; the numbers of the sends go into `slots`, 4 bytes each.
     pub(super) fn take(&mut self, slots: &mut [u8]) -> Taken<Slice> {
         match &self.settlement {
-            Settlement::Stored(StoredRun { lane, status, queue, queue_offset, offset_msg_ids, sends }) => {
+            Settlement::Stored(StoredRun { gathered, status, queue, queue_offset, offset_msg_ids, sends }) => {
                 let mut ids = String::new();
                 let (mut count, most) = (0, sends.len().min(slots.len() / 4));
                 for (StoredSend { slot, msg_id }, place) in sends[self.taken..].iter().zip(slots.chunks_exact_mut(4)) {
@@ -97,7 +104,7 @@ impl Outcomes {
                     ids.push_str(offset_msg_id);
                     count += 1;
                 }
-                let first = queue_offset + self.taken as i64;
+                let first = queue_offset + i64::try_from(self.taken).unwrap_or(0);
                 self.taken += count;
                 let is_whole = self.taken == sends.len();
                 let slice = Slice::Stored {
@@ -107,7 +114,7 @@ impl Outcomes {
                     broker_name: queue.broker_name.clone(),
                     queue_id: queue.queue_id,
                     queue_offset: first,
-                    lane: is_whole.then_some(*lane),
+                    gathered: is_whole.then_some(*gathered),
                 };
                 if is_whole { Taken::Whole(slice) } else { Taken::Part(slice) }
             }
@@ -146,6 +153,7 @@ impl ToNapiValue for Slice {
             }
             Self::Batch { slot, receipts } => unsafe { ToNapiValue::to_napi_value(env, (4u32, slot, receipts)) },
             Self::Turn => unsafe { ToNapiValue::to_napi_value(env, vec![5u32]) },
+            Self::FailureNext => unsafe { ToNapiValue::to_napi_value(env, vec![6u32]) },
         }
     }
 }
@@ -164,10 +172,12 @@ mod tests {
     #[test]
     fn a_run_is_taken_in_slices_that_know_their_offsets_and_ids() {
         let queue = Arc::new(MessageQueue { topic: "T".into(), broker_name: "b".into(), queue_id: 3 });
+        let gathered = Gathered { lane: 7, run: 1 };
         let sends = (0..5).map(|i| StoredSend { slot: 10 + i, msg_id: format!("m{i}") }).collect();
         let run =
-            StoredRun { lane: 7, status: 0, queue, queue_offset: 100, offset_msg_ids: "a,bb,c,d,e".into(), sends };
+            StoredRun { gathered, status: 0, queue, queue_offset: 100, offset_msg_ids: "a,bb,c,d,e".into(), sends };
         let mut outcomes = Outcomes::from(Settlement::Stored(run));
+        assert!(!outcomes.opens_key());
         let mut scratch = [0; 8];
         let mut seen = Vec::new();
         loop {
@@ -175,8 +185,8 @@ mod tests {
                 Taken::Part(slice) => (slice, false),
                 Taken::Whole(slice) => (slice, true),
             };
-            let Slice::Stored { count, ids, queue_offset, lane, .. } = slice else { panic!("another kind") };
-            assert_eq!(lane, is_whole.then_some(7));
+            let Slice::Stored { count, ids, queue_offset, gathered: last, .. } = slice else { panic!("another kind") };
+            assert_eq!(last, is_whole.then_some(gathered));
             seen.push((slots(&scratch, count), ids, queue_offset));
             if is_whole {
                 break;
@@ -197,9 +207,11 @@ mod tests {
         let run = FailedRun { slots: vec![1, 2, 3], error, failure: Some(failure), cause: 0 };
         let mut outcomes = Outcomes::from(Settlement::Failed(run));
         let mut scratch = [0; 8];
+        assert!(outcomes.opens_key());
         let Taken::Part(Slice::Failed { count: 2, failure: Some(_), .. }) = outcomes.take(&mut scratch) else {
             panic!("the first part")
         };
+        assert!(!outcomes.opens_key());
         let Taken::Whole(Slice::Failed { count: 1, failure: None, .. }) = outcomes.take(&mut scratch) else {
             panic!("the last part")
         };

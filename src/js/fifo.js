@@ -19,11 +19,6 @@ class Fifo {
   }
 
   /** @returns {T | undefined} */
-  peek() {
-    return this.#items[this.#head]
-  }
-
-  /** @returns {T | undefined} */
   shift() {
     if (this.length === 0) return undefined
     const item = this.#items[this.#head]
@@ -36,11 +31,6 @@ class Fifo {
       this.#head = 0
     }
     return item
-  }
-
-  /** What is in the list now, the oldest first. */
-  toArray() {
-    return /** @type {T[]} */ (this.#items.slice(this.#head))
   }
 }
 

@@ -121,6 +121,8 @@ export type ProducerSaid =
   | [kind: 4, slot: number, receipts: string]
   /** `producerTurned` is wanted, a turn of the event loop from now. */
   | [kind: 5]
+  /** A failure that closes its key is next: `producerTake` it when no code of the user is due. */
+  | [kind: 6]
 
 /** What a started consumer is called through. */
 export interface ConsumerDoor {
@@ -186,7 +188,7 @@ export function producerSendBatch(
  * What was said next; the numbers of sends are in `scratch`, as `Uint32Array` has them. Taking a failure is delivering it: what is called
  * of its key from now on starts afresh.
  */
-export function producerTake(door: ProducerDoor, scratch: Buffer): ProducerSaid | null
+export function producerTake(door: ProducerDoor, scratch: Buffer, isFirst: boolean): ProducerSaid | null
 /** Those whose sends were settled have had their turn to send again. */
 export function producerTurned(door: ProducerDoor): void
 export function producerHasRoom(door: ProducerDoor): boolean

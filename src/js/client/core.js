@@ -26,7 +26,7 @@ const { Slots } = require('./slots.js')
  * @property {string} kind of client
  * @property {(config: NativeConfig) => N} create
  * @property {(native: N, slot: number, calls: import('../native-surface').Calls) => D} start
- * @property {(door: D) => import('../native-surface').Said | null} take what native says next
+ * @property {(door: D, isFirst: boolean) => import('../native-surface').Said | 'later' | null} take what native says next, see `Bell`
  * @property {() => ((...args: any[]) => void)[]} hears what only its native side says, by kind, from 2 on
  * @property {() => void} ended after native is closed
  */
@@ -170,7 +170,7 @@ class Core {
    * @param {number} slot
    */
   #enter(native, slot) {
-    const bell = new Bell(() => this.#take(door), this.#listener(native))
+    const bell = new Bell((isFirst) => this.#take(door, isFirst), this.#listener(native))
     const door = this.#side.start(native, slot, { ring: () => bell.ring() })
     this.door = door
   }
@@ -288,13 +288,17 @@ class Core {
 
   // ------------------------------------------------------------- what native says
 
-  /** @param {D} door */
-  #take(door) {
+  /**
+   * @param {D} door
+   * @param {boolean} isFirst
+   */
+  #take(door, isFirst) {
     try {
-      return this.#side.take(door)
+      return this.#side.take(door, isFirst)
     } catch (cause) {
+      // What it was about is lost, and nothing else.
       this.#failed(cause)
-      return null
+      return undefined
     }
   }
 
@@ -311,7 +315,7 @@ class Core {
       ...this.#side.hears(),
     ]
     return ([kind, ...args]) => {
-      if (this.native !== native) return
+      if (this.native !== native || this.state === 'closed') return
       try {
         heard[kind](...args)
       } catch (cause) {

@@ -4,7 +4,7 @@
 
 const native = require('../addon.js')
 const { textOf } = require('../cause.js')
-const { clearTimeout, setTimeout } = require('../clock.js')
+const { clearTimeout, setImmediate, setTimeout } = require('../clock.js')
 const { Outcome, verdictOfReturned, verdictOfThrown } = require('./outcomes.js')
 const { RocketMQError } = require('../errors.js')
 const { Fifo } = require('../fifo.js')
@@ -176,6 +176,8 @@ class Lane {
       return this.#host.unpacker.chunk(this.#host.door, this.#index, this.queue)
     } catch (cause) {
       this.#defect('the next messages of a queue could not be taken', cause)
+      // Native tells of the next ones only once all were taken.
+      setImmediate(() => this.wake())
       return null
     }
   }
@@ -190,7 +192,7 @@ class Lane {
     let may = this.#mayStart(generation, offsets[0])
     for (let i = 0; may;) {
       const pending = this.#handle(generation, messages[i])
-      const verdict = pending instanceof Promise ? await pending : pending
+      const verdict = 'kind' in pending ? pending : await pending
       const next = i + 1 < messages.length ? offsets[i + 1] : -1
       // Another lane is next, or another turn of the event loop: then the question about the next message comes later.
       const turn = nextTurn()
@@ -309,13 +311,26 @@ class Lane {
       this.#defect('step failed', thrown)
     }
     if (kind === Outcome.SUCCESS) this.#failure = null
-    else {
+    else this.#tell(message, offset, Math.floor(answer / 4), cause, junk)
+    return answer
+  }
+
+  /**
+   * Of a failure.
+   * @param {ReceivedMessage} message
+   * @param {number} offset
+   * @param {number} delayMs
+   * @param {unknown} cause
+   * @param {boolean | undefined} junk
+   */
+  #tell(message, offset, delayMs, cause, junk) {
+    try {
       const why = junk ? this.#host.junk(message) : cause
       this.#failure = { offset, cause: why }
-      const delayMs = Math.floor(answer / 4)
       if (delayMs > 0) this.#host.suspended(message, delayMs, why)
+    } catch (thrown) {
+      this.#defect('a failure of a handler could not be told', thrown) // its message is a stranger by now
     }
-    return answer
   }
 }
 
@@ -334,7 +349,8 @@ function verdictText(kind, cause, junk) {
  * @returns {value is PromiseLike<unknown>}
  */
 function isThenable(value) {
-  return typeof value === 'object' && value !== null && typeof (/** @type {any} */ (value).then) === 'function'
+  if (value === null || (typeof value !== 'object' && typeof value !== 'function')) return false
+  return typeof (/** @type {any} */ (value).then) === 'function'
 }
 
 /**

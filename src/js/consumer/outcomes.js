@@ -38,7 +38,7 @@ function deadLetter(reason) {
   return /** @type {DeadLetter} */ (/** @type {unknown} */ (Object.freeze(outcome)))
 }
 
-/** How the native side counts a handler call; the numbers are those of `NativeConsumer.ack`. */
+/** How the native side counts a handler call; the numbers are those of `consumerStep`. */
 const Outcome = Object.freeze({ SUCCESS: 0, LATER: 1, SUSPEND: 2, DEAD_LETTER: 3 })
 
 /**

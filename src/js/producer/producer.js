@@ -48,7 +48,7 @@ class Producer extends Client {
       kind: 'Producer',
       create: (config) => new NativeProducer(config, producer),
       start: (native, slot, calls) => native.start(slot, client.startTimeoutMs, calls),
-      take: (door) => this.#sends.take(door),
+      take: (door, isFirst) => this.#sends.take(door, isFirst),
       hears: () => this.#sends.hears,
       ended: () => this.#sends.ended(),
     })

@@ -19,6 +19,9 @@ const { Unsettled } = require('./unsettled.js')
  * @typedef {import('../../../index').SendStatus} SendStatus
  */
 
+/** What native says of a failure that closes its key, when code of the user may be due. */
+const FAILURE_NEXT = 6
+
 /**
  * One call of `sendOrderly` or `sendOrderlyBatch`.
  * @typedef {object} Send
@@ -32,11 +35,13 @@ const { Unsettled } = require('./unsettled.js')
 
 /** How many sends are settled before the clock is looked at. */
 const SLICE = 64
+/** Failures that are remembered while there is more to be heard. */
+const MOST_FAILURES = 1_000
 
 /**
  * The sends of a producer. Order is native's business, and so is the fence: a message that fails takes everything of its key with it
- * that was called before its rejection is delivered. `take` delivers: it opens the key again, and the rejection follows before any
- * code of the user runs.
+ * that was called before its rejection is delivered. `take` delivers: it opens the key again. So a failure that closes its key is taken
+ * when no code of the user is due, and its rejection is the first thing that user code sees then.
  */
 class Sends {
   /** @type {Core} */
@@ -109,11 +114,10 @@ class Sends {
       const send = { topic, slot: -1, signal, era: this.#unsettled.enter(), resolve, reject }
       send.slot = this.#core.slots.take(send)
       try {
-        request(send.slot)
         if (signal) this.#signals.watch(signal, send)
+        request(send.slot)
       } catch (thrown) {
-        this.#core.slots.release(send.slot)
-        this.#unsettled.leave(send.era)
+        this.#settled(send.slot)
         reject(refused(errorFromThrown(thrown), topic))
       }
     })
@@ -134,12 +138,13 @@ class Sends {
   /**
    * What native says next.
    * @param {ProducerDoor} door
-   * @returns {ProducerSaid | null}
+   * @param {boolean} isFirst no code of the user is due
+   * @returns {ProducerSaid | 'later' | null}
    */
-  take(door) {
-    const said = native.producerTake(door, this.#scratch)
+  take(door, isFirst) {
+    const said = native.producerTake(door, this.#scratch, isFirst)
     if (said === null) this.#failures.clear()
-    return said
+    return said?.[0] === FAILURE_NEXT ? 'later' : said
   }
 
   /** By kind, from 2 on. @type {((...args: any[]) => void)[]} */
@@ -147,8 +152,13 @@ class Sends {
     this.#stored.bind(this),
     this.#failed.bind(this),
     this.#storedBatch.bind(this),
-    () => setImmediate(() => native.producerTurned(this.#door)),
+    () => this.#giveTurn(this.#door),
   ]
+
+  /** @param {ProducerDoor} door */
+  #giveTurn(door) {
+    setImmediate(() => native.producerTurned(door))
+  }
 
   /**
    * Single messages that one request has stored, at consecutive offsets.
@@ -210,9 +220,19 @@ class Sends {
       if (error === undefined || of !== send.signal)
         error = errorFrom(report, this.#failures.get(cause), send.signal?.reason)
       of = send.signal
-      if (number > 0) this.#failures.set(number, error)
+      if (number > 0) this.#remember(number, error)
       send.reject(error)
     }
+  }
+
+  /**
+   * @param {number} number
+   * @param {Failure} error
+   */
+  #remember(number, error) {
+    this.#failures.set(number, error)
+    if (this.#failures.size > MOST_FAILURES)
+      this.#failures.delete(/** @type {number} */ (this.#failures.keys().next().value))
   }
 
   /**
@@ -222,8 +242,8 @@ class Sends {
   #settled(slot) {
     const send = /** @type {Send | undefined} */ (this.#core.slots.release(slot))
     if (send === undefined) return undefined
-    if (send.signal) this.#signals.unwatch(send.signal, send)
     this.#unsettled.leave(send.era)
+    if (send.signal) this.#signals.unwatch(send.signal, send)
     return send
   }
 

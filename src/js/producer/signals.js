@@ -39,7 +39,11 @@ class Signals {
     watched.sends.delete(send)
     if (watched.sends.size > 0) return
     this.#watched.delete(signal)
-    signal.removeEventListener('abort', watched.listener)
+    try {
+      signal.removeEventListener('abort', watched.listener)
+    } catch {
+      // Not one of Node's own; the others of its run shall be settled all the same.
+    }
   }
 
   /** @param {AbortSignal} signal */

@@ -75,8 +75,8 @@ pub struct Receipt {
 /// Single sends that one answer has stored, at consecutive offsets of one queue.
 #[derive(Clone, Debug)]
 pub struct StoredRun {
-    /// The lane they were in; it gathers what their callers send next, until [`turned`](super::Producer::turned).
-    pub lane: u32,
+    /// The lane they were in gathers what their callers send next, until [`turned`](super::Producer::turned) says that they had a turn.
+    pub gathered: Gathered,
     /// As of a receipt.
     pub status: i32,
     /// The queue, with the topic as the user sees it.
@@ -107,6 +107,15 @@ impl StoredRun {
         self.offset_msg_ids.push_str(offset_msg_id);
         self.sends.push(StoredSend { slot, msg_id });
     }
+}
+
+/// A lane that waits for the callers of one run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Gathered {
+    /// The number of the lane.
+    pub lane: u32,
+    /// The number of the run.
+    pub run: u64,
 }
 
 /// Sends that one failure takes along, in the order of their calls.

@@ -211,10 +211,10 @@ pub(super) struct Out {
 /// A lane whose request was just stored: whoever awaited it is about to send again, and all of that goes in one request.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Gathering {
-    /// So many sends were settled, and nobody waits for their callers yet.
-    Settled(usize),
+    /// So many sends were settled with this run, and nobody waits for their callers yet.
+    Settled(usize, u64),
     /// The lane's task waits until so many are there.
-    Awaited(usize),
+    Awaited(usize, u64),
 }
 
 impl Lane {

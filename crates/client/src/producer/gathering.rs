@@ -3,13 +3,18 @@
 
 use std::time::Duration;
 
+use super::calls::Gathered;
 use super::entities::{Gathering, Lane, Phase};
 use super::state::State;
 
 impl Lane {
+    fn live(&self) -> usize {
+        self.fifo.len().saturating_sub(self.dead)
+    }
+
     /// Whether all have come that are waited for.
     pub(super) fn has_gathered(&self) -> bool {
-        matches!(self.gathering, Some(Gathering::Awaited(count)) if self.fifo.len() - self.dead >= count)
+        matches!(self.gathering, Some(Gathering::Awaited(count, _)) if self.live() >= count)
     }
 }
 
@@ -19,8 +24,8 @@ impl State {
         let longest = self.options.gather;
         let running = self.phase == Phase::Running;
         let it = &mut self.lanes[lane];
-        let Some(Gathering::Settled(count)) = it.gathering.take() else { return None };
-        it.gathering = Some(Gathering::Awaited(count));
+        let Some(Gathering::Settled(count, run)) = it.gathering.take() else { return None };
+        it.gathering = Some(Gathering::Awaited(count, run));
         if longest.is_zero() || !running || it.has_gathered() {
             it.gathering = None;
             return None;
@@ -37,19 +42,19 @@ impl State {
         }
     }
 
-    /// Whether a lane still waits, or is about to.
-    pub(super) fn is_gathering(&self, lane: u32) -> bool {
+    /// Whether a lane still waits for the callers of this run, or is about to.
+    pub(super) fn is_gathering(&self, Gathered { lane, run }: Gathered) -> bool {
         self.lanes.get(lane).is_some_and(|lane| match lane.gathering {
-            Some(Gathering::Settled(count)) => lane.fifo.len() - lane.dead < count,
-            Some(Gathering::Awaited(_)) => !lane.has_gathered(),
+            Some(Gathering::Settled(count, of) | Gathering::Awaited(count, of)) => of == run && lane.live() < count,
             None => false,
         })
     }
 
-    /// The callers of these lanes' last sends have had their turn.
-    pub(super) fn turned(&mut self, lanes: &[u32]) {
-        for &lane in lanes {
-            if let Some(it) = self.lanes.get_mut(lane).filter(|it| it.gathering.is_some()) {
+    /// The callers of these runs have had their turn.
+    pub(super) fn turned(&mut self, lanes: &[Gathered]) {
+        for &gathered in lanes {
+            if self.is_gathering(gathered) {
+                let it = &mut self.lanes[gathered.lane];
                 it.gathering = None;
                 it.wake.notify_one();
             }

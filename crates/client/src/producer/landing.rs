@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::answers::Verdict;
 use super::batches;
-use super::calls::{Receipt, Settlement, StoredRun};
+use super::calls::{Gathered, Receipt, Settlement, StoredRun};
 use super::entities::{Gathering, Out, Stage};
 use super::flight::Flight;
 use super::state::State;
@@ -145,8 +145,10 @@ impl State {
         let mut offset_ids = receipt.msg_ids.split(',');
         let Some(queue) = flight.queue.take() else { return };
         flight.payloads.clear();
+        self.runs += 1;
+        let gathered = Gathered { lane, run: self.runs };
         let run = |queue_offset, room| StoredRun {
-            lane,
+            gathered,
             status,
             queue: Arc::clone(&queue),
             queue_offset,
@@ -186,7 +188,7 @@ impl State {
             self.finish(id);
         }
         if let Some(it) = self.lanes.get_mut(lane).filter(|_| !stored.sends.is_empty()) {
-            it.gathering = Some(Gathering::Settled(stored.sends.len()));
+            it.gathering = Some(Gathering::Settled(stored.sends.len(), gathered.run));
         }
         out.settled.extend((!stored.sends.is_empty()).then_some(Settlement::Stored(stored)));
     }

@@ -52,8 +52,8 @@ const LEAVE: Duration = Duration::from_millis(500);
 pub use self::{
     brokers::{Brokers, Unsent},
     calls::{
-        Calls, Content, FailedRun, Failure, Outgoing, OutgoingBatch, ProducerStats, Receipt, Settlement, StoredRun,
-        StoredSend,
+        Calls, Content, FailedRun, Failure, Gathered, Outgoing, OutgoingBatch, ProducerStats, Receipt, Settlement,
+        StoredRun, StoredSend,
     },
     options::{Batching, OnRouteChange, ProducerOptions, ShardingHash},
 };
@@ -145,12 +145,12 @@ impl<B: Brokers> Producer<B> {
     }
 
     /// Keeps the lanes that still wait for the callers of their last sends.
-    pub fn retain_gathering(&self, lanes: &mut Vec<u32>) {
-        self.core.with(|state, _| lanes.retain(|&lane| state.is_gathering(lane)));
+    pub fn retain_gathering(&self, lanes: &mut Vec<Gathered>) {
+        self.core.with(|state, _| lanes.retain(|&gathered| state.is_gathering(gathered)));
     }
 
-    /// Everybody whose sends these lanes have settled so far has had a turn to send again.
-    pub fn turned(&self, lanes: &[u32]) {
+    /// The callers of these runs have had a turn to send again.
+    pub fn turned(&self, lanes: &[Gathered]) {
         self.core.with(|state, _| state.turned(lanes));
     }
 

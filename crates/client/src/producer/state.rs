@@ -39,6 +39,8 @@ pub(super) struct State {
     pub(super) is_flood_told: bool,
     /// How many sends have closed their keys.
     pub(super) failures: u64,
+    /// How many runs were stored.
+    pub(super) runs: u64,
     /// How many parts refused batches have been divided into.
     pub(super) parts: u64,
     pub(super) sent: u64,
@@ -65,6 +67,7 @@ impl State {
             is_room_wanted: false,
             is_flood_told: false,
             failures: 0,
+            runs: 0,
             parts: 0,
             sent: 0,
             failed: 0,

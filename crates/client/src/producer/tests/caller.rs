@@ -10,8 +10,8 @@ use super::cluster::Cluster;
 use crate::env::{self, Instant};
 use crate::error::ClientError;
 use crate::producer::{
-    Calls, Content, FailedRun, Failure, Outgoing, OutgoingBatch, Producer, ProducerOptions, Receipt, Settlement,
-    StoredRun, StoredSend,
+    Calls, Content, FailedRun, Failure, Gathered, Outgoing, OutgoingBatch, Producer, ProducerOptions, Receipt,
+    Settlement, StoredRun, StoredSend,
 };
 
 /// What the producer has decided and the caller has not looked at yet.
@@ -34,6 +34,7 @@ pub(super) struct Ended {
 struct Mailbox {
     said: Mutex<VecDeque<(Instant, Said)>>,
     runs: Mutex<Vec<(usize, Option<u64>, u64)>>,
+    gathered: Mutex<Vec<Gathered>>,
     rang: Notify,
 }
 
@@ -47,7 +48,8 @@ impl Calls for Mailbox {
     fn settled(&self, settlements: Vec<Settlement>) {
         for settlement in settlements {
             match settlement {
-                Settlement::Stored(StoredRun { status, queue, queue_offset, offset_msg_ids, sends, .. }) => {
+                Settlement::Stored(StoredRun { status, queue, queue_offset, offset_msg_ids, sends, gathered }) => {
+                    self.gathered.lock().unwrap().push(gathered);
                     let mut offset_msg_ids = offset_msg_ids.split(',').map(str::to_owned);
                     for (send, queue_offset) in sends.into_iter().zip(queue_offset..) {
                         let StoredSend { slot, msg_id } = send;
@@ -228,6 +230,12 @@ impl Caller {
             calls.iter().map(|&call| u32::try_from(slot_of(call)).unwrap()).collect()
         };
         self.producer.abort(&slots);
+    }
+
+    /// Says that all whose sends were stored have had their turn.
+    pub(super) fn turn(&self) {
+        let gathered = std::mem::take(&mut *self.mailbox.gathered.lock().unwrap());
+        self.producer.turned(&gathered);
     }
 
     /// The runs of failures so far: how many sends, the number of the failure, and of what has caused it.

@@ -305,13 +305,14 @@ async fn a_lane_goes_on_when_its_callers_have_had_their_turn() {
     let gather = Duration::from_secs(60);
     let (cluster, caller) = started(ProducerOptions { gather, ..options() }, &[("a", 1)]).await;
     caller.receipt(caller.send("k", "m0")).await;
-    let lane =
-        caller.producer.core.with(|state, _| state.lanes.iter().find(|(_, lane)| lane.queue.is_some()).unwrap().0);
-    caller.producer.turned(&[lane]);
+    let others = ["m1", "m2"].map(|body| caller.send("k", body));
+    caller.turn();
+    caller.until(others).await;
     let began = env::now();
-    let first = caller.send("k", "m1");
-    caller.producer.turned(&[lane]);
-    caller.receipt(first).await;
-    assert_eq!(cluster.stored("a", 0), ["m0", "m1"]);
+    // One of two comes back, and then all have had their turn.
+    let back = caller.send("k", "m3");
+    caller.turn();
+    caller.receipt(back).await;
+    assert_eq!(cluster.stored("a", 0), ["m0", "m1", "m2", "m3"]);
     assert!(began.elapsed() < Duration::from_secs(1));
 }

@@ -126,7 +126,7 @@ impl Storm {
                         self.caller.abort(call);
                     }
                 }
-                82..84 => self.caller.producer.turned(&[self.rng.random_range(0..8)]),
+                82..84 => self.caller.turn(),
                 84..90 => while self.caller.deliver_one() && self.rng.random_ratio(2, 3) {},
                 _ => self.caller.deliver(),
             }
