@@ -3,7 +3,9 @@
 // in one turn, since times are the machine's.
 
 const { setImmediate: turn } = require('node:timers/promises')
+const { setTimeout: delay } = require('node:timers/promises')
 const { PushConsumer } = require('..')
+const native = require('../src/js/addon.js')
 const { backend, clients, createTopic, startProducer, uniqueGroup } = require('./support')
 
 const MESSAGES = 30_000
@@ -100,4 +102,25 @@ test('a backlog of many queues is handled a little in each turn', async () => {
   }
   expect(handled).toBe(MESSAGES)
   expect(most).toBeLessThan(MOST_PER_TURN)
+})
+
+test('a lone send costs a few calls of native, and no turns of the loop behind it', async () => {
+  const topic = await createTopic({ queues: 1 })
+  const producer = await startProducer()
+  await producer.sendOrderly({ topic, body: 'x' }, 'warm-up')
+  await delay(50)
+  const take = jest.spyOn(native, 'producerTake')
+  const turned = jest.spyOn(native, 'producerTurned')
+  try {
+    for (let i = 0; i < 20; i++) {
+      await producer.sendOrderly({ topic, body: 'x' }, `key-${i}`)
+      await delay(20)
+    }
+    // Its outcome, "a turn, please", "nothing more"; and what brokers have to say meanwhile.
+    expect(take.mock.calls.length).toBeLessThan(5 * 20)
+    expect(turned.mock.calls.length).toBeLessThanOrEqual(20)
+  } finally {
+    take.mockRestore()
+    turned.mockRestore()
+  }
 })

@@ -75,6 +75,25 @@ describe('a lane', () => {
     )
   })
 
+  test('costs one call of native for each message, and two for each chunk beside', async () => {
+    const [, native] = await consume(() => {})
+    const calls = {}
+    for (const name of ['take', 'chunk', 'mayStart', 'step']) {
+      const own = native[name].bind(native)
+      calls[name] = 0
+      native[name] = (...given) => {
+        calls[name]++
+        return own(...given)
+      }
+    }
+    native.deliver(0, 1, [...Array(32).keys()])
+    while (native.acks.length < 32) await turn()
+    await settle()
+    // `step` asks the gate itself here, as native does, but for turns of the event loop in between.
+    expect([calls.step, calls.chunk, calls.take]).toEqual([32, 2, 2])
+    expect(calls.mayStart).toBe(32)
+  })
+
   test('ends a chunk where the gate says no, and asks for the next chunk anew', async () => {
     const handled = []
     const [, native] = await consume((message) => void handled.push(message.queueOffset))

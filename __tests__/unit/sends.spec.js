@@ -124,6 +124,24 @@ describe('many outcomes', () => {
     )
   })
 
+  test('cost one call of native for each send, and one for each slice', async () => {
+    let takes = 0
+    const { take } = native
+    native.take = (...given) => {
+      takes++
+      return take.apply(native, given)
+    }
+    const count = 640
+    const sends = Array.from({ length: count }, (_, i) => producer.sendOrderly({ topic: 'orders', body: `m${i}` }, 'k'))
+    expect(native.taken.length).toBe(count)
+    const slots = native.taken.map(({ slot }) => slot)
+    const ids = slots.flatMap((slot) => [`id-${slot}`, ''])
+    native.calls.stored(slots, ids, 0, 'broker-a', 3, 0)
+    await Promise.all(sends)
+    await settle()
+    expect(takes).toBe(count / 64 + 1)
+  })
+
   test('let the event loop breathe, with what callers do about them', async () => {
     let done = 0
     const work = () => {
