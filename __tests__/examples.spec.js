@@ -21,7 +21,9 @@ const run = (args, options) => execute(process.execPath, args, { cwd: ROOT, sign
 /** What an example prints; rejects unless it ends by itself with the exit code 0. */
 async function output(script) {
   const topic = await createTopic({ queues: 4 })
-  const env = { ...process.env, ROCKETMQ_NAMESRV: backend.nameServer, ROCKETMQ_TOPIC: topic }
+  // Plain text, also where the terminal, and with it Jest's workers, are for colours.
+  const plain = { ...process.env, FORCE_COLOR: '0' }
+  const env = { ...plain, ROCKETMQ_NAMESRV: backend.nameServer, ROCKETMQ_TOPIC: topic }
   const { stdout } = await run([script], { env, timeout: 120_000 })
   return stdout
 }

@@ -29,8 +29,10 @@ afterAll(() => fs.rmSync(project, { recursive: true }))
 
 /** Runs a tool in the project; rejects with all that it has said. */
 async function script(tool, ...args) {
+  // Plain text, also where the terminal, and with it Jest's workers, are for colours.
+  const options = { cwd: project, env: { ...process.env, FORCE_COLOR: '0' } }
   try {
-    return await run(process.execPath, [require.resolve(tool), ...args], { cwd: project })
+    return await run(process.execPath, [require.resolve(tool), ...args], options)
   } catch (error) {
     throw new Error(`${error.message}\n${error.stdout}\n${error.stderr}`, { cause: error })
   }
