@@ -9,6 +9,7 @@ import java.util.concurrent.atomic.AtomicLong;
 import org.apache.rocketmq.client.consumer.DefaultMQPushConsumer;
 import org.apache.rocketmq.client.consumer.listener.ConsumeOrderlyStatus;
 import org.apache.rocketmq.client.consumer.listener.MessageListenerOrderly;
+import org.apache.rocketmq.client.exception.MQClientException;
 import org.apache.rocketmq.client.producer.DefaultMQProducer;
 import org.apache.rocketmq.client.producer.SendCallback;
 import org.apache.rocketmq.client.producer.SendResult;
@@ -83,7 +84,7 @@ public final class BenchPeer {
         Clock clock = new Clock();
         for (int i = 0; i < messages; i++) {
             int place = i;
-            producer.send(new Message(topic, body), BY_HASH, "one", new SendCallback() {
+            SendCallback callback = new SendCallback() {
                 @Override
                 public void onSuccess(SendResult result) {
                     offsets[place] = result.getQueueOffset();
@@ -95,7 +96,10 @@ public final class BenchPeer {
                     failed.incrementAndGet();
                     left.countDown();
                 }
-            }, TIMEOUT_MS);
+            };
+            while (!sent(producer, callback)) {
+                Thread.sleep(1);
+            }
         }
         left.await();
         clock.stop(messages);
@@ -105,6 +109,19 @@ public final class BenchPeer {
         }
         clock.tell(order.text() + ",\"failed\":" + failed.get());
         producer.shutdown();
+    }
+
+    /** The client refuses a send when 50 000 wait for its threads; whoever sends more has to try again. */
+    private static boolean sent(DefaultMQProducer producer, SendCallback callback) throws Exception {
+        try {
+            producer.send(new Message(topic, body), BY_HASH, "one", callback, TIMEOUT_MS);
+            return true;
+        } catch (MQClientException e) {
+            if (String.valueOf(e.getMessage()).contains("executor rejected")) {
+                return false;
+            }
+            throw e;
+        }
     }
 
     private static void keys(String nameServer, int messages) throws Exception {
