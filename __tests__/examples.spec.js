@@ -4,6 +4,7 @@ const { execFile } = require('node:child_process')
 const path = require('node:path')
 const { promisify } = require('node:util')
 const { backend, createTopic } = require('./support')
+const { PLAIN_ENV } = require('./support/plain-env')
 
 // The compiler has much to do.
 jest.setTimeout(300_000)
@@ -21,9 +22,7 @@ const run = (args, options) => execute(process.execPath, args, { cwd: ROOT, sign
 /** What an example prints; rejects unless it ends by itself with the exit code 0. */
 async function output(script) {
   const topic = await createTopic({ queues: 4 })
-  // Plain text, also where the terminal, and with it Jest's workers, are for colours.
-  const plain = { ...process.env, FORCE_COLOR: '0' }
-  const env = { ...plain, ROCKETMQ_NAMESRV: backend.nameServer, ROCKETMQ_TOPIC: topic }
+  const env = { ...PLAIN_ENV, ROCKETMQ_NAMESRV: backend.nameServer, ROCKETMQ_TOPIC: topic }
   const { stdout } = await run([script], { env, timeout: 120_000 })
   return stdout
 }

@@ -10,12 +10,11 @@ const ts = require('typescript')
 const { TestBroker } = require('../../testing')
 const { LineProcess } = require('../support/child-process')
 const { ROOT, allBlocks, block, blocks } = require('../support/documents')
+const { PLAIN_ENV } = require('../support/plain-env')
 const { until } = require('../support/until')
 
 let project
 const open = []
-/** Numbers are printed plainly, also where the terminal, and with it Jest's workers, are for colours. */
-const PLAIN = { ...process.env, FORCE_COLOR: '0' }
 
 beforeAll(() => {
   project = fs.realpathSync(fs.mkdtempSync(path.join(os.tmpdir(), 'documents-run-')))
@@ -53,7 +52,7 @@ await reader.after?.(piece)
 `
   fs.writeFileSync(path.join(project, `${name}.main.mjs`), main)
   const child = spawn(process.execPath, [path.join(project, `${name}.main.mjs`)], {
-    env: { ...PLAIN, ...(broker && { ROCKETMQ_NAMESRV: broker.nameServer }), ...env },
+    env: { ...PLAIN_ENV, ...(broker && { ROCKETMQ_NAMESRV: broker.nameServer }), ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
   })
   const program = new LineProcess(child)
@@ -75,7 +74,7 @@ test('README: its first program is plain JavaScript, which runs as it stands, wi
   const { code } = block('README.md', 'rocketmq-orderly')
   const file = path.join(project, 'first.mjs')
   fs.writeFileSync(file, code)
-  const env = { ...PLAIN, ROCKETMQ_NAMESRV: undefined, NAMESRV_ADDR: undefined }
+  const env = { ...PLAIN_ENV, ROCKETMQ_NAMESRV: undefined, NAMESRV_ADDR: undefined }
   const program = new LineProcess(
     spawn(process.execPath, [file], { cwd: project, env, stdio: ['ignore', 'pipe', 'pipe'] }),
   )

@@ -6,6 +6,7 @@ const fs = require('node:fs')
 const os = require('node:os')
 const path = require('node:path')
 const { promisify } = require('node:util')
+const { PLAIN_ENV } = require('../support/plain-env')
 
 const ROOT = path.resolve(__dirname, '../..')
 const EXAMPLE = path.join(ROOT, 'examples/jest')
@@ -29,10 +30,8 @@ afterAll(() => fs.rmSync(project, { recursive: true }))
 
 /** Runs a tool in the project; rejects with all that it has said. */
 async function script(tool, ...args) {
-  // Plain text, also where the terminal, and with it Jest's workers, are for colours.
-  const options = { cwd: project, env: { ...process.env, FORCE_COLOR: '0' } }
   try {
-    return await run(process.execPath, [require.resolve(tool), ...args], options)
+    return await run(process.execPath, [require.resolve(tool), ...args], { cwd: project, env: PLAIN_ENV })
   } catch (error) {
     throw new Error(`${error.message}\n${error.stdout}\n${error.stderr}`, { cause: error })
   }

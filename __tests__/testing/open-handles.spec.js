@@ -5,6 +5,7 @@ const { execFile } = require('node:child_process')
 const fs = require('node:fs')
 const os = require('node:os')
 const path = require('node:path')
+const { PLAIN_ENV } = require('../support/plain-env')
 
 const ROOT = path.resolve(__dirname, '../..')
 
@@ -47,10 +48,8 @@ async function report(...closed) {
   const hook = `afterAll(async () => { ${closed.map((name) => `await ${name}.close();`).join(' ')} })`
   fs.writeFileSync(path.join(project, 'orders.test.js'), IMPORTS + hook)
   const jest = [require.resolve('jest/bin/jest'), '--ci', '--detectOpenHandles', '--forceExit']
-  // Plain text, also where the terminal, and with it Jest's workers, are for colours.
-  const options = { cwd: project, env: { ...process.env, FORCE_COLOR: '0' } }
   return new Promise((resolve) => {
-    execFile(process.execPath, jest, options, (_error, _stdout, stderr) => resolve(stderr))
+    execFile(process.execPath, jest, { cwd: project, env: PLAIN_ENV }, (_error, _stdout, stderr) => resolve(stderr))
   })
 }
 const named = (said) => [...said.matchAll(/● +(.*)$/gm)].map(([, name]) => name)
