@@ -284,7 +284,6 @@ describe('events', () => {
     await consumer.start()
     const native = NativeConsumer.last
     const queue = { topic: 'orders', brokerName: 'a', queueId: 0 }
-    await native.event({ type: 'alive' })
     await native.event({ type: 'disconnected', address: 'a:1', server: 'broker' })
     const closing = consumer.close()
     void native.event({ type: 'disconnected', address: 'a:2', server: 'nameServer' })

@@ -10,7 +10,7 @@ use crate::client::{Event, Events};
 use crate::env;
 use crate::error::{ClientError, Code};
 use napi::Result;
-use napi::bindgen_prelude::{FnArgs, Object, ToNapiValue};
+use napi::bindgen_prelude::{Object, ToNapiValue};
 use std::collections::{HashSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -52,7 +52,7 @@ impl<T> Default for Queue<T> {
 /// See the module. `T` is what its owner says beside answers and events.
 pub(super) struct Bell<T> {
     queue: Mutex<Queue<T>>,
-    ring: Callback<(), FnArgs<(u32,)>>,
+    ring: Callback,
     /// Whether debug records are wanted.
     debug: bool,
     pulse: Pulse,
@@ -76,12 +76,7 @@ pub(super) enum Taken<O> {
 impl<T: Send + 'static> Bell<T> {
     /// Takes `calls.ring`.
     pub(super) fn new(calls: &Object<'_>, debug: bool) -> Result<Arc<Self>> {
-        Ok(Arc::new(Self {
-            queue: Mutex::default(),
-            ring: Callback::new(calls, "ring", |_| Ok(FnArgs::from((0,))))?,
-            debug,
-            pulse: Pulse::new(),
-        }))
+        Ok(Arc::new(Self { queue: Mutex::default(), ring: Callback::new(calls, "ring")?, debug, pulse: Pulse::new() }))
     }
 
     fn lock(&self) -> MutexGuard<'_, Queue<T>> {
@@ -105,7 +100,7 @@ impl<T: Send + 'static> Bell<T> {
             }
             !queue.said.is_empty() && !std::mem::replace(&mut queue.rung, true)
         };
-        let is_heard = !rings || self.ring.call(());
+        let is_heard = !rings || self.ring.call();
         if !is_heard {
             self.lock().is_deaf = true;
         }

@@ -1,29 +1,23 @@
 //! A threadsafe function that can be given back: once released, calls go nowhere and the event loop is free to end.
 
 use crate::error::ClientError;
-use napi::bindgen_prelude::{Function, JsObjectValue, JsValuesTupleIntoVec, Object};
-use napi::threadsafe_function::{
-    ThreadsafeCallContext, ThreadsafeFunction, ThreadsafeFunctionCallMode, UnknownReturnValue,
-};
+use napi::bindgen_prelude::{Function, JsObjectValue, Object};
+use napi::threadsafe_function::{ThreadsafeFunction, ThreadsafeFunctionCallMode, UnknownReturnValue};
 use napi::{Result, Status};
 use std::sync::{PoisonError, RwLock};
 
-type Threadsafe<T, Args> = ThreadsafeFunction<T, UnknownReturnValue, Args, Status, false>;
+type Threadsafe = ThreadsafeFunction<(), UnknownReturnValue, (), Status, false>;
 
-/// Calls one function of the facade with a `T`, from any thread.
-pub(super) struct Callback<T: 'static, Args: 'static + JsValuesTupleIntoVec> {
-    function: RwLock<Option<Threadsafe<T, Args>>>,
+/// Calls one function of the facade, without arguments, from any thread.
+pub(super) struct Callback {
+    function: RwLock<Option<Threadsafe>>,
 }
 
-impl<T: 'static + Send, Args: 'static + JsValuesTupleIntoVec> Callback<T, Args> {
-    /// Takes `calls[name]`; `arguments` makes its arguments, on the JavaScript thread, and must not panic.
-    pub(super) fn new(
-        calls: &Object<'_>,
-        name: &str,
-        arguments: impl Fn(ThreadsafeCallContext<T>) -> Result<Args> + 'static,
-    ) -> Result<Self> {
-        let function: Function<'_, Args, UnknownReturnValue> = calls.get_named_property(name)?;
-        let function = function.build_threadsafe_function::<T>().callee_handled::<false>().build_callback(arguments)?;
+impl Callback {
+    /// Takes `calls[name]`.
+    pub(super) fn new(calls: &Object<'_>, name: &str) -> Result<Self> {
+        let function: Function<'_, (), UnknownReturnValue> = calls.get_named_property(name)?;
+        let function = function.build_threadsafe_function::<()>().callee_handled::<false>().build()?;
         Ok(Self { function: RwLock::new(Some(function)) })
     }
 
@@ -34,11 +28,11 @@ impl<T: 'static + Send, Args: 'static + JsValuesTupleIntoVec> Callback<T, Args> 
     }
 
     /// Queues a call. False when the function was released or its environment has gone.
-    pub(super) fn call(&self, value: T) -> bool {
+    pub(super) fn call(&self) -> bool {
         let function = self.function.read().unwrap_or_else(PoisonError::into_inner);
         function
             .as_ref()
-            .is_some_and(|function| function.call(value, ThreadsafeFunctionCallMode::NonBlocking) == Status::Ok)
+            .is_some_and(|function| function.call((), ThreadsafeFunctionCallMode::NonBlocking) == Status::Ok)
     }
 
     /// Gives the function back. Calls that are queued already still arrive.
@@ -55,7 +49,7 @@ pub(super) struct Answer {
 }
 
 impl Answer {
-    /// An answer that has nothing to do with a key.
+    /// The answer of a slot.
     pub(super) fn of(slot: u32, result: std::result::Result<String, ClientError>) -> Self {
         Self { slot, result }
     }

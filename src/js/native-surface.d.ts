@@ -56,8 +56,6 @@ export interface ConsumerSettings {
 /** An event, as JSON. */
 export type NativeEvent =
   | { type: 'warning'; error: NativeError }
-  /** Nothing but whether it is heard, and when. */
-  | { type: 'alive' }
   | { type: 'connected'; address: string; server: 'broker' | 'nameServer' }
   | { type: 'disconnected'; address: string; server: 'broker' | 'nameServer'; reason: string }
   | { type: 'routeChanged'; topic: string; queues: QueueName[] }

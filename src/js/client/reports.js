@@ -66,8 +66,6 @@ class Reports {
         return this.warn(errorFrom(event.error))
       case 'log':
         return this.log(event.level, event.fields, event.text)
-      case 'alive':
-        return // it has heard that this side lives, by saying so
       case 'connected': {
         const { address, server } = event
         this.log('info', { address, server }, `connected to ${SERVERS[server]}`)

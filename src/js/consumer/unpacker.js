@@ -62,7 +62,7 @@ class Unpacker {
     const messages = new Array(count)
     // A handler may change its message; the gate goes by what was packed.
     const offsets = new Array(count)
-    const texts = new Texts(this.#scratch)
+    const texts = new Texts(this.#scratch, this.#fields)
     for (let i = 0; i < count; i++) {
       messages[i] = this.#message(i, queue, texts)
       offsets[i] = messages[i].queueOffset
@@ -76,7 +76,7 @@ class Unpacker {
    * @param {MessageQueue} queue
    */
   single(queue) {
-    const message = this.#message(0, queue, new Texts(this.#scratch))
+    const message = this.#message(0, queue, new Texts(this.#scratch, this.#fields))
     this.#shrink()
     return message
   }
@@ -90,28 +90,34 @@ class Unpacker {
     const fields = this.#fields
     const at = i * FIELDS
     texts.isAscii = fields[at + IS_ASCII] === 1
-    const bodyFrom = fields[at + BODY]
-    // Memory of its own, as users who look at `body.buffer`, clone or keep it expect.
-    const body = Buffer.allocUnsafeSlow(fields[at + BODY + 1] - bodyFrom)
-    this.#scratch.copy(body, 0, bodyFrom, fields[at + BODY + 1])
-    const key = fields[at + SHARDING_KEY]
     return new ReceivedMessage(
       queue,
       fields[at + OFFSET],
       fields[at + ATTEMPT],
-      texts.topic(fields[at + TOPIC], fields[at + TOPIC + 1]),
-      texts.optional(fields[at + TAGS], fields[at + TAGS + 1]),
-      texts.optional(fields[at + KEYS], fields[at + KEYS + 1]),
-      texts.optional(key, fields[at + SHARDING_KEY + 1]),
-      texts.text(fields[at + ID], fields[at + ID + 1]),
-      texts.text(fields[at + OFFSET_ID], fields[at + OFFSET_ID + 1]),
+      texts.topic.at(at + TOPIC),
+      texts.optional(at + TAGS),
+      texts.optional(at + KEYS),
+      texts.optional(at + SHARDING_KEY),
+      texts.text(at + ID),
+      texts.text(at + OFFSET_ID),
       fields[at + BORN],
       fields[at + STORED],
-      texts.bornHost(fields[at + BORN_HOST], fields[at + BORN_HOST + 1]),
-      texts.storeHost(fields[at + STORE_HOST], fields[at + STORE_HOST + 1]),
-      texts.text(fields[at + PROPERTIES], fields[at + PROPERTIES + 1]),
-      body,
+      texts.bornHost.at(at + BORN_HOST),
+      texts.storeHost.at(at + STORE_HOST),
+      texts.text(at + PROPERTIES),
+      this.#body(fields[at + BODY], fields[at + BODY + 1]),
     )
+  }
+
+  /**
+   * In memory of its own, as users who look at `body.buffer`, clone or keep it expect.
+   * @param {number} from
+   * @param {number} to
+   */
+  #body(from, to) {
+    const body = Buffer.allocUnsafeSlow(to - from)
+    this.#scratch.copy(body, 0, from, to)
+    return body
   }
 
   /** @param {number} size */
@@ -126,73 +132,64 @@ class Unpacker {
   }
 }
 
-/** The texts of a chunk; those that are the same from message to message are made once. */
+/** The texts of a chunk, by where their places are among the fields. */
 class Texts {
   isAscii = true
+  topic = new Repeated(this)
+  bornHost = new Repeated(this)
+  storeHost = new Repeated(this)
   /** @type {Buffer & Slicing} */
   #scratch
-  #topic = ['', -1]
-  #bornHost = ['', -1]
-  #storeHost = ['', -1]
+  #fields
 
-  /** @param {Buffer} scratch */
-  constructor(scratch) {
+  /**
+   * @param {Buffer} scratch
+   * @param {Float64Array} fields
+   */
+  constructor(scratch, fields) {
     this.#scratch = /** @type {Buffer & Slicing} */ (scratch)
+    this.#fields = fields
+  }
+
+  /** @param {number} field */
+  from(field) {
+    return this.#fields[field]
   }
 
   /**
-   * @param {number} from
-   * @param {number} to
+   * @param {number} field
    * @returns {string}
    */
-  text(from, to) {
+  text(field) {
+    const [from, to] = [this.#fields[field], this.#fields[field + 1]]
     return this.isAscii ? this.#scratch.latin1Slice(from, to) : this.#scratch.utf8Slice(from, to)
   }
 
-  /**
-   * @param {number} from
-   * @param {number} to
-   */
-  optional(from, to) {
-    return from < 0 ? null : this.text(from, to)
+  /** @param {number} field */
+  optional(field) {
+    return this.from(field) < 0 ? null : this.text(field)
+  }
+}
+
+/** A text that is the same from message to message, at the same place: it is made once. */
+class Repeated {
+  #texts
+  #text = ''
+  #from = -1
+
+  /** @param {Texts} texts */
+  constructor(texts) {
+    this.#texts = texts
   }
 
-  /**
-   * @param {number} from
-   * @param {number} to
-   */
-  topic(from, to) {
-    return this.#same(this.#topic, from, to)
-  }
-
-  /**
-   * @param {number} from
-   * @param {number} to
-   */
-  bornHost(from, to) {
-    return this.#same(this.#bornHost, from, to)
-  }
-
-  /**
-   * @param {number} from
-   * @param {number} to
-   */
-  storeHost(from, to) {
-    return this.#same(this.#storeHost, from, to)
-  }
-
-  /**
-   * @param {(string | number)[]} last
-   * @param {number} from
-   * @param {number} to
-   * @returns {string}
-   */
-  #same(last, from, to) {
-    if (last[1] !== from) {
-      last[0] = this.text(from, to)
-      last[1] = from
+  /** @param {number} field */
+  at(field) {
+    const from = this.#texts.from(field)
+    if (from !== this.#from) {
+      this.#text = this.#texts.text(field)
+      this.#from = from
     }
-    return /** @type {string} */ (last[0])
+    return this.#text
   }
 }
 

@@ -33,13 +33,10 @@ impl State {
         Some(longest)
     }
 
-    /// Ends the waiting of a lane when all have come, or when nothing may be waited for any more.
-    pub(super) fn look_who_came(&mut self, lane: u32) {
-        let running = self.phase == Phase::Running;
-        let it = &mut self.lanes[lane];
-        if it.has_gathered() || !running {
-            it.gathering = None;
-        }
+    /// Whether a lane waits for nobody any more: all have come, or had their turn, or nothing may be waited for.
+    pub(super) fn has_come(&self, lane: u32) -> bool {
+        let it = &self.lanes[lane];
+        it.gathering.is_none() || it.has_gathered() || self.phase != Phase::Running
     }
 
     /// Whether a lane still waits for the callers of this run, or is about to.

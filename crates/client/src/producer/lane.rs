@@ -149,9 +149,11 @@ impl<B: Brokers> Task<'_, B> {
     async fn gather(&self) {
         let Some(longest) = self.core.with(|state, _| state.gathers(self.lane)) else { return };
         let gathered = async {
-            while !self.core.with(|state, _| state.lanes[self.lane].gathering.is_none()) {
+            loop {
                 self.wake.notified().await;
-                self.core.with(|state, _| state.look_who_came(self.lane));
+                if self.core.with(|state, _| state.has_come(self.lane)) {
+                    return;
+                }
             }
         };
         // Whoever is not back by now is not waited for.
