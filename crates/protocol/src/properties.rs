@@ -2,6 +2,8 @@
 
 use std::collections::HashMap;
 
+use memchr::memchr;
+
 /// Between a name and its value.
 pub const NAME_VALUE_SEPARATOR: char = '\u{1}';
 /// Behind each value.
@@ -128,8 +130,8 @@ pub fn visit<'a>(text: &'a str, mut pair: impl FnMut(&'a str, &'a str)) {
     let mut start = 0;
     while start < bytes.len() {
         let segment = &bytes[start..];
-        let length = segment.iter().position(|byte| *byte == SEPARATORS[1]).unwrap_or(segment.len());
-        let name = segment[..length].iter().position(|byte| *byte == SEPARATORS[0]).unwrap_or(length);
+        let length = memchr(SEPARATORS[1], segment).unwrap_or(segment.len());
+        let name = memchr(SEPARATORS[0], &segment[..length]).unwrap_or(length);
         if name > 0 && name + 1 < length {
             pair(&text[start..start + name], &text[start + name + 1..start + length]);
         }

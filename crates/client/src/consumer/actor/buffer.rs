@@ -137,9 +137,14 @@ impl Buffer {
         self.chunks.clear();
     }
 
+    /// Whether the front message is the one at this offset.
+    pub(super) fn begins_at(&self, offset: i64) -> bool {
+        self.messages.front().is_some_and(|first| first.message.queue_offset == offset)
+    }
+
     /// The front message is done, if that is its offset.
     pub(super) fn done(&mut self, offset: i64) -> bool {
-        if self.messages.front().is_none_or(|first| first.message.queue_offset != offset) {
+        if !self.begins_at(offset) {
             return false;
         }
         self.drop_front();
