@@ -29,7 +29,9 @@ mod start;
 mod state;
 #[cfg(test)]
 mod tests;
+mod ticking;
 mod unread;
+mod waiting;
 mod watching;
 
 use std::fmt;
@@ -51,6 +53,7 @@ const LEAVE: Duration = Duration::from_millis(500);
 #[allow(unused_imports, reason = "the binding takes what it needs from this list")]
 pub use self::{
     brokers::{Brokers, Unsent},
+    flight::Wire,
     calls::{
         Calls, Content, FailedRun, Failure, Gathered, Outgoing, OutgoingBatch, ProducerStats, Receipt, Settlement,
         StoredRun, StoredSend,
@@ -107,7 +110,7 @@ impl<B: Brokers> Producer<B> {
     fn admit(&self, topic: &str, sharding_key: &str, message: admission::Prepared) -> Result<(), ClientError> {
         let mut message = Some(message);
         loop {
-            let admission = self.core.with(|state, out| -> Result<_, ClientError> {
+            let admission = self.core.called(|state, out| -> Result<_, ClientError> {
                 state.is_open().map_err(|error| error.with_outcome(Outcome::NotStored))?;
                 let Some(&topic) = state.topic_ids.get(topic) else { return Ok(None) };
                 Ok(message.take().map(|message| state.admit(topic, sharding_key, message, out)))
@@ -151,7 +154,7 @@ impl<B: Brokers> Producer<B> {
 
     /// The callers of these runs have had a turn to send again.
     pub fn turned(&self, lanes: &[Gathered]) {
-        self.core.with(|state, _| state.turned(lanes));
+        self.core.called(|state, out| state.turned(lanes, out));
     }
 
     /// The caller is delivering a failure of this key; what it calls from now on starts afresh.
@@ -208,6 +211,7 @@ impl<B: Brokers> Producer<B> {
             for (_, lane) in state.lanes.iter() {
                 lane.wake.notify_one();
             }
+            out.tick = true;
         });
         // Brokers that are gone cannot be taken leave of.
         let deadline = deadline.max(env::now() + LEAVE);

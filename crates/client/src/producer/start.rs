@@ -5,7 +5,8 @@ use std::sync::Arc;
 use super::Producer;
 use super::brokers::Brokers;
 use super::entities::Phase;
-use crate::env::{Backoff, Instant};
+use super::ticking;
+use crate::env::{self, Backoff, Instant};
 use crate::error::{ClientError, Code};
 use crate::protocol::{TopicRoute, limits};
 
@@ -47,6 +48,7 @@ impl<B: Brokers> Producer<B> {
                 state.phase = Phase::Running;
             }
         });
+        env::spawn(ticking::run(Arc::clone(&self.core)));
         Ok(())
     }
 

@@ -7,7 +7,6 @@ use tokio::sync::{Notify, watch};
 use super::brokers::Brokers;
 use super::core::Core;
 use super::entities::Phase;
-use super::lane::until;
 use crate::client::RouteState;
 use crate::env::{self, Instant};
 use crate::error::ClientError;
@@ -87,11 +86,11 @@ impl<B: Brokers> Watching<'_, B> {
                         break;
                     }
                     () = self.wake.notified() => {}
-                    () = until(due) => {}
+                    () = env::until(due) => {}
                     () = tokio::time::sleep(ASK), if waits => {
                         self.core.with(|state, out| out.refresh.push(Arc::clone(&state.topics[self.topic].real)));
                     }
-                    () = until(forgotten_at) => {
+                    () = env::until(forgotten_at) => {
                         if self.is_gone() && self.core.with(|state, _| state.forget(self.topic)) {
                             return;
                         }
