@@ -232,16 +232,9 @@ pub(super) struct Out {
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Gathering {
     /// So many sends were settled with this run, and nobody waits for their callers yet.
-    Settled {
-        count: usize,
-        run: u64,
-    },
+    Settled { count: usize, run: u64 },
     /// The lane waits until so many are there, or until then.
-    Awaited {
-        count: usize,
-        run: u64,
-        until: Instant,
-    },
+    Awaited { count: usize, run: u64, until: Instant },
 }
 
 impl Lane {

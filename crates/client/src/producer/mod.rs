@@ -53,11 +53,11 @@ const LEAVE: Duration = Duration::from_millis(500);
 #[allow(unused_imports, reason = "the binding takes what it needs from this list")]
 pub use self::{
     brokers::{Brokers, Unsent},
-    flight::Wire,
     calls::{
         Calls, Content, FailedRun, Failure, Gathered, Outgoing, OutgoingBatch, ProducerStats, Receipt, Settlement,
         StoredRun, StoredSend,
     },
+    flight::Wire,
     options::{Batching, OnRouteChange, ProducerOptions, ShardingHash},
 };
 

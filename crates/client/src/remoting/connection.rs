@@ -75,7 +75,7 @@ impl Shared {
     }
 
     /// Fails everything that waits, and everything to come. The first reason stays.
-    pub(super) fn poison(&self, reason: ClientError) {
+    pub(super) fn poison(&self, reason: &ClientError) {
         let before = {
             let mut waiters = self.waiters();
             if matches!(&*waiters, Waiters::Poisoned(_)) {
@@ -207,8 +207,8 @@ impl Connection {
         let Ok(pieces) = pieces(response) else { return };
         match self.shared.outbox.send(pieces, Class::Answer, Arc::new(Departure::default())) {
             Ok(()) => {}
-            Err(Rejected::Failed(error)) => self.end(self.shared.ended(&format!("failed while writing: {error}"))),
-            Err(Rejected::Unread(bytes)) => self.end(self.shared.ended(&format!(
+            Err(Rejected::Failed(error)) => self.end(&self.shared.ended(&format!("failed while writing: {error}"))),
+            Err(Rejected::Unread(bytes)) => self.end(&self.shared.ended(&format!(
                 "was given up: the server asks, and does not read the answers, of which {bytes} bytes wait"
             ))),
         }
@@ -216,7 +216,7 @@ impl Connection {
 
     /// Ends the connection; pending requests fail.
     pub(crate) fn close(&self) {
-        self.end(self.shared.ended("was closed by this client"));
+        self.end(&self.shared.ended("was closed by this client"));
     }
 
     /// Takes no more requests; those that wait may still be answered, and then the connection ends.
@@ -233,7 +233,7 @@ impl Connection {
     }
 
     /// Ends the connection for this reason.
-    pub(super) fn end(&self, reason: ClientError) {
+    pub(super) fn end(&self, reason: &ClientError) {
         self.shared.poison(reason);
         self.shared.stop.notify_one();
     }
@@ -246,7 +246,7 @@ impl Connection {
             reason = shared.tick() => reason,
             () = shared.stop.notified() => shared.failure(),
         };
-        shared.poison(reason);
+        shared.poison(&reason);
         shared.outbox.shut();
         // Half a second is plenty for a FIN; a dead peer must not hold the task.
         let _ = tokio::time::timeout(Duration::from_millis(500), shared.outbox.shut_down()).await;
