@@ -28,7 +28,7 @@ function tableOf(name, { id, title, figures, peers }, version) {
   ]
   const cells = rows.map(([peer, it]) => {
     const called = peer === 'ours' ? `**${PEERS[peer].title}**` : PEERS[peer].title
-    if (it.cannot) return [called, `— ${it.cannot}`, ...Array(head.length - 2).fill('')]
+    if (it.cannot) return [called, `— ${it.cannot}`, ...Array(Math.max(0, head.length - 2)).fill('')]
     return [
       called,
       ...columns.map((figure) => cell(figureOf(it, figure), FIGURES[figure].digits)),

@@ -18,7 +18,7 @@ mod wire;
 
 use std::io::{BufRead, Write};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::given::Given;
 
@@ -42,7 +42,7 @@ fn answer(given: &Given) -> Result<Value, Failure> {
 fn main() -> Result<(), Failure> {
     let mut out = std::io::stdout().lock();
     for line in std::io::stdin().lock().lines() {
-        let value = answer(&Given::parse(&line?))?;
+        let value = answer(&Given::parse(&line?)).unwrap_or_else(|failure| json!({ "error": failure.to_string() }));
         writeln!(out, "{value}")?;
         out.flush()?;
     }

@@ -9,12 +9,16 @@ const logger = { debug: nothing, info: nothing, warn: nothing, error: nothing }
 /** Its own is 128 KiB. */
 const MAX_MESSAGE = 4 * 1024 * 1024
 
+/** It wants one, and uses it for an address that it is not given here. */
+const httpclient = { request: () => Promise.reject(new Error('there is no HTTP here')) }
+
 void serve({
   async producer({ nameServer, topic }) {
     const producer = new Producer({
       producerGroup: 'GID_bench',
       nameSrv: nameServer,
       logger,
+      httpclient,
       maxMessageSize: MAX_MESSAGE,
     })
     producer.on('error', nothing)
@@ -33,6 +37,7 @@ void serve({
       consumerGroup: group,
       nameSrv: nameServer,
       logger,
+      httpclient,
       consumeFromWhere: 'CONSUME_FROM_FIRST_OFFSET',
     })
     consumer.on('error', nothing)

@@ -11,16 +11,15 @@ const LOOK = 64
 async function drain(client, given) {
   const order = new Order()
   const most = Number(given.messages)
+  const measure = new Measure()
   let handled = 0
-  let measure
   let figures
   let done
   const over = new Promise((resolve) => (done = resolve))
   const consumer = await client.consumer(given, (body) => {
     if (figures) return
-    measure ??= new Measure()
+    if (handled++ === 0) measure.restart()
     order.see(body)
-    handled++
     if (handled < most && (handled % LOOK !== 0 || measure.elapsed() < 1_000 * given.seconds)) return
     figures = measure.stop(handled)
     done()

@@ -31,7 +31,7 @@ async function latency(client, given) {
   try {
     return await withProducer(client, given, async (producer, bodies) => {
       await probe(producer, bodies, keys, probed)
-      const measure = new Measure()
+      const measure = await Measure.begin()
       let sent = 0
       let failure
       const tick = () => {

@@ -13,6 +13,13 @@ class Measure {
   #cpu
   #began
 
+  /** Begins when the clocks run: what blocks the loop right behind it is seen. */
+  static async begin() {
+    const measure = new Measure()
+    await new Promise((resolve) => setTimeout(resolve, 2 * TICK_MS))
+    return measure.restart()
+  }
+
   constructor() {
     let due = performance.now() + TICK_MS
     this.#ticking = setInterval(() => {
@@ -21,8 +28,16 @@ class Measure {
       due = now + TICK_MS
     }, TICK_MS)
     this.#delay.enable()
+    this.restart()
+  }
+
+  /** Forgets what was before. */
+  restart() {
+    this.#delay.reset()
+    this.#late.length = 0
     this.#cpu = process.cpuUsage()
     this.#began = performance.now()
+    return this
   }
 
   /** Milliseconds since the beginning. */

@@ -9,7 +9,7 @@ const MIB = 2 ** 20
 async function memory(client, given) {
   const total = Number(given.messages)
   const keys = Number(given.keys)
-  const measure = new Measure()
+  const measure = await Measure.begin()
   const sent = await withProducer(client, given, async (producer, bodies) => {
     let count = 0
     const loop = async (key) => {

@@ -22,7 +22,7 @@ const { awaited, burst, keys, mixed } = require('./sending')
 
 /** W7: nothing at all. */
 async function idle(_client, given) {
-  const measure = new Measure()
+  const measure = await Measure.begin()
   await new Promise((resolve) => setTimeout(resolve, 1_000 * given.seconds))
   return measure.stop(1)
 }

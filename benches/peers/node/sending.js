@@ -23,7 +23,7 @@ async function withProducer(client, given, run) {
 function awaited(client, given) {
   return withProducer(client, given, async (producer, bodies) => {
     const times = []
-    const measure = new Measure()
+    const measure = await Measure.begin()
     for (let began = 0; began < 1_000 * given.seconds;) {
       await producer.send('key-0', bodies.of(0, times.length))
       const now = measure.elapsed()
@@ -51,7 +51,7 @@ function burst(client, given) {
       failed++
       settled()
     }
-    const measure = new Measure()
+    const measure = await Measure.begin()
     for (let sent = 0; sent < total && !(most < Infinity && measure.elapsed() > 1_000 * given.seconds); sent++) {
       if (open >= most) await new Promise((resolve) => (room = resolve))
       open++
@@ -67,7 +67,7 @@ function burst(client, given) {
 
 async function sequential(producer, bodies, given) {
   let sent = 0
-  const measure = new Measure()
+  const measure = await Measure.begin()
   while (measure.elapsed() < 1_000 * given.seconds) await producer.send('key-0', bodies.of(0, sent++))
   return measure.stop(sent)
 }
@@ -76,7 +76,7 @@ function keys(client, given) {
   return withProducer(client, given, async (producer, bodies) => {
     const before = producer.requests?.()
     const times = []
-    const measure = new Measure()
+    const measure = await Measure.begin()
     const loop = async (key) => {
       for (let sent = 0, began = measure.elapsed(); began < 1_000 * given.seconds; sent++) {
         await producer.send(`key-${key}`, bodies.of(key, sent))
@@ -97,7 +97,7 @@ function mixed(client, given) {
     const sizes = given.sizes.split(',').map((size) => new Bodies(Number(size)))
     let bytes = 0
     let sent = 0
-    const measure = new Measure()
+    const measure = await Measure.begin()
     const loop = async (key) => {
       for (let i = 0; measure.elapsed() < 1_000 * given.seconds; i++) {
         const body = sizes[(key + i) % sizes.length].of(key, i)
