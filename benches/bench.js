@@ -5,10 +5,11 @@ const fs = require('node:fs')
 const os = require('node:os')
 const path = require('node:path')
 const { performance } = require('node:perf_hooks')
+const { Admin } = require('../scripts/rocketmq/admin')
 const { Cluster } = require('../scripts/rocketmq/cluster')
 const { Proxy } = require('../scripts/rocketmq/proxy')
 const { PEERS } = require('./peers')
-const { installMiB } = require('./peers/size')
+const { addonMB, installMiB } = require('./peers/size')
 const { PeerProcess } = require('./peers/process')
 
 /** Workloads whose messages are read back from the store. */
@@ -19,6 +20,17 @@ const QUICK_BACKLOG = 20_000
 const WARM_UP = -1
 /** A broker refuses what has waited for 200 ms, which on two busy cores says more of the machine than of a client: here it does not. */
 const BROKER = { waitTimeMillsInSendQueue: 10_000, osPageCacheBusyTimeOutMills: 10_000 }
+
+/** The broker that clients of a socket only have to know. */
+async function master(nameServer) {
+  const admin = new Admin(nameServer)
+  try {
+    const [[brokerName, broker]] = await admin.masters()
+    return { broker, brokerName }
+  } finally {
+    await admin.close()
+  }
+}
 
 class Bench {
   #profile
@@ -37,14 +49,14 @@ class Bench {
     this.home = fs.mkdtempSync(path.join(os.tmpdir(), 'rocketmq-orderly-bench-'))
   }
 
-  /** Starts a real broker; `on`: one that is there already, with `nameServer`, `broker` and `createTopic()`. */
+  /** Starts a real broker; `on`: one that is there already, with `nameServer`, `createTopic()` and `stop()`. */
   async start(peers, on) {
     for (const name of new Set([...peers, 'limit'])) this.#commands.set(name, await this.#command(name))
     this.cluster = on ?? (await Cluster.start({ version: this.version, brokerProperties: BROKER }))
-    const [broker] = this.cluster.brokers
-    this.at = { nameServer: this.cluster.nameServer, broker: broker.address, brokerName: broker.name }
+    const { nameServer } = this.cluster
+    this.at = { nameServer, ...(await master(nameServer)) }
     if (peers.includes('rocketmq-client-nodejs') && !this.version.startsWith('4.')) {
-      this.#proxy = await Proxy.start({ version: this.version, nameServer: this.cluster.nameServer })
+      this.#proxy = await Proxy.start({ version: this.version, nameServer })
       this.at.proxy = this.#proxy.address
     }
     this.#limit = this.process('limit')
@@ -122,10 +134,10 @@ class Bench {
       const told = await worker.ask({ ...this.at, topic, group, queues: workload.queues, ...given })
       if (name === 'cold') {
         told.coldMs = performance.now() - began
+        if (peer === 'ours') told.addonMB = addonMB()
         told.installMiB = await installMiB(peer, this.#commands.get(peer), this.version)
       }
-      if (READ_BACK.has(given.workload))
-        Object.assign(told, await this.#readBack(topic, workload.queues, told.messages))
+      if (READ_BACK.has(given.workload)) Object.assign(told, await this.readBack(topic, workload.queues, told.messages))
       return told
     } finally {
       if (!process) await worker.kill()
@@ -133,7 +145,7 @@ class Bench {
   }
 
   /** Outside the timed part: in which order the messages lie in the store. */
-  #readBack(topic, queues, messages) {
+  readBack(topic, queues, messages) {
     return this.#limit.ask({ ...this.at, workload: 'check', topic, queues, messages })
   }
 

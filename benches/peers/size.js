@@ -52,4 +52,11 @@ function bytesUnder(folder) {
   }, 0)
 }
 
-module.exports = { installMiB }
+/** Of the package's own addon, in MB. */
+function addonMB() {
+  const folder = path.join(ROOT, 'src', 'js')
+  const name = fs.readdirSync(folder).find((it) => /^rocketmq-orderly\.[^.]+\.node$/.test(it))
+  return fs.statSync(path.join(folder, name)).size / 1e6
+}
+
+module.exports = { addonMB, installMiB }

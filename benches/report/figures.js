@@ -22,6 +22,7 @@ const FIGURES = {
   messages: { title: 'messages', digits: 0 },
   coldMs: { title: 'first acknowledgement ms', digits: 0, lower: true },
   installMiB: { title: 'installed MiB', digits: 1, lower: true },
+  addonMB: { title: 'addon MB', digits: 2, lower: true },
   leaveMs: { title: 'left: ms', digits: 0, lower: true },
   crashMs: { title: 'killed: ms', digits: 0, lower: true },
   restartMs: { title: 'broker restarted: ms', digits: 0, lower: true },

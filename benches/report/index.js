@@ -9,6 +9,9 @@ const { tableOf, targetsOf } = require('./tables')
 const NOTE =
   'Made by `npm run bench`: [what is measured, and how](../benchmarks.md). Medians of the rounds, with the least and the greatest.'
 
+/** Clocks tell no more than this. */
+const rounded = (_name, value) => (typeof value === 'number' ? Number(value.toPrecision(6)) : value)
+
 /** A version's report, as Markdown. */
 function text({ version, rounds, machine, workloads }) {
   const { cpu, cores, memoryGiB, node, kernel } = machine
@@ -29,7 +32,7 @@ function text({ version, rounds, machine, workloads }) {
 function write(folder, report) {
   fs.mkdirSync(folder, { recursive: true })
   const file = (end) => path.join(folder, `${report.version}.${end}`)
-  fs.writeFileSync(file('json'), `${JSON.stringify(report, null, 1)}\n`)
+  fs.writeFileSync(file('json'), `${JSON.stringify(report, rounded, 1)}\n`)
   fs.writeFileSync(file('md'), text(report).trimEnd() + '\n')
   fs.writeFileSync(file('svg'), chart(report))
 }
