@@ -4,6 +4,7 @@
 
 mod advice;
 mod call;
+mod cluster;
 mod events;
 mod heartbeats;
 mod last_failure;
@@ -17,6 +18,7 @@ mod unread;
 
 pub use advice::Advice;
 pub use call::CallError;
+pub use cluster::Cluster;
 pub use events::{Event, Events, Level, ResetReason};
 pub use last_failure::LastFailure;
 pub use options::ClientOptions;
@@ -269,7 +271,7 @@ impl Client {
     }
 
     /// What heartbeats say from now on.
-    pub fn set_registration(&self, registration: Registration) {
+    pub fn register(&self, registration: Registration) {
         self.session.set_registration(registration);
     }
 

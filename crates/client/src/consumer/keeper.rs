@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot, watch};
 
-use super::brokers::{Brokers, is_uncertain};
+use super::brokers::Brokers;
 use super::gate::Tenure;
 use super::lease::Lease;
 use super::queue::{Queue, Wanted};
@@ -284,7 +284,7 @@ impl<B: Brokers> Keeper<B> {
     }
 
     fn unanswered(&mut self, error: &CallError, locking: Vec<(Arc<Queue>, oneshot::Sender<LockAnswer>)>) {
-        if is_uncertain(error) {
+        if error.is_uncertain() {
             self.late_until = Some(env::now() + LATE);
         }
         self.doubt_all();

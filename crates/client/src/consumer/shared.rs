@@ -273,7 +273,7 @@ impl<B: Brokers> Shared<B> {
 
     /// A fault in the background.
     pub(crate) fn warn(&self, error: ClientError) {
-        self.brokers.emit(Event::Warning { error });
+        self.brokers.warn(error);
     }
 
     /// Whether Node's environment has ended.

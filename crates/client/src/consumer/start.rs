@@ -7,10 +7,10 @@ use std::time::Duration;
 
 use tokio::time::{sleep, timeout};
 
-use super::brokers::{Brokers, refusal};
+use super::brokers::Brokers;
 use super::notes::{look_back, note_positions};
 use super::shared::Shared;
-use crate::client::{CallError, Event, Level};
+use crate::client::{CallError, Event, Level, Registration};
 use crate::env::{self, Backoff, Instant};
 use crate::error::{ClientError, Code};
 use crate::protocol::code::response;
@@ -37,7 +37,7 @@ pub(super) async fn prepare<B: Brokers>(
     check_expressions(shared, &routes, last).await?;
     look_back(shared, &routes).await;
     shared.brokers.watch_route(&shared.retry_topic);
-    shared.brokers.register(Some(shared.registration()));
+    shared.brokers.register(Registration { consumer: Some(shared.registration()), ..Registration::default() });
     if routes.is_empty() {
         // Nothing but dead-letter queues that are still to come: there is no broker to be known to.
         return Ok(());
@@ -140,7 +140,7 @@ async fn check_expression<B: Brokers>(
             Err(error) if passing(&error) => last.set(error.into_error()),
             Err(error) if error.is_access_denied() => return Err(error.into_error().with_topic(shown)),
             Err(error) => {
-                let broker_code = refusal(&error).map(|refusal| refusal.code);
+                let broker_code = error.refusal().map(|refusal| refusal.code);
                 let text = format!(
                     "the expression for topic {shown} was refused (the broker may need enablePropertyFilter=true)"
                 );
@@ -208,7 +208,7 @@ async fn be_seen<B: Brokers>(
         loop {
             let mut missing = None;
             for (address, answer) in shared.member_lists_of(reached.clone()).await {
-                if answer.as_ref().map_or_else(|error| refusal(error).is_some(), |_| true) {
+                if answer.as_ref().map_or_else(|error| error.refusal().is_some(), |_| true) {
                     answered.store(true, Ordering::Relaxed);
                 }
                 match answer {

@@ -3,10 +3,10 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::Notify;
 
-use super::brokers::Brokers;
 use super::calls::Calls;
 use super::entities::{Out, Phase};
 use super::lane;
+use super::masters::Masters;
 use super::message::Press;
 use super::options::Batching;
 use super::state::State;
@@ -28,7 +28,7 @@ pub(super) struct Core<B> {
     pub(super) room: Notify,
 }
 
-impl<B: Brokers> Core<B> {
+impl<B: Masters> Core<B> {
     pub(super) fn new(brokers: B, calls: Arc<dyn Calls>, press: Press, group: String, state: State) -> Arc<Self> {
         Arc::new(Self {
             brokers,

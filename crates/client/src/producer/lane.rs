@@ -6,11 +6,11 @@ use std::time::Duration;
 use tokio::sync::{Notify, OwnedSemaphorePermit};
 
 use super::answers::{Verdict, verdict};
-use super::brokers::{Brokers, Unsent};
 use super::core::Core;
 use super::entities::{Phase, Stage};
 use super::flight::{Flight, Wire};
 use super::landing::Next;
+use super::masters::{Masters, Unsent};
 use super::options::Batching;
 use crate::env::{self, Backoff, Instant};
 use crate::error::{ClientError, Code};
@@ -29,13 +29,13 @@ enum Waited<T> {
 }
 
 /// Sends what is in a lane until it is empty. A panic fails what is there, and the lane begins anew.
-pub(super) async fn run<B: Brokers>(core: Arc<Core<B>>, lane: u32) {
+pub(super) async fn run<B: Masters>(core: Arc<Core<B>>, lane: u32) {
     while let Err(panic) = env::caught(work(&core, lane)).await {
         core.with(|state, out| state.lane_panicked(lane, &panic, out));
     }
 }
 
-async fn work<B: Brokers>(core: &Arc<Core<B>>, lane: u32) {
+async fn work<B: Masters>(core: &Arc<Core<B>>, lane: u32) {
     let wake = core.with(|state, _| Arc::clone(&state.lanes[lane].wake));
     let task = Task { core, lane, wake: &wake };
     loop {
@@ -52,7 +52,7 @@ struct Task<'a, B> {
     wake: &'a Notify,
 }
 
-impl<B: Brokers> Task<'_, B> {
+impl<B: Masters> Task<'_, B> {
     /// One request, from its first attempt to its end.
     async fn fly(&self, mut flight: Flight, mut permit: Option<OwnedSemaphorePermit>) {
         let (first, most) = self.core.brokers.timing().send_backoff;

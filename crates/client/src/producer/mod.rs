@@ -9,7 +9,6 @@ mod admission;
 mod answers;
 mod batch_limit;
 mod batches;
-mod brokers;
 mod calls;
 mod core;
 mod dispatch;
@@ -20,6 +19,7 @@ mod gathering;
 mod high_water;
 mod landing;
 mod lane;
+mod masters;
 mod message;
 mod options;
 mod panicked;
@@ -33,6 +33,7 @@ mod unread;
 mod watching;
 
 use std::fmt;
+use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -50,11 +51,11 @@ const LEAVE: Duration = Duration::from_millis(500);
 
 #[allow(unused_imports, reason = "the binding takes what it needs from this list")]
 pub use self::{
-    brokers::{Brokers, Unsent},
     calls::{
         Calls, Content, FailedRun, Failure, Gathered, Outgoing, OutgoingBatch, ProducerStats, Receipt, Settlement,
         StoredRun, StoredSend,
     },
+    masters::{Masters, Unsent},
     options::{Batching, OnRouteChange, ProducerOptions, ShardingHash},
 };
 
@@ -73,11 +74,11 @@ impl<B> fmt::Debug for Producer<B> {
     }
 }
 
-impl<B: Brokers> Producer<B> {
+impl<B: Masters> Producer<B> {
     /// A producer that is not started. `calls` is told of every outcome.
     pub fn new(brokers: B, options: ProducerOptions, calls: Arc<dyn Calls>) -> Arc<Self> {
         let random = i32::from_ne_bytes(env::random_u32().to_ne_bytes());
-        let ids = UniqueIds::new(brokers.local_ip(), std::process::id(), random);
+        let ids = UniqueIds::new(local_ip(brokers.id()), std::process::id(), random);
         let press = Press::new(&options, brokers.namespace(), ids);
         let real_group = brokers.wrap(&options.group);
         let (topics, group) = (options.topics.clone(), options.group.clone());
@@ -232,4 +233,10 @@ impl<B: Brokers> Producer<B> {
             ended.await;
         }
     }
+}
+
+/// Our own address, for unique ids: a client id begins with the one from which the name server is reached.
+fn local_ip(client_id: &str) -> IpAddr {
+    let address = client_id.split('@').next().and_then(|address| address.parse().ok());
+    address.unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST))
 }

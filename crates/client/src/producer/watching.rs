@@ -4,10 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{Notify, watch};
 
-use super::brokers::Brokers;
 use super::core::Core;
 use super::entities::Phase;
 use super::lane::until;
+use super::masters::Masters;
 use crate::client::RouteState;
 use crate::env::{self, Instant};
 use crate::error::ClientError;
@@ -20,7 +20,7 @@ const KNOWN_BEFORE: u32 = 4;
 
 /// Runs until the producer is closed, or until the topic is forgotten: unknown to the name servers, and not sent to for a while. It is
 /// looked for anew when it is sent to again.
-pub(super) async fn run<B: Brokers>(core: Arc<Core<B>>, topic: u32, mut route: watch::Receiver<RouteState>) {
+pub(super) async fn run<B: Masters>(core: Arc<Core<B>>, topic: u32, mut route: watch::Receiver<RouteState>) {
     while let Err(panic) = env::caught(follow(&core, topic, &mut route)).await {
         let text = "the route of a topic is followed anew, as following it has failed";
         core.brokers.warn(ClientError::panicked(text, &panic));
@@ -28,7 +28,7 @@ pub(super) async fn run<B: Brokers>(core: Arc<Core<B>>, topic: u32, mut route: w
     }
 }
 
-async fn follow<B: Brokers>(core: &Arc<Core<B>>, topic: u32, route: &mut watch::Receiver<RouteState>) {
+async fn follow<B: Masters>(core: &Arc<Core<B>>, topic: u32, route: &mut watch::Receiver<RouteState>) {
     let (lane, wake, kept) = core.with(|state, _| {
         let it = &state.topics[topic];
         let kept = state.options.topics.iter().any(|name| **name == *it.name);
@@ -52,7 +52,7 @@ struct Watching<'a, B> {
     refused_since: Option<Instant>,
 }
 
-impl<B: Brokers> Watching<'_, B> {
+impl<B: Masters> Watching<'_, B> {
     async fn run(mut self) {
         loop {
             let seen = self.route.borrow_and_update().clone();

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::answers::{Reading, read};
 use super::{Actor, Correction, Held, Origin};
 use crate::client::{CallError, Event, ResetReason};
-use crate::consumer::brokers::{Brokers, refusal};
+use crate::consumer::brokers::Brokers;
 use crate::env::{self, Instant};
 use crate::error::{ClientError, Code};
 use crate::protocol::code::response;
@@ -239,7 +239,7 @@ impl<B: Brokers> Actor<B> {
 
     /// A pull without an answer: what heals it is asked for, and it is due again after a pause.
     pub(super) fn pull_failed(&mut self, error: &CallError) {
-        match refusal(error).map(|refusal| refusal.code) {
+        match error.refusal().map(|refusal| refusal.code) {
             Some(response::FLOW_CONTROL) => {
                 self.pull_at = env::now() + self.shared.brokers.timing().flow_control_delay;
                 return;
