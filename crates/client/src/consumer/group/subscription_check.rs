@@ -10,10 +10,10 @@ use std::time::Duration;
 
 use tokio::time::{sleep, timeout};
 
-use super::brokers::Brokers;
-use super::difference::{Difference, Key, Subject};
-use super::shared::Shared;
+use super::subscription_difference::{Difference, Key, Subject};
 use crate::client::{CallError, Event, Level};
+use crate::consumer::brokers::Brokers;
+use crate::consumer::shared::Shared;
 use crate::env::{self, Instant};
 use crate::error::ClientError;
 use crate::protocol::code::response;
@@ -43,7 +43,7 @@ const TRIES: u32 = 3;
 const DENIED: Duration = Duration::from_secs(600);
 
 /// The other members by client id, each with a master that knows it.
-pub(super) type Others = BTreeMap<String, String>;
+pub(crate) type Others = BTreeMap<String, String>;
 
 /// What is known of one member.
 #[derive(Debug)]
@@ -55,7 +55,7 @@ enum Known {
 }
 
 /// See the module.
-struct Agreement<B> {
+struct SubscriptionCheck<B> {
     shared: Arc<Shared<B>>,
     ours: Vec<Announced>,
     members: BTreeMap<String, Known>,
@@ -75,13 +75,13 @@ struct Agreement<B> {
 }
 
 /// Looks until it is aborted.
-pub(super) async fn run<B: Brokers>(shared: Arc<Shared<B>>) {
-    let mut others = shared.others.subscribe();
+pub(crate) async fn run<B: Brokers>(shared: Arc<Shared<B>>) {
+    let mut others = shared.group.others.subscribe();
     // The first look at the group may have been before.
     others.mark_changed();
     // Every member asks with its retry topic, which no user names.
-    let named = shared.subscriptions.iter().filter(|ours| ours.topic != shared.retry_topic);
-    let mut agreement = Agreement {
+    let named = shared.subscriptions.all.iter().filter(|ours| ours.topic != shared.group.retry_topic);
+    let mut check = SubscriptionCheck {
         ours: named.map(Announced::from).collect(),
         shared: Arc::clone(&shared),
         members: BTreeMap::new(),
@@ -100,11 +100,11 @@ pub(super) async fn run<B: Brokers>(shared: Arc<Shared<B>>) {
             sleep(env::jittered(SETTLED)).await;
         }
         let now = others.borrow_and_update().clone();
-        pause = agreement.look(&now).await;
+        pause = check.look(&now).await;
     }
 }
 
-impl<B: Brokers> Agreement<B> {
+impl<B: Brokers> SubscriptionCheck<B> {
     /// One look at the group; returns when the next one is due.
     async fn look(&mut self, others: &Others) -> Duration {
         self.members.retain(|member, _| others.contains_key(member));
@@ -139,7 +139,7 @@ impl<B: Brokers> Agreement<B> {
             self.kept = None;
             return Ok(());
         };
-        let request = KeptSubscriptions { group: self.shared.group.clone() };
+        let request = KeptSubscriptions { group: self.shared.group.name.clone() };
         match self.shared.brokers.call(address, &request, PATIENCE).await {
             Ok(kept) => self.keep(kept),
             Err(error) if error.is_access_denied() => return Err(error.into_error()),
@@ -148,7 +148,7 @@ impl<B: Brokers> Agreement<B> {
         let due: Vec<_> = asked.iter().filter(|(member, _)| self.is_due(member)).take(AT_ONCE).collect();
         for (member, address) in due {
             sleep(env::jittered(APART)).await;
-            let request = MemberSubscriptions { group: self.shared.group.clone(), client_id: member.clone() };
+            let request = MemberSubscriptions { group: self.shared.group.name.clone(), client_id: member.clone() };
             match self.shared.brokers.call(address, &request, PATIENCE).await {
                 Ok(Some(said)) => _ = self.members.insert(member.clone(), Known::Said(said)),
                 Ok(None) => self.silent(member, TRIES),
@@ -181,7 +181,7 @@ impl<B: Brokers> Agreement<B> {
 
     /// Takes over what a broker keeps. A new expression that nobody has said makes everybody's word old: Java's clients may change theirs.
     fn keep(&mut self, kept: Vec<Announced>) {
-        let kept: Vec<_> = kept.into_iter().filter(|kept| kept.topic != self.shared.retry_topic).collect();
+        let kept: Vec<_> = kept.into_iter().filter(|kept| kept.topic != self.shared.group.retry_topic).collect();
         let unexplained = self.unexplained(Some(&kept)).into_iter();
         let expressions = unexplained.filter(|subject| matches!(subject, Subject::Expression { .. }));
         let puzzles: BTreeSet<Key> = expressions.map(|subject| subject.key(false)).collect();
@@ -202,8 +202,9 @@ impl<B: Brokers> Agreement<B> {
             None => Some(Subject::Theirs(ours.topic.clone())),
             Some(theirs) => (!ours.agrees_with(&theirs)).then(|| Subject::Expression { ours: ours.clone(), theirs }),
         });
-        let is_extra =
-            |theirs: &&Announced| theirs.topic != self.shared.retry_topic && find(&self.ours, &theirs.topic).is_none();
+        let is_extra = |theirs: &&Announced| {
+            theirs.topic != self.shared.group.retry_topic && find(&self.ours, &theirs.topic).is_none()
+        };
         missing.chain(theirs.iter().filter(is_extra).map(|theirs| Subject::Ours(theirs.topic.clone()))).collect()
     }
 
@@ -285,7 +286,7 @@ impl<B: Brokers> Agreement<B> {
             let text = "no member is left that differed in what it subscribes of this topic";
             shared.brokers.emit(Event::log(Level::Info, text, fields));
         }
-        shared.set_differences(problems);
+        shared.group.set_differences(problems);
     }
 }
 

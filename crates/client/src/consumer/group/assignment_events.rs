@@ -9,9 +9,9 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::timeout_at;
 
-use super::brokers::Brokers;
-use super::queue::Queue;
 use crate::client::Event;
+use crate::consumer::brokers::Brokers;
+use crate::consumer::queue::Queue;
 use crate::env::{self, Instant};
 use crate::protocol::MessageQueue;
 
@@ -28,14 +28,14 @@ struct State {
 
 /// One kind of event on its way.
 #[derive(Debug)]
-pub(crate) struct Gathering {
+pub(crate) struct EventBatch {
     make: fn(Vec<MessageQueue>) -> Event,
     state: Mutex<State>,
     /// How often something was told.
     told: watch::Sender<u64>,
 }
 
-impl Gathering {
+impl EventBatch {
     /// Of queues that are ours from now on.
     pub(crate) fn of_assigned() -> Self {
         Self::new(|queues| Event::Assigned { queues })

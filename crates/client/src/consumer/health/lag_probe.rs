@@ -9,10 +9,10 @@ use std::time::Duration;
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 
-use super::brokers::Brokers;
-use super::queue::{Phase, Queue, View};
-use super::shared::Shared;
 use crate::client::CallError;
+use crate::consumer::brokers::Brokers;
+use crate::consumer::queue::{Phase, Queue, View};
+use crate::consumer::shared::Shared;
 use crate::protocol::{MaxOffset, QueryOffset};
 
 /// Queues begin to wait together, and a queue that is ours learns its end from its first pull, if there is anything in it.
@@ -35,12 +35,12 @@ struct Answers {
 }
 
 /// Looks until it is aborted.
-pub(super) async fn run<B: Brokers>(shared: Arc<Shared<B>>) {
+pub(crate) async fn run<B: Brokers>(shared: Arc<Shared<B>>) {
     let mut denied = Denied::default();
     loop {
         tokio::select! {
-            () = shared.outlook.notified() => sleep(TOGETHER).await,
-            () = sleep(shared.brokers.timing().outlook) => {}
+            () = shared.watches.lag.notified() => sleep(TOGETHER).await,
+            () = sleep(shared.brokers.timing().lag_probe) => {}
         }
         look(&shared, &mut denied).await;
     }
@@ -58,7 +58,7 @@ fn is_out_of_sight(view: &View) -> bool {
 
 async fn look<B: Brokers>(shared: &Arc<Shared<B>>, denied: &mut Denied) {
     let mut by_broker: BTreeMap<String, Vec<Arc<Queue>>> = BTreeMap::new();
-    for queue in shared.all_queues() {
+    for queue in shared.queues.all() {
         let is_asked_about = is_out_of_sight(&queue.view());
         if is_asked_about {
             by_broker.entry(queue.real.broker_name.clone()).or_default().push(queue);
@@ -124,7 +124,7 @@ async fn ask<B: Brokers>(shared: &Shared<B>, queue: &Queue, end: bool, committed
     let is_ours = queue.view().next.is_some();
     if committed && !is_ours {
         let request = QueryOffset {
-            group: shared.group.clone(),
+            group: shared.group.name.clone(),
             topic: real.topic,
             broker_name: real.broker_name.clone(),
             queue_id: real.queue_id,

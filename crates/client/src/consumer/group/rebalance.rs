@@ -1,25 +1,25 @@
-//! The group: who its members are, and which queues are ours among them.
+//! The rebalance: who the members of the group are, and which queues are ours among them.
 //!
 //! Towards the actors it only says what is wanted, level-triggered; they end when they have ended, and it never waits for them.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::sleep_until;
 
-use super::actor;
-use super::agreement::Others;
-use super::brokers::Brokers;
-use super::gate::Gate;
-use super::options::InitialPosition;
-use super::queue::{Queue, Wanted};
-use super::shared::Shared;
-use super::unread;
+use super::subscription_check::Others;
 use crate::client::{CallError, Event, Level, RouteState};
+use crate::consumer::actor;
+use crate::consumer::brokers::Brokers;
+use crate::consumer::gate::Gate;
+use crate::consumer::health::unread_queues;
+use crate::consumer::options::InitialPosition;
+use crate::consumer::queue::{Queue, Wanted};
+use crate::consumer::shared::Shared;
 use crate::env::{self, Instant};
 use crate::protocol::allocation::averagely;
 use crate::protocol::{ConsumeFrom, ConsumerData, ConsumerList, MessageQueue, Subscription};
@@ -37,14 +37,14 @@ impl<B: Brokers> Shared<B> {
     /// What heartbeats say.
     pub(crate) fn registration(&self) -> ConsumerData {
         ConsumerData {
-            group: self.group.clone(),
+            group: self.group.name.clone(),
             from: match self.options.initial_position {
                 InitialPosition::Last => ConsumeFrom::LastOffset,
                 InitialPosition::First => ConsumeFrom::FirstOffset,
                 InitialPosition::Timestamp(_) => ConsumeFrom::Timestamp,
             },
             broadcasting: false,
-            subscriptions: self.subscriptions.clone(),
+            subscriptions: self.subscriptions.all.clone(),
         }
     }
 
@@ -52,6 +52,7 @@ impl<B: Brokers> Shared<B> {
     pub(crate) fn masters(&self) -> BTreeSet<String> {
         let routes = self
             .subscriptions
+            .all
             .iter()
             .filter_map(|subscription| self.brokers.watch_route(&subscription.topic).borrow().route.clone());
         routes.flat_map(|route| route.masters().map(|(_, address)| address.to_owned()).collect::<Vec<_>>()).collect()
@@ -71,7 +72,7 @@ impl<B: Brokers> Shared<B> {
         for address in masters {
             let shared = Arc::clone(self);
             questions.spawn(async move {
-                let request = ConsumerList { group: shared.group.clone() };
+                let request = ConsumerList { group: shared.group.name.clone() };
                 let answer = shared.brokers.call(&address, &request, shared.brokers.timing().request_timeout).await;
                 (address, answer)
             });
@@ -79,30 +80,22 @@ impl<B: Brokers> Shared<B> {
         questions.join_all().await
     }
 
-    fn lost_masters(&self) -> std::sync::MutexGuard<'_, BTreeSet<String>> {
-        self.lost_masters.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     /// The queue of that name, with an actor of its own from the first time on.
     fn queue_for(self: &Arc<Self>, real: &MessageQueue) -> Arc<Queue> {
-        let mut queues = self.queues.write().unwrap_or_else(PoisonError::into_inner);
-        if let Some(known) = queues.find(real) {
-            return Arc::clone(known);
-        }
-        let hidden = real.topic == self.retry_topic;
-        let gate = Gate::new(self.options.suspend, self.options.max_reconsume_times, self.wall());
-        let shown = MessageQueue { topic: self.brokers.unwrap(&real.topic), ..real.clone() };
         let (orders, receiver) = mpsc::channel(ORDERS);
-        let queue = Arc::new(Queue::new(queues.next_index(), real.clone(), shown, hidden, gate, orders));
-        queues.add(Arc::clone(&queue));
-        let task = env::spawn(actor::run(Arc::clone(self), Arc::clone(&queue), receiver));
-        self.actors.lock().unwrap_or_else(PoisonError::into_inner).push((Arc::clone(&queue), task));
-        queue
+        let make = |index| {
+            let hidden = real.topic == self.group.retry_topic;
+            let gate = Gate::new(self.options.suspend, self.options.max_reconsume_times, self.wall());
+            let shown = MessageQueue { topic: self.brokers.unwrap(&real.topic), ..real.clone() };
+            Arc::new(Queue::new(index, real.clone(), shown, hidden, gate, orders))
+        };
+        let begin = |queue: &Arc<Queue>| env::spawn(actor::run(Arc::clone(self), Arc::clone(queue), receiver));
+        self.queues.find_or_add(real, make, begin)
     }
 }
 
 /// See the module.
-struct Group<B> {
+struct Rebalance<B> {
     shared: Arc<Shared<B>>,
     /// What is ours by the last allocation, by topic.
     allocated: BTreeMap<String, BTreeSet<MessageQueue>>,
@@ -119,10 +112,10 @@ struct Group<B> {
 pub(crate) async fn run<B: Brokers>(shared: Arc<Shared<B>>) {
     // Nothing at the start; after a panic, what was said last.
     let mut allocated: BTreeMap<String, BTreeSet<MessageQueue>> = BTreeMap::new();
-    for queue in shared.all_queues().iter().filter(|queue| *queue.wanted.borrow() == Wanted::Yes) {
+    for queue in shared.queues.all().iter().filter(|queue| *queue.wanted.borrow() == Wanted::Yes) {
         allocated.entry(queue.real.topic.clone()).or_default().insert(queue.real.clone());
     }
-    let mut group = Group {
+    let mut rebalance = Rebalance {
         shared,
         allocated,
         quiet_until: None,
@@ -130,25 +123,25 @@ pub(crate) async fn run<B: Brokers>(shared: Arc<Shared<B>>) {
         watched_masters: BTreeSet::new(),
         unreadable: BTreeSet::new(),
     };
-    for subscription in &Arc::clone(&group.shared).subscriptions {
-        group.watch_route(&subscription.topic);
-        if subscription.topic != group.shared.retry_topic {
-            group.watchers.spawn(unread::watch(Arc::clone(&group.shared), subscription.topic.clone()));
+    for subscription in &Arc::clone(&rebalance.shared).subscriptions.all {
+        rebalance.watch_route(&subscription.topic);
+        if subscription.topic != rebalance.shared.group.retry_topic {
+            rebalance.watchers.spawn(unread_queues::watch(Arc::clone(&rebalance.shared), subscription.topic.clone()));
         }
     }
     loop {
-        group.watch_masters();
-        group.unreadable = group.shared.tell_unreadable(&group.unreadable);
-        let pause = group.rebalance().await;
+        rebalance.watch_masters();
+        rebalance.unreadable = rebalance.shared.tell_unreadable_topics(&rebalance.unreadable);
+        let pause = rebalance.rebalance().await;
         let (soonest, due) = (env::now() + CLOSEST, env::now() + pause);
         tokio::select! {
-            () = group.shared.wake.notified() => sleep_until(soonest).await,
+            () = rebalance.shared.group.rebalance.notified() => sleep_until(soonest).await,
             () = sleep_until(due) => {}
         }
     }
 }
 
-impl<B: Brokers> Group<B> {
+impl<B: Brokers> Rebalance<B> {
     fn watch_route(&mut self, topic: &str) {
         let mut route = self.shared.brokers.watch_route(topic);
         let shared = Arc::clone(&self.shared);
@@ -159,7 +152,7 @@ impl<B: Brokers> Group<B> {
                 // The `Arc` changes only when the route does.
                 if now.as_ref().map(Arc::as_ptr) != known.as_ref().map(Arc::as_ptr) {
                     known = now;
-                    shared.wake.notify_one();
+                    shared.group.want_rebalance();
                 }
             }
         });
@@ -172,8 +165,8 @@ impl<B: Brokers> Group<B> {
                 let shared = Arc::clone(&self.shared);
                 self.watchers.spawn(async move {
                     while losses.changed().await.is_ok() {
-                        shared.lost_masters().insert(address.clone());
-                        shared.wake.notify_one();
+                        shared.group.lost_masters().insert(address.clone());
+                        shared.group.want_rebalance();
                     }
                 });
             }
@@ -182,7 +175,7 @@ impl<B: Brokers> Group<B> {
 
     /// One look at the group; returns when the next one is due.
     async fn rebalance(&mut self) -> Duration {
-        if self.shared.heartbeat_wanted.swap(false, Ordering::AcqRel) {
+        if self.shared.group.heartbeat_wanted.swap(false, Ordering::AcqRel) {
             self.shared.brokers.heartbeat_all().await;
         }
         if self.shared.masters().is_empty() {
@@ -208,7 +201,11 @@ impl<B: Brokers> Group<B> {
             let fields = serde_json::json!({ "group": self.shared.options.group, "topics": changed });
             self.shared.brokers.emit(Event::log(Level::Debug, "the group was rebalanced", fields));
         }
-        if self.shared.lost_masters().is_empty() { self.shared.brokers.timing().rebalance_interval } else { MISSING }
+        if self.shared.group.lost_masters().is_empty() {
+            self.shared.brokers.timing().rebalance_interval
+        } else {
+            MISSING
+        }
     }
 
     /// All members that any master knows, each once, sorted, with one that knows it.
@@ -216,7 +213,7 @@ impl<B: Brokers> Group<B> {
         let mut members = BTreeMap::new();
         let masters = self.shared.masters();
         // One that has left the routes need not come back.
-        self.shared.lost_masters().retain(|address| masters.contains(address));
+        self.shared.group.lost_masters().retain(|address| masters.contains(address));
         for (address, answer) in self.shared.member_lists().await {
             let back = match answer {
                 Ok(list) => {
@@ -226,7 +223,7 @@ impl<B: Brokers> Group<B> {
                 // "No consumer" is code 1, and so is much else: nothing is known from this master.
                 Err(error) => matches!(error, CallError::Refused { .. }),
             };
-            if back && self.shared.lost_masters().remove(&address) {
+            if back && self.shared.group.lost_masters().remove(&address) {
                 self.quiet_until = Some(env::now() + env::jittered(REFILL));
             }
         }
@@ -237,7 +234,7 @@ impl<B: Brokers> Group<B> {
     fn publish_others(&self, members: &Others) {
         let own = self.shared.brokers.id();
         let others: Others = members.clone().into_iter().filter(|(member, _)| member != own).collect();
-        self.shared.others.send_if_modified(|known| {
+        self.shared.group.others.send_if_modified(|known| {
             let changed = *known != others;
             *known = others;
             changed
@@ -248,7 +245,7 @@ impl<B: Brokers> Group<B> {
     fn allocate(&mut self, members: &[String]) -> Vec<String> {
         let shared = Arc::clone(&self.shared);
         let mut changed = Vec::new();
-        for Subscription { topic, .. } in &shared.subscriptions {
+        for Subscription { topic, .. } in &shared.subscriptions.all {
             let Some(route) = shared.brokers.watch_route(topic).borrow().route.clone() else { continue };
             let queues = route.read_queues(topic);
             let Some(ours) = averagely(&queues, members, shared.brokers.id()) else { continue };
@@ -269,8 +266,8 @@ impl<B: Brokers> Group<B> {
         let queues: Vec<_> = queues.map(|queue| self.shared.queue_for(queue)).collect();
         for queue in &queues {
             match wanted {
-                Wanted::Yes => self.shared.assigned.expect(queue),
-                Wanted::No | Wanted::Never => self.shared.expect_revoked(queue),
+                Wanted::Yes => self.shared.group.assigned.expect(queue),
+                Wanted::No | Wanted::Never => self.shared.group.expect_revoked(queue),
             }
         }
         for queue in queues {

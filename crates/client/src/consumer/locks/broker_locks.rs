@@ -1,20 +1,20 @@
-//! Keeps the locks at one broker: asks for them, renews them together, gives them back.
+//! Keeps the locks at one broker: requests for them, renews them together, gives them back.
 //!
 //! One request at a time, so that a renewal and an unlock of one queue are never in flight together: a renewal that arrives
 //! after the unlock would lock the queue for a client that has gone.
 
 use std::collections::{BTreeMap, HashSet};
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot, watch};
 
-use super::brokers::Brokers;
-use super::gate::Tenure;
 use super::lease::Lease;
-use super::queue::{Queue, Wanted};
-use super::shared::Shared;
 use crate::client::CallError;
+use crate::consumer::brokers::Brokers;
+use crate::consumer::gate::Tenure;
+use crate::consumer::queue::{Queue, Wanted};
+use crate::consumer::shared::Shared;
 use crate::env::{self, Backoff, Instant};
 use crate::error::ClientError;
 use crate::protocol::{LockQueues, MessageQueue, UnlockQueues};
@@ -27,9 +27,6 @@ const STRAGGLER: Duration = Duration::from_secs(1);
 const LATE: Duration = Duration::from_secs(10);
 /// An unlock that fails is tried this often.
 const UNLOCK_ATTEMPTS: u32 = 3;
-/// Each actor has one question at a time, so this many never wait.
-const WAITING: usize = 64;
-
 /// The answer to a first lock.
 #[derive(Debug)]
 pub(crate) enum LockAnswer {
@@ -41,51 +38,28 @@ pub(crate) enum LockAnswer {
     Failed(ClientError),
 }
 
-/// What actors ask of a keeper.
+/// What actors ask for.
 #[derive(Debug)]
-pub(crate) enum Ask {
+pub(super) enum LockRequest {
     /// Lock this queue and renew it from then on.
     Lock(Arc<Queue>, oneshot::Sender<LockAnswer>),
     /// Unlock it; answered when the broker has, or when it was tried often enough.
     Unlock(Arc<Queue>, oneshot::Sender<()>),
 }
 
-impl<B: Brokers> Shared<B> {
-    /// The keeper of a broker; started when first needed, ends with the consumer.
-    fn keeper(self: &Arc<Self>, broker_name: &str) -> mpsc::Sender<Ask> {
-        let mut keepers = self.keepers.lock().unwrap_or_else(PoisonError::into_inner);
-        let known = keepers.entry(broker_name.to_owned()).or_insert_with(|| {
-            let (asks, receiver) = mpsc::channel(WAITING);
-            let task = env::spawn(keep(Arc::clone(self), broker_name.to_owned(), receiver));
-            (asks, task)
-        });
-        known.0.clone()
-    }
-
-    /// Asks the master for a queue's lock.
-    pub(crate) async fn lock_queue(self: &Arc<Self>, queue: &Arc<Queue>) -> LockAnswer {
-        let (reply, answer) = oneshot::channel();
-        let _ = self.keeper(&queue.real.broker_name).send(Ask::Lock(Arc::clone(queue), reply)).await;
-        answer.await.unwrap_or(LockAnswer::Refused)
-    }
-
-    /// Gives a queue's lock back.
-    pub(crate) async fn unlock_queue(self: &Arc<Self>, queue: &Arc<Queue>) {
-        let (reply, answer) = oneshot::channel();
-        let _ = self.keeper(&queue.real.broker_name).send(Ask::Unlock(Arc::clone(queue), reply)).await;
-        let _ = answer.await;
-    }
-}
-
-/// Keeps the locks at one broker until nobody asks for any. After a panic it begins anew, in doubt of all the locks it had.
-async fn keep<B: Brokers>(shared: Arc<Shared<B>>, broker_name: String, mut asks: mpsc::Receiver<Ask>) {
-    let mut keeper = Keeper::new(Arc::clone(&shared), broker_name.clone());
-    while let Err(panic) = env::caught(keeper.run(&mut asks)).await {
+/// Keeps the locks at one broker until nobody requests for any. After a panic it begins anew, in doubt of all the locks it had.
+pub(super) async fn run<B: Brokers>(
+    shared: Arc<Shared<B>>,
+    broker_name: String,
+    mut requests: mpsc::Receiver<LockRequest>,
+) {
+    let mut locks = BrokerLocks::new(Arc::clone(&shared), broker_name.clone());
+    while let Err(panic) = env::caught(locks.run(&mut requests)).await {
         let text = format!("the locks at {broker_name} are asked for anew, as keeping them has failed");
         shared.warn(ClientError::panicked(&text, &panic));
         tokio::time::sleep(WATCH).await;
-        keeper = Keeper::new(Arc::clone(&shared), broker_name.clone());
-        keeper.resume();
+        locks = BrokerLocks::new(Arc::clone(&shared), broker_name.clone());
+        locks.resume();
     }
 }
 
@@ -99,7 +73,8 @@ struct Unlocking {
     not_before: Instant,
 }
 
-struct Keeper<B> {
+/// What is held at one broker, asked for, and given back.
+struct BrokerLocks<B> {
     shared: Arc<Shared<B>>,
     broker_name: String,
     held: ByIndex,
@@ -117,7 +92,7 @@ struct Keeper<B> {
     losses: Option<watch::Receiver<u64>>,
 }
 
-impl<B: Brokers> Keeper<B> {
+impl<B: Brokers> BrokerLocks<B> {
     fn new(shared: Arc<Shared<B>>, broker_name: String) -> Self {
         let timing = shared.brokers.timing();
         let (pause, renew_at) = (Backoff::new(timing.backoff.0, timing.backoff.1), env::now() + timing.lock_renewal);
@@ -139,7 +114,7 @@ impl<B: Brokers> Keeper<B> {
 
     /// Takes over from one that has failed: locks that are ours are renewed, and those of queues that nobody wants given back by their actors.
     fn resume(&mut self) {
-        let ours = self.shared.all_queues().into_iter().filter(|queue| queue.real.broker_name == self.broker_name);
+        let ours = self.shared.queues.all().into_iter().filter(|queue| queue.real.broker_name == self.broker_name);
         let held = ours.filter(|queue| !matches!(queue.gate.tenure(), Tenure::Absent | Tenure::Lost));
         self.held = held.map(|queue| (queue.index, queue)).collect();
         // What it asked for last may still take effect.
@@ -147,11 +122,11 @@ impl<B: Brokers> Keeper<B> {
         self.doubt_all();
     }
 
-    async fn run(&mut self, asks: &mut mpsc::Receiver<Ask>) {
+    async fn run(&mut self, requests: &mut mpsc::Receiver<LockRequest>) {
         let mut open = true;
         while open || !self.unlocking.is_empty() || !self.stragglers.is_empty() {
-            while let Ok(ask) = asks.try_recv() {
-                self.note(ask);
+            while let Ok(request) = requests.try_recv() {
+                self.note(request);
             }
             self.look();
             let now = env::now();
@@ -162,8 +137,8 @@ impl<B: Brokers> Keeper<B> {
             } else {
                 let next = self.next(now);
                 tokio::select! {
-                    ask = asks.recv(), if open => match ask {
-                        Some(ask) => self.note(ask),
+                    request = requests.recv(), if open => match request {
+                        Some(request) => self.note(request),
                         None => open = false,
                     },
                     () = lost(&mut self.losses) => self.doubt_all(),
@@ -173,13 +148,13 @@ impl<B: Brokers> Keeper<B> {
         }
     }
 
-    fn note(&mut self, ask: Ask) {
-        match ask {
-            Ask::Lock(queue, reply) => {
+    fn note(&mut self, request: LockRequest) {
+        match request {
+            LockRequest::Lock(queue, reply) => {
                 self.stragglers.remove(&queue.index);
                 self.locking.push((queue, reply));
             }
-            Ask::Unlock(queue, reply) => {
+            LockRequest::Unlock(queue, reply) => {
                 self.held.remove(&queue.index);
                 self.unlocking.push(Unlocking { queue, reply, attempts: 0, not_before: env::now() });
             }
@@ -243,7 +218,7 @@ impl<B: Brokers> Keeper<B> {
         let Some(lease) = asked.values().next().map(|queue| queue.gate.lease(length)) else { return };
         let request = LockQueues {
             client_id: self.shared.brokers.id().to_owned(),
-            group: self.shared.group.clone(),
+            group: self.shared.group.name.clone(),
             queues: asked.values().map(|queue| queue.real.clone()).collect(),
         };
         let timeout = self.shared.brokers.timing().lock_timeout;
@@ -316,7 +291,7 @@ impl<B: Brokers> Keeper<B> {
             late.iter().filter_map(|index| self.stragglers.remove(index)).map(|(queue, _)| queue).collect();
         let request = UnlockQueues {
             client_id: self.shared.brokers.id().to_owned(),
-            group: self.shared.group.clone(),
+            group: self.shared.group.name.clone(),
             queues: due.iter().map(|unlocking| &unlocking.queue).chain(&stragglers).map(|q| q.real.clone()).collect(),
         };
         let timing = self.shared.brokers.timing();

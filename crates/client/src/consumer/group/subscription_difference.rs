@@ -10,7 +10,7 @@ const NAMED: usize = 3;
 
 /// What differs.
 #[derive(Debug, Clone)]
-pub(super) enum Subject {
+pub(crate) enum Subject {
     /// The expressions of one topic.
     Expression {
         /// This consumer's.
@@ -26,7 +26,7 @@ pub(super) enum Subject {
 
 /// Equal for differences that are one: those of members that select the same, however they spell it. They are told together.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Key {
+pub(crate) struct Key {
     topic: String,
     theirs: Option<Meaning>,
     is_ours: bool,
@@ -35,18 +35,18 @@ pub(super) struct Key {
 
 /// See the module.
 #[derive(Debug, Clone)]
-pub(super) struct Difference {
+pub(crate) struct Difference {
     /// What.
-    pub(super) subject: Subject,
+    pub(crate) subject: Subject,
     /// By the members' own word; else a broker keeps the expression, and any member that does not tell may have announced it.
-    pub(super) certain: bool,
+    pub(crate) certain: bool,
     /// Who.
-    pub(super) members: BTreeSet<String>,
+    pub(crate) members: BTreeSet<String>,
 }
 
 impl Subject {
     /// Real name of the topic.
-    pub(super) fn topic(&self) -> &str {
+    pub(crate) fn topic(&self) -> &str {
         match self {
             Self::Expression { ours, .. } => &ours.topic,
             Self::Theirs(topic) | Self::Ours(topic) => topic,
@@ -54,7 +54,7 @@ impl Subject {
     }
 
     /// See [`Key`].
-    pub(super) fn key(&self, is_certain: bool) -> Key {
+    pub(crate) fn key(&self, is_certain: bool) -> Key {
         let theirs = match self {
             Self::Expression { theirs, .. } => Some(theirs.meaning()),
             Self::Theirs(_) | Self::Ours(_) => None,
@@ -65,7 +65,7 @@ impl Subject {
 
 impl Difference {
     /// What users read, in a warning and in `health()`. `shown` makes the user's name of a topic.
-    pub(super) fn problem(&self, group: &str, shown: impl Fn(&str) -> String) -> ClientError {
+    pub(crate) fn problem(&self, group: &str, shown: impl Fn(&str) -> String) -> ClientError {
         let (topic, who) = (shown(self.subject.topic()), self.who());
         let (does, do_) =
             if self.certain && self.members.len() > 1 { ("subscribe", "do") } else { ("subscribes", "does") };

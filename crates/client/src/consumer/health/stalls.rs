@@ -1,4 +1,4 @@
-//! What stands says so: queues that are allocated to us and not ours yet, and handlers that do not end.
+//! Stalled queues and handlers: queues that are allocated to us and not ours yet, and handlers that do not end. Both say so.
 //!
 //! The actors only publish where they stand. Here it is looked at from outside, and told for all queues of a topic and a broker at once.
 
@@ -8,12 +8,12 @@ use std::time::Duration;
 
 use tokio::time::sleep;
 
-use super::brokers::Brokers;
-use super::gate::Running;
-use super::queue::{Phase, Queue};
-use super::roll::Holder;
-use super::shared::Shared;
 use crate::client::{Event, Level};
+use crate::consumer::brokers::Brokers;
+use crate::consumer::gate::Running;
+use crate::consumer::group::Holder;
+use crate::consumer::queue::{Phase, Queue};
+use crate::consumer::shared::Shared;
 use crate::env::Instant;
 use crate::error::{ClientError, Code};
 
@@ -24,7 +24,7 @@ const TOGETHER: Duration = Duration::from_millis(50);
 
 /// How loud it is told that a queue waits; each once per wait.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-enum Volume {
+enum Severity {
     /// Not at all: handing a queue over takes its time.
     #[default]
     Silent,
@@ -33,7 +33,7 @@ enum Volume {
     /// Its broker refuses, or has no master.
     Refused,
     /// For longer than anything that ends by itself.
-    Standing,
+    Stalled,
 }
 
 /// Why a queue waits.
@@ -75,16 +75,16 @@ type Together = Vec<Waiting>;
 /// What was told, by the queue's number.
 #[derive(Debug, Default)]
 struct Told {
-    waits: HashMap<u32, (Instant, Volume)>,
+    waits: HashMap<u32, (Instant, Severity)>,
     handlers: HashMap<u32, Instant>,
 }
 
 /// Looks until it is aborted.
-pub(super) async fn run<B: Brokers>(shared: Arc<Shared<B>>) {
+pub(crate) async fn run<B: Brokers>(shared: Arc<Shared<B>>) {
     let mut told = Told::default();
     loop {
         tokio::select! {
-            () = shared.standing.notified() => sleep(TOGETHER).await,
+            () = shared.watches.stalls.notified() => sleep(TOGETHER).await,
             () = sleep(TICK) => {}
         }
         told.tell_waits(&shared);
@@ -99,29 +99,29 @@ impl Told {
             waiting.iter().any(|waiting| waiting.queue.index == *index && waiting.since == *since)
         });
         let news = waiting.into_iter().filter_map(|waiting| {
-            let volume = shared.volume(&waiting);
-            let (_, told) = self.waits.entry(waiting.queue.index).or_insert((waiting.since, Volume::Silent));
-            let is_news = volume > *told;
-            *told = volume.max(*told);
-            is_news.then_some((volume, waiting))
+            let severity = shared.severity(&waiting);
+            let (_, told) = self.waits.entry(waiting.queue.index).or_insert((waiting.since, Severity::Silent));
+            let is_news = severity > *told;
+            *told = severity.max(*told);
+            is_news.then_some((severity, waiting))
         });
-        let mut by_volume: BTreeMap<Volume, Vec<Waiting>> = BTreeMap::new();
-        for (volume, waiting) in news {
-            by_volume.entry(volume).or_default().push(waiting);
+        let mut by_severity: BTreeMap<Severity, Vec<Waiting>> = BTreeMap::new();
+        for (severity, waiting) in news {
+            by_severity.entry(severity).or_default().push(waiting);
         }
-        for (volume, waiting) in by_volume {
+        for (severity, waiting) in by_severity {
             for together in together(waiting) {
-                match volume {
-                    Volume::Silent => {}
-                    Volume::Info => shared.inform(&together),
-                    Volume::Refused | Volume::Standing => shared.warn(shared.standing_problem(&together)),
+                match severity {
+                    Severity::Silent => {}
+                    Severity::Info => shared.inform(&together),
+                    Severity::Refused | Severity::Stalled => shared.warn(shared.stall_problem(&together)),
                 }
             }
         }
     }
 
     fn tell_handlers<B: Brokers>(&mut self, shared: &Shared<B>) {
-        if shared.options.handler_timeout.is_some() || shared.is_sink_gone() {
+        if shared.options.handler_timeout.is_some() || shared.handlers.are_gone() {
             return;
         }
         let running = shared.long_handlers();
@@ -148,16 +148,10 @@ fn together(waiting: Vec<Waiting>) -> Vec<Together> {
 }
 
 impl<B: Brokers> Shared<B> {
-    /// A queue has begun to wait, or its end is unknown: to be looked at soon.
-    pub(super) fn look_at_waits(&self) {
-        self.standing.notify_one();
-        self.outlook.notify_one();
-    }
-
     /// The queues that are to be ours and are not yet. Users know nothing of the retry queue, which has nothing to add to others of its
     /// broker.
     fn waiting(&self) -> Vec<Waiting> {
-        let queues = self.all_queues().into_iter();
+        let queues = self.queues.all().into_iter();
         let (hidden, shown): (Vec<_>, Vec<_>) =
             queues.filter_map(|queue| self.wait_of(queue)).partition(|waiting| waiting.queue.hidden);
         let is_shown = |broker: &str| shown.iter().any(|waiting| waiting.queue.real.broker_name == broker);
@@ -179,20 +173,20 @@ impl<B: Brokers> Shared<B> {
         Some(Waiting { since: view.since?.at, queue, cause })
     }
 
-    fn volume(&self, waiting: &Waiting) -> Volume {
+    fn severity(&self, waiting: &Waiting) -> Severity {
         let (timing, waited) = (self.brokers.timing(), waiting.since.elapsed());
         match &waiting.cause {
-            _ if waited >= timing.standing => Volume::Standing,
-            Cause::Held(Holder::Gone(_) | Holder::Unlisted) => Volume::Info,
-            Cause::Held(_) if waited >= timing.hand_over => Volume::Info,
+            _ if waited >= timing.stalled_after => Severity::Stalled,
+            Cause::Held(Holder::Gone(_) | Holder::Unlisted) => Severity::Info,
+            Cause::Held(_) if waited >= timing.hand_over => Severity::Info,
             // Broken connections have events of their own, and what fails after the lock was told by the actor.
             Cause::Failing(error)
                 if !matches!(error.code(), Code::Connection | Code::NoMaster | Code::Timeout)
                     && waiting.queue.view().phase == Phase::Locking =>
             {
-                Volume::Refused
+                Severity::Refused
             }
-            Cause::Held(_) | Cause::Failing(_) | Cause::Busy | Cause::Silence => Volume::Silent,
+            Cause::Held(_) | Cause::Failing(_) | Cause::Busy | Cause::Silence => Severity::Silent,
         }
     }
 
@@ -222,20 +216,20 @@ impl<B: Brokers> Shared<B> {
         self.brokers.emit(Event::log(Level::Info, format!("{} {verb} for {for_whom}", subject(together)), fields));
     }
 
-    /// What is wrong, of queues that wait for too long and of handlers that do not end.
-    pub(super) fn standing_problems(&self) -> Vec<ClientError> {
+    /// What is wrong, of queues that wait for too long and of handlers that do not end. Both say so.
+    pub(crate) fn stall_problems(&self) -> Vec<ClientError> {
         let is_new = |waiting: &Waiting| !matches!(waiting.cause, Cause::Failing(_));
-        let standing = self.brokers.timing().standing;
+        let stalled_after = self.brokers.timing().stalled_after;
         let waiting =
-            self.waiting().into_iter().filter(|waiting| is_new(waiting) && waiting.since.elapsed() >= standing);
+            self.waiting().into_iter().filter(|waiting| is_new(waiting) && waiting.since.elapsed() >= stalled_after);
         let mut problems: Vec<_> =
-            together(waiting.collect()).iter().map(|together| self.standing_problem(together)).collect();
+            together(waiting.collect()).iter().map(|together| self.stall_problem(together)).collect();
         problems.extend(self.long_handlers().iter().map(|(queue, running)| long_handler(queue, running)));
         problems
     }
 
     /// Of queues of one topic, one broker and one cause; there is at least one.
-    fn standing_problem(&self, together: &Together) -> ClientError {
+    fn stall_problem(&self, together: &Together) -> ClientError {
         let Waiting { queue, cause, .. } = &together[0];
         let waited = together.iter().map(|waiting| waiting.since.elapsed().as_secs()).max().unwrap_or_default();
         let (subject, group) = (subject(together), &self.options.group);
@@ -271,7 +265,7 @@ impl<B: Brokers> Shared<B> {
     /// Handlers that run for longer than anybody thinks they should.
     fn long_handlers(&self) -> Vec<(Arc<Queue>, Running)> {
         let most = self.options.handler_timeout.unwrap_or(self.brokers.timing().long_handler);
-        let queues = self.all_queues().into_iter();
+        let queues = self.queues.all().into_iter();
         let running = queues.filter_map(|queue| queue.gate.running().map(|running| (queue, running)));
         running.filter(|(_, running)| running.began.elapsed() >= most).collect()
     }
@@ -302,7 +296,7 @@ fn subject(together: &Together) -> String {
 }
 
 /// `queue 3`, or `queues 0..3, 5`.
-pub(super) fn in_words(ids: &[i32]) -> String {
+pub(crate) fn in_words(ids: &[i32]) -> String {
     let mut ids = ids.to_vec();
     ids.sort_unstable();
     let mut ranges: Vec<(i32, i32)> = Vec::new();

@@ -7,10 +7,10 @@ use std::time::Duration;
 
 use tokio::time::timeout_at;
 
-use super::brokers::Brokers;
-use super::queue::View;
-use super::shared::Shared;
 use crate::client::{CallError, Event, Left, Level, left_behind, written_unread};
+use crate::consumer::brokers::Brokers;
+use crate::consumer::queue::View;
+use crate::consumer::shared::Shared;
 use crate::env::{self, Instant};
 use crate::error::ClientError;
 use crate::protocol::{MaxOffset, MessageQueue, MinOffset, QueryOffset, TopicRoute};
@@ -22,11 +22,11 @@ const GAP: i32 = 4;
 
 /// What is wrong now, by real topic.
 #[derive(Debug, Default)]
-pub(crate) struct Unread(Mutex<BTreeMap<String, [Option<ClientError>; 2]>>);
+pub(crate) struct UnreadQueues(Mutex<BTreeMap<String, [Option<ClientError>; 2]>>);
 
-impl Unread {
+impl UnreadQueues {
     /// For `health()`.
-    pub(super) fn problems(&self) -> Vec<ClientError> {
+    pub(crate) fn problems(&self) -> Vec<ClientError> {
         self.lock().values().flatten().flatten().cloned().collect()
     }
 
@@ -70,7 +70,7 @@ struct Watch<B> {
 }
 
 /// Runs as long as the group is looked at.
-pub(super) async fn watch<B: Brokers>(shared: Arc<Shared<B>>, topic: String) {
+pub(crate) async fn watch<B: Brokers>(shared: Arc<Shared<B>>, topic: String) {
     let mut routes = shared.brokers.watch_route(&topic);
     let interval = shared.brokers.timing().rebalance_interval;
     let mut watch = Watch {
@@ -173,7 +173,7 @@ impl<B: Brokers> Watch<B> {
         let first = MinOffset { topic: topic.clone(), broker_name: broker_name.clone(), queue_id };
         let first = self.shared.ask_master(&broker, &first, bound).await?;
         let query =
-            QueryOffset { group: self.shared.group.clone(), topic, broker_name, queue_id, zero_if_young: false };
+            QueryOffset { group: self.shared.group.name.clone(), topic, broker_name, queue_id, zero_if_young: false };
         let committed = match self.shared.ask_master(&broker, &query, bound).await? {
             // 4.x answers 0 for nothing, too: this group may never have consumed it.
             None | Some(0) if known == Known::Supposed => return Ok((true, None)),
@@ -185,7 +185,7 @@ impl<B: Brokers> Watch<B> {
 
     /// What our own actor knew of it last.
     fn remembered(&self, queue: &MessageQueue) -> Option<Left> {
-        let ours = self.shared.find(queue)?;
+        let ours = self.shared.queues.find(queue)?;
         let View { committed: Some(committed), max: Some(end), .. } = ours.view().clone() else { return None };
         (committed < end).then(|| Left { queue: queue.clone(), committed, end })
     }
@@ -212,7 +212,7 @@ impl<B: Brokers> Watch<B> {
 
     /// Once for each state.
     fn tell(&mut self, which: Which, queues: BTreeSet<MessageQueue>, problem: Option<ClientError>) {
-        self.shared.unread.set(&self.topic, which, problem.clone());
+        self.shared.watches.unread_queues.set(&self.topic, which, problem.clone());
         let told = std::mem::replace(&mut self.told[which as usize], queues);
         if told == self.told[which as usize] {
             return;

@@ -2,15 +2,15 @@
 
 use std::collections::BTreeSet;
 
-use super::brokers::Brokers;
-use super::shared::Shared;
+use crate::consumer::brokers::Brokers;
+use crate::consumer::shared::Shared;
 use crate::error::{ClientError, Code};
 
 impl<B: Brokers> Shared<B> {
     /// Our topics without a queue that may be read, each with what to do.
-    pub(super) fn unreadable(&self) -> Vec<(String, ClientError)> {
+    pub(crate) fn unreadable_topics(&self) -> Vec<(String, ClientError)> {
         let mut found = Vec::new();
-        for (topic, shown) in &self.topics {
+        for (topic, shown) in &self.subscriptions.topics {
             let Some(route) = self.brokers.watch_route(topic).borrow().route.clone() else { continue };
             if route.queue_datas.is_empty() || !route.read_queues(topic).is_empty() {
                 continue;
@@ -27,8 +27,8 @@ impl<B: Brokers> Shared<B> {
     }
 
     /// Warns of those that were not so at the last look; returns what is so now.
-    pub(super) fn tell_unreadable(&self, before: &BTreeSet<String>) -> BTreeSet<String> {
-        let found = self.unreadable();
+    pub(crate) fn tell_unreadable_topics(&self, before: &BTreeSet<String>) -> BTreeSet<String> {
+        let found = self.unreadable_topics();
         for (topic, error) in &found {
             if !before.contains(topic) {
                 self.warn(error.clone());
