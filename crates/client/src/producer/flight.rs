@@ -4,7 +4,7 @@ use bytes::BytesMut;
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use super::entities::{Entry, Out, Payload, Phase, Stage};
+use super::model::{Entry, Out, Payload, Phase, Stage};
 use super::options::Batching;
 use super::state::State;
 use crate::env::{self, Instant};

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use super::calls::Gathered;
-use super::entities::{Gathering, Lane, Phase};
+use super::model::{Gathering, Lane, Phase};
 use super::state::State;
 
 impl Lane {

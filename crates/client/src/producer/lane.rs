@@ -7,10 +7,10 @@ use tokio::sync::{Notify, OwnedSemaphorePermit};
 
 use super::answers::{Verdict, verdict};
 use super::core::Core;
-use super::entities::{Phase, Stage};
 use super::flight::{Flight, Wire};
 use super::landing::Next;
 use super::masters::{Masters, Unsent};
+use super::model::{Phase, Stage};
 use super::options::Batching;
 use crate::env::{self, Backoff, Instant};
 use crate::error::{ClientError, Code};

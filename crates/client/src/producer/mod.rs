@@ -12,25 +12,25 @@ mod batches;
 mod calls;
 mod core;
 mod dispatch;
-mod entities;
+mod encoder;
 mod fence;
 mod flight;
 mod gathering;
 mod high_water;
 mod landing;
 mod lane;
+mod lane_panic;
 mod masters;
-mod message;
+mod model;
 mod options;
-mod panicked;
 mod queue_selector;
+mod route_watch;
 mod slab;
 mod start;
 mod state;
 #[cfg(test)]
 mod tests;
-mod unread;
-mod watching;
+mod unread_queues;
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr};
@@ -38,8 +38,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use self::core::Core;
-use self::entities::Phase;
-use self::message::Press;
+use self::encoder::Encoder;
+use self::model::Phase;
 use self::state::State;
 use crate::client::LastFailure;
 use crate::env;
@@ -79,12 +79,12 @@ impl<B: Masters> Producer<B> {
     pub fn new(brokers: B, options: ProducerOptions, calls: Arc<dyn Calls>) -> Arc<Self> {
         let random = i32::from_ne_bytes(env::random_u32().to_ne_bytes());
         let ids = UniqueIds::new(local_ip(brokers.id()), std::process::id(), random);
-        let press = Press::new(&options, brokers.namespace(), ids);
+        let encoder = Encoder::new(&options, brokers.namespace(), ids);
         let real_group = brokers.wrap(&options.group);
         let (topics, group) = (options.topics.clone(), options.group.clone());
         let state = State::new(options, brokers.advice());
         Arc::new(Self {
-            core: Core::new(brokers, calls, press, real_group, state),
+            core: Core::new(brokers, calls, encoder, real_group, state),
             topics,
             group,
             last: LastFailure::default(),
@@ -95,13 +95,13 @@ impl<B: Masters> Producer<B> {
     ///
     /// An error means that nothing has happened and nothing will be settled.
     pub fn send(&self, mut message: Outgoing) -> Result<(), ClientError> {
-        let prepared = self.core.press.message(&mut message)?;
+        let prepared = self.core.encoder.message(&mut message)?;
         self.admit(&message.topic, &message.sharding_key, prepared)
     }
 
     /// Takes a batch in, as `send` does: one request, stored whole or not at all.
     pub fn send_batch(&self, mut batch: OutgoingBatch) -> Result<(), ClientError> {
-        let prepared = self.core.press.batch(&mut batch)?;
+        let prepared = self.core.encoder.batch(&mut batch)?;
         self.admit(&batch.topic, &batch.sharding_key, prepared)
     }
 
@@ -167,7 +167,7 @@ impl<B: Masters> Producer<B> {
 
     /// The queues a key of this topic may go to, in the order its index addresses.
     pub async fn queues(&self, topic: &str) -> Result<Vec<MessageQueue>, ClientError> {
-        self.core.press.topic(topic)?;
+        self.core.encoder.topic(topic)?;
         self.core.with(|state, _| state.is_open())?;
         let listed = self.core.with(|state, _| state.topic_ids.get(topic).map(|&topic| state.list(topic)));
         match listed {

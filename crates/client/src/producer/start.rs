@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use super::Producer;
-use super::entities::Phase;
 use super::masters::Masters;
+use super::model::Phase;
 use crate::client::{CallError, Registration};
 use crate::env::{Backoff, Instant};
 use crate::error::{ClientError, Code};
@@ -27,7 +27,7 @@ impl<B: Masters> Producer<B> {
         let brokers = &self.core.brokers;
         limits::group(&self.group)?;
         for topic in &self.topics {
-            self.core.press.topic(topic)?;
+            self.core.encoder.topic(topic)?;
         }
         // Followed from here on, so that questions that are asked again keep their distance.
         let _followed: Vec<_> = self.topics.iter().map(|topic| brokers.watch_route(&brokers.wrap(topic))).collect();

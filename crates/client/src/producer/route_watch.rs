@@ -5,9 +5,9 @@ use std::time::Duration;
 use tokio::sync::{Notify, watch};
 
 use super::core::Core;
-use super::entities::Phase;
 use super::lane::until;
 use super::masters::Masters;
+use super::model::Phase;
 use crate::client::RouteState;
 use crate::env::{self, Instant};
 use crate::error::ClientError;
@@ -35,10 +35,10 @@ async fn follow<B: Masters>(core: &Arc<Core<B>>, topic: u32, route: &mut watch::
         (it.lane, Arc::clone(&state.lanes[it.lane].wake), kept)
     });
     let (core, now) = (Arc::clone(core), env::now());
-    Watching { core, topic, lane, wake, route, kept, used_at: now, refused_since: None }.run().await;
+    RouteWatch { core, topic, lane, wake, route, kept, used_at: now, refused_since: None }.run().await;
 }
 
-struct Watching<'a, B> {
+struct RouteWatch<'a, B> {
     core: Arc<Core<B>>,
     topic: u32,
     lane: u32,
@@ -52,7 +52,7 @@ struct Watching<'a, B> {
     refused_since: Option<Instant>,
 }
 
-impl<B: Masters> Watching<'_, B> {
+impl<B: Masters> RouteWatch<'_, B> {
     async fn run(mut self) {
         loop {
             let seen = self.route.borrow_and_update().clone();

@@ -1,6 +1,6 @@
 //! The panic of a lane's task: nobody else knows what was in its request.
 
-use super::entities::{Out, Stage};
+use super::model::{Out, Stage};
 use super::state::State;
 use crate::error::ClientError;
 

@@ -1,6 +1,6 @@
 //! Topics of which some queues are written and not read. They are written all the same, as by Java: keys must not move.
 
-use super::entities::Out;
+use super::model::Out;
 use super::state::State;
 use crate::client::written_unread;
 use crate::error::ClientError;
@@ -8,7 +8,7 @@ use crate::protocol::{MessageQueue, TopicRoute};
 
 /// What is known about it of one topic.
 #[derive(Debug, Default)]
-pub(super) struct Unread {
+pub(super) struct UnreadQueues {
     queues: Vec<MessageQueue>,
     problem: Option<ClientError>,
 }
@@ -21,7 +21,7 @@ impl State {
         let problem = written_unread(route, &queues, &it.name, &self.advice);
         let is_news = queues != it.unread.queues;
         out.warnings.extend(problem.clone().filter(|_| is_news));
-        it.unread = Unread { queues, problem };
+        it.unread = UnreadQueues { queues, problem };
     }
 
     /// For `health()`, as long as it lasts.

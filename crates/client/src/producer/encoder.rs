@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::admission::Prepared;
 use super::calls::{Content, Outgoing, OutgoingBatch};
-use super::entities::{Entry, Load, Payload};
+use super::model::{Entry, Load, Payload};
 use super::options::{Batching, ProducerOptions};
 use crate::env;
 use crate::error::{ClientError, Code};
@@ -26,7 +26,7 @@ fn invalid(message: &str) -> ClientError {
 
 /// Makes messages ready for the wire.
 #[derive(Debug)]
-pub(super) struct Press {
+pub(super) struct Encoder {
     pub(super) ids: UniqueIds,
     pub(super) namespace: Option<String>,
     pub(super) batching: Batching,
@@ -34,7 +34,7 @@ pub(super) struct Press {
     pub(super) send_timeout: Duration,
 }
 
-impl Press {
+impl Encoder {
     pub(super) fn new(options: &ProducerOptions, namespace: Option<&str>, ids: UniqueIds) -> Self {
         Self {
             ids,

@@ -29,20 +29,20 @@ pub(super) enum Lost {
 }
 
 /// Where losses are told, and heard.
-pub(super) struct Links {
+pub(super) struct Reconnect {
     losses: mpsc::UnboundedSender<Lost>,
     heard: Mutex<Option<mpsc::UnboundedReceiver<Lost>>>,
     /// Brokers to which a way is being sought: a loss is told once.
     mending: Mutex<BTreeSet<String>>,
 }
 
-impl std::fmt::Debug for Links {
+impl std::fmt::Debug for Reconnect {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Links").finish_non_exhaustive()
+        f.debug_struct("Reconnect").finish_non_exhaustive()
     }
 }
 
-impl Links {
+impl Reconnect {
     pub(super) fn new() -> Self {
         let (losses, heard) = mpsc::unbounded_channel();
         Self { losses, heard: Mutex::new(Some(heard)), mending: Mutex::default() }
@@ -74,7 +74,7 @@ impl Heard<'_> {
 
 impl Drop for Heard<'_> {
     fn drop(&mut self) {
-        *self.0.links.heard.lock().unwrap_or_else(PoisonError::into_inner) = self.1.take();
+        *self.0.reconnect.heard.lock().unwrap_or_else(PoisonError::into_inner) = self.1.take();
     }
 }
 
@@ -83,13 +83,13 @@ struct Mending<'a>(&'a Client, &'a str);
 
 impl Drop for Mending<'_> {
     fn drop(&mut self) {
-        self.0.links.mending().remove(self.1);
+        self.0.reconnect.mending().remove(self.1);
     }
 }
 
 /// Mends until the client is closed.
 pub(super) async fn run(client: Arc<Client>) {
-    let Some(heard) = client.links.heard.lock().unwrap_or_else(PoisonError::into_inner).take() else { return };
+    let Some(heard) = client.reconnect.heard.lock().unwrap_or_else(PoisonError::into_inner).take() else { return };
     // Given back for whoever follows after a panic.
     let mut heard = Heard(&client, Some(heard));
     let mut mending = JoinSet::new();
@@ -129,7 +129,7 @@ async fn mend(client: Arc<Client>, address: String) {
     drop(mending);
     // Lost again before it could be told again.
     if !denied && !client.is_connected(&address) && client.in_use().contains(&address) {
-        client.links.lost(Lost::Broker(address));
+        client.reconnect.lost(Lost::Broker(address));
     }
 }
 

@@ -8,7 +8,7 @@ use tokio::sync::{Notify, Semaphore};
 use super::batch_limit::BatchLimit;
 use super::batches::Trial;
 use super::calls::Settlement;
-use super::unread::Unread;
+use super::unread_queues::UnreadQueues;
 use crate::env::Instant;
 use crate::error::ClientError;
 use crate::protocol::{MessageQueue, TopicRoute};
@@ -162,7 +162,7 @@ pub(super) struct Topic {
     /// The route the list was made of, by address.
     pub(super) route: Option<Arc<TopicRoute>>,
     /// Queues of it that nobody reads.
-    pub(super) unread: Unread,
+    pub(super) unread: UnreadQueues,
 }
 
 /// The unit of order.
