@@ -25,7 +25,6 @@ mod tests;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::{OnceCell, watch};
 use tokio::task::JoinHandle;
 
 pub use self::brokers::Brokers;
@@ -41,13 +40,13 @@ use self::sink::Handlers;
 use self::subscriptions::Subscriptions;
 use crate::error::{ClientError, Code};
 use crate::protocol::MessageQueue;
+use crate::shutdown::Shutdown;
 
 /// An ordered push consumer. Each queue has at most one running handler in the whole group.
 pub struct Consumer<B> {
     shared: Arc<Shared<B>>,
     tasks: Mutex<Vec<JoinHandle<()>>>,
-    closing: watch::Sender<bool>,
-    closed: OnceCell<()>,
+    shutdown: Shutdown,
     last: start::LastFailure,
 }
 
@@ -64,27 +63,19 @@ impl<B: Brokers> Consumer<B> {
         let wishes = &options.subscriptions;
         let subscriptions = Subscriptions::new(&brokers, wishes, &group.name, &group.retry_topic)?;
         let shared = Arc::new(Shared::new(brokers, options, Handlers::new(sink), group, subscriptions));
-        let (closing, _) = watch::channel(false);
-        Ok(Self {
-            shared,
-            tasks: Mutex::default(),
-            closing,
-            closed: OnceCell::new(),
-            last: start::LastFailure::default(),
-        })
+        Ok(Self { shared, tasks: Mutex::default(), shutdown: Shutdown::default(), last: start::LastFailure::default() })
     }
 
     /// Resolves when routes are known, heartbeats are accepted, subscriptions are valid and the brokers list us. The caller keeps the
     /// bound, and closes what has failed to start: brokers may know it already.
     pub async fn start(&self, bound: Duration) -> Result<(), ClientError> {
-        let mut closing = self.closing.subscribe();
         let patient_until = crate::env::now() + bound / 2;
         tokio::select! {
             prepared = start::prepare(&self.shared, &self.last, patient_until) => prepared?,
-            _ = closing.wait_for(|closing| *closing) => return Err(ClientError::new(Code::Closed, "closed while starting")),
+            () = self.shutdown.left() => return Err(ClientError::new(Code::Closed, "closed while starting")),
         }
         let mut tasks = self.tasks.lock().unwrap_or_else(PoisonError::into_inner);
-        if *self.closing.borrow() {
+        if !self.shutdown.is_open() {
             return Err(ClientError::new(Code::Closed, "closed while starting"));
         }
         tasks.push(self.keep("the rebalance", rebalance::run));
@@ -157,7 +148,6 @@ impl<B: Brokers> Consumer<B> {
 
     /// Drains, commits, unlocks, unregisters; at its bound it returns with what is done. Again: waits for the first call.
     pub async fn close(&self, bound: Duration) {
-        self.closing.send_replace(true);
-        self.closed.get_or_init(|| self.close_once(bound)).await;
+        self.shutdown.through(self.close_once(bound)).await;
     }
 }
