@@ -316,9 +316,9 @@ pub struct Timing {
     /// How long handing a queue over may take before it is worth a word, where its lock can be that of a living member.
     pub hand_over: Duration,
     /// How long a queue may wait until that is a problem: longer than the 60 s that a broker keeps a dead member's lock.
-    pub standing: Duration,
+    pub stalled_after: Duration,
     /// Between two looks at how queues stand that cannot be pulled.
-    pub outlook: Duration,
+    pub lag_probe: Duration,
     /// How long a handler may run without a word, where its user has set no bound.
     pub long_handler: Duration,
     /// First and longest delay after a failed pull, offset query or connection attempt.
@@ -348,8 +348,8 @@ impl Default for Timing {
             relock_fast_for: Duration::from_secs(30),
             relock_slow: Duration::from_secs(3),
             hand_over: Duration::from_secs(2),
-            standing: Duration::from_secs(65),
-            outlook: Duration::from_secs(3),
+            stalled_after: Duration::from_secs(65),
+            lag_probe: Duration::from_secs(3),
             long_handler: Duration::from_secs(60),
             backoff: (Duration::from_millis(200), Duration::from_secs(3)),
             start_backoff: (Duration::from_millis(200), Duration::from_secs(1)),

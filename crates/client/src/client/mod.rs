@@ -4,35 +4,37 @@
 
 mod advice;
 mod call;
+mod cluster;
 mod events;
 mod heartbeats;
 mod last_failure;
-mod links;
 mod name_servers;
 mod options;
 mod pushes;
+mod reconnect;
 mod routes;
 mod session;
-mod unread;
+mod unread_queues;
 
 pub use advice::Advice;
 pub use call::CallError;
+pub use cluster::Cluster;
 pub use events::{Event, Events, Level, ResetReason};
 pub use last_failure::LastFailure;
 pub use options::ClientOptions;
 pub use pushes::{Answer, PushCall};
 pub use routes::RouteState;
 pub use session::Registration;
-pub use unread::{Left, left_behind, written_unread};
+pub use unread_queues::{Left, left_behind, written_unread};
 
 use crate::env::{self, Timing};
 use crate::error::{ClientError, Code};
 use crate::protocol::{Request, TopicRoute, Unregister, namespace};
 use crate::remoting::Pool;
 pub(crate) use crate::remoting::Room;
-use links::Links;
 use name_servers::NameServers;
 use pushes::Pushes;
+use reconnect::Reconnect;
 use routes::Routes;
 use session::{Role, Session, ToBroker, ToNameServer};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -52,7 +54,7 @@ pub struct Client {
     to_name_server: Arc<ToNameServer>,
     name_servers: NameServers,
     routes: Routes,
-    links: Arc<Links>,
+    reconnect: Arc<Reconnect>,
     pushes: Arc<Pushes>,
     tasks: Mutex<Vec<JoinHandle<()>>>,
 }
@@ -69,14 +71,14 @@ impl Client {
         let session =
             Arc::new(Session::new(options.client_id.clone(), options.credentials.clone(), Arc::clone(&events)));
         let pushes = Arc::new(Pushes::new(events));
-        let links = Arc::new(Links::new());
+        let reconnect = Arc::new(Reconnect::new());
         let client = Arc::new(Self {
             pool: Pool::new(options.timing.connect_timeout, Arc::clone(&pushes) as _),
-            to_broker: Arc::new(ToBroker(Arc::clone(&session), Arc::clone(&links))),
-            to_name_server: Arc::new(ToNameServer(Arc::clone(&session), Arc::clone(&links))),
+            to_broker: Arc::new(ToBroker(Arc::clone(&session), Arc::clone(&reconnect))),
+            to_name_server: Arc::new(ToNameServer(Arc::clone(&session), Arc::clone(&reconnect))),
             name_servers: NameServers::new(options.name_servers.clone()),
             routes: Routes::default(),
-            links,
+            reconnect,
             tasks: Mutex::default(),
             options,
             session,
@@ -85,7 +87,7 @@ impl Client {
         let tasks = vec![
             keep(&client, "looking for routes", routes::run),
             keep(&client, "sending heartbeats", heartbeats::run),
-            keep(&client, "seeking lost servers", links::run),
+            keep(&client, "seeking lost servers", reconnect::run),
         ];
         *client.tasks.lock().unwrap_or_else(PoisonError::into_inner) = tasks;
         client
@@ -230,16 +232,16 @@ impl Client {
         timeout: Duration,
         answered: impl FnOnce(Result<R::Response, CallError>) + Send + 'static,
     ) {
-        let (connection, links) = (room.connection().clone(), Arc::clone(&self.links));
+        let (connection, reconnect) = (room.connection().clone(), Arc::clone(&self.reconnect));
         self.session.post(room, request, timeout, move |outcome| {
-            links.note(connection.address(), &outcome);
+            reconnect.note(connection.address(), &outcome);
             answered(outcome);
         });
     }
 
     /// The outcome of something asked of a broker, which may show that the way there is lost.
     fn noted<T>(&self, address: &str, outcome: Result<T, CallError>) -> Result<T, CallError> {
-        self.links.note(address, &outcome);
+        self.reconnect.note(address, &outcome);
         outcome
     }
 
@@ -272,7 +274,7 @@ impl Client {
     }
 
     /// What heartbeats say from now on.
-    pub fn set_registration(&self, registration: Registration) {
+    pub fn register(&self, registration: Registration) {
         self.session.set_registration(registration);
     }
 

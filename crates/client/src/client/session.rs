@@ -2,7 +2,7 @@
 
 use super::call::CallError;
 use super::events::{Event, Events, Server};
-use super::links::{Links, Lost};
+use super::reconnect::{Lost, Reconnect};
 use crate::env::{self, Instant};
 use crate::error::{ClientError, Code};
 use crate::protocol::code::{request, response};
@@ -196,7 +196,7 @@ impl Session {
 }
 
 /// Brokers are greeted with a heartbeat: a registration belongs to a connection, and nothing may come before it.
-pub(super) struct ToBroker(pub(super) Arc<Session>, pub(super) Arc<Links>);
+pub(super) struct ToBroker(pub(super) Arc<Session>, pub(super) Arc<Reconnect>);
 
 impl Greeter for ToBroker {
     type Failure = CallError;
@@ -224,7 +224,7 @@ impl Greeter for ToBroker {
 }
 
 /// Name servers keep no registrations.
-pub(super) struct ToNameServer(pub(super) Arc<Session>, pub(super) Arc<Links>);
+pub(super) struct ToNameServer(pub(super) Arc<Session>, pub(super) Arc<Reconnect>);
 
 impl Greeter for ToNameServer {
     type Failure = ClientError;

@@ -3,21 +3,21 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::Notify;
 
-use super::brokers::Brokers;
 use super::calls::Calls;
-use super::entities::{Out, Phase};
+use super::encoder::Encoder;
 use super::lane::{self, Mover};
-use super::message::Press;
+use super::masters::Masters;
+use super::model::{Out, Phase};
 use super::options::Batching;
+use super::route_watch;
 use super::state::State;
-use super::watching;
 use crate::env;
 
 /// What the tasks of a producer share.
 pub(super) struct Core<B> {
     pub(super) brokers: B,
     pub(super) calls: Arc<dyn Calls>,
-    pub(super) press: Press,
+    pub(super) encoder: Encoder,
     /// Real name.
     pub(super) group: String,
     pub(super) batching: Batching,
@@ -30,12 +30,12 @@ pub(super) struct Core<B> {
     pub(super) room: Notify,
 }
 
-impl<B: Brokers> Core<B> {
-    pub(super) fn new(brokers: B, calls: Arc<dyn Calls>, press: Press, group: String, state: State) -> Arc<Self> {
+impl<B: Masters> Core<B> {
+    pub(super) fn new(brokers: B, calls: Arc<dyn Calls>, encoder: Encoder, group: String, state: State) -> Arc<Self> {
         Arc::new(Self {
             brokers,
             calls,
-            press,
+            encoder,
             group,
             batching: state.options.batching,
             state: Mutex::new(state),
@@ -115,7 +115,7 @@ impl<B: Brokers> Core<B> {
             let route = self.brokers.watch_route(&real);
             let seen = route.borrow().clone();
             self.with(|state, out| state.look(topic, seen.route.as_ref(), seen.error, out));
-            env::spawn(watching::run(Arc::clone(self), topic, route));
+            env::spawn(route_watch::run(Arc::clone(self), topic, route));
         }
     }
 }

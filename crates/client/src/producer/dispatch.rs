@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use super::entities::Out;
+use super::model::Out;
 use super::queue_selector::queue_list;
 use super::state::State;
 use crate::env::Instant;

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use tokio::sync::OwnedSemaphorePermit;
 
-use super::entities::{Entry, Out, Payload, Phase, Stage};
+use super::model::{Entry, Out, Payload, Phase, Stage};
 use super::options::Batching;
 use super::state::State;
 use crate::env::{self, Backoff, Instant};

@@ -2,7 +2,7 @@
 //! works for each request, hardly for each message, so that this is worth more than anything else.
 
 use super::calls::Gathered;
-use super::entities::{Course, Gathering, Lane, Out, Phase};
+use super::model::{Course, Gathering, Lane, Out, Phase};
 use super::state::State;
 use crate::env::Instant;
 

@@ -6,11 +6,11 @@ use std::sync::Arc;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::answers::verdict;
-use super::brokers::{Brokers, Unsent};
 use super::core::Core;
-use super::entities::{Course, Out, Phase, Stage};
 use super::flight::{Flight, Flying};
 use super::landing::Next;
+use super::masters::{Masters, Unsent};
+use super::model::{Course, Out, Phase, Stage};
 use super::options::Batching;
 use super::state::State;
 use super::waiting;
@@ -43,7 +43,7 @@ struct Errand {
 }
 
 /// Composes a lane's next request, if there is anything to send, and writes it as soon as it can be.
-pub(super) fn go_on<B: Brokers>(core: &Arc<Core<B>>, lane: u32, mover: Mover) {
+pub(super) fn go_on<B: Masters>(core: &Arc<Core<B>>, lane: u32, mover: Mover) {
     guarded(core, lane, || {
         let Some(errand) = core.with(|state, out| state.errand(lane, env::now(), out)) else { return };
         let address = core.brokers.master(broker_name(errand.queue.as_ref()));
@@ -72,14 +72,14 @@ pub(super) fn go_on<B: Brokers>(core: &Arc<Core<B>>, lane: u32, mover: Mover) {
 }
 
 /// Writes a lane's next request.
-pub(super) fn depart<B: Brokers>(core: &Arc<Core<B>>, lane: u32, ready: Ready<B::Room>) {
+pub(super) fn depart<B: Masters>(core: &Arc<Core<B>>, lane: u32, ready: Ready<B::Room>) {
     if let Some(flight) = core.with(|state, out| state.compose(lane, env::now(), out)) {
         launch(core, lane, flight, ready);
     }
 }
 
 /// Writes a request of a lane.
-pub(super) fn launch<B: Brokers>(core: &Arc<Core<B>>, lane: u32, mut flight: Flight, ready: Ready<B::Room>) {
+pub(super) fn launch<B: Masters>(core: &Arc<Core<B>>, lane: u32, mut flight: Flight, ready: Ready<B::Room>) {
     let Ready { queue, room, permit } = ready;
     if broker_name(queue.as_ref()) != broker_name(flight.queue.as_ref()) {
         // The lane has moved in this moment.
@@ -102,13 +102,13 @@ pub(super) fn broker_name(queue: Option<&Arc<MessageQueue>>) -> &str {
 }
 
 /// A request that cannot be made at all.
-fn defect<B: Brokers>(core: &Arc<Core<B>>, lane: u32, mut flight: Flight, error: &ClientError) {
+fn defect<B: Masters>(core: &Arc<Core<B>>, lane: u32, mut flight: Flight, error: &ClientError) {
     core.with(|state, out| state.refused(lane, &mut flight, error, out));
     go_on(core, lane, Mover::Ours);
 }
 
 /// An attempt has ended.
-fn answered<B: Brokers>(core: &Arc<Core<B>>, lane: u32, number: u64, answer: Result<SendReceipt, Unsent>) {
+fn answered<B: Masters>(core: &Arc<Core<B>>, lane: u32, number: u64, answer: Result<SendReceipt, Unsent>) {
     guarded(core, lane, || {
         let Some(flying) = core.with(|state, _| state.landed(lane, number)) else { return };
         drop(flying.permit);
@@ -117,7 +117,7 @@ fn answered<B: Brokers>(core: &Arc<Core<B>>, lane: u32, number: u64, answer: Res
 }
 
 /// What becomes of a request after an attempt.
-pub(super) fn conclude<B: Brokers>(
+pub(super) fn conclude<B: Masters>(
     core: &Arc<Core<B>>,
     lane: u32,
     mut flight: Flight,
@@ -135,7 +135,7 @@ pub(super) fn conclude<B: Brokers>(
 }
 
 /// Moves a lane; a panic fails what is there, and the lane begins anew.
-pub(super) fn guarded<B: Brokers>(core: &Arc<Core<B>>, lane: u32, moves: impl FnOnce()) {
+pub(super) fn guarded<B: Masters>(core: &Arc<Core<B>>, lane: u32, moves: impl FnOnce()) {
     if let Err(panic) = catch_unwind(AssertUnwindSafe(moves)) {
         core.with(|state, out| state.lane_panicked(lane, &env::words(&*panic), out));
         go_on(core, lane, Mover::Ours);

@@ -5,10 +5,10 @@ use std::collections::{BinaryHeap, HashMap};
 use std::sync::Arc;
 use tokio::sync::Semaphore;
 
-use super::entities::{Broker, Course, Key, Lane, Load, Out, Pending, Phase, Queue, Stage, Topic};
+use super::model::{Broker, Course, Key, Lane, Load, Out, Pending, Phase, Queue, Stage, Topic};
 use super::options::{Batching, ProducerOptions};
 use super::slab::{NIL, Slab};
-use super::unread::Unread;
+use super::unread_queues::UnreadQueues;
 use crate::client::Advice;
 use crate::env::Instant;
 use crate::error::{ClientError, Code, Outcome};
@@ -99,7 +99,7 @@ impl State {
             used: true,
             error: None,
             route: None,
-            unread: Unread::default(),
+            unread: UnreadQueues::default(),
         });
         self.topics[topic].lane = self.lanes.insert(Lane::new(topic, None, None));
         self.topic_ids.insert(name, topic);

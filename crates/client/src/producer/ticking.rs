@@ -4,9 +4,9 @@ use std::cmp::Reverse;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::brokers::Brokers;
 use super::core::Core;
-use super::entities::{Course, Gathering, Out, Phase};
+use super::masters::Masters;
+use super::model::{Course, Gathering, Out, Phase};
 use super::state::State;
 use crate::env::{self, Instant};
 use crate::error::ClientError;
@@ -15,7 +15,7 @@ use crate::error::ClientError;
 const TICK: Duration = Duration::from_millis(5);
 
 /// Runs until the producer is closed.
-pub(super) async fn run<B: Brokers>(core: Arc<Core<B>>) {
+pub(super) async fn run<B: Masters>(core: Arc<Core<B>>) {
     let tell = |panic: String| {
         let text = "the deadlines of sends are looked at anew, as looking at them has failed";
         core.brokers.warn(ClientError::panicked(text, &panic));
@@ -23,7 +23,7 @@ pub(super) async fn run<B: Brokers>(core: Arc<Core<B>>) {
     env::kept(|| tick(&core), tell).await;
 }
 
-async fn tick<B: Brokers>(core: &Arc<Core<B>>) {
+async fn tick<B: Masters>(core: &Arc<Core<B>>) {
     let mut not_before = env::now();
     loop {
         let (due, is_closed) = core.with(|state, _| (state.next_due(), state.phase == Phase::Closed));

@@ -6,11 +6,11 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{Notify, OwnedSemaphorePermit};
 
-use super::brokers::{Brokers, Unsent};
 use super::core::Core;
-use super::entities::{Course, Phase, Stage};
 use super::flight::Flight;
 use super::lane::{self, Mover, Ready};
+use super::masters::{Masters, Unsent};
+use super::model::{Course, Phase, Stage};
 use super::options::Batching;
 use crate::env::{self, Instant};
 use crate::error::{ClientError, Code};
@@ -30,7 +30,7 @@ enum Waited<T> {
 }
 
 /// Lets a lane wait, `rest` first. A flight without messages is composed once there is leave and room.
-pub(super) fn begin<B: Brokers>(core: &Arc<Core<B>>, lane: u32, flight: Flight, rest: Option<Duration>) {
+pub(super) fn begin<B: Masters>(core: &Arc<Core<B>>, lane: u32, flight: Flight, rest: Option<Duration>) {
     core.with(|state, _| state.lanes[lane].course = Course::Waiting);
     let core = Arc::clone(core);
     env::spawn(async move {
@@ -41,7 +41,7 @@ pub(super) fn begin<B: Brokers>(core: &Arc<Core<B>>, lane: u32, flight: Flight, 
     });
 }
 
-async fn wait<B: Brokers>(core: &Arc<Core<B>>, lane: u32, mut flight: Flight, rest: Option<Duration>) {
+async fn wait<B: Masters>(core: &Arc<Core<B>>, lane: u32, mut flight: Flight, rest: Option<Duration>) {
     let wake = core.with(|state, _| Arc::clone(&state.lanes[lane].wake));
     let waits = Waits { core, lane, wake: &wake };
     let is_new = flight.ids.is_empty();
@@ -71,7 +71,7 @@ struct Waits<'a, B> {
     wake: &'a Notify,
 }
 
-impl<B: Brokers> Waits<'_, B> {
+impl<B: Masters> Waits<'_, B> {
     /// All that a request needs; none when nothing is left of it.
     async fn ready(&self, flight: &mut Flight, rest: Option<Duration>) -> Option<Result<Ready<B::Room>, Unsent>> {
         if let Some(delay) = rest

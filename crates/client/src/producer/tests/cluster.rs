@@ -1,15 +1,14 @@
 //! A cluster that follows a script, keeps what it stores, and complains when a key is in two requests at once.
 
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
-use std::net::{IpAddr, Ipv4Addr};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 use tokio::sync::watch;
 
-use crate::client::{Advice, RouteState};
+use crate::client::{self, Advice, CallError, Event, Registration, RouteState};
 use crate::env::{self, Instant, Timing};
 use crate::error::{ClientError, Code};
-use crate::producer::{Brokers, Unsent, Wire};
+use crate::producer::{Masters, Unsent, Wire};
 use crate::protocol::route::{BrokerData, QueueData};
 use crate::protocol::{Refusal, SendReceipt, StoredStatus, TopicRoute, properties};
 
@@ -360,27 +359,29 @@ fn entries(mut body: &[u8]) -> Vec<Seen> {
     seen
 }
 
-impl Brokers for Arc<Cluster> {
-    type Room = String;
+impl client::Cluster for Arc<Cluster> {
+    fn id(&self) -> &'static str {
+        "127.0.0.1@1"
+    }
 
     fn timing(&self) -> &Timing {
         &self.timing
-    }
-
-    fn wrap(&self, resource: &str) -> String {
-        self.namespace.as_ref().map_or_else(|| resource.to_owned(), |namespace| format!("{namespace}%{resource}"))
     }
 
     fn namespace(&self) -> Option<&str> {
         self.namespace.as_deref()
     }
 
+    fn wrap(&self, resource: &str) -> String {
+        self.namespace.as_ref().map_or_else(|| resource.to_owned(), |namespace| format!("{namespace}%{resource}"))
+    }
+
     fn advice(&self) -> Advice {
         Advice { name_servers: String::from("ns:9876"), ..Advice::default() }
     }
 
-    fn local_ip(&self) -> IpAddr {
-        IpAddr::V4(Ipv4Addr::LOCALHOST)
+    fn problems(&self) -> Vec<ClientError> {
+        Vec::new()
     }
 
     fn watch_route(&self, topic: &str) -> watch::Receiver<RouteState> {
@@ -397,20 +398,35 @@ impl Brokers for Arc<Cluster> {
         route.ok_or_else(|| error.unwrap_or_else(|| ClientError::new(Code::TopicNotFound, "no such topic")))
     }
 
-    async fn reach(&self) -> Result<(), ClientError> {
-        self.inner().reach.clone().map_or(Ok(()), Err)
-    }
-
     fn master(&self, broker_name: &str) -> Option<String> {
         self.inner().masters.get(broker_name).cloned()
     }
 
-    fn register(&self, group: &str) {
-        self.inner().registered = Some(group.to_owned());
+    fn register(&self, registration: Registration) {
+        self.inner().registered = registration.producer_group;
     }
 
-    async fn heartbeat(&self) -> Vec<(String, Result<(), ClientError>)> {
-        self.inner().beats.clone()
+    async fn heartbeat_all(&self) -> Vec<(String, Result<(), CallError>)> {
+        let beats = self.inner().beats.clone();
+        beats.into_iter().map(|(address, outcome)| (address, outcome.map_err(CallError::NotSent))).collect()
+    }
+
+    fn emit(&self, event: Event) {
+        if let Event::Warning { error } = event {
+            self.inner().warnings.push(error);
+        }
+    }
+
+    async fn close(&self) {
+        self.inner().closed = true;
+    }
+}
+
+impl Masters for Arc<Cluster> {
+    type Room = String;
+
+    async fn reach(&self) -> Result<(), ClientError> {
+        self.inner().reach.clone().map_or(Ok(()), Err)
     }
 
     fn is_connected(&self, address: &str) -> bool {
@@ -475,17 +491,5 @@ impl Brokers for Arc<Cluster> {
             let answer = cluster.attempt(&room, seized, timeout).await;
             answered(answer);
         });
-    }
-
-    fn warn(&self, warning: ClientError) {
-        self.inner().warnings.push(warning);
-    }
-
-    fn problems(&self) -> Vec<ClientError> {
-        Vec::new()
-    }
-
-    async fn close(&self) {
-        self.inner().closed = true;
     }
 }
