@@ -42,33 +42,48 @@ struct Errand {
     requests: Option<Arc<Semaphore>>,
 }
 
+/// What follows from the end of an attempt.
+enum After {
+    /// Nothing for now.
+    Nothing,
+    /// The lane's next request.
+    Next(Errand),
+    /// The same again, after a rest.
+    Again,
+}
+
 /// Composes a lane's next request, if there is anything to send, and writes it as soon as it can be.
 pub(super) fn go_on<B: Masters>(core: &Arc<Core<B>>, lane: u32, mover: Mover) {
     guarded(core, lane, || {
-        let Some(errand) = core.with(|state, out| state.errand(lane, env::now(), out)) else { return };
-        let address = core.brokers.master(broker_name(errand.queue.as_ref()));
-        let room = address.as_ref().and_then(|address| core.brokers.try_room(address));
-        if mover == Mover::Caller && !room.as_ref().is_some_and(|room| core.brokers.is_idle(room)) {
-            // Others are on their way there: encoding and writing can be left to our thread.
-            let core = Arc::clone(core);
-            env::spawn(async move { go_on(&core, lane, Mover::Ours) });
-            return;
-        }
-        let Some(room) = room else {
-            let is_connected = address.is_some_and(|address| core.brokers.is_connected(&address));
-            // What waits for room waits as it is, and more may join it.
-            let composed =
-                if is_connected { Some(Flight::default()) } else { core.with(|s, out| s.compose_to_wait(lane, out)) };
-            if let Some(flight) = composed {
-                waiting::begin(core, lane, flight, None);
-            }
-            return;
-        };
-        match errand.requests.map(Semaphore::try_acquire_owned).transpose() {
-            Ok(permit) => depart(core, lane, Ready { queue: errand.queue, room, permit }),
-            Err(_) => waiting::begin(core, lane, Flight::default(), None),
+        if let Some(errand) = core.with(|state, out| state.errand(lane, env::now(), out)) {
+            run(core, lane, errand, mover);
         }
     });
+}
+
+fn run<B: Masters>(core: &Arc<Core<B>>, lane: u32, errand: Errand, mover: Mover) {
+    let address = core.brokers.master(broker_name(errand.queue.as_ref()));
+    let room = address.as_ref().and_then(|address| core.brokers.try_room(address));
+    if mover == Mover::Caller && !room.as_ref().is_some_and(|room| core.brokers.is_idle(room)) {
+        // Others are on their way there: encoding and writing can be left to our thread.
+        let core = Arc::clone(core);
+        env::spawn(async move { go_on(&core, lane, Mover::Ours) });
+        return;
+    }
+    let Some(room) = room else {
+        let is_connected = address.is_some_and(|address| core.brokers.is_connected(&address));
+        // What waits for room waits as it is, and more may join it.
+        let composed =
+            if is_connected { Some(Flight::default()) } else { core.with(|s, out| s.compose_to_wait(lane, out)) };
+        if let Some(flight) = composed {
+            waiting::begin(core, lane, flight, None);
+        }
+        return;
+    };
+    match errand.requests.map(Semaphore::try_acquire_owned).transpose() {
+        Ok(permit) => depart(core, lane, Ready { queue: errand.queue, room, permit }),
+        Err(_) => waiting::begin(core, lane, Flight::default(), None),
+    }
 }
 
 /// Writes a lane's next request.
@@ -83,6 +98,7 @@ pub(super) fn launch<B: Masters>(core: &Arc<Core<B>>, lane: u32, mut flight: Fli
     let Ready { queue, room, permit } = ready;
     if broker_name(queue.as_ref()) != broker_name(flight.queue.as_ref()) {
         // The lane has moved in this moment.
+        core.with(|state, _| state.set_stage(&flight, Stage::Resting));
         return waiting::begin(core, lane, flight, None);
     }
     let wire = match flight.encoded(&core.group) {
@@ -110,23 +126,28 @@ fn defect<B: Masters>(core: &Arc<Core<B>>, lane: u32, mut flight: Flight, error:
 /// An attempt has ended.
 fn answered<B: Masters>(core: &Arc<Core<B>>, lane: u32, number: u64, answer: Result<SendReceipt, Unsent>) {
     guarded(core, lane, || {
-        let Some(flying) = core.with(|state, _| state.landed(lane, number)) else { return };
-        drop(flying.permit);
-        conclude(core, lane, flying.flight, answer);
+        let ended = core.with(|state, out| {
+            let Flying { mut flight, permit, .. } = state.landed(lane, number)?;
+            let after = state.after(lane, &mut flight, answer, out);
+            Some((flight, permit, after))
+        });
+        let Some((flight, permit, after)) = ended else { return };
+        drop(permit);
+        follow(core, lane, flight, after);
     });
 }
 
-/// What becomes of a request after an attempt.
-pub(super) fn conclude<B: Masters>(
-    core: &Arc<Core<B>>,
-    lane: u32,
-    mut flight: Flight,
-    answer: Result<SendReceipt, Unsent>,
-) {
-    let verdict = verdict(answer, flight.is_batch());
-    match core.with(|state, out| state.conclude(lane, &mut flight, verdict, out)) {
-        Next::Done => go_on(core, lane, Mover::Ours),
-        Next::Again => {
+/// A request was not even attempted.
+pub(super) fn unsent<B: Masters>(core: &Arc<Core<B>>, lane: u32, mut flight: Flight, reason: Unsent) {
+    let after = core.with(|state, out| state.after(lane, &mut flight, Err(reason), out));
+    follow(core, lane, flight, after);
+}
+
+fn follow<B: Masters>(core: &Arc<Core<B>>, lane: u32, mut flight: Flight, after: After) {
+    match after {
+        After::Nothing => {}
+        After::Next(errand) => run(core, lane, errand, Mover::Ours),
+        After::Again => {
             let (first, most) = core.brokers.timing().send_backoff;
             let delay = flight.backoff.get_or_insert_with(|| env::Backoff::new(first, most)).next();
             waiting::begin(core, lane, flight, Some(delay));
@@ -138,13 +159,23 @@ pub(super) fn conclude<B: Masters>(
 pub(super) fn guarded<B: Masters>(core: &Arc<Core<B>>, lane: u32, moves: impl FnOnce()) {
     if let Err(panic) = catch_unwind(AssertUnwindSafe(moves)) {
         core.with(|state, out| state.lane_panicked(lane, &env::words(&*panic), out));
-        go_on(core, lane, Mover::Ours);
+        let core = Arc::clone(core);
+        env::spawn(async move { go_on(&core, lane, Mover::Ours) });
     }
 }
 
 impl State {
+    /// What becomes of a request with this answer, and what its lane does then.
+    fn after(&mut self, lane: u32, flight: &mut Flight, answer: Result<SendReceipt, Unsent>, out: &mut Out) -> After {
+        match self.conclude(lane, flight, verdict(answer, flight.is_batch()), out) {
+            Next::Again => After::Again,
+            Next::Done => self.errand(lane, env::now(), out).map_or(After::Nothing, After::Next),
+        }
+    }
+
     /// What a lane that nobody else moves has to do next; none when it waits for its callers, or has become idle.
     fn errand(&mut self, lane: u32, now: Instant, out: &mut Out) -> Option<Errand> {
+        self.lanes.get(lane)?;
         if self.gathers(lane, now, out) {
             return None;
         }

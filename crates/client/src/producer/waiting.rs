@@ -58,8 +58,7 @@ async fn wait<B: Masters>(core: &Arc<Core<B>>, lane: u32, mut flight: Flight, re
         (Err(()), _) => {}
         (Ok(flight), Some(Ok(ready))) if !flight.ids.is_empty() => lane::launch(core, lane, flight, ready),
         (Ok(flight), Some(Err(unsent))) if !flight.ids.is_empty() => {
-            core.with(|state, _| state.set_stage(&flight, Stage::Flying));
-            lane::conclude(core, lane, flight, Err(unsent));
+            lane::unsent(core, lane, flight, unsent);
         }
         _ => lane::go_on(core, lane, Mover::Ours),
     }
