@@ -11,6 +11,7 @@ const { spawnSync } = require('node:child_process')
 function testWith(tool) {
   const isMissing = spawnSync(tool, ['--version']).error !== undefined
   if (!isMissing || process.env.EVERY_TOOL) return test
+  // eslint-disable-next-line no-restricted-properties -- it runs wherever the tool is, and in CI
   return (name) => test.skip(`${name} (skipped: there is no ${tool} here; apt-get install ${tool})`, () => {})
 }
 

@@ -75,8 +75,9 @@ impl OffsetId {
         match self.address.ip() {
             IpAddr::V4(ip) => text.push(ip.to_bits().into(), 8),
             IpAddr::V6(ip) => {
-                text.push((ip.to_bits() >> 64) as u64, 16);
-                text.push(ip.to_bits() as u64, 16);
+                for segment in ip.segments() {
+                    text.push(segment.into(), 4);
+                }
             }
         }
         text.push(self.address.port().into(), 8);

@@ -171,7 +171,7 @@ fn read_fields(record: &Bytes, queue_offset: &mut Option<i64>) -> Result<StoredM
     let topic = read_bytes("topic", &mut rest, topic_length)?;
     let properties = read_properties(&mut rest)?;
     Ok(StoredMessage {
-        topic: text(topic),
+        topic: text(&topic),
         queue_id,
         queue_offset: offset,
         physical_offset,
@@ -210,11 +210,11 @@ fn read_host(field: &'static str, rest: &mut Bytes, v6: bool) -> Result<SocketAd
 
 fn read_properties(rest: &mut Bytes) -> Result<ByteString, UndecodableReason> {
     let length = read("properties length", rest.try_get_i16())?;
-    Ok(text(read_bytes("properties", rest, i32::from(length))?))
+    Ok(text(&read_bytes("properties", rest, i32::from(length))?))
 }
 
-fn text(bytes: Bytes) -> ByteString {
-    ByteString::try_from(bytes.clone()).unwrap_or_else(|_| String::from_utf8_lossy(&bytes).into_owned().into())
+fn text(bytes: &Bytes) -> ByteString {
+    ByteString::try_from(bytes.clone()).unwrap_or_else(|_| String::from_utf8_lossy(bytes).into_owned().into())
 }
 
 /// The CRC is of the body as stored, and 0 where the broker computed none.
