@@ -6,12 +6,12 @@ const { peerCommand } = require('../../scripts/rocketmq/peer')
 const { buildGo, buildLimit, installNode } = require('./install')
 
 /** @typedef {'ours' | 'java' | 'java-async' | 'java-batch' | 'go' | 'ali-ons' | 'ali-ons-unawaited' | 'rocketmq-client-nodejs' |
- *   'rocketmq-nodejs' | 'limit'} PeerName */
+ *   'rocketmq-nodejs' | 'limit' | 'limit-batch'} PeerName */
 
 /**
  * @typedef {object} Peer
  * @property {string} title as tables call it
- * @property {(options: { version: string, home: string, isQuick: boolean }) => Promise<string[]>} command what starts it
+ * @property {(options: { version: string, home: string, profile: string }) => Promise<string[]>} command what starts it
  * @property {(version: string) => string | undefined} [cannot] why it cannot do anything with a broker of that version
  */
 
@@ -30,6 +30,8 @@ const installed = (file) => async () => {
   return node(file)
 }
 
+const limit = async ({ profile }) => [await buildLimit(profile)]
+
 /** @type {Record<PeerName, Peer>} */
 const PEERS = {
   ours: { title: 'rocketmq-orderly', command: async () => node('ours.js') },
@@ -45,7 +47,8 @@ const PEERS = {
     cannot: (version) => (version.startsWith('4.') ? 'speaks to proxies of 5.x only' : undefined),
   },
   'rocketmq-nodejs': { title: 'rocketmq-nodejs', command: installed('rocketmq-nodejs.js') },
-  limit: { title: 'bare socket (limit)', command: async ({ profile }) => [await buildLimit(profile)] },
+  limit: { title: 'bare socket (limit)', command: limit },
+  'limit-batch': { title: 'bare socket, batches', command: limit },
 }
 
 module.exports = { PEERS }

@@ -136,7 +136,6 @@ func memory(g given) figures {
 		}(key)
 	}
 	running.Wait()
-	check(through.Shutdown())
 	sent := min(started.Load(), total)
 	afterSends := rssAfterCollection()
 	var handled atomic.Int64
@@ -152,6 +151,7 @@ func memory(g given) figures {
 	told["handledRssMiB"] = rssAfterCollection()
 	told["peakRssMiB"] = status("VmHWM")
 	check(made.Shutdown())
+	check(through.Shutdown())
 	return told
 }
 
