@@ -7,6 +7,7 @@ const path = require('node:path')
 const { performance } = require('node:perf_hooks')
 const { Admin } = require('../scripts/rocketmq/admin')
 const { Cluster } = require('../scripts/rocketmq/cluster')
+const { Guard } = require('../scripts/rocketmq/guard')
 const { Proxy } = require('../scripts/rocketmq/proxy')
 const { PEERS } = require('./peers')
 const { addonMB, installMiB } = require('./peers/size')
@@ -40,6 +41,7 @@ class Bench {
   #groups = 0
   #proxy
   #limit
+  #guard
 
   /** @param {{ version: string, isQuick: boolean, profile?: 'release' | 'debug' }} options */
   constructor({ version, isQuick, profile = 'release' }) {
@@ -47,6 +49,7 @@ class Bench {
     this.#isQuick = isQuick
     this.#profile = profile
     this.home = fs.mkdtempSync(path.join(os.tmpdir(), 'rocketmq-orderly-bench-'))
+    this.#guard = new Guard(this.home)
   }
 
   /** Starts a real broker; `on`: one that is there already, with `nameServer`, `createTopic()` and `stop()`. */
@@ -66,6 +69,7 @@ class Bench {
     await this.#limit?.end()
     await this.#proxy?.stop()
     await this.cluster?.stop()
+    await this.#guard.release()
     fs.rmSync(this.home, { recursive: true, force: true, maxRetries: 3 })
   }
 
@@ -89,7 +93,7 @@ class Bench {
   }
 
   process(name) {
-    return new PeerProcess(this.#commands.get(name), this.home)
+    return new PeerProcess(this.#commands.get(name), this.home, this.#guard)
   }
 
   /**
