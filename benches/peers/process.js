@@ -5,7 +5,7 @@ const { spawn } = require('node:child_process')
 const readline = require('node:readline')
 
 /** What a process said last is told when it ends. */
-const TAIL = 600
+const TAIL = 4_000
 const PATIENCE_MS = 60_000
 
 class PeerProcess {
