@@ -34,7 +34,7 @@ use crate::remoting::Pool;
 pub(crate) use crate::remoting::Room;
 use name_servers::NameServers;
 use pushes::Pushes;
-use reconnect::{Lost, Reconnect};
+use reconnect::Reconnect;
 use routes::Routes;
 use session::{Role, Session, ToBroker, ToNameServer};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -223,22 +223,25 @@ impl Client {
         self.noted(address, connection.room(timeout).await.map_err(CallError::NotSent))
     }
 
-    /// One send, where there is room for it. Never tries again by itself.
-    pub async fn call_in<R: Request>(
+    /// One send, where there is room for it, written at once if the socket takes it. Never tries again by itself. `answered` is told how
+    /// it ended, by the thread that learns of it, perhaps before this returns; it must not block.
+    pub fn post<R: Request>(
         &self,
         room: Room,
         request: &R,
         timeout: Duration,
-    ) -> Result<R::Response, CallError> {
-        let address = room.connection().address().to_owned();
-        self.noted(&address, self.session.call_in(room, request, timeout).await)
+        answered: impl FnOnce(Result<R::Response, CallError>) + Send + 'static,
+    ) {
+        let (connection, reconnect) = (room.connection().clone(), Arc::clone(&self.reconnect));
+        self.session.post(room, request, timeout, move |outcome| {
+            reconnect.note(connection.address(), &outcome);
+            answered(outcome);
+        });
     }
 
     /// The outcome of something asked of a broker, which may show that the way there is lost.
     fn noted<T>(&self, address: &str, outcome: Result<T, CallError>) -> Result<T, CallError> {
-        if outcome.as_ref().is_err_and(reconnect::shows_loss) {
-            self.reconnect.lost(Lost::Broker(address.to_owned()));
-        }
+        self.reconnect.note(address, &outcome);
         outcome
     }
 

@@ -58,6 +58,13 @@ impl Reconnect {
         let _ = self.losses.send(lost);
     }
 
+    /// The outcome of something asked of a broker, which may show that the way there is lost.
+    pub(super) fn note<T>(&self, address: &str, outcome: &Result<T, CallError>) {
+        if outcome.as_ref().is_err_and(shows_loss) {
+            self.lost(Lost::Broker(address.to_owned()));
+        }
+    }
+
     fn mending(&self) -> std::sync::MutexGuard<'_, BTreeSet<String>> {
         self.mending.lock().unwrap_or_else(PoisonError::into_inner)
     }

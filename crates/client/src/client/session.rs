@@ -114,16 +114,17 @@ impl Session {
         self.decode::<R>(connection, answer)
     }
 
-    /// The same, where there is room for a send.
-    pub(super) async fn call_in<R: Request>(
-        &self,
+    /// The same without waiting, where there is room for a send; `answered` is told how it ended, perhaps before this returns.
+    pub(super) fn post<R: Request>(
+        self: &Arc<Self>,
         room: Room,
         request: &R,
         timeout: Duration,
-    ) -> Result<R::Response, CallError> {
-        let connection = room.connection().clone();
-        let answer = room.call(self.signed(request), timeout).await;
-        self.decode::<R>(&connection, answer)
+        answered: impl FnOnce(Result<R::Response, CallError>) + Send + 'static,
+    ) {
+        let (session, connection) = (Arc::clone(self), room.connection().clone());
+        let answered = move |answer| answered(session.decode::<R>(&connection, answer));
+        room.post(self.signed(request), timeout, Box::new(answered));
     }
 
     fn signed<R: Request>(&self, request: &R) -> Command {

@@ -57,7 +57,7 @@ impl State {
         it.list = ids;
         // Lanes that rest before another attempt have to look where their queue is now.
         for id in self.lanes_of(topic) {
-            if self.lanes[id].busy && self.has_vanished(id) {
+            if !self.lanes[id].is_idle() && self.has_vanished(id) {
                 self.lanes[id].wake.notify_one();
             }
         }

@@ -1,11 +1,11 @@
-//! The panic of a lane's task: nobody else knows what was in its request.
+//! A panic while a lane was moved: nobody else knows what was in its request.
 
-use super::model::{Out, Stage};
+use super::model::{Course, Out, Stage};
 use super::state::State;
 use crate::error::ClientError;
 
 impl State {
-    /// Fails everything of a lane whose task has ended in a panic: what may be on the wire with an unknown outcome, the rest as not stored.
+    /// Fails everything of a lane that nobody moves any more: what may be on the wire with an unknown outcome, the rest as not stored.
     pub(super) fn lane_panicked(&mut self, lane: u32, panic: &str, out: &mut Out) {
         let here = self.pending.iter().filter(|(_, message)| message.lane == lane && !message.gone);
         let ids: Vec<(u32, Stage)> = here.map(|(id, message)| (id, message.stage)).collect();
@@ -22,7 +22,9 @@ impl State {
                 self.finish(id);
             }
         }
-        if let Some(it) = self.lanes.get(lane) {
+        if let Some(it) = self.lanes.get_mut(lane) {
+            it.course = Course::Moving;
+            let it = &self.lanes[lane];
             out.warnings.push(self.locate(error, it.topic, it.queue));
         }
     }

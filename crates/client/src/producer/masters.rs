@@ -4,9 +4,10 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::flight::Wire;
 use crate::client::{CallError, Client, Cluster, Room};
 use crate::error::ClientError;
-use crate::protocol::{Refusal, SendBatch, SendMessage, SendReceipt};
+use crate::protocol::{Refusal, SendReceipt};
 
 /// Why a send has no receipt.
 #[derive(Clone, Debug)]
@@ -52,20 +53,19 @@ pub trait Masters: Cluster {
     /// Makes that connection within `timeout`, and waits for room there, in the order of the calls. Whatever fails, nothing of a send was
     /// written.
     fn room(&self, address: &str, timeout: Duration) -> impl Future<Output = Result<Self::Room, Unsent>> + Send;
-    /// Stores one message; one attempt, whose `timeout` begins when it has left.
-    fn send(
+    /// Whether nothing else is under way on the connection of this room.
+    fn is_idle(&self, _room: &Self::Room) -> bool {
+        false
+    }
+    /// Stores what is in a request; one attempt, whose `timeout` begins when it has left. Does not wait: `answered` is told how it ended,
+    /// by the thread that learns of it, perhaps before this returns.
+    fn post(
         &self,
         room: Self::Room,
-        request: &SendMessage,
+        request: &Wire,
         timeout: Duration,
-    ) -> impl Future<Output = Result<SendReceipt, Unsent>> + Send;
-    /// Stores a batch; one attempt, whose `timeout` begins when it has left.
-    fn send_batch(
-        &self,
-        room: Self::Room,
-        request: &SendBatch,
-        timeout: Duration,
-    ) -> impl Future<Output = Result<SendReceipt, Unsent>> + Send;
+        answered: impl FnOnce(Result<SendReceipt, Unsent>) + Send + 'static,
+    );
 }
 
 impl Masters for Arc<Client> {
@@ -91,11 +91,21 @@ impl Masters for Arc<Client> {
         Client::room(self, address, timeout).await.map_err(|error| Unsent::NotSent(error.into_error()))
     }
 
-    async fn send(&self, room: Room, request: &SendMessage, timeout: Duration) -> Result<SendReceipt, Unsent> {
-        self.call_in(room, request, timeout).await.map_err(Unsent::from)
+    fn is_idle(&self, room: &Room) -> bool {
+        room.is_idle()
     }
 
-    async fn send_batch(&self, room: Room, request: &SendBatch, timeout: Duration) -> Result<SendReceipt, Unsent> {
-        self.call_in(room, request, timeout).await.map_err(Unsent::from)
+    fn post(
+        &self,
+        room: Room,
+        request: &Wire,
+        timeout: Duration,
+        answered: impl FnOnce(Result<SendReceipt, Unsent>) + Send + 'static,
+    ) {
+        let answered = |outcome: Result<_, CallError>| answered(outcome.map_err(Unsent::from));
+        match request {
+            Wire::One(request) => Client::post(self, room, request, timeout, answered),
+            Wire::Batch(request) => Client::post(self, room, request, timeout, answered),
+        }
     }
 }

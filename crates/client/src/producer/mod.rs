@@ -30,7 +30,9 @@ mod start;
 mod state;
 #[cfg(test)]
 mod tests;
+mod ticking;
 mod unread_queues;
+mod waiting;
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr};
@@ -55,6 +57,7 @@ pub use self::{
         Calls, Content, FailedRun, Failure, Gathered, Outgoing, OutgoingBatch, ProducerStats, Receipt, Settlement,
         StoredRun, StoredSend,
     },
+    flight::Wire,
     masters::{Masters, Unsent},
     options::{Batching, OnRouteChange, ProducerOptions, ShardingHash},
 };
@@ -108,7 +111,7 @@ impl<B: Masters> Producer<B> {
     fn admit(&self, topic: &str, sharding_key: &str, message: admission::Prepared) -> Result<(), ClientError> {
         let mut message = Some(message);
         loop {
-            let admission = self.core.with(|state, out| -> Result<_, ClientError> {
+            let admission = self.core.called(|state, out| -> Result<_, ClientError> {
                 state.is_open().map_err(|error| error.with_outcome(Outcome::NotStored))?;
                 let Some(&topic) = state.topic_ids.get(topic) else { return Ok(None) };
                 Ok(message.take().map(|message| state.admit(topic, sharding_key, message, out)))
@@ -152,7 +155,7 @@ impl<B: Masters> Producer<B> {
 
     /// The callers of these runs have had a turn to send again.
     pub fn turned(&self, lanes: &[Gathered]) {
-        self.core.with(|state, _| state.turned(lanes));
+        self.core.called(|state, out| state.turned(lanes, out));
     }
 
     /// The caller is delivering a failure of this key; what it calls from now on starts afresh.
@@ -209,6 +212,7 @@ impl<B: Masters> Producer<B> {
             for (_, lane) in state.lanes.iter() {
                 lane.wake.notify_one();
             }
+            out.tick = true;
         });
         // Brokers that are gone cannot be taken leave of.
         let deadline = deadline.max(env::now() + LEAVE);

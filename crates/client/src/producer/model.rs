@@ -8,6 +8,7 @@ use tokio::sync::{Notify, Semaphore};
 use super::batch_limit::BatchLimit;
 use super::batches::Trial;
 use super::calls::Settlement;
+use super::flight::Flying;
 use super::unread_queues::UnreadQueues;
 use crate::env::Instant;
 use crate::error::ClientError;
@@ -176,19 +177,36 @@ pub(super) struct Lane {
     pub(super) fifo: VecDeque<u32>,
     /// How many places of the FIFO hold nothing any more.
     pub(super) dead: usize,
-    /// It has a task.
-    pub(super) busy: bool,
+    /// What it does at the moment.
+    pub(super) course: Course,
     /// No message in the FIFO ends before this.
     pub(super) earliest: Option<Instant>,
     /// It waits for those whose sends it has just settled.
     pub(super) gathering: Option<Gathering>,
-    /// When its task will look at deadlines by itself.
+    /// When its task will look at deadlines by itself, while it has one.
     pub(super) armed: Option<Instant>,
+    /// When the tick will, otherwise.
+    pub(super) due: Option<Instant>,
     pub(super) wake: Arc<Notify>,
     /// The last refused batch, whose halves are being tried.
     pub(super) trial: Option<Trial>,
     /// How the last attempt failed.
     pub(super) error: Option<ClientError>,
+}
+
+/// What a lane does.
+#[derive(Debug)]
+pub(super) enum Course {
+    /// Nothing, and it has nothing to do.
+    Idle,
+    /// Somebody is about to compose or to write its next request, and nobody else may.
+    Moving,
+    /// It waits for the callers of what was stored last.
+    Gathering,
+    /// It has a task, which waits for what its next request needs.
+    Waiting,
+    /// Its request is on the wire.
+    Flying(Box<Flying>),
 }
 
 /// What one broker is given at a time.
@@ -201,8 +219,10 @@ pub(super) struct Broker {
 #[derive(Debug, Default)]
 pub(super) struct Out {
     pub(super) settled: Vec<Settlement>,
-    /// Lanes that need a task.
+    /// Lanes that are [moving](Course::Moving), and that nobody moves yet.
     pub(super) starts: Vec<u32>,
+    /// There is something to look at before the tick would.
+    pub(super) tick: bool,
     /// Topics, by real name, whose route is wanted.
     pub(super) refresh: Vec<Arc<str>>,
     pub(super) warnings: Vec<ClientError>,
@@ -212,12 +232,17 @@ pub(super) struct Out {
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Gathering {
     /// So many sends were settled with this run, and nobody waits for their callers yet.
-    Settled(usize, u64),
-    /// The lane's task waits until so many are there.
-    Awaited(usize, u64),
+    Settled { count: usize, run: u64 },
+    /// The lane waits until so many are there, or until then.
+    Awaited { count: usize, run: u64, until: Instant },
 }
 
 impl Lane {
+    /// Whether it has nothing to do.
+    pub(super) fn is_idle(&self) -> bool {
+        matches!(self.course, Course::Idle)
+    }
+
     /// An empty one.
     pub(super) fn new(topic: u32, queue: Option<u32>, key: Option<u32>) -> Self {
         Self {
@@ -226,9 +251,10 @@ impl Lane {
             key,
             fifo: VecDeque::new(),
             dead: 0,
-            busy: false,
+            course: Course::Idle,
             earliest: None,
             armed: None,
+            due: None,
             wake: Arc::new(Notify::new()),
             trial: None,
             gathering: None,

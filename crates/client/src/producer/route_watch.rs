@@ -5,7 +5,6 @@ use std::time::Duration;
 use tokio::sync::{Notify, watch};
 
 use super::core::Core;
-use super::lane::until;
 use super::masters::Masters;
 use super::model::Phase;
 use crate::client::RouteState;
@@ -87,11 +86,11 @@ impl<B: Masters> RouteWatch<'_, B> {
                         break;
                     }
                     () = self.wake.notified() => {}
-                    () = until(due) => {}
+                    () = env::until(due) => {}
                     () = tokio::time::sleep(ASK), if waits => {
                         self.core.with(|state, out| out.refresh.push(Arc::clone(&state.topics[self.topic].real)));
                     }
-                    () = until(forgotten_at) => {
+                    () = env::until(forgotten_at) => {
                         if self.is_gone() && self.core.with(|state, _| state.forget(self.topic)) {
                             return;
                         }

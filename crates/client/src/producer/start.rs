@@ -5,8 +5,9 @@ use std::sync::Arc;
 use super::Producer;
 use super::masters::Masters;
 use super::model::Phase;
+use super::ticking;
 use crate::client::{CallError, Registration};
-use crate::env::{Backoff, Instant};
+use crate::env::{self, Backoff, Instant};
 use crate::error::{ClientError, Code};
 use crate::protocol::{TopicRoute, limits};
 
@@ -49,6 +50,7 @@ impl<B: Masters> Producer<B> {
                 state.phase = Phase::Running;
             }
         });
+        env::spawn(ticking::run(Arc::clone(&self.core)));
         Ok(())
     }
 

@@ -6,17 +6,17 @@
 
 use super::foreign;
 use super::life::{Arrival, Life};
-use super::outbox::{Class, Outbox, Rejected, Writer};
+use super::outbox::{Class, Departure, Outbox, Rejected, Writer};
+use super::waiters::{Answers, Waiter};
 use crate::env;
 use crate::error::{ClientError, Code};
 use crate::protocol::{Codec, Command, FrameError, frame};
 use bytes::{Bytes, BytesMut};
-use std::collections::HashMap;
 use std::sync::atomic::{AtomicI32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt};
-use tokio::sync::{Notify, oneshot, watch};
+use tokio::sync::{Notify, watch};
 
 /// What a read buffer starts with and grows by.
 const READ_CHUNK: usize = 64 * 1024;
@@ -26,8 +26,6 @@ pub(crate) trait Inbound: Send + Sync + 'static {
     /// A request of the peer; answer it with [`Connection::respond`] unless it is one-way.
     fn request(&self, connection: &Connection, command: Command);
 }
-
-type Answers = HashMap<i32, oneshot::Sender<Command>>;
 
 pub(super) enum Waiters {
     Open(Answers),
@@ -53,6 +51,8 @@ pub(super) struct Shared {
     pub(super) next_opaque: AtomicI32,
     /// Frames read so far: until the first, it is unknown what the peer speaks.
     frames_read: AtomicU64,
+    /// A request's time has to be looked at earlier than the tick would.
+    pub(super) tick: Notify,
     stop: Notify,
     stage: watch::Sender<Stage>,
 }
@@ -76,19 +76,26 @@ impl Shared {
 
     /// Fails everything that waits, and everything to come. The first reason stays.
     pub(super) fn poison(&self, reason: ClientError) {
-        let mut waiters = self.waiters();
-        if !matches!(&*waiters, Waiters::Poisoned(_)) {
-            *waiters = Waiters::Poisoned(reason);
+        let before = {
+            let mut waiters = self.waiters();
+            if matches!(&*waiters, Waiters::Poisoned(_)) {
+                return;
+            }
+            std::mem::replace(&mut *waiters, Waiters::Poisoned(reason.clone()))
+        };
+        // Without the lock: who learns of it may ask for something else.
+        if let Waiters::Open(answers) | Waiters::Leaving(answers) = before {
+            answers.into_waiters().for_each(|waiter| self.forsake(waiter, reason.clone()));
         }
     }
 
     /// Whoever waits for this answer; nobody waits any more.
-    pub(super) fn take_waiter(&self, opaque: i32) -> Option<oneshot::Sender<Command>> {
+    pub(super) fn take_waiter(&self, opaque: i32) -> Option<Waiter> {
         let mut waiters = self.waiters();
         match &mut *waiters {
-            Waiters::Open(answers) => answers.remove(&opaque),
+            Waiters::Open(answers) => answers.remove(opaque),
             Waiters::Leaving(answers) => {
-                let waiter = answers.remove(&opaque);
+                let waiter = answers.remove(opaque);
                 if answers.is_empty() {
                     *waiters = Waiters::Poisoned(self.left());
                     self.stop.notify_one();
@@ -141,11 +148,12 @@ impl Connection {
     {
         let shared = Arc::new(Shared {
             address: address.to_owned(),
-            waiters: Mutex::new(Waiters::Open(HashMap::new())),
+            waiters: Mutex::new(Waiters::Open(Answers::default())),
             outbox: Outbox::new(writer),
             life: Life::new(),
             next_opaque: AtomicI32::new(1),
             frames_read: AtomicU64::new(0),
+            tick: Notify::new(),
             stop: Notify::new(),
             stage: watch::Sender::new(Stage::Open),
         });
@@ -197,8 +205,8 @@ impl Connection {
             return;
         }
         let Ok(pieces) = pieces(response) else { return };
-        match self.shared.outbox.send(pieces, Class::Answer) {
-            Ok(_) => {}
+        match self.shared.outbox.send(pieces, Class::Answer, Arc::new(Departure::default())) {
+            Ok(()) => {}
             Err(Rejected::Failed(error)) => self.end(self.shared.ended(&format!("failed while writing: {error}"))),
             Err(Rejected::Unread(bytes)) => self.end(self.shared.ended(&format!(
                 "was given up: the server asks, and does not read the answers, of which {bytes} bytes wait"
@@ -235,6 +243,7 @@ impl Connection {
         let reason = tokio::select! {
             reason = self.read(&mut reader, &*inbound) => reason,
             error = shared.outbox.run() => shared.ended(&format!("failed while writing: {error}")),
+            reason = shared.tick() => reason,
             () = shared.stop.notified() => shared.failure(),
         };
         shared.poison(reason);
@@ -306,7 +315,7 @@ impl Connection {
         }
         // No waiter: the caller stopped waiting.
         if let Some(waiter) = self.shared.take_waiter(command.opaque) {
-            let _ = waiter.send(command);
+            (waiter.answered)(Ok(command));
         }
     }
 }

@@ -8,9 +8,9 @@ use tokio::sync::watch;
 use crate::client::{self, Advice, CallError, Event, Registration, RouteState};
 use crate::env::{self, Instant, Timing};
 use crate::error::{ClientError, Code};
-use crate::producer::{Masters, Unsent};
+use crate::producer::{Masters, Unsent, Wire};
 use crate::protocol::route::{BrokerData, QueueData};
-use crate::protocol::{Refusal, SendBatch, SendMessage, SendReceipt, StoredStatus, TopicRoute, properties};
+use crate::protocol::{Refusal, SendReceipt, StoredStatus, TopicRoute, properties};
 
 /// A message as the broker sees it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -111,6 +111,8 @@ pub(super) struct Inner {
     pub(super) closed: bool,
     /// A defect: the next attempt panics.
     pub(super) planted: bool,
+    /// A caller may write by itself.
+    pub(super) is_idle: bool,
     copies: usize,
     steps: VecDeque<Step>,
     script: Option<Script>,
@@ -246,8 +248,6 @@ impl Cluster {
     }
 
     async fn attempt(&self, address: &str, seized: Seized, timeout: Duration) -> Result<SendReceipt, Unsent> {
-        let is_planted = std::mem::take(&mut self.inner().planted);
-        assert!(!is_planted, "planted");
         let keys: HashSet<String> =
             seized.messages.iter().map(|message| format!("{}/{}", seized.topic, message.key())).collect();
         let broker = seized.broker.clone();
@@ -447,31 +447,46 @@ impl Masters for Arc<Cluster> {
         Err(Unsent::NotSent(ClientError::new(Code::Connection, "no connection").with_address(address)))
     }
 
-    async fn send(&self, room: String, request: &SendMessage, timeout: Duration) -> Result<SendReceipt, Unsent> {
-        let seized = Seized {
-            at: env::now(),
-            broker: request.broker_name.clone(),
-            queue: request.queue_id,
-            batch: false,
-            group: request.producer_group.clone(),
-            topic: request.topic.clone(),
-            bytes: request.body.len(),
-            messages: vec![Seen::new(&request.body, &request.properties)],
-        };
-        self.attempt(&room, seized, timeout).await
+    fn is_idle(&self, _room: &String) -> bool {
+        self.inner().is_idle
     }
 
-    async fn send_batch(&self, room: String, request: &SendBatch, timeout: Duration) -> Result<SendReceipt, Unsent> {
-        let seized = Seized {
-            at: env::now(),
-            broker: request.broker_name.clone(),
-            queue: request.queue_id,
-            batch: true,
-            group: request.producer_group.clone(),
-            topic: request.topic.clone(),
-            bytes: request.body.len(),
-            messages: entries(&request.body),
+    fn post(
+        &self,
+        room: String,
+        request: &Wire,
+        timeout: Duration,
+        answered: impl FnOnce(Result<SendReceipt, Unsent>) + Send + 'static,
+    ) {
+        let is_planted = std::mem::take(&mut self.inner().planted);
+        assert!(!is_planted, "planted");
+        let at = env::now();
+        let seized = match request {
+            Wire::One(request) => Seized {
+                at,
+                broker: request.broker_name.clone(),
+                queue: request.queue_id,
+                batch: false,
+                group: request.producer_group.clone(),
+                topic: request.topic.clone(),
+                bytes: request.body.len(),
+                messages: vec![Seen::new(&request.body, &request.properties)],
+            },
+            Wire::Batch(request) => Seized {
+                at,
+                broker: request.broker_name.clone(),
+                queue: request.queue_id,
+                batch: true,
+                group: request.producer_group.clone(),
+                topic: request.topic.clone(),
+                bytes: request.body.len(),
+                messages: entries(&request.body),
+            },
         };
-        self.attempt(&room, seized, timeout).await
+        let cluster = Arc::clone(self);
+        env::spawn(async move {
+            let answer = cluster.attempt(&room, seized, timeout).await;
+            answered(answer);
+        });
     }
 }
