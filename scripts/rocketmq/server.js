@@ -23,7 +23,7 @@ class JavaServer {
   #output
 
   /**
-   * @param {{ name: string, mainClass: string, classPath: string, configFile: string, home: string, heap: [string, string],
+   * @param {{ name: string, mainClass: string, classPath: string, configFile: string, configOption?: string, home: string, heap: [string, string],
    *   guard: import('./guard').Guard }} options
    */
   constructor(options) {
@@ -38,7 +38,7 @@ class JavaServer {
 
   /** Starts the process and waits for its "boot success". */
   async start() {
-    const { name, mainClass, classPath, configFile, home, heap, guard } = this.#options
+    const { name, mainClass, classPath, configFile, configOption = '-c', home, heap, guard } = this.#options
     if (this.#child) throw new Error(`${name} runs already`)
     const java = await findJava()
     const temporary = path.join(home, 'tmp')
@@ -54,7 +54,7 @@ class JavaServer {
       '-cp',
       [path.join(home, 'conf'), classPath].join(path.delimiter),
       mainClass,
-      '-c',
+      configOption,
       configFile,
     ]
     const from = fs.existsSync(this.#output) ? fs.statSync(this.#output).size : 0

@@ -58,6 +58,12 @@ impl Shutdown {
         let _ = self.stage.subscribe().wait_for(|stage| *stage >= Stage::Leaving).await;
     }
 
+    /// Waits until it is over.
+    #[cfg(test)]
+    pub(crate) async fn over(&self) {
+        let _ = self.stage.subscribe().wait_for(|stage| *stage == Stage::Over).await;
+    }
+
     fn reach(&self, stage: Stage) {
         self.stage.send_if_modified(|known| {
             let is_news = *known < stage;

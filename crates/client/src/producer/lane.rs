@@ -27,8 +27,9 @@ pub(super) enum Mover {
     Ours,
 }
 
-/// All that a request needs to be written.
+/// All that a request to a queue needs to be written.
 pub(super) struct Ready<R> {
+    pub(super) queue: Option<Arc<MessageQueue>>,
     pub(super) room: R,
     pub(super) permit: Option<OwnedSemaphorePermit>,
 }
@@ -45,28 +46,27 @@ struct Errand {
 pub(super) fn go_on<B: Masters>(core: &Arc<Core<B>>, lane: u32, mover: Mover) {
     guarded(core, lane, || {
         let Some(errand) = core.with(|state, out| state.errand(lane, env::now(), out)) else { return };
-        let broker = errand.queue.as_ref().map_or("", |queue| queue.broker_name.as_str());
-        let address = core.brokers.master(broker);
+        let address = core.brokers.master(broker_name(errand.queue.as_ref()));
         let room = address.as_ref().and_then(|address| core.brokers.try_room(address));
         if mover == Mover::Caller && !room.as_ref().is_some_and(|room| core.brokers.is_idle(room)) {
-            // Others are on their way there: encoding and writing can be left to our threads.
+            // Others are on their way there: encoding and writing can be left to our thread.
             let core = Arc::clone(core);
             env::spawn(async move { go_on(&core, lane, Mover::Ours) });
             return;
         }
-        let permit = errand.requests.map(|requests| requests.try_acquire_owned().ok());
-        match (room, permit) {
-            (Some(room), None) => depart(core, lane, Ready { room, permit: None }),
-            (Some(room), Some(Some(permit))) => depart(core, lane, Ready { room, permit: Some(permit) }),
-            // What waits for room only waits unsent, and more may join it.
-            (None, _) if address.is_some_and(|address| core.brokers.is_connected(&address)) => {
-                waiting::begin(core, lane, Flight::default(), None);
-            }
-            (Some(_), Some(None)) => waiting::begin(core, lane, Flight::default(), None),
-            (None, _) => {
-                let Some(flight) = core.with(|state, out| state.compose(lane, env::now(), out)) else { return };
+        let Some(room) = room else {
+            let is_connected = address.is_some_and(|address| core.brokers.is_connected(&address));
+            // What waits for room waits as it is, and more may join it.
+            let composed =
+                if is_connected { Some(Flight::default()) } else { core.with(|s, out| s.compose_to_wait(lane, out)) };
+            if let Some(flight) = composed {
                 waiting::begin(core, lane, flight, None);
             }
+            return;
+        };
+        match errand.requests.map(Semaphore::try_acquire_owned).transpose() {
+            Ok(permit) => depart(core, lane, Ready { queue: errand.queue, room, permit }),
+            Err(_) => waiting::begin(core, lane, Flight::default(), None),
         }
     });
 }
@@ -80,7 +80,11 @@ pub(super) fn depart<B: Masters>(core: &Arc<Core<B>>, lane: u32, ready: Ready<B:
 
 /// Writes a request of a lane.
 pub(super) fn launch<B: Masters>(core: &Arc<Core<B>>, lane: u32, mut flight: Flight, ready: Ready<B::Room>) {
-    let Ready { room, permit } = ready;
+    let Ready { queue, room, permit } = ready;
+    if broker_name(queue.as_ref()) != broker_name(flight.queue.as_ref()) {
+        // The lane has moved in this moment.
+        return waiting::begin(core, lane, flight, None);
+    }
     let wire = match flight.encoded(&core.group) {
         Ok(wire) => wire,
         Err(error) => return defect(core, lane, flight, &error),
@@ -91,6 +95,10 @@ pub(super) fn launch<B: Masters>(core: &Arc<Core<B>>, lane: u32, mut flight: Fli
     let timeout = core.brokers.timing().request_timeout;
     let of = Arc::clone(core);
     core.brokers.post(room, &wire, timeout, move |answer| answered(&of, lane, number, answer));
+}
+
+pub(super) fn broker_name(queue: Option<&Arc<MessageQueue>>) -> &str {
+    queue.map_or("", |queue| queue.broker_name.as_str())
 }
 
 /// A request that cannot be made at all.
@@ -154,6 +162,13 @@ impl State {
         let broker = self.broker_of(lane).filter(|_| self.options.batching == Batching::Key);
         let requests = broker.map(|broker| Arc::clone(&self.brokers[broker as usize].requests));
         Some(Errand { queue, requests })
+    }
+
+    /// A request for which there is no connection: nothing of it is on the wire.
+    fn compose_to_wait(&mut self, lane: u32, out: &mut Out) -> Option<Flight> {
+        let flight = self.compose(lane, env::now(), out)?;
+        self.set_stage(&flight, Stage::Resting);
+        Some(flight)
     }
 
     /// A lane has nothing to do.

@@ -14,6 +14,7 @@ use super::model::{Course, Phase, Stage};
 use super::options::Batching;
 use crate::env::{self, Instant};
 use crate::error::{ClientError, Code};
+use crate::protocol::MessageQueue;
 
 /// Deadlines that pass close together are looked at together.
 const LOOK: Duration = Duration::from_millis(10);
@@ -79,21 +80,21 @@ impl<B: Masters> Waits<'_, B> {
             return None;
         }
         let permit = self.permit(flight).await;
-        Some(self.room(flight).await?.map(|room| Ready { room, permit }))
+        Some(self.room(flight).await?.map(|(queue, room)| Ready { queue, room, permit }))
     }
 
     /// Leave to write to the queue's broker, once there is a connection with room: until then nothing of the request is on the wire. None
     /// when nothing is left of the request.
-    async fn room(&self, flight: &mut Flight) -> Option<Result<B::Room, Unsent>> {
+    async fn room(&self, flight: &mut Flight) -> Option<Result<(Option<Arc<MessageQueue>>, B::Room), Unsent>> {
         loop {
             let queue = flight.queue.clone().or_else(|| self.core.with(|state, _| state.queue_name(self.lane)));
-            let broker = queue.as_ref().map_or("", |queue| queue.broker_name.as_str());
+            let broker = lane::broker_name(queue.as_ref());
             let Some(address) = self.core.brokers.master(broker) else {
                 let text = format!("the broker {broker} has no master at the moment");
                 return Some(Err(Unsent::NotSent(ClientError::new(Code::NoMaster, text))));
             };
             if let Some(room) = self.core.brokers.try_room(&address) {
-                return Some(Ok(room));
+                return Some(Ok((queue, room)));
             }
             let trouble = self.core.brokers.trouble(&address);
             self.core.with(|state, _| {
@@ -103,7 +104,7 @@ impl<B: Masters> Waits<'_, B> {
             });
             let timeout = self.core.brokers.timing().request_timeout;
             match self.during(flight, self.core.brokers.room(&address, timeout)).await {
-                Waited::Ended(room) => return Some(room),
+                Waited::Ended(room) => return Some(room.map(|room| (queue, room))),
                 Waited::Elsewhere => {}
                 Waited::Over => return None,
             }

@@ -74,7 +74,7 @@ impl Connection {
                 Err(_) => {
                     let moved = began.max(shared.outbox.left().at).max(shared.life.last_came());
                     if env::now() >= moved + silence {
-                        self.end(shared.lifeless(moved));
+                        self.end(&shared.lifeless(moved));
                         return Err(shared.failure());
                     }
                     look_at = (moved + silence).min(env::now() + LOOK);
@@ -106,7 +106,7 @@ impl Connection {
         }
         match shared.outbox.send(pieces, class, departure) {
             Ok(()) | Err(Rejected::Unread(_)) => {}
-            Err(Rejected::Failed(error)) => self.end(shared.ended(&format!("failed while writing: {error}"))),
+            Err(Rejected::Failed(error)) => self.end(&shared.ended(&format!("failed while writing: {error}"))),
         }
         Some(opaque)
     }
@@ -168,7 +168,7 @@ impl Shared {
             let dead = looked.dead_since.map(|since| self.lifeless(since));
             if let Some(reason) = &dead {
                 // First: whoever is told may go on at once, and not here.
-                self.poison(reason.clone());
+                self.poison(reason);
             }
             for waiter in over {
                 let failure = self.late(&waiter.departure, &waiter.clock, waiter.code);

@@ -3,6 +3,7 @@
 use super::connection::{Connection, Inbound};
 use crate::env::{self, Backoff, Instant};
 use crate::error::{ClientError, Code};
+use crate::shutdown::Shutdown;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -115,7 +116,7 @@ impl Slot {
 struct Opener {
     connect_timeout: Duration,
     inbound: Arc<dyn Inbound>,
-    closed: watch::Sender<bool>,
+    shutdown: Shutdown,
 }
 
 /// The connections of one client.
@@ -133,7 +134,7 @@ impl std::fmt::Debug for Pool {
 impl Pool {
     /// An empty pool; requests of peers go to `inbound`.
     pub(crate) fn new(connect_timeout: Duration, inbound: Arc<dyn Inbound>) -> Self {
-        let opener = Arc::new(Opener { connect_timeout, inbound, closed: watch::Sender::new(false) });
+        let opener = Arc::new(Opener { connect_timeout, inbound, shutdown: Shutdown::default() });
         Self { opener, slots: Mutex::default() }
     }
 
@@ -223,7 +224,7 @@ impl Pool {
 
     /// Ends every connection and opens no more.
     pub(crate) fn close(&self) {
-        self.opener.closed.send_replace(true);
+        self.opener.shutdown.end();
         for connection in self.open() {
             connection.close();
         }
@@ -238,7 +239,7 @@ impl Opener {
         deadline: Instant,
     ) -> Result<Connection, G::Failure> {
         let mut attempt = slot.attempt.lock().await;
-        if *self.closed.borrow() {
+        if self.shutdown.is_over() {
             return Err(ClientError::new(Code::Closed, "the client is closed").into());
         }
         if let Some(connection) = attempt.connection.as_ref().filter(|connection| !connection.is_closed()) {
@@ -271,7 +272,7 @@ impl Opener {
         attempt.pause.reset();
         attempt.not_before = None;
         slot.came(&connection);
-        if *self.closed.borrow() {
+        if self.shutdown.is_over() {
             connection.close();
         }
         let _ = env::caught_now(|| greeter.connected(&slot.address));

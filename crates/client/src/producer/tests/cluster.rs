@@ -111,8 +111,10 @@ pub(super) struct Inner {
     pub(super) closed: bool,
     /// A defect: the next attempt panics.
     pub(super) planted: bool,
-    /// A caller may write by itself.
+    /// Nothing is said to be under way on any connection.
     pub(super) is_idle: bool,
+    /// How many requests were written.
+    pub(super) written: usize,
     copies: usize,
     steps: VecDeque<Step>,
     script: Option<Script>,
@@ -460,6 +462,7 @@ impl Masters for Arc<Cluster> {
     ) {
         let is_planted = std::mem::take(&mut self.inner().planted);
         assert!(!is_planted, "planted");
+        self.inner().written += 1;
         let at = env::now();
         let seized = match request {
             Wire::One(request) => Seized {

@@ -1,0 +1,49 @@
+'use strict'
+// W8: what a process holds after it has sent, and after it has handled, many messages.
+
+const { Measure, peakRss } = require('./measure')
+const { withProducer } = require('./sending')
+
+const MIB = 2 ** 20
+
+async function memory(client, given) {
+  const total = Number(given.messages)
+  const keys = Number(given.keys)
+  const measure = await Measure.begin()
+  const sent = await withProducer(client, given, async (producer, bodies) => {
+    let count = 0
+    const loop = async (key) => {
+      for (let i = 0; count < total && measure.elapsed() < 1_000 * given.seconds; i++) {
+        count++
+        await producer.send(`key-${key}`, bodies.of(key, i))
+      }
+    }
+    await Promise.all(Array.from({ length: keys }, (_, key) => loop(key)))
+    return count
+  })
+  const afterSends = held()
+  let handled = 0
+  let done
+  const over = new Promise((resolve) => (done = resolve))
+  const consumer = await client.consumer(given, () => {
+    if (++handled === sent) done()
+  })
+  await over
+  const afterHandling = held()
+  await consumer.close()
+  return {
+    ...measure.stop(sent),
+    sentRssMiB: afterSends.rss,
+    handledRssMiB: afterHandling.rss,
+    heapMiB: afterHandling.heap,
+    peakRssMiB: peakRss(),
+  }
+}
+
+function held() {
+  globalThis.gc?.()
+  const { rss, heapUsed, external } = process.memoryUsage()
+  return { rss: rss / MIB, heap: (heapUsed + external) / MIB }
+}
+
+module.exports = { memory }

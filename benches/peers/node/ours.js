@@ -1,0 +1,26 @@
+'use strict'
+// This package.
+
+const { Producer, PushConsumer } = require('../../..')
+const { serve } = require('./peer')
+
+void serve({
+  async producer({ nameServer, topic }) {
+    const producer = await new Producer({ groupId: 'GID_bench', nameServer }).start()
+    return {
+      send: (key, body) => producer.sendOrderly({ topic, body }, key),
+      requests: () => producer.stats().requests,
+      close: () => producer.close(),
+    }
+  },
+  async consumer({ nameServer, topic, group, concurrency, async: isAsync }, handle) {
+    const consumer = new PushConsumer({
+      groupId: group,
+      nameServer,
+      initialPosition: 'first',
+      ...(concurrency && { concurrency: Number(concurrency) }),
+    })
+    consumer.subscribe(topic, isAsync ? async ({ body }) => handle(body) : ({ body }) => handle(body))
+    return consumer.start()
+  },
+})
