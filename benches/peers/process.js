@@ -5,8 +5,8 @@ const { spawn } = require('node:child_process')
 const readline = require('node:readline')
 
 /** What a process said last is told when it ends. */
-const TAIL = 600
-const PATIENCE_MS = 120_000
+const TAIL = 4_000
+const PATIENCE_MS = 60_000
 
 class PeerProcess {
   #child
@@ -17,10 +17,11 @@ class PeerProcess {
   /** Called with every line that answers nothing. */
   onLine = () => {}
 
-  /** @param {string[]} command @param {string} home where it may write */
-  constructor([command, ...args], home) {
+  /** @param {string[]} command @param {string} home where it may write @param {import('../../scripts/rocketmq/guard').Guard} guard */
+  constructor([command, ...args], home, guard) {
     const env = { ...process.env, HOME: home, NODE_ENV: 'production' }
     this.#child = spawn(command, args, { cwd: home, env, stdio: ['pipe', 'pipe', 'pipe'] })
+    this.#child.once('spawn', () => guard.watch(this.#child))
     this.#child.stdin.on('error', () => {})
     this.#child.stderr.setEncoding('utf8').on('data', (text) => (this.#said = (this.#said + text).slice(-TAIL)))
     readline.createInterface({ input: this.#child.stdout }).on('line', (line) => this.#heard(line))

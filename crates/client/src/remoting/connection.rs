@@ -228,12 +228,18 @@ impl Connection {
 
     async fn run(self, mut reader: impl AsyncRead + Send + Unpin + 'static, inbound: Arc<dyn Inbound>) {
         let shared = &self.shared;
-        let reason = tokio::select! {
-            reason = self.read(&mut reader, &*inbound) => reason,
-            error = shared.outbox.run() => shared.ended(&format!("failed while writing: {error}")),
-            reason = shared.tick() => reason,
-            () = shared.stop.notified() => shared.failure(),
+        let work = async {
+            tokio::select! {
+                reason = self.read(&mut reader, &*inbound) => reason,
+                error = shared.outbox.run() => shared.ended(&format!("failed while writing: {error}")),
+                reason = shared.tick() => reason,
+                () = shared.stop.notified() => shared.failure(),
+            }
         };
+        let reason = env::caught(work).await.unwrap_or_else(|panic| {
+            let text = format!("the connection to {} has failed and is given up", shared.address);
+            ClientError::panicked(&text, &panic).with_address(&shared.address)
+        });
         shared.poison(&reason);
         shared.outbox.shut();
         // Half a second is plenty for a FIN; a dead peer must not hold the task.
