@@ -285,10 +285,11 @@ pub fn consumer_take(door: &External<ConsumerDoor>, mut scratch: BufferSlice<'_>
             Taken::Whole(Remark::Abort { queue: *queue, generation: *generation, error: error.to_json() })
         }
         Own::DeadLettered { queue, message } => {
-            if Packer::new(&mut scratch).pack(message) {
-                Taken::Whole(Remark::DeadLettered(*queue))
-            } else {
-                Taken::Part(Remark::TooSmall(room_for(message)))
+            let mut packer = Packer::new(&mut scratch);
+            packer.pack(message);
+            match packer.finish() {
+                0 => Taken::Part(Remark::TooSmall(room_for(message))),
+                _ => Taken::Whole(Remark::DeadLettered(*queue)),
             }
         }
     })
