@@ -72,7 +72,7 @@ impl<B: Brokers> Consumer<B> {
         join(&mut actors, firm).await;
         for (_, actor) in actors {
             actor.abort();
-            // Ended for certain: it asks no lock keeper any more, which would begin a new one.
+            // Ended for certain: it asks for no lock any more, for which a new task would begin.
             let _ = actor.await;
         }
         self.shared.group.revoked.end(&self.shared.brokers);
