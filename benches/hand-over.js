@@ -24,6 +24,7 @@ class Feed {
   async start(nameServer, topic) {
     // Sends that wait while the broker is away would come in one heap.
     this.#producer = await new Producer({ groupId: 'GID_feed', nameServer, sendTimeoutMs: 3_000 }).start()
+    this.#producer.on('warning', () => {}) // the broker goes away, as it should
     this.#timer = setInterval(() => this.#send(topic), FEED_MS)
     return this
   }
