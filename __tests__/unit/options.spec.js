@@ -159,6 +159,7 @@ describe('native gets', () => {
       nameServers: [nameServer],
       requestTimeoutMs: 3000,
       waitForTopics: false,
+      logs: false,
       debug: false,
     })
     expect(NativeProducer.last.settings).toEqual({
@@ -233,6 +234,7 @@ describe('native gets', () => {
       securityToken: 'token',
       channel: 'ALIYUN',
       waitForTopics: true,
+      logs: true,
       debug: true,
     })
     expect(NativeConsumer.last.settings).toEqual({

@@ -5,6 +5,7 @@
 //! for.
 
 use super::callback::{Answer, Callback};
+use super::config::Records;
 use super::pulse::{Pulse, TICK};
 use crate::client::{Event, Events};
 use crate::env;
@@ -53,8 +54,7 @@ impl<T> Default for Queue<T> {
 pub(super) struct Bell<T> {
     queue: Mutex<Queue<T>>,
     ring: Callback,
-    /// Whether debug records are wanted.
-    debug: bool,
+    records: Records,
     pulse: Pulse,
 }
 
@@ -75,8 +75,13 @@ pub(super) enum Taken<O> {
 
 impl<T: Send + 'static> Bell<T> {
     /// Takes `calls.ring`.
-    pub(super) fn new(calls: &Object<'_>, debug: bool) -> Result<Arc<Self>> {
-        Ok(Arc::new(Self { queue: Mutex::default(), ring: Callback::new(calls, "ring")?, debug, pulse: Pulse::new() }))
+    pub(super) fn new(calls: &Object<'_>, records: Records) -> Result<Arc<Self>> {
+        Ok(Arc::new(Self {
+            queue: Mutex::default(),
+            ring: Callback::new(calls, "ring")?,
+            records,
+            pulse: Pulse::new(),
+        }))
     }
 
     fn lock(&self) -> MutexGuard<'_, Queue<T>> {
@@ -168,19 +173,29 @@ impl<T: Send + 'static> Bell<T> {
     /// Watches from now on whether anybody hears, until nobody listens any more.
     pub(super) fn watch(self: &Arc<Self>) {
         let bell = Arc::downgrade(self);
-        env::spawn(async move {
-            loop {
-                tokio::time::sleep(TICK).await;
-                let Some(bell) = bell.upgrade() else { return };
-                let look = bell.pulse.look(env::wall_ms());
-                for error in look.tell {
-                    bell.emit(Event::Warning { error });
-                }
-                if look.ask && !bell.put(Said::Alive) {
-                    return;
+        let tell = bell.clone();
+        let watch = move || {
+            let bell = bell.clone();
+            async move {
+                loop {
+                    tokio::time::sleep(TICK).await;
+                    let Some(bell) = bell.upgrade() else { return };
+                    let look = bell.pulse.look(env::wall_ms());
+                    for error in look.tell {
+                        bell.emit(Event::Warning { error });
+                    }
+                    if look.ask && !bell.put(Said::Alive) {
+                        return;
+                    }
                 }
             }
-        });
+        };
+        env::spawn(env::kept(watch, move |panic| {
+            let error = ClientError::panicked("watching the event loop has failed and begins anew", &panic);
+            if let Some(bell) = tell.upgrade() {
+                bell.emit(Event::Warning { error });
+            }
+        }));
     }
 }
 
@@ -217,7 +232,7 @@ impl<T: Send + 'static> Answers for Bell<T> {
 
 impl<T: Send + 'static> Events for Bell<T> {
     fn emit(&self, event: Event) {
-        if !self.debug && event.is_debug() {
+        if !self.records.want(&event) {
             return;
         }
         let (json, is_remark) = (event.to_json(), event.is_remark());
@@ -256,9 +271,10 @@ impl<O: ToNapiValue> ToNapiValue for Heard<O> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::client::Level;
 
     fn bell() -> Bell<u32> {
-        Bell { queue: Mutex::default(), ring: Callback::released(), debug: false, pulse: Pulse::new() }
+        Bell { queue: Mutex::default(), ring: Callback::released(), records: Records::None, pulse: Pulse::new() }
     }
 
     fn warning(text: &str) -> Event {
@@ -355,6 +371,19 @@ mod tests {
         let told = events(&bell);
         assert_eq!(told.len(), MOST_REMARKS + 1);
         assert!(told[MOST_REMARKS].contains("2000 more warnings"), "{}", told[MOST_REMARKS]);
+    }
+
+    #[test]
+    fn records_that_nobody_wants_are_not_even_kept() {
+        let record = |level| Event::log(level, "the same", serde_json::Value::Null);
+        for (records, kept) in [(Records::None, 0), (Records::Usual, 1), (Records::All, 2)] {
+            let bell = Bell { records, ..bell() };
+            bell.emit(record(Level::Info));
+            bell.emit(record(Level::Debug));
+            assert_eq!(events(&bell).len(), kept, "{records:?}");
+            bell.emit(warning("wanted always"));
+            assert_eq!(events(&bell).len(), 1);
+        }
     }
 
     #[test]

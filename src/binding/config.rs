@@ -1,6 +1,6 @@
 //! The configuration that the facade hands over, checked and turned into the core's own.
 
-use crate::client::ClientOptions;
+use crate::client::{ClientOptions, Event};
 use crate::env::Timing;
 use crate::error::{ClientError, Code};
 use crate::protocol::{Credentials, Invalid, NameServers, limits};
@@ -31,8 +31,30 @@ pub struct NativeConfig {
     pub channel: Option<String>,
     /// Whether a start waits for topics that do not exist.
     pub wait_for_topics: bool,
-    /// Whether debug records are wanted.
+    /// Whether records are wanted.
+    pub logs: bool,
+    /// Whether debug records are wanted, too.
     pub debug: bool,
+}
+
+/// Which records are wanted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Records {
+    None,
+    /// All but those for developers of this package.
+    Usual,
+    All,
+}
+
+impl Records {
+    /// Whether there is any use in telling of this.
+    pub(super) fn want(self, event: &Event) -> bool {
+        match self {
+            Self::None => !event.is_record(),
+            Self::Usual => !event.is_debug(),
+            Self::All => true,
+        }
+    }
 }
 
 impl std::fmt::Debug for NativeConfig {
@@ -45,7 +67,7 @@ impl std::fmt::Debug for NativeConfig {
 pub(super) struct Checked {
     pub(super) options: ClientOptions,
     pub(super) alibaba_cloud: bool,
-    pub(super) debug: bool,
+    pub(super) records: Records,
 }
 
 impl NativeConfig {
@@ -78,7 +100,12 @@ impl NativeConfig {
         );
         options.alibaba_cloud = alibaba_cloud;
         options.wait_for_topics = self.wait_for_topics;
-        Ok(Checked { options, alibaba_cloud, debug: self.debug })
+        let records = match (self.logs, self.debug) {
+            (false, _) => Records::None,
+            (true, false) => Records::Usual,
+            (true, true) => Records::All,
+        };
+        Ok(Checked { options, alibaba_cloud, records })
     }
 }
 

@@ -225,7 +225,7 @@ impl NativeConsumer {
     /// Answered through the bell. Failed, nothing is left running.
     #[napi(catch_unwind)]
     pub fn start(&self, slot: u32, timeout_ms: f64, calls: Object<'_>) -> Result<External<ConsumerDoor>> {
-        let bell = Bell::new(&calls, self.checked.debug)?;
+        let bell = Bell::new(&calls, self.checked.records)?;
         bell.watch();
         let sink = Arc::new(JsSink { bell: Arc::clone(&bell), chunks: Chunks::default() });
         let client = Client::start(self.checked.options.clone(), Arc::clone(&bell) as _);

@@ -169,7 +169,7 @@ impl NativeProducer {
     /// Answered through the bell. Failed, nothing is left running.
     #[napi(catch_unwind)]
     pub fn start(&self, slot: u32, timeout_ms: f64, calls: Object<'_>) -> Result<External<ProducerDoor>> {
-        let bell = ProducerBell::new(&calls, self.checked.debug)?;
+        let bell = ProducerBell::new(&calls, self.checked.records)?;
         bell.watch();
         let client = Client::start(self.checked.options.clone(), Arc::clone(&bell) as _);
         let core = Producer::new(client, self.options.clone(), Arc::clone(&bell) as _);

@@ -15,7 +15,9 @@ export interface NativeConfig {
   channel?: string | undefined
   /** Whether `start()` waits for topics that do not exist. */
   waitForTopics: boolean
-  /** Whether debug records are wanted. */
+  /** Whether records are wanted. */
+  logs: boolean
+  /** Whether debug records are wanted, too. */
   debug: boolean
 }
 

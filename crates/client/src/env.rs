@@ -10,7 +10,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 #[cfg(test)]
 use tokio::net::TcpListener;
 use tokio::net::{TcpStream, lookup_host};
-use tokio::runtime::{Builder, Runtime};
+use tokio::runtime::{Builder, Handle};
 use tokio::task::JoinSet;
 
 /// A point of the monotonic clock; leases and deadlines are made of these.
@@ -27,48 +27,61 @@ const STAGGER: Duration = Duration::from_millis(250);
 #[cfg(target_os = "linux")]
 const UNSENT: u32 = 64 * 1024;
 
-/// The threads of all clients of the process, main thread and worker threads alike. Never dropped: no environment of Node owns it.
-static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| {
-    Builder::new_multi_thread()
-        .worker_threads(2)
-        .thread_name("rocketmq-io")
-        .enable_all()
-        .build()
-        // Without threads nothing of this package can work; the binding turns the panic into an error.
-        .unwrap_or_else(|error| panic!("cannot start the threads of rocketmq-orderly: {error}"))
+/// The thread of all clients of the process, main thread and worker threads alike: one, since what it does in between waiting for sockets is
+/// short, and with a second one most of that would be waking each other. It never ends: no environment of Node owns it.
+static RUNTIME: LazyLock<Handle> = LazyLock::new(|| {
+    // Without it nothing of this package can work; the binding turns the panic into an error.
+    start().unwrap_or_else(|error| panic!("cannot start the thread of rocketmq-orderly: {error}"))
 });
 
-/// Starts a task on the package's own threads.
+fn start() -> io::Result<Handle> {
+    let runtime = Builder::new_current_thread().enable_all().build()?;
+    let handle = runtime.handle().clone();
+    std::thread::Builder::new()
+        .name(String::from("rocketmq-io"))
+        .spawn(move || runtime.block_on(std::future::pending::<()>()))?;
+    Ok(handle)
+}
+
+/// Starts a task on the package's own thread.
 pub fn spawn<F>(future: F) -> tokio::task::JoinHandle<F::Output>
 where
     F: Future + Send + 'static,
     F::Output: Send + 'static,
 {
-    match tokio::runtime::Handle::try_current() {
+    match Handle::try_current() {
         Ok(current) => current.spawn(future),
         Err(_) => RUNTIME.spawn(future),
     }
 }
 
 /// Runs a task so that its panic is somebody's: `Err` with the words of it.
-pub(crate) async fn caught<F: Future>(future: F) -> Result<F::Output, String> {
+pub async fn caught<F: Future>(future: F) -> Result<F::Output, String> {
     let mut future = std::pin::pin!(future);
     std::future::poll_fn(|context| {
         let polled = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| future.as_mut().poll(context)));
         match polled {
             Ok(polled) => polled.map(Ok),
-            Err(panic) => {
-                let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
-                let text = text.or_else(|| panic.downcast_ref::<String>().cloned());
-                std::task::Poll::Ready(Err(text.unwrap_or_else(|| String::from("no reason given"))))
-            }
+            Err(panic) => std::task::Poll::Ready(Err(words(&*panic))),
         }
     })
     .await
 }
 
+/// The same of something that does not wait.
+pub(crate) fn caught_now<T>(act: impl FnOnce() -> T) -> Result<T, String> {
+    std::panic::catch_unwind(std::panic::AssertUnwindSafe(act)).map_err(|panic| words(&*panic))
+}
+
+/// The words of a panic.
+pub(crate) fn words(panic: &(dyn std::any::Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
+    let text = text.or_else(|| panic.downcast_ref::<String>().cloned());
+    text.unwrap_or_else(|| String::from("no reason given"))
+}
+
 /// Runs a task that is never to end by a panic: each is told, and after a pause it begins anew.
-pub(crate) async fn kept<F: Future<Output = ()>>(mut begin: impl FnMut() -> F, tell: impl Fn(String)) {
+pub async fn kept<F: Future<Output = ()>>(mut begin: impl FnMut() -> F, tell: impl Fn(String)) {
     let mut pause = Backoff::new(Duration::from_secs(1), Duration::from_secs(30));
     while let Err(panic) = caught(begin()).await {
         tell(panic);
@@ -80,7 +93,7 @@ pub(crate) async fn kept<F: Future<Output = ()>>(mut begin: impl FnMut() -> F, t
 pub(crate) fn spawn_blocking<T: Send + 'static>(
     work: impl FnOnce() -> T + Send + 'static,
 ) -> tokio::task::JoinHandle<T> {
-    match tokio::runtime::Handle::try_current() {
+    match Handle::try_current() {
         Ok(current) => current.spawn_blocking(work),
         Err(_) => RUNTIME.spawn_blocking(work),
     }
@@ -89,6 +102,14 @@ pub(crate) fn spawn_blocking<T: Send + 'static>(
 /// Now, on the monotonic clock.
 pub fn now() -> Instant {
     Instant::now()
+}
+
+/// Sleeps until then; for ever without a then.
+pub(crate) async fn until(then: Option<Instant>) {
+    match then {
+        Some(then) => tokio::time::sleep_until(then).await,
+        None => std::future::pending().await,
+    }
 }
 
 /// Now, on the wall clock: milliseconds since 1970 (UTC).
@@ -300,9 +321,9 @@ pub struct Timing {
     /// How long handing a queue over may take before it is worth a word, where its lock can be that of a living member.
     pub hand_over: Duration,
     /// How long a queue may wait until that is a problem: longer than the 60 s that a broker keeps a dead member's lock.
-    pub standing: Duration,
+    pub stalled_after: Duration,
     /// Between two looks at how queues stand that cannot be pulled.
-    pub outlook: Duration,
+    pub lag_probe: Duration,
     /// How long a handler may run without a word, where its user has set no bound.
     pub long_handler: Duration,
     /// First and longest delay after a failed pull, offset query or connection attempt.
@@ -332,8 +353,8 @@ impl Default for Timing {
             relock_fast_for: Duration::from_secs(30),
             relock_slow: Duration::from_secs(3),
             hand_over: Duration::from_secs(2),
-            standing: Duration::from_secs(65),
-            outlook: Duration::from_secs(3),
+            stalled_after: Duration::from_secs(65),
+            lag_probe: Duration::from_secs(3),
             long_handler: Duration::from_secs(60),
             backoff: (Duration::from_millis(200), Duration::from_secs(3)),
             start_backoff: (Duration::from_millis(200), Duration::from_secs(1)),

@@ -1,7 +1,7 @@
 //! An ordered producer and an ordered push consumer for RocketMQ; what JavaScript calls is one crate above.
 //!
 //! The rooms, and which way they look: {[`producer`], [`consumer`]} → [`client`] → `remoting` → `protocol`;
-//! [`error`] and [`env`](mod@env) are leaves.
+//! [`error`], [`env`](mod@env) and `shutdown` are leaves.
 
 pub mod client;
 pub mod consumer;
@@ -9,5 +9,6 @@ pub mod env;
 pub mod error;
 pub mod producer;
 mod remoting;
+mod shutdown;
 
 use rocketmq_protocol as protocol;

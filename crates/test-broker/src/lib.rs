@@ -1,65 +1,38 @@
 //! A name server and brokers in memory, on 127.0.0.1, that speak the real protocol to any client: the default of whoever tries
 //! the package, and the double of whoever tests with it. It keeps nothing, and is never kinder than a real broker.
 //!
-//! Frames come in through `server`, go by code through `dispatch` to a handler, and change the one `State` under one lock.
+//! Frames come in through `wire`, go by code through `requests` and `admin` to a handler, and change the one `state`, of which `store` and
+//! `groups` are the parts, under one lock. `access` and `faults` may stand in between; a test acts and looks through `control`.
 //! What differs between 4.9 and 5.5 asks [`Release::is_v5`]. Time that a real broker measures is scaled by the time factor;
 //! the client's own (heartbeats, answers to the broker) is not.
 
-mod accounts;
-mod acl;
+mod access;
 mod admin;
-mod append;
-mod broker;
-mod cluster;
 mod control;
-mod dispatch;
 pub mod env;
 pub mod error;
 mod faults;
 mod groups;
-mod lifecycle;
-mod locks;
-mod membership;
-mod name_server;
-mod names;
-mod offsets;
-mod options;
-mod outbox;
-mod pull;
-mod queue_offsets;
-mod readings;
-mod record;
-mod registry;
-mod relay;
 mod release;
-mod reply;
-mod reply_path;
-mod request_names;
-mod requests_seen;
-mod reset;
-mod retry;
-mod rights;
-mod send;
-mod server;
-mod session;
+mod requests;
 mod sql;
-mod statistics;
+mod state;
 mod store;
-mod views;
+mod wire;
 
 use std::sync::{Arc, Mutex};
 
 use rocketmq_protocol as protocol;
 
-use self::cluster::Shared;
+use self::control::lifecycle::Servers;
 use self::error::{Code, Refused};
-use self::lifecycle::Servers;
+use self::state::cluster::Shared;
 
-pub use self::control::{Perm, Position, Publication};
-pub use self::faults::{ClientPattern, Effect, FaultMatch};
-pub use self::options::{Keep, TestBrokerOptions};
+pub use self::control::commands::{Perm, Position, Publication};
+pub use self::control::options::{Keep, TestBrokerOptions};
+pub use self::faults::request_names::codes_of;
+pub use self::faults::rules::{ClientPattern, Effect, FaultMatch};
 pub use self::release::Release;
-pub use self::request_names::codes_of;
 
 /// A running test broker. Dropping it closes it, a little later.
 pub struct TestBroker {

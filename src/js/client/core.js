@@ -223,6 +223,7 @@ class Core {
       securityToken: credentials?.securityToken,
       channel: credentials?.channel,
       waitForTopics,
+      logs: logger !== undefined,
       debug: logger?.debug !== undefined,
     }
   }

@@ -28,7 +28,7 @@ const FAILURE_NEXT = 6
  * @property {string} topic
  * @property {number} slot of native
  * @property {AbortSignal | undefined} signal
- * @property {import('./unsettled').Era} era
+ * @property {import('./unsettled').FlushGroup} flushGroup
  * @property {(result: any) => void} resolve
  * @property {(error: Error) => void} reject
  */
@@ -111,7 +111,7 @@ class Sends {
     if (signal?.aborted) return Promise.reject(aborted(signal, topic))
     return new Promise((resolve, reject) => {
       /** @type {Send} */
-      const send = { topic, slot: -1, signal, era: this.#unsettled.enter(), resolve, reject }
+      const send = { topic, slot: -1, signal, flushGroup: this.#unsettled.enter(), resolve, reject }
       send.slot = this.#core.slots.take(send)
       try {
         if (signal) this.#signals.watch(signal, send)
@@ -242,7 +242,7 @@ class Sends {
   #settled(slot) {
     const send = /** @type {Send | undefined} */ (this.#core.slots.release(slot))
     if (send === undefined) return undefined
-    this.#unsettled.leave(send.era)
+    this.#unsettled.leave(send.flushGroup)
     if (send.signal) this.#signals.unwatch(send.signal, send)
     return send
   }
@@ -275,7 +275,7 @@ class Sends {
   /** Closed: native has settled everything; if not, nobody shall wait for ever. */
   ended() {
     for (const waiting of this.#core.slots.outstanding()) {
-      if (!('era' in waiting)) continue
+      if (!('flushGroup' in waiting)) continue
       const send = /** @type {Send} */ (waiting)
       const details = { topic: send.topic, outcome: /** @type {const} */ ('unknown') }
       this.#settled(send.slot)

@@ -3,14 +3,14 @@
 
 /**
  * Sends between two calls of `flush()`.
- * @typedef {{ pending: number, sealed: boolean, before: Promise<void>, done: Promise<void>, end: () => void }} Era
+ * @typedef {{ pending: number, sealed: boolean, before: Promise<void>, done: Promise<void>, end: () => void }} FlushGroup
  */
 
 /**
  * @param {Promise<void>} before
- * @returns {Era}
+ * @returns {FlushGroup}
  */
-function newEra(before) {
+function newFlushGroup(before) {
   let end = () => {}
   /** @type {Promise<void>} */
   const done = new Promise((resolve) => (end = resolve))
@@ -19,11 +19,11 @@ function newEra(before) {
 
 /** The sends that are not settled yet. */
 class Unsettled {
-  #now = newEra(Promise.resolve())
+  #now = newFlushGroup(Promise.resolve())
 
   /**
    * A send has been called.
-   * @returns {Era} its era, to be given back
+   * @returns {FlushGroup} its group, to be given back
    */
   enter() {
     this.#now.pending++
@@ -31,20 +31,20 @@ class Unsettled {
   }
 
   /**
-   * A send of this era is settled.
-   * @param {Era} era
+   * A send of this group is settled.
+   * @param {FlushGroup} group
    */
-  leave(era) {
-    if (--era.pending === 0 && era.sealed) era.end()
+  leave(group) {
+    if (--group.pending === 0 && group.sealed) group.end()
   }
 
   /** @returns {Promise<void>} */
   flush() {
-    const era = this.#now
-    const flushed = Promise.all([era.before, era.done]).then(() => {})
-    era.sealed = true
-    if (era.pending === 0) era.end()
-    this.#now = newEra(flushed)
+    const group = this.#now
+    const flushed = Promise.all([group.before, group.done]).then(() => {})
+    group.sealed = true
+    if (group.pending === 0) group.end()
+    this.#now = newFlushGroup(flushed)
     return flushed
   }
 }

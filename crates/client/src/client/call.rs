@@ -37,6 +37,19 @@ impl CallError {
         }
     }
 
+    /// The peer's own "no", where that is how the request failed.
+    pub(crate) fn refusal(&self) -> Option<&Refusal> {
+        match self {
+            Self::Refused { refusal, .. } => Some(refusal),
+            _ => None,
+        }
+    }
+
+    /// Whether the peer may have done what was asked, or may still do it.
+    pub(crate) fn is_uncertain(&self) -> bool {
+        matches!(self, Self::Unanswered(_) | Self::Malformed(_))
+    }
+
     /// Whether the credentials or the rights were refused.
     pub fn is_access_denied(&self) -> bool {
         matches!(self, Self::Refused { refusal, .. } if refusal.is_access_denied())

@@ -123,6 +123,11 @@ impl Event {
         Self::Log { level, fields, text: text.into() }
     }
 
+    /// Whether it is a record for the logger.
+    pub fn is_record(&self) -> bool {
+        matches!(self, Self::Log { .. })
+    }
+
     /// Whether only developers of this package want it.
     pub fn is_debug(&self) -> bool {
         matches!(self, Self::Log { level: Level::Debug, .. })

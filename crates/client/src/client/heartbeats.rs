@@ -3,7 +3,7 @@
 use super::Client;
 use super::call::CallError;
 use super::events::Event;
-use super::links::{self, Lost};
+use super::reconnect::{self, Lost};
 use std::sync::Arc;
 use tokio::task::JoinSet;
 
@@ -14,8 +14,8 @@ pub(super) async fn run(client: Arc<Client>) {
         for (address, result) in beat_all(&client).await {
             if let Err(error) = result {
                 // Asked again before the next tick.
-                if links::shows_loss(&error) {
-                    client.links.lost(Lost::Broker(address));
+                if reconnect::shows_loss(&error) {
+                    client.reconnect.lost(Lost::Broker(address));
                 }
                 client.events().emit(Event::Warning { error: error.into_error() });
             }

@@ -4,35 +4,37 @@
 
 mod advice;
 mod call;
+mod cluster;
 mod events;
 mod heartbeats;
 mod last_failure;
-mod links;
 mod name_servers;
 mod options;
 mod pushes;
+mod reconnect;
 mod routes;
 mod session;
-mod unread;
+mod unread_queues;
 
 pub use advice::Advice;
 pub use call::CallError;
+pub use cluster::Cluster;
 pub use events::{Event, Events, Level, ResetReason};
 pub use last_failure::LastFailure;
 pub use options::ClientOptions;
 pub use pushes::{Answer, PushCall};
 pub use routes::RouteState;
 pub use session::Registration;
-pub use unread::{Left, left_behind, written_unread};
+pub use unread_queues::{Left, left_behind, written_unread};
 
 use crate::env::{self, Timing};
 use crate::error::{ClientError, Code};
 use crate::protocol::{Request, TopicRoute, Unregister, namespace};
 use crate::remoting::Pool;
 pub(crate) use crate::remoting::Room;
-use links::{Links, Lost};
 use name_servers::NameServers;
 use pushes::Pushes;
+use reconnect::Reconnect;
 use routes::Routes;
 use session::{Role, Session, ToBroker, ToNameServer};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -52,7 +54,7 @@ pub struct Client {
     to_name_server: Arc<ToNameServer>,
     name_servers: NameServers,
     routes: Routes,
-    links: Arc<Links>,
+    reconnect: Arc<Reconnect>,
     pushes: Arc<Pushes>,
     tasks: Mutex<Vec<JoinHandle<()>>>,
 }
@@ -69,14 +71,14 @@ impl Client {
         let session =
             Arc::new(Session::new(options.client_id.clone(), options.credentials.clone(), Arc::clone(&events)));
         let pushes = Arc::new(Pushes::new(events));
-        let links = Arc::new(Links::new());
+        let reconnect = Arc::new(Reconnect::new());
         let client = Arc::new(Self {
             pool: Pool::new(options.timing.connect_timeout, Arc::clone(&pushes) as _),
-            to_broker: Arc::new(ToBroker(Arc::clone(&session), Arc::clone(&links))),
-            to_name_server: Arc::new(ToNameServer(Arc::clone(&session), Arc::clone(&links))),
+            to_broker: Arc::new(ToBroker(Arc::clone(&session), Arc::clone(&reconnect))),
+            to_name_server: Arc::new(ToNameServer(Arc::clone(&session), Arc::clone(&reconnect))),
             name_servers: NameServers::new(options.name_servers.clone()),
             routes: Routes::default(),
-            links,
+            reconnect,
             tasks: Mutex::default(),
             options,
             session,
@@ -85,7 +87,7 @@ impl Client {
         let tasks = vec![
             keep(&client, "looking for routes", routes::run),
             keep(&client, "sending heartbeats", heartbeats::run),
-            keep(&client, "seeking lost servers", links::run),
+            keep(&client, "seeking lost servers", reconnect::run),
         ];
         *client.tasks.lock().unwrap_or_else(PoisonError::into_inner) = tasks;
         client
@@ -221,22 +223,25 @@ impl Client {
         self.noted(address, connection.room(timeout).await.map_err(CallError::NotSent))
     }
 
-    /// One send, where there is room for it. Never tries again by itself.
-    pub async fn call_in<R: Request>(
+    /// One send, where there is room for it, written at once if the socket takes it. Never tries again by itself. `answered` is told how
+    /// it ended, by the thread that learns of it, perhaps before this returns; it must not block.
+    pub fn post<R: Request>(
         &self,
         room: Room,
         request: &R,
         timeout: Duration,
-    ) -> Result<R::Response, CallError> {
-        let address = room.connection().address().to_owned();
-        self.noted(&address, self.session.call_in(room, request, timeout).await)
+        answered: impl FnOnce(Result<R::Response, CallError>) + Send + 'static,
+    ) {
+        let (connection, reconnect) = (room.connection().clone(), Arc::clone(&self.reconnect));
+        self.session.post(room, request, timeout, move |outcome| {
+            reconnect.note(connection.address(), &outcome);
+            answered(outcome);
+        });
     }
 
     /// The outcome of something asked of a broker, which may show that the way there is lost.
     fn noted<T>(&self, address: &str, outcome: Result<T, CallError>) -> Result<T, CallError> {
-        if outcome.as_ref().is_err_and(links::shows_loss) {
-            self.links.lost(Lost::Broker(address.to_owned()));
-        }
+        self.reconnect.note(address, &outcome);
         outcome
     }
 
@@ -269,7 +274,7 @@ impl Client {
     }
 
     /// What heartbeats say from now on.
-    pub fn set_registration(&self, registration: Registration) {
+    pub fn register(&self, registration: Registration) {
         self.session.set_registration(registration);
     }
 
@@ -310,6 +315,12 @@ impl Client {
         }
     }
 
+    /// A defect of ours, for users to see; telling it may meet the same.
+    fn tell_panic(&self, what: &str, panic: &str) {
+        let error = ClientError::panicked(what, panic);
+        let _ = env::caught_now(|| self.events().emit(Event::Warning { error }));
+    }
+
     /// The brokers that should know us: those of a consumer's topics, the masters of a producer's. Each once, sorted.
     fn in_use(&self) -> Vec<String> {
         match self.session.role() {
@@ -332,11 +343,7 @@ where
     let client = Arc::clone(client);
     env::spawn(async move {
         let begin = || run(Arc::clone(&client));
-        env::kept(begin, |panic| {
-            let error = ClientError::panicked(&format!("{what} has failed and begins anew"), &panic);
-            client.events().emit(Event::Warning { error });
-        })
-        .await;
+        env::kept(begin, |panic| client.tell_panic(&format!("{what} has failed and begins anew"), &panic)).await;
     })
 }
 

@@ -11,9 +11,9 @@ use crate::env::{self, Backoff, Instant};
 use crate::error::{ClientError, Code};
 use crate::protocol::TopicRoute;
 use crate::protocol::namespace::{DLQ_PREFIX, RETRY_PREFIX};
+use crate::shutdown::Shutdown;
 use index::Index;
 use std::collections::{BTreeSet, HashMap};
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::{Notify, watch};
@@ -195,7 +195,7 @@ pub(super) struct Routes {
     table: Mutex<Table>,
     changed: Notify,
     /// Nobody looks any more.
-    closed: AtomicBool,
+    shutdown: Shutdown,
 }
 
 impl std::fmt::Debug for Routes {
@@ -217,7 +217,7 @@ impl Routes {
         }
         let state = watch::Sender::new(RouteState::default());
         let receiver = state.subscribe();
-        if self.closed.load(Ordering::Relaxed) {
+        if self.shutdown.is_over() {
             return receiver;
         }
         table.topics.insert(topic.into(), Topic::new(state));
@@ -228,9 +228,8 @@ impl Routes {
 
     /// Nobody looks any more: receivers end with what they know.
     pub(super) fn close(&self) {
-        let mut table = self.lock();
-        self.closed.store(true, Ordering::Relaxed);
-        *table = Table::default();
+        self.shutdown.end();
+        *self.lock() = Table::default();
     }
 
     /// Looks again soon.

@@ -2,7 +2,7 @@
 
 use super::call::CallError;
 use super::events::{Event, Events, Server};
-use super::links::{Links, Lost};
+use super::reconnect::{Lost, Reconnect};
 use crate::env::{self, Instant};
 use crate::error::{ClientError, Code};
 use crate::protocol::code::{request, response};
@@ -114,16 +114,17 @@ impl Session {
         self.decode::<R>(connection, answer)
     }
 
-    /// The same, where there is room for a send.
-    pub(super) async fn call_in<R: Request>(
-        &self,
+    /// The same without waiting, where there is room for a send; `answered` is told how it ended, perhaps before this returns.
+    pub(super) fn post<R: Request>(
+        self: &Arc<Self>,
         room: Room,
         request: &R,
         timeout: Duration,
-    ) -> Result<R::Response, CallError> {
-        let connection = room.connection().clone();
-        let answer = room.call(self.signed(request), timeout).await;
-        self.decode::<R>(&connection, answer)
+        answered: impl FnOnce(Result<R::Response, CallError>) + Send + 'static,
+    ) {
+        let (session, connection) = (Arc::clone(self), room.connection().clone());
+        let answered = move |answer| answered(session.decode::<R>(&connection, answer));
+        room.post(self.signed(request), timeout, Box::new(answered));
     }
 
     fn signed<R: Request>(&self, request: &R) -> Command {
@@ -195,7 +196,7 @@ impl Session {
 }
 
 /// Brokers are greeted with a heartbeat: a registration belongs to a connection, and nothing may come before it.
-pub(super) struct ToBroker(pub(super) Arc<Session>, pub(super) Arc<Links>);
+pub(super) struct ToBroker(pub(super) Arc<Session>, pub(super) Arc<Reconnect>);
 
 impl Greeter for ToBroker {
     type Failure = CallError;
@@ -223,7 +224,7 @@ impl Greeter for ToBroker {
 }
 
 /// Name servers keep no registrations.
-pub(super) struct ToNameServer(pub(super) Arc<Session>, pub(super) Arc<Links>);
+pub(super) struct ToNameServer(pub(super) Arc<Session>, pub(super) Arc<Reconnect>);
 
 impl Greeter for ToNameServer {
     type Failure = ClientError;

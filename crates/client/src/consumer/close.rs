@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
-use tokio::task::JoinHandle;
 use tokio::time::timeout_at;
 
 use super::Consumer;
 use super::brokers::Brokers;
 use super::queue::{Phase, Queue, Wanted};
+use super::queues::Actor;
 use crate::env::{self, Instant};
 use crate::error::{ClientError, Code};
 
@@ -22,6 +22,23 @@ impl<B: Brokers> Consumer<B> {
     pub(super) async fn close_once(&self, bound: Duration) {
         let deadline = env::now() + bound;
         let firm = deadline - FAREWELL.min(bound / 10);
+        // Whatever fails on the way: what comes after it is done all the same, or brokers would think of us as alive.
+        self.though_it_panics(self.give_back(bound, firm)).await;
+        for queue in self.shared.queues.all() {
+            queue.gate.lose();
+        }
+        self.though_it_panics(self.shared.end_locks(firm)).await;
+        let _ = timeout_at(deadline, self.shared.brokers.close()).await;
+    }
+
+    async fn though_it_panics(&self, step: impl Future<Output = ()>) {
+        if let Err(panic) = env::caught(step).await {
+            self.shared.warn(ClientError::panicked("close() could not give everything back", &panic));
+        }
+    }
+
+    /// Ends what wants queues, and then their actors.
+    async fn give_back(&self, bound: Duration, firm: Instant) {
         let tasks = std::mem::take(&mut *self.tasks.lock().unwrap_or_else(PoisonError::into_inner));
         for task in tasks {
             task.abort();
@@ -29,38 +46,27 @@ impl<B: Brokers> Consumer<B> {
             let _ = task.await;
         }
         self.drain(firm - LAST_CALL.min(bound / 5), firm).await;
-        for queue in self.shared.all_queues() {
-            queue.gate.lose();
-        }
-        let keepers = std::mem::take(&mut *self.shared.keepers.lock().unwrap_or_else(PoisonError::into_inner));
-        for (broker_name, (asks, task)) in keepers {
-            drop(asks);
-            let abort = task.abort_handle();
-            // What it still waits for would not come.
-            let is_gone = self.shared.unreachable(&broker_name).is_some();
-            if is_gone || timeout_at(firm, task).await.is_err() {
-                abort.abort();
-            }
-        }
-        let _ = timeout_at(deadline, self.shared.brokers.close()).await;
     }
 
     /// Waits for the actors until `firm`; the signals of handlers that still run fire at `last_call`.
     async fn drain(&self, last_call: Instant, firm: Instant) {
-        let queues = self.shared.all_queues();
+        let queues = self.shared.queues.all();
         for queue in &queues {
-            self.shared.expect_revoked(queue);
+            self.shared.group.expect_revoked(queue);
         }
         for queue in &queues {
             queue.wanted.send_replace(Wanted::Never);
         }
-        let mut actors = std::mem::take(&mut *self.shared.actors.lock().unwrap_or_else(PoisonError::into_inner));
+        let mut actors = self.shared.queues.take_actors();
         join(&mut actors, last_call).await;
         for (queue, _) in &actors {
             if let Some(running) = queue.gate.running() {
                 let error = ClientError::new(Code::Closed, "the consumer is closing and its time is up")
                     .with_queue(queue.name());
-                self.shared.sink.abort(queue.index, running.generation, error);
+                let signal = || self.shared.handlers.sink().abort(queue.index, running.generation, error);
+                if let Err(panic) = env::caught_now(signal) {
+                    self.shared.warn(ClientError::panicked("the signal of a handler could not fire", &panic));
+                }
             }
         }
         join(&mut actors, firm).await;
@@ -69,7 +75,7 @@ impl<B: Brokers> Consumer<B> {
             // Ended for certain: it asks no lock keeper any more, which would begin a new one.
             let _ = actor.await;
         }
-        self.shared.revoked.end(&self.shared.brokers);
+        self.shared.group.revoked.end(&self.shared.brokers);
         self.tell_unfinished(&queues);
     }
 
@@ -142,7 +148,7 @@ impl<B: Brokers> Consumer<B> {
 }
 
 /// Waits for the actors until that time, and keeps those that have not ended.
-async fn join(actors: &mut Vec<(Arc<Queue>, JoinHandle<()>)>, until: Instant) {
+async fn join(actors: &mut Vec<Actor>, until: Instant) {
     let mut left = Vec::new();
     for (queue, mut actor) in actors.drain(..) {
         if timeout_at(until, &mut actor).await.is_err() {

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use tokio::sync::Notify;
 
-use super::lease::{Lease, Validity, Wall};
+use super::locks::lease::{Lease, Validity, Wall};
 use super::options::Suspend;
 use crate::env::{self, Instant};
 

@@ -1,39 +1,30 @@
 //! The ordered push consumer: group membership, allocation, one actor and one gate per owned queue, delivery.
 
 mod actor;
-mod agreement;
 mod brokers;
 mod budget;
 mod close;
-mod difference;
 mod gate;
-mod gathering;
 mod group;
-mod keeper;
-mod lease;
-mod moving;
-mod notes;
+mod health;
+mod initial_offsets;
+mod locks;
+mod masters;
 mod options;
-mod outlook;
 mod pushes;
 mod queue;
+mod queues;
 mod report;
-mod roll;
 mod shared;
 mod sink;
-mod standing;
 mod start;
+mod subscriptions;
 #[cfg(test)]
 mod tests;
-mod unread;
-mod unreadable;
 
-use std::collections::HashMap;
-use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::{OnceCell, watch};
 use tokio::task::JoinHandle;
 
 pub use self::brokers::Brokers;
@@ -42,16 +33,20 @@ pub use self::options::{ConsumerOptions, InitialPosition, Suspend, Wish};
 pub use self::report::{ConsumerStats, Health, QueueState};
 pub use self::sink::{Delivery, Sink};
 
+use self::group::{Group, rebalance, subscription_check};
+use self::health::{lag_probe, stalls};
 use self::shared::Shared;
+use self::sink::Handlers;
+use self::subscriptions::Subscriptions;
 use crate::error::{ClientError, Code};
-use crate::protocol::{ExpressionKind, Invalid, MessageQueue, Subscription, namespace};
+use crate::protocol::MessageQueue;
+use crate::shutdown::Shutdown;
 
 /// An ordered push consumer. Each queue has at most one running handler in the whole group.
 pub struct Consumer<B> {
     shared: Arc<Shared<B>>,
     tasks: Mutex<Vec<JoinHandle<()>>>,
-    closing: watch::Sender<bool>,
-    closed: OnceCell<()>,
+    shutdown: Shutdown,
     last: start::LastFailure,
 }
 
@@ -64,50 +59,29 @@ impl<B> std::fmt::Debug for Consumer<B> {
 impl<B: Brokers> Consumer<B> {
     /// Nothing is asked of anybody before [`Consumer::start`]. Refuses an expression that can match nothing.
     pub fn new(brokers: B, options: ConsumerOptions, sink: Arc<dyn Sink>) -> Result<Self, ClientError> {
-        let group = brokers.wrap(&options.group);
-        let now = brokers.wall_ms();
-        let mut topics = HashMap::new();
-        let mut subscriptions = Vec::new();
-        for wish in &options.subscriptions {
-            let topic = brokers.wrap(&wish.topic);
-            let subscription = match wish.kind {
-                ExpressionKind::Tag => Subscription::by_tags(topic.as_str(), &wish.expression, now),
-                ExpressionKind::Sql92 => Subscription::by_sql92(topic.as_str(), &wish.expression, now),
-            };
-            subscriptions.push(subscription.map_err(|invalid| unreadable(&invalid, &wish.topic))?);
-            topics.insert(topic, Arc::from(wish.topic.as_str()));
-        }
-        // Java subscribes it too; without it our heartbeats and Java's would undo each other.
-        let retry = Subscription::by_tags(namespace::retry_topic(&group), "*", now);
-        subscriptions.push(retry.map_err(|invalid| unreadable(&invalid, &group))?);
-        let shared = Arc::new(Shared::new(brokers, options, sink, group, subscriptions, topics));
-        let (closing, _) = watch::channel(false);
-        Ok(Self {
-            shared,
-            tasks: Mutex::default(),
-            closing,
-            closed: OnceCell::new(),
-            last: start::LastFailure::default(),
-        })
+        let group = Group::new(brokers.wrap(&options.group));
+        let wishes = &options.subscriptions;
+        let subscriptions = Subscriptions::new(&brokers, wishes, &group.name, &group.retry_topic)?;
+        let shared = Arc::new(Shared::new(brokers, options, Handlers::new(sink), group, subscriptions));
+        Ok(Self { shared, tasks: Mutex::default(), shutdown: Shutdown::default(), last: start::LastFailure::default() })
     }
 
     /// Resolves when routes are known, heartbeats are accepted, subscriptions are valid and the brokers list us. The caller keeps the
     /// bound, and closes what has failed to start: brokers may know it already.
     pub async fn start(&self, bound: Duration) -> Result<(), ClientError> {
-        let mut closing = self.closing.subscribe();
         let patient_until = crate::env::now() + bound / 2;
         tokio::select! {
             prepared = start::prepare(&self.shared, &self.last, patient_until) => prepared?,
-            _ = closing.wait_for(|closing| *closing) => return Err(ClientError::new(Code::Closed, "closed while starting")),
+            () = self.shutdown.left() => return Err(ClientError::new(Code::Closed, "closed while starting")),
         }
         let mut tasks = self.tasks.lock().unwrap_or_else(PoisonError::into_inner);
-        if *self.closing.borrow() {
+        if !self.shutdown.is_open() {
             return Err(ClientError::new(Code::Closed, "closed while starting"));
         }
-        tasks.push(self.keep("the rebalance", group::run));
-        tasks.push(self.keep("the comparison of subscriptions", agreement::run));
-        tasks.push(self.keep("the look at queues that wait", standing::run));
-        tasks.push(self.keep("the look at how queues stand", outlook::run));
+        tasks.push(self.keep("the rebalance", rebalance::run));
+        tasks.push(self.keep("the comparison of subscriptions", subscription_check::run));
+        tasks.push(self.keep("the look at queues that wait", stalls::run));
+        tasks.push(self.keep("the look at how queues stand", lag_probe::run));
         if let Some(calls) = self.shared.brokers.pushes() {
             let calls = Arc::new(tokio::sync::Mutex::new(calls));
             tasks.push(self.keep("the answers to brokers", move |shared| pushes::run(shared, Arc::clone(&calls))));
@@ -120,14 +94,7 @@ impl<B: Brokers> Consumer<B> {
     where
         F: Future<Output = ()> + Send + 'static,
     {
-        let shared = Arc::clone(&self.shared);
-        crate::env::spawn(async move {
-            let begin = || run(Arc::clone(&shared));
-            crate::env::kept(begin, |panic| {
-                shared.warn(ClientError::panicked(&format!("{what} has failed and begins anew"), &panic));
-            })
-            .await;
-        })
+        crate::env::spawn(Arc::clone(&self.shared).kept(what, run))
     }
 
     /// What the start tries again and again, if it does.
@@ -137,18 +104,18 @@ impl<B: Brokers> Consumer<B> {
 
     /// The queue of that number, with the topic as the user sees it.
     pub fn queue(&self, index: u32) -> Option<MessageQueue> {
-        self.shared.queue(index).map(|queue| queue.shown.clone())
+        self.shared.queues.at(index).map(|queue| queue.shown.clone())
     }
 
     /// Whether that message's handler may be called now, in this very tick.
     pub fn may_start(&self, queue: u32, generation: u32, offset: i64) -> bool {
-        self.shared.at_gate(queue, |gate| gate.may_start(generation, offset)).unwrap_or(false)
+        self.shared.queues.at_gate(queue, |gate| gate.may_start(generation, offset)).unwrap_or(false)
     }
 
     /// A handler has ended.
     pub fn ack(&self, queue: u32, generation: u32, offset: i64, outcome: Outcome, reason: Option<String>) -> Ack {
         let ignored = Ack { counted: false, go_on: false, delay: Duration::ZERO };
-        self.shared.at_gate(queue, |gate| gate.ack(generation, offset, outcome, reason)).unwrap_or(ignored)
+        self.shared.queues.at_gate(queue, |gate| gate.ack(generation, offset, outcome, reason)).unwrap_or(ignored)
     }
 
     /// The queues that are ours, or on their way in or out.
@@ -168,17 +135,12 @@ impl<B: Brokers> Consumer<B> {
 
     /// As [`Consumer::close`], when nobody runs handlers any more: what was running never ends.
     pub async fn abandon(&self, bound: Duration) {
-        self.shared.sink_gone.store(true, Ordering::Release);
+        self.shared.handlers.leave();
         self.close(bound).await;
     }
 
     /// Drains, commits, unlocks, unregisters; at its bound it returns with what is done. Again: waits for the first call.
     pub async fn close(&self, bound: Duration) {
-        self.closing.send_replace(true);
-        self.closed.get_or_init(|| self.close_once(bound)).await;
+        self.shutdown.through(self.close_once(bound)).await;
     }
-}
-
-fn unreadable(invalid: &Invalid, topic: &str) -> ClientError {
-    ClientError::new(Code::Filter, invalid.to_string()).with_topic(topic)
 }

@@ -43,13 +43,13 @@ impl Handled {
 fn handle<B: Brokers>(shared: &Arc<Shared<B>>, push: Push, reply: Option<oneshot::Sender<Answer>>) -> Handled {
     let answer = match push {
         Push::MembersChanged { group } => {
-            if group == shared.group {
-                shared.wake.notify_one();
+            if group == shared.group.name {
+                shared.group.want_rebalance();
             }
             None
         }
         Push::ResetOffsets { group, offsets, .. } => {
-            if group == shared.group {
+            if group == shared.group.name {
                 reset(shared, &offsets);
             }
             None
@@ -76,7 +76,7 @@ fn answered(body: Bytes) -> Answer {
 
 /// A refusal, where the group is not ours.
 fn ours<B: Brokers>(shared: &Shared<B>, group: &str) -> Option<Answer> {
-    (group != shared.group)
+    (group != shared.group.name)
         .then(|| refused(response::SYSTEM_ERROR, &format!("The Consumer Group <{group}> not exist in this consumer")))
 }
 
@@ -88,7 +88,7 @@ fn is_owned(queue: &Queue) -> bool {
 
 fn reset<B: Brokers>(shared: &Arc<Shared<B>>, offsets: &[(MessageQueue, i64)]) {
     for (name, to) in offsets {
-        let Some(queue) = shared.find(name).filter(|queue| is_owned(queue)) else { continue };
+        let Some(queue) = shared.queues.find(name).filter(|queue| is_owned(queue)) else { continue };
         if !(0..NOWHERE).contains(to) {
             let text = format!("a reset of {} to offset {to} is not obeyed: it lies in no queue", queue.shown);
             shared.warn(ClientError::new(Code::Protocol, text).with_queue(queue.name()));
@@ -106,7 +106,7 @@ fn reset<B: Brokers>(shared: &Arc<Shared<B>>, offsets: &[(MessageQueue, i64)]) {
 }
 
 fn status<B: Brokers>(shared: &Arc<Shared<B>>, topic: &str) -> Answer {
-    let ours = shared.all_queues().into_iter().filter(|queue| queue.real.topic == topic && is_owned(queue));
+    let ours = shared.queues.all().into_iter().filter(|queue| queue.real.topic == topic && is_owned(queue));
     let offsets: Vec<_> = ours.map(|queue| (queue.real.clone(), queue.view().next.unwrap_or_default())).collect();
     answered(consumer_status(&offsets))
 }
@@ -118,7 +118,7 @@ fn direct<B: Brokers>(
     reply: Option<oneshot::Sender<Answer>>,
 ) -> Handled {
     let name = MessageQueue::new(message.topic.clone(), broker_name, message.queue_id);
-    let Some(queue) = shared.find(&name).filter(|queue| is_owned(queue)) else {
+    let Some(queue) = shared.queues.find(&name).filter(|queue| is_owned(queue)) else {
         let why = format!("{name} is not consumed by this client at the moment: ask the client that owns the queue");
         return Handled { answer: Some(refused(response::SYSTEM_ERROR, &why)), reply };
     };
@@ -135,7 +135,7 @@ fn direct<B: Brokers>(
 }
 
 fn running_info<B: Brokers>(shared: &Arc<Shared<B>>) -> Answer {
-    let queues: Vec<_> = shared.all_queues().into_iter().filter(|queue| queue.view().phase != Phase::Gone).collect();
+    let queues: Vec<_> = shared.queues.all().into_iter().filter(|queue| queue.view().phase != Phase::Gone).collect();
     let mut properties = vec![
         ("PROP_NAMESERVER_ADDR", shared.brokers.name_servers()),
         ("PROP_CONSUME_TYPE", String::from("CONSUME_PASSIVELY")),
@@ -143,9 +143,9 @@ fn running_info<B: Brokers>(shared: &Arc<Shared<B>>) -> Answer {
         ("PROP_THREADPOOL_CORE_SIZE", queues.len().to_string()),
         ("PROP_CLIENT_VERSION", VERSION.to_string()),
     ];
-    properties.push(("PROP_CONSUMER_START_TIMESTAMP", shared.started.to_string()));
-    let seconds = (shared.brokers.wall_ms() - shared.started).max(1_000) / 1_000;
-    let statuses = shared.subscriptions.iter().map(|subscription| {
+    properties.push(("PROP_CONSUMER_START_TIMESTAMP", shared.counters.since.to_string()));
+    let seconds = (shared.brokers.wall_ms() - shared.counters.since).max(1_000) / 1_000;
+    let statuses = shared.subscriptions.all.iter().map(|subscription| {
         let failed = i64::try_from(shared.counters.failed.load(Ordering::Relaxed)).unwrap_or(i64::MAX);
         (subscription.topic.clone(), TopicStatus { consume_failed_msgs: failed, ..rates(shared, seconds) })
     });
@@ -153,7 +153,7 @@ fn running_info<B: Brokers>(shared: &Arc<Shared<B>>) -> Answer {
         queues: queues.iter().map(|queue| (queue.real.clone(), queue_info(queue))).collect(),
         properties: properties.into_iter().map(|(key, value)| (key.to_owned(), value)).collect(),
         statuses: statuses.collect(),
-        subscriptions: shared.subscriptions.clone(),
+        subscriptions: shared.subscriptions.all.clone(),
     };
     answered(info.encode())
 }

@@ -1,7 +1,6 @@
 //! A queue as all parts of the consumer know it: its names, its gate, and what its actor publishes.
 
-use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::{mpsc, oneshot, watch};
 
@@ -223,40 +222,5 @@ impl Queue {
     /// What its actor published last.
     pub(crate) fn view(&self) -> MutexGuard<'_, View> {
         self.view.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// All queues the consumer ever had, by number and by name.
-#[derive(Debug, Default)]
-pub(crate) struct Queues {
-    by_index: Vec<Arc<Queue>>,
-    by_name: BTreeMap<MessageQueue, u32>,
-}
-
-impl Queues {
-    /// The queue of that number.
-    pub(crate) fn at(&self, index: u32) -> Option<&Arc<Queue>> {
-        self.by_index.get(index as usize)
-    }
-
-    /// The queue of that real name.
-    pub(crate) fn find(&self, name: &MessageQueue) -> Option<&Arc<Queue>> {
-        self.by_name.get(name).and_then(|index| self.at(*index))
-    }
-
-    /// The number that the next queue gets.
-    pub(crate) fn next_index(&self) -> u32 {
-        u32::try_from(self.by_index.len()).unwrap_or(u32::MAX)
-    }
-
-    /// Adds a queue with the next number.
-    pub(crate) fn add(&mut self, queue: Arc<Queue>) {
-        self.by_name.insert(queue.real.clone(), queue.index);
-        self.by_index.push(queue);
-    }
-
-    /// All of them, by number.
-    pub(crate) fn iter(&self) -> impl Iterator<Item = &Arc<Queue>> {
-        self.by_index.iter()
     }
 }

@@ -1,7 +1,7 @@
 //! What a consumer says about itself.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use serde::Serialize;
 
@@ -13,6 +13,27 @@ use crate::error::{ClientError, Code};
 
 /// So long messages that were lost, or may come again, are a problem, ms: long enough for whoever looks now and then.
 const REMEMBERED: i64 = 10 * 60_000;
+
+/// Counts since the start.
+#[derive(Debug)]
+pub(crate) struct Counters {
+    /// Messages whose handler succeeded.
+    pub(crate) consumed: AtomicU64,
+    /// Failed attempts.
+    pub(crate) failed: AtomicU64,
+    /// Messages handed to the dead-letter queue.
+    pub(crate) dead_lettered: AtomicU64,
+    /// When the consumer was made, ms since 1970.
+    pub(crate) since: i64,
+}
+
+impl Counters {
+    /// Nothing was counted yet.
+    pub(crate) fn since(since: i64) -> Self {
+        let (consumed, failed, dead_lettered) = <(AtomicU64, AtomicU64, AtomicU64)>::default();
+        Self { consumed, failed, dead_lettered, since }
+    }
+}
 
 /// The message that holds a queue after a failing handler.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -133,7 +154,7 @@ fn blocked_problem(queue: &Queue, blocked: &Blocked) -> ClientError {
 impl<B: Brokers> Shared<B> {
     /// The queues that are ours or on their way in or out.
     pub(super) fn assignment(&self) -> Vec<QueueState> {
-        let queues = self.all_queues();
+        let queues = self.queues.all();
         queues.iter().filter(|queue| !queue.hidden).filter_map(queue_state).collect()
     }
 
@@ -145,7 +166,7 @@ impl<B: Brokers> Shared<B> {
             dead_lettered: self.counters.dead_lettered.load(Ordering::Relaxed),
             ..ConsumerStats::default()
         };
-        for queue in self.all_queues() {
+        for queue in self.queues.all() {
             stats.running += usize::from(queue.gate.running().is_some());
             let view = queue.view();
             if view.phase == Phase::Gone {
@@ -163,11 +184,11 @@ impl<B: Brokers> Shared<B> {
     /// What is wrong.
     pub(super) fn health(&self) -> Health {
         let mut problems = self.brokers.problems();
-        problems.extend(self.differences());
+        problems.extend(self.group.differences());
         let now = self.brokers.wall_ms();
-        problems.extend(self.unread.problems());
-        problems.extend(self.unreadable().into_iter().map(|(_, error)| error));
-        for queue in self.all_queues() {
+        problems.extend(self.watches.unread_queues.problems());
+        problems.extend(self.unreadable_topics().into_iter().map(|(_, error)| error));
+        for queue in self.queues.all() {
             let view = queue.view().clone();
             let reset = view.last_reset.filter(|reset| now < reset.at.saturating_add(REMEMBERED));
             problems.extend(reset.and_then(|reset| reset.problem));
@@ -176,7 +197,7 @@ impl<B: Brokers> Shared<B> {
                 problems.extend(view.problem);
             }
         }
-        problems.extend(self.standing_problems());
+        problems.extend(self.stall_problems());
         Health { problems }
     }
 }

@@ -1,6 +1,7 @@
 //! The way out of the core: to JavaScript, to a test, or to a Rust user.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::error::ClientError;
 use crate::protocol::StoredMessage;
@@ -24,4 +25,32 @@ pub trait Sink: Send + Sync + 'static {
     fn abort(&self, queue: u32, generation: u32, error: ClientError);
     /// The dead-letter queue has acknowledged the message.
     fn dead_lettered(&self, queue: u32, message: Delivery);
+}
+
+/// The sink, until nobody takes messages any more: Node's environment has ended.
+pub(crate) struct Handlers {
+    sink: Arc<dyn Sink>,
+    gone: AtomicBool,
+}
+
+impl Handlers {
+    /// Those behind this sink.
+    pub(crate) fn new(sink: Arc<dyn Sink>) -> Self {
+        Self { sink, gone: AtomicBool::new(false) }
+    }
+
+    /// The way to them.
+    pub(crate) fn sink(&self) -> &dyn Sink {
+        &*self.sink
+    }
+
+    /// Nobody runs handlers any more: what was running never ends.
+    pub(crate) fn leave(&self) {
+        self.gone.store(true, Ordering::Release);
+    }
+
+    /// Whether there are any.
+    pub(crate) fn are_gone(&self) -> bool {
+        self.gone.load(Ordering::Acquire)
+    }
 }

@@ -7,10 +7,10 @@ use std::time::Duration;
 
 use tokio::time::{sleep, timeout};
 
-use super::brokers::{Brokers, refusal};
-use super::notes::{look_back, note_positions};
+use super::brokers::Brokers;
+use super::initial_offsets::{find_consumed_topics, look_up_all};
 use super::shared::Shared;
-use crate::client::{CallError, Event, Level};
+use crate::client::{CallError, Event, Level, Registration};
 use crate::env::{self, Backoff, Instant};
 use crate::error::{ClientError, Code};
 use crate::protocol::code::response;
@@ -35,9 +35,9 @@ pub(super) async fn prepare<B: Brokers>(
 ) -> Result<(), ClientError> {
     let routes = routes(shared, last).await?;
     check_expressions(shared, &routes, last).await?;
-    look_back(shared, &routes).await;
-    shared.brokers.watch_route(&shared.retry_topic);
-    shared.brokers.register(Some(shared.registration()));
+    find_consumed_topics(shared, &routes).await;
+    shared.brokers.watch_route(&shared.group.retry_topic);
+    shared.brokers.register(Registration { consumer: Some(shared.registration()), ..Registration::default() });
     if routes.is_empty() {
         // Nothing but dead-letter queues that are still to come: there is no broker to be known to.
         return Ok(());
@@ -46,7 +46,7 @@ pub(super) async fn prepare<B: Brokers>(
     // Early enough before the start's own end to say what is wrong.
     let patience = patient_until.saturating_duration_since(env::now()).clamp(SEEN_AT_LEAST, SEEN_WITHIN);
     be_seen(shared, last, &reached, patience).await?;
-    note_positions(shared, &routes, last, &reached).await
+    look_up_all(shared, &routes, last, &reached).await
 }
 
 /// Whether a failed step may be tried again.
@@ -68,9 +68,9 @@ async fn routes<B: Brokers>(
     let mut routes = Vec::new();
     // All are asked for at once; the waiting is one after the other. Followed meanwhile, so that questions that are asked again keep
     // their distance.
-    let _followed: Vec<_> = shared.topics.keys().map(|topic| shared.brokers.watch_route(topic)).collect();
+    let _followed: Vec<_> = shared.subscriptions.topics.keys().map(|topic| shared.brokers.watch_route(topic)).collect();
     let (first, most) = shared.brokers.timing().start_backoff;
-    for (topic, shown) in &shared.topics {
+    for (topic, shown) in &shared.subscriptions.topics {
         let mut pauses = Backoff::new(first, most);
         let route = loop {
             match shared.brokers.route(topic).await {
@@ -109,7 +109,8 @@ async fn check_expressions<B: Brokers>(
     routes: &[(String, Arc<TopicRoute>)],
     last: &LastFailure,
 ) -> Result<(), ClientError> {
-    for subscription in shared.subscriptions.iter().filter(|subscription| subscription.kind != ExpressionKind::Tag) {
+    for subscription in shared.subscriptions.all.iter().filter(|subscription| subscription.kind != ExpressionKind::Tag)
+    {
         let Some((topic, route)) = routes.iter().find(|(topic, _)| *topic == subscription.topic) else { continue };
         let broker_names: BTreeSet<String> =
             route.read_queues(topic).into_iter().map(|queue| queue.broker_name).collect();
@@ -130,7 +131,7 @@ async fn check_expression<B: Brokers>(
 ) -> Result<(), ClientError> {
     let request = CheckClientConfig {
         client_id: shared.brokers.id().to_owned(),
-        group: shared.group.clone(),
+        group: shared.group.name.clone(),
         namespace: shared.brokers.namespace().map(str::to_owned),
         subscription,
     };
@@ -140,7 +141,7 @@ async fn check_expression<B: Brokers>(
             Err(error) if passing(&error) => last.set(error.into_error()),
             Err(error) if error.is_access_denied() => return Err(error.into_error().with_topic(shown)),
             Err(error) => {
-                let broker_code = refusal(&error).map(|refusal| refusal.code);
+                let broker_code = error.refusal().map(|refusal| refusal.code);
                 let text = format!(
                     "the expression for topic {shown} was refused (the broker may need enablePropertyFilter=true)"
                 );
@@ -208,7 +209,7 @@ async fn be_seen<B: Brokers>(
         loop {
             let mut missing = None;
             for (address, answer) in shared.member_lists_of(reached.clone()).await {
-                if answer.as_ref().map_or_else(|error| refusal(error).is_some(), |_| true) {
+                if answer.as_ref().map_or_else(|error| error.refusal().is_some(), |_| true) {
                     answered.store(true, Ordering::Relaxed);
                 }
                 match answer {
@@ -234,7 +235,7 @@ async fn be_seen<B: Brokers>(
             let text = format!("no broker told within {} ms who is in group {group}", patience.as_millis());
             return Err(last.get().unwrap_or_else(|| ClientError::new(Code::Timeout, text)));
         }
-        let advice = shared.brokers.advice().create_group(&shared.group);
+        let advice = shared.brokers.advice().create_group(&shared.group.name);
         let text = format!(
             "the broker took the heartbeat but does not list this consumer in group {group}: the group does not exist and is \
              not created by itself; {advice}"

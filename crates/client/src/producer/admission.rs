@@ -1,6 +1,6 @@
 //! Taking a message in: into which lane.
 
-use super::entities::{Load, Out, Payload, Pending, Phase, Stage};
+use super::model::{Load, Out, Payload, Pending, Phase, Stage};
 use super::queue_selector::queue_index;
 use super::slab::NIL;
 use super::state::{State, closed};

@@ -1,6 +1,6 @@
 //! The table of answers: what a broker's answer to a send means for the messages in it.
 
-use super::brokers::Unsent;
+use super::masters::Unsent;
 use crate::error::{ClientError, Code};
 use crate::protocol::code::response;
 use crate::protocol::{Refusal, SendReceipt};

@@ -2,8 +2,8 @@
 //! goes to the front of its lane, of which one request is in flight.
 
 use super::batch_limit::{AGAIN, BATCH_BYTES, BatchLimit};
-use super::entities::Out;
 use super::flight::Flight;
+use super::model::Out;
 use super::slab::NIL;
 use super::state::State;
 use crate::env::{self, Instant};

@@ -3,40 +3,43 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::Notify;
 
-use super::brokers::Brokers;
 use super::calls::Calls;
-use super::entities::{Out, Phase};
-use super::lane;
-use super::message::Press;
+use super::encoder::Encoder;
+use super::lane::{self, Mover};
+use super::masters::Masters;
+use super::model::{Out, Phase};
 use super::options::Batching;
+use super::route_watch;
 use super::state::State;
-use super::watching;
 use crate::env;
 
 /// What the tasks of a producer share.
 pub(super) struct Core<B> {
     pub(super) brokers: B,
     pub(super) calls: Arc<dyn Calls>,
-    pub(super) press: Press,
+    pub(super) encoder: Encoder,
     /// Real name.
     pub(super) group: String,
     pub(super) batching: Batching,
     pub(super) state: Mutex<State>,
+    /// See [`Out::tick`].
+    pub(super) tick: Notify,
     /// Something has ended; `close` looks whether it was the last.
     pub(super) ended: Notify,
     /// There is room again, or nobody needs any.
     pub(super) room: Notify,
 }
 
-impl<B: Brokers> Core<B> {
-    pub(super) fn new(brokers: B, calls: Arc<dyn Calls>, press: Press, group: String, state: State) -> Arc<Self> {
+impl<B: Masters> Core<B> {
+    pub(super) fn new(brokers: B, calls: Arc<dyn Calls>, encoder: Encoder, group: String, state: State) -> Arc<Self> {
         Arc::new(Self {
             brokers,
             calls,
-            press,
+            encoder,
             group,
             batching: state.options.batching,
             state: Mutex::new(state),
+            tick: Notify::new(),
             ended: Notify::new(),
             room: Notify::new(),
         })
@@ -44,6 +47,15 @@ impl<B: Brokers> Core<B> {
 
     /// Does something under the lock, and after it what follows from it.
     pub(super) fn with<R>(self: &Arc<Self>, act: impl FnOnce(&mut State, &mut Out) -> R) -> R {
+        self.moved(Mover::Ours, act)
+    }
+
+    /// The same for a caller, whose thread may write what can be written at once.
+    pub(super) fn called<R>(self: &Arc<Self>, act: impl FnOnce(&mut State, &mut Out) -> R) -> R {
+        self.moved(Mover::Caller, act)
+    }
+
+    fn moved<R>(self: &Arc<Self>, mover: Mover, act: impl FnOnce(&mut State, &mut Out) -> R) -> R {
         let mut out = Out::default();
         let (result, closing, room, rings) = {
             let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
@@ -56,10 +68,10 @@ impl<B: Brokers> Core<B> {
             }
             (result, state.phase == Phase::Closing, state.gives_room(), rings)
         };
-        self.follow(out);
         if rings {
             self.calls.ring();
         }
+        self.follow(out, mover);
         if room {
             self.room.notify_waiters();
         }
@@ -69,9 +81,17 @@ impl<B: Brokers> Core<B> {
         result
     }
 
-    fn follow(self: &Arc<Self>, out: Out) {
-        for lane in out.starts {
-            env::spawn(lane::run(Arc::clone(self), lane));
+    fn follow(self: &Arc<Self>, out: Out, mover: Mover) {
+        match out.starts[..] {
+            [] => {}
+            [lane] if mover == Mover::Caller => lane::go_on(self, lane, mover),
+            _ => {
+                let core = Arc::clone(self);
+                env::spawn(async move { out.starts.iter().for_each(|&lane| lane::go_on(&core, lane, Mover::Ours)) });
+            }
+        }
+        if out.tick {
+            self.tick.notify_one();
         }
         for topic in out.refresh {
             self.brokers.refresh_route(&topic);
@@ -95,7 +115,7 @@ impl<B: Brokers> Core<B> {
             let route = self.brokers.watch_route(&real);
             let seen = route.borrow().clone();
             self.with(|state, out| state.look(topic, seen.route.as_ref(), seen.error, out));
-            env::spawn(watching::run(Arc::clone(self), topic, route));
+            env::spawn(route_watch::run(Arc::clone(self), topic, route));
         }
     }
 }

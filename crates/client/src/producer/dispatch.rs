@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use super::entities::Out;
+use super::model::Out;
 use super::queue_selector::queue_list;
 use super::state::State;
 use crate::env::Instant;
@@ -57,7 +57,7 @@ impl State {
         it.list = ids;
         // Lanes that rest before another attempt have to look where their queue is now.
         for id in self.lanes_of(topic) {
-            if self.lanes[id].busy && self.has_vanished(id) {
+            if !self.lanes[id].is_idle() && self.has_vanished(id) {
                 self.lanes[id].wake.notify_one();
             }
         }

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use super::calls::{FailedRun, Failure, Settlement};
-use super::entities::{Out, Pending, Stage};
+use super::model::{Out, Pending, Stage};
 use super::slab::NIL;
 use super::state::State;
 use crate::error::{ClientError, Code, Outcome};

@@ -3,18 +3,29 @@
 use bytes::BytesMut;
 use std::collections::HashSet;
 use std::sync::Arc;
+use tokio::sync::OwnedSemaphorePermit;
 
-use super::entities::{Entry, Out, Payload, Phase, Stage};
+use super::model::{Entry, Out, Payload, Phase, Stage};
 use super::options::Batching;
 use super::state::State;
-use crate::env::{self, Instant};
+use crate::env::{self, Backoff, Instant};
 use crate::error::{ClientError, Code};
 use crate::protocol::{MessageQueue, SendBatch, SendMessage, batch};
 
 /// Most messages in a batch of ours.
 const BATCH_MESSAGES: usize = 2_048;
 
-/// The messages of a lane that are on the wire, or rest between two attempts. Owned by the lane's task.
+/// A request on the wire.
+#[derive(Debug)]
+pub(super) struct Flying {
+    pub(super) flight: Flight,
+    /// Of the attempt.
+    pub(super) number: u64,
+    /// Its leave, where requests are counted.
+    pub(super) permit: Option<OwnedSemaphorePermit>,
+}
+
+/// The messages of a lane's request: on the wire, resting between two attempts, or waiting for the first.
 #[derive(Debug, Default)]
 pub(super) struct Flight {
     pub(super) ids: Vec<u32>,
@@ -29,8 +40,12 @@ pub(super) struct Flight {
     pub(super) earliest: Option<Instant>,
     /// Some attempt has an unknown outcome.
     pub(super) unknown: bool,
-    /// Its messages or its queue have changed since it was encoded.
-    pub(super) is_stale: bool,
+    /// As it was encoded, until its messages or its queue change.
+    pub(super) wire: Option<Arc<Wire>>,
+    /// Whether an attempt was made.
+    pub(super) was_sent: bool,
+    /// The pauses between its attempts, after the first.
+    pub(super) backoff: Option<Backoff>,
     /// How often it was answered with a code 1 of unknown meaning.
     pub(super) system_errors: u32,
     /// The highest offset that was acknowledged before.
@@ -39,20 +54,31 @@ pub(super) struct Flight {
 
 /// A request, encoded once for all its attempts.
 #[derive(Debug)]
-pub(super) enum Wire {
+pub enum Wire {
+    /// A message (310).
     One(SendMessage),
+    /// Several (320).
     Batch(SendBatch),
 }
 
-impl Wire {
-    pub(super) fn is_batch(&self) -> bool {
-        matches!(self, Self::Batch(_))
-    }
-}
-
 impl Flight {
+    /// The request for these messages, encoded at most once.
+    pub(super) fn encoded(&mut self, group: &str) -> Result<Arc<Wire>, ClientError> {
+        if let Some(wire) = &self.wire {
+            return Ok(Arc::clone(wire));
+        }
+        let wire = Arc::new(self.encode(group)?);
+        self.wire = Some(Arc::clone(&wire));
+        Ok(wire)
+    }
+
+    /// Whether it went as a batch.
+    pub(super) fn is_batch(&self) -> bool {
+        matches!(self.wire.as_deref(), Some(Wire::Batch(_)))
+    }
+
     /// The request for these messages. An error is a defect: the local limits were not kept.
-    pub(super) fn wire(&self, group: &str) -> Result<Wire, ClientError> {
+    fn encode(&self, group: &str) -> Result<Wire, ClientError> {
         let defect = |text: &str| ClientError::new(Code::Internal, text);
         let queue = self.queue.as_ref().ok_or_else(|| defect("a request without a queue"))?;
         let entries: Vec<&Entry> = self
@@ -97,7 +123,7 @@ impl Flight {
 }
 
 impl State {
-    /// The next request of a lane; none when it has become idle, and then it has no task any more.
+    /// The next request of a lane; none when it has become idle.
     pub(super) fn compose(&mut self, lane: u32, now: Instant, out: &mut Out) -> Option<Flight> {
         if self.phase != Phase::Closed {
             if self.has_vanished(lane) {
@@ -106,12 +132,7 @@ impl State {
             self.expire_waiting(lane, now, out);
         }
         let Some(first) = self.front(lane) else {
-            let it = &mut self.lanes[lane];
-            it.busy = false;
-            it.earliest = None;
-            it.armed = None;
-            it.error = None;
-            self.tidy_lane(lane);
+            self.rest_lane(lane);
             return None;
         };
         let mut flight = Flight::default();
@@ -157,7 +178,7 @@ impl State {
         let it = &self.lanes[lane];
         let topic = &self.topics[it.topic];
         flight.topic = Arc::clone(&topic.real);
-        flight.is_stale = true;
+        flight.wire = None;
         if let Some(queue) = it.queue.map(|queue| &topic.queues[queue as usize]) {
             flight.queue = Some(Arc::clone(&queue.name));
             flight.floor = queue.mark;
@@ -218,7 +239,7 @@ impl State {
         flight.size = ids.iter().map(|&id| self.pending[id].encoded).sum();
         flight.ids = ids;
         flight.payloads = payloads;
-        flight.is_stale = true;
+        flight.wire = None;
     }
 
     /// A message's last request has ended.

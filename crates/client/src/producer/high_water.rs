@@ -1,6 +1,6 @@
 //! The high-water mark: nothing is refused above it, but callers can see it, and wait until there is room.
 
-use super::entities::{Out, Phase};
+use super::model::{Out, Phase};
 use super::state::State;
 use crate::error::{ClientError, Code};
 

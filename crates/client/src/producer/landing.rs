@@ -5,8 +5,8 @@ use std::sync::Arc;
 use super::answers::Verdict;
 use super::batches;
 use super::calls::{Gathered, Receipt, Settlement, StoredRun};
-use super::entities::{Gathering, Out, Stage};
 use super::flight::Flight;
+use super::model::{Gathering, Out, Stage};
 use super::state::State;
 use crate::error::{ClientError, Code};
 use crate::protocol::code::response;
@@ -15,7 +15,7 @@ use crate::protocol::{SendReceipt, StoredStatus};
 /// How often a code 1 without a known meaning is tried again.
 const SYSTEM_ERROR_RETRIES: u32 = 3;
 
-/// What a lane's task does next.
+/// What becomes of a request.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Next {
     /// The request is over.
@@ -121,7 +121,7 @@ impl State {
     }
 
     /// The first message of each key fails with the broker's words, the others with it.
-    fn refused(&mut self, lane: u32, flight: &mut Flight, error: &ClientError, out: &mut Out) -> Next {
+    pub(super) fn refused(&mut self, lane: u32, flight: &mut Flight, error: &ClientError, out: &mut Out) -> Next {
         for &id in &flight.ids {
             if !self.pending[id].settled {
                 self.pending[id].unknown |= flight.unknown;
@@ -188,7 +188,7 @@ impl State {
             self.finish(id);
         }
         if let Some(it) = self.lanes.get_mut(lane).filter(|_| !stored.sends.is_empty()) {
-            it.gathering = Some(Gathering::Settled(stored.sends.len(), gathered.run));
+            it.gathering = Some(Gathering::Settled { count: stored.sends.len(), run: gathered.run });
         }
         out.settled.extend((!stored.sends.is_empty()).then_some(Settlement::Stored(stored)));
     }

@@ -1,239 +1,250 @@
-//! The task of a busy lane: one request after the other, never two.
+//! A busy lane: one request after the other, never two. What happens moves it on (a send, an answer, a tick), on the thread where that
+//! happens. Only a request that has to wait before it can be written has a task (`waiting`).
 
-use std::future::Future;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::time::Duration;
-use tokio::sync::{Notify, OwnedSemaphorePermit};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use super::answers::{Verdict, verdict};
-use super::brokers::{Brokers, Unsent};
+use super::answers::verdict;
 use super::core::Core;
-use super::entities::{Phase, Stage};
-use super::flight::{Flight, Wire};
+use super::flight::{Flight, Flying};
 use super::landing::Next;
+use super::masters::{Masters, Unsent};
+use super::model::{Course, Out, Phase, Stage};
 use super::options::Batching;
-use crate::env::{self, Backoff, Instant};
-use crate::error::{ClientError, Code};
+use super::state::State;
+use super::waiting;
+use crate::env::{self, Instant};
+use crate::error::ClientError;
+use crate::protocol::{MessageQueue, SendReceipt};
 
-/// Deadlines that pass close together are looked at together.
-const LOOK: Duration = Duration::from_millis(10);
-
-/// How waiting for something has ended.
-enum Waited<T> {
-    /// It has happened.
-    Ended(T),
-    /// There is nothing left to wait for: all was settled, or has moved.
-    Over,
-    /// The lane goes to another queue now, with all it has.
-    Elsewhere,
+/// Who moves a lane on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Mover {
+    /// The thread of the caller, which has other things to do.
+    Caller,
+    /// One of ours.
+    Ours,
 }
 
-/// Sends what is in a lane until it is empty. A panic fails what is there, and the lane begins anew.
-pub(super) async fn run<B: Brokers>(core: Arc<Core<B>>, lane: u32) {
-    while let Err(panic) = env::caught(work(&core, lane)).await {
-        core.with(|state, out| state.lane_panicked(lane, &panic, out));
-    }
+/// All that a request to a queue needs to be written.
+pub(super) struct Ready<R> {
+    pub(super) queue: Option<Arc<MessageQueue>>,
+    pub(super) room: R,
+    pub(super) permit: Option<OwnedSemaphorePermit>,
 }
 
-async fn work<B: Brokers>(core: &Arc<Core<B>>, lane: u32) {
-    let wake = core.with(|state, _| Arc::clone(&state.lanes[lane].wake));
-    let task = Task { core, lane, wake: &wake };
-    loop {
-        task.gather().await;
-        let permit = task.permit(&mut Flight::default()).await;
-        let Some(flight) = core.with(|state, out| state.compose(lane, env::now(), out)) else { return };
-        task.fly(flight, permit).await;
-    }
+/// What a lane has to do next.
+struct Errand {
+    /// Where its next request goes.
+    queue: Option<Arc<MessageQueue>>,
+    /// What bounds the requests of its broker, if anything does.
+    requests: Option<Arc<Semaphore>>,
 }
 
-struct Task<'a, B> {
-    core: &'a Arc<Core<B>>,
-    lane: u32,
-    wake: &'a Notify,
+/// What follows from the end of an attempt.
+enum After {
+    /// Nothing for now.
+    Nothing,
+    /// The lane's next request.
+    Next(Errand),
+    /// The same again, after a rest.
+    Again,
 }
 
-impl<B: Brokers> Task<'_, B> {
-    /// One request, from its first attempt to its end.
-    async fn fly(&self, mut flight: Flight, mut permit: Option<OwnedSemaphorePermit>) {
-        let (first, most) = self.core.brokers.timing().send_backoff;
-        let mut backoff = Backoff::new(first, most);
-        let mut wire = Err(ClientError::new(Code::Internal, "a request that was never encoded"));
-        let mut again = false;
-        loop {
-            let room = self.room(&mut flight).await;
-            let goes_on = self.core.with(|state, _| {
-                state.prune(&mut flight);
-                state.set_stage(&flight, Stage::Flying);
-                !flight.ids.is_empty()
-            });
-            let (true, Some(room)) = (goes_on, room) else { return };
-            if std::mem::take(&mut flight.is_stale) {
-                wire = flight.wire(&self.core.group);
-            }
-            let request = match &wire {
-                Ok(request) => request,
-                Err(error) => {
-                    let defect = Verdict::Refused { error: error.clone(), certain: true, wired: false };
-                    self.core.with(|state, out| state.conclude(self.lane, &mut flight, defect, out));
-                    return;
-                }
-            };
-            let answer = match room {
-                Ok(room) => self.attempt(&mut flight, room, request, std::mem::replace(&mut again, true)).await,
-                Err(unsent) => Some(Err(unsent)),
-            };
-            let Some(answer) = answer else { return };
-            drop(permit.take());
-            let verdict = verdict(answer, request.is_batch());
-            let next = self.core.with(|state, out| state.conclude(self.lane, &mut flight, verdict, out));
-            if next == Next::Done || !self.rest(&mut flight, backoff.next()).await {
-                return;
-            }
-            permit = self.permit(&mut flight).await;
+/// Composes a lane's next request, if there is anything to send, and writes it as soon as it can be.
+pub(super) fn go_on<B: Masters>(core: &Arc<Core<B>>, lane: u32, mover: Mover) {
+    guarded(core, lane, || {
+        if let Some(errand) = core.with(|state, out| state.errand(lane, env::now(), out)) {
+            run(core, lane, errand, mover);
         }
-    }
+    });
+}
 
-    /// Leave to write to the queue's broker, once there is a connection with room: until then nothing of the request is on the wire. None
-    /// when nothing is left of the request.
-    async fn room(&self, flight: &mut Flight) -> Option<Result<B::Room, Unsent>> {
-        loop {
-            let broker = flight.queue.as_ref().map_or("", |queue| queue.broker_name.as_str());
-            let Some(address) = self.core.brokers.master(broker) else {
-                let text = format!("the broker {broker} has no master at the moment");
-                return Some(Err(Unsent::NotSent(ClientError::new(Code::NoMaster, text))));
-            };
-            if let Some(room) = self.core.brokers.try_room(&address) {
-                return Some(Ok(room));
-            }
-            let trouble = self.core.brokers.trouble(&address);
-            self.core.with(|state, _| {
-                state.set_stage(flight, Stage::Resting);
-                let last = &mut state.lanes[self.lane].error;
-                *last = last.take().or(trouble);
-            });
-            let timeout = self.core.brokers.timing().request_timeout;
-            match self.during(flight, false, self.core.brokers.room(&address, timeout)).await {
-                Waited::Ended(room) => return Some(room),
-                Waited::Elsewhere => {}
-                Waited::Over => return None,
-            }
+fn run<B: Masters>(core: &Arc<Core<B>>, lane: u32, errand: Errand, mover: Mover) {
+    let address = core.brokers.master(broker_name(errand.queue.as_ref()));
+    let room = address.as_ref().and_then(|address| core.brokers.try_room(address));
+    if mover == Mover::Caller && !room.as_ref().is_some_and(|room| core.brokers.is_idle(room)) {
+        // Others are on their way there: encoding and writing can be left to our thread.
+        let core = Arc::clone(core);
+        env::spawn(async move { go_on(&core, lane, Mover::Ours) });
+        return;
+    }
+    let Some(room) = room else {
+        let is_connected = address.is_some_and(|address| core.brokers.is_connected(&address));
+        // What waits for room waits as it is, and more may join it.
+        let composed =
+            if is_connected { Some(Flight::default()) } else { core.with(|s, out| s.compose_to_wait(lane, out)) };
+        if let Some(flight) = composed {
+            waiting::begin(core, lane, flight, None);
         }
+        return;
+    };
+    match errand.requests.map(Semaphore::try_acquire_owned).transpose() {
+        Ok(permit) => depart(core, lane, Ready { queue: errand.queue, room, permit }),
+        Err(_) => waiting::begin(core, lane, Flight::default(), None),
     }
+}
 
-    /// One attempt; none when the producer was closed meanwhile.
-    async fn attempt(
-        &self,
-        flight: &mut Flight,
-        room: B::Room,
-        wire: &Wire,
-        again: bool,
-    ) -> Option<Result<crate::protocol::SendReceipt, Unsent>> {
-        self.core.with(|state, _| {
-            state.requests += 1;
-            state.retries += u64::from(again);
+/// Writes a lane's next request.
+pub(super) fn depart<B: Masters>(core: &Arc<Core<B>>, lane: u32, ready: Ready<B::Room>) {
+    if let Some(flight) = core.with(|state, out| state.compose(lane, env::now(), out)) {
+        launch(core, lane, flight, ready);
+    }
+}
+
+/// Writes a request of a lane.
+pub(super) fn launch<B: Masters>(core: &Arc<Core<B>>, lane: u32, mut flight: Flight, ready: Ready<B::Room>) {
+    let Ready { queue, room, permit } = ready;
+    if broker_name(queue.as_ref()) != broker_name(flight.queue.as_ref()) {
+        // The lane has moved in this moment.
+        core.with(|state, _| state.set_stage(&flight, Stage::Resting));
+        return waiting::begin(core, lane, flight, None);
+    }
+    let wire = match flight.encoded(&core.group) {
+        Ok(wire) => wire,
+        Err(error) => return defect(core, lane, flight, &error),
+    };
+    let Some(number) = core.with(|state, out| state.take_off(lane, flight, permit, out)) else {
+        return go_on(core, lane, Mover::Ours);
+    };
+    let timeout = core.brokers.timing().request_timeout;
+    let of = Arc::clone(core);
+    core.brokers.post(room, &wire, timeout, move |answer| answered(&of, lane, number, answer));
+}
+
+pub(super) fn broker_name(queue: Option<&Arc<MessageQueue>>) -> &str {
+    queue.map_or("", |queue| queue.broker_name.as_str())
+}
+
+/// A request that cannot be made at all.
+fn defect<B: Masters>(core: &Arc<Core<B>>, lane: u32, mut flight: Flight, error: &ClientError) {
+    core.with(|state, out| state.refused(lane, &mut flight, error, out));
+    go_on(core, lane, Mover::Ours);
+}
+
+/// An attempt has ended.
+fn answered<B: Masters>(core: &Arc<Core<B>>, lane: u32, number: u64, answer: Result<SendReceipt, Unsent>) {
+    guarded(core, lane, || {
+        let ended = core.with(|state, out| {
+            let Flying { mut flight, permit, .. } = state.landed(lane, number)?;
+            let after = state.after(lane, &mut flight, answer, out);
+            Some((flight, permit, after))
         });
-        let timeout = self.core.brokers.timing().request_timeout;
-        let waited = match wire {
-            Wire::One(request) => self.during(flight, true, self.core.brokers.send(room, request, timeout)).await,
-            Wire::Batch(request) => {
-                self.during(flight, true, self.core.brokers.send_batch(room, request, timeout)).await
-            }
-        };
-        match waited {
-            Waited::Ended(answer) => Some(answer),
-            Waited::Over | Waited::Elsewhere => None,
+        let Some((flight, permit, after)) = ended else { return };
+        drop(permit);
+        follow(core, lane, flight, after);
+    });
+}
+
+/// A request was not even attempted.
+pub(super) fn unsent<B: Masters>(core: &Arc<Core<B>>, lane: u32, mut flight: Flight, reason: Unsent) {
+    let after = core.with(|state, out| state.after(lane, &mut flight, Err(reason), out));
+    follow(core, lane, flight, after);
+}
+
+fn follow<B: Masters>(core: &Arc<Core<B>>, lane: u32, mut flight: Flight, after: After) {
+    match after {
+        After::Nothing => {}
+        After::Next(errand) => run(core, lane, errand, Mover::Ours),
+        After::Again => {
+            let (first, most) = core.brokers.timing().send_backoff;
+            let delay = flight.backoff.get_or_insert_with(|| env::Backoff::new(first, most)).next();
+            waiting::begin(core, lane, flight, Some(delay));
+        }
+    }
+}
+
+/// Moves a lane; a panic fails what is there, and the lane begins anew.
+pub(super) fn guarded<B: Masters>(core: &Arc<Core<B>>, lane: u32, moves: impl FnOnce()) {
+    if let Err(panic) = catch_unwind(AssertUnwindSafe(moves)) {
+        core.with(|state, out| state.lane_panicked(lane, &env::words(&*panic), out));
+        let core = Arc::clone(core);
+        env::spawn(async move { go_on(&core, lane, Mover::Ours) });
+    }
+}
+
+impl State {
+    /// What becomes of a request with this answer, and what its lane does then.
+    fn after(&mut self, lane: u32, flight: &mut Flight, answer: Result<SendReceipt, Unsent>, out: &mut Out) -> After {
+        match self.conclude(lane, flight, verdict(answer, flight.is_batch()), out) {
+            Next::Again => After::Again,
+            Next::Done => self.errand(lane, env::now(), out).map_or(After::Nothing, After::Next),
         }
     }
 
-    /// Waits, a moment at most, until those whose sends were just stored have sent again.
-    async fn gather(&self) {
-        let Some(longest) = self.core.with(|state, _| state.gathers(self.lane)) else { return };
-        let gathered = async {
-            loop {
-                self.wake.notified().await;
-                if self.core.with(|state, _| state.has_come(self.lane)) {
-                    return;
-                }
-            }
-        };
-        // Whoever is not back by now is not waited for.
-        let _ = tokio::time::timeout(longest, gathered).await;
-        self.core.with(|state, _| state.lanes[self.lane].gathering = None);
-    }
-
-    /// Waits before another attempt. False when there is none to make.
-    async fn rest(&self, flight: &mut Flight, delay: Duration) -> bool {
-        !matches!(self.during(flight, false, tokio::time::sleep(delay)).await, Waited::Over)
-    }
-
-    /// Leave for one more request to the lane's broker, where lanes are keys.
-    async fn permit(&self, flight: &mut Flight) -> Option<OwnedSemaphorePermit> {
-        if self.core.batching != Batching::Key {
+    /// What a lane that nobody else moves has to do next; none when it waits for its callers, or has become idle.
+    fn errand(&mut self, lane: u32, now: Instant, out: &mut Out) -> Option<Errand> {
+        self.lanes.get(lane)?;
+        if self.gathers(lane, now, out) {
             return None;
         }
-        loop {
-            let requests = self.core.with(|state, _| {
-                state.broker_of(self.lane).map(|broker| Arc::clone(&state.brokers[broker as usize].requests))
-            })?;
-            match self.during(flight, false, requests.acquire_owned()).await {
-                Waited::Ended(permit) => return permit.ok(),
-                Waited::Elsewhere => {}
-                Waited::Over => return None,
+        if self.phase != Phase::Closed {
+            if self.has_vanished(lane) {
+                self.leave_queue(lane, &mut Flight::default(), out);
             }
+            self.expire_waiting(lane, now, out);
         }
-    }
-
-    /// Waits for `doing`, and looks after the deadlines of the lane meanwhile. `on_wire`: `doing` is an attempt, which has to end
-    /// by itself, whatever becomes of its messages.
-    async fn during<T>(&self, flight: &mut Flight, on_wire: bool, doing: impl Future<Output = T>) -> Waited<T> {
-        tokio::pin!(doing);
-        let mut not_before = None;
-        loop {
-            let due = self.arm(flight, not_before);
-            tokio::select! {
-                biased;
-                done = &mut doing => return Waited::Ended(done),
-                () = self.wake.notified() => {}
-                () = until(due) => not_before = Some(env::now() + LOOK),
-            }
-            let instead = self.core.with(|state, out| {
-                if state.phase == Phase::Closed {
-                    state.prune(flight);
-                    return Some(Waited::Over);
-                }
-                let had_any = !flight.ids.is_empty();
-                state.expire(self.lane, flight, env::now(), out);
-                if on_wire {
-                    return None;
-                }
-                state.prune(flight);
-                let vanished = state.has_vanished(self.lane);
-                if vanished && state.leave_queue(self.lane, flight, out) || flight.ids.is_empty() && had_any {
-                    return Some(Waited::Over);
-                }
-                (vanished && !state.has_vanished(self.lane)).then_some(Waited::Elsewhere)
-            });
-            if let Some(instead) = instead {
-                return instead;
-            }
+        if self.front(lane).is_none() {
+            self.rest_lane(lane);
+            return None;
         }
+        let queue = self.queue_name(lane);
+        let broker = self.broker_of(lane).filter(|_| self.options.batching == Batching::Key);
+        let requests = broker.map(|broker| Arc::clone(&self.brokers[broker as usize].requests));
+        Some(Errand { queue, requests })
     }
 
-    /// Tells the lane when its task will look at deadlines next.
-    fn arm(&self, flight: &Flight, not_before: Option<Instant>) -> Option<Instant> {
-        self.core.with(|state, _| {
-            let lane = &mut state.lanes[self.lane];
-            let due = [flight.earliest, lane.earliest].into_iter().flatten().min();
-            lane.armed = due;
-            due.map(|due| not_before.map_or(due, |not_before| due.max(not_before)))
-        })
+    /// A request for which there is no connection: nothing of it is on the wire.
+    fn compose_to_wait(&mut self, lane: u32, out: &mut Out) -> Option<Flight> {
+        let flight = self.compose(lane, env::now(), out)?;
+        self.set_stage(&flight, Stage::Resting);
+        Some(flight)
     }
-}
 
-/// Sleeps until then; for ever without a then.
-pub(super) async fn until(then: Option<Instant>) {
-    match then {
-        Some(then) => tokio::time::sleep_until(then).await,
-        None => std::future::pending().await,
+    /// A lane has nothing to do.
+    pub(super) fn rest_lane(&mut self, lane: u32) {
+        let it = &mut self.lanes[lane];
+        it.course = Course::Idle;
+        it.earliest = None;
+        it.armed = None;
+        it.error = None;
+        self.tidy_lane(lane);
+    }
+
+    /// A request is about to be written; the number of the attempt. None when nothing is left of it.
+    fn take_off(
+        &mut self,
+        lane: u32,
+        mut flight: Flight,
+        permit: Option<OwnedSemaphorePermit>,
+        out: &mut Out,
+    ) -> Option<u64> {
+        if self.phase == Phase::Closed {
+            self.prune(&mut flight);
+            return None;
+        }
+        self.requests += 1;
+        self.retries += u64::from(std::mem::replace(&mut flight.was_sent, true));
+        self.set_stage(&flight, Stage::Flying);
+        let number = self.requests;
+        let due = [flight.earliest, self.lanes[lane].earliest].into_iter().flatten().min();
+        self.lanes[lane].course = Course::Flying(Box::new(Flying { flight, number, permit }));
+        if let Some(due) = due {
+            self.due(lane, due, out);
+        }
+        Some(number)
+    }
+
+    /// The attempt with this number has ended; none when nobody knows of it any more.
+    fn landed(&mut self, lane: u32, number: u64) -> Option<Flying> {
+        let course = &mut self.lanes.get_mut(lane)?.course;
+        if !matches!(course, Course::Flying(flying) if flying.number == number) {
+            return None;
+        }
+        match std::mem::replace(course, Course::Moving) {
+            Course::Flying(flying) => Some(*flying),
+            _ => None,
+        }
     }
 }

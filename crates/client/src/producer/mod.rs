@@ -9,36 +9,39 @@ mod admission;
 mod answers;
 mod batch_limit;
 mod batches;
-mod brokers;
 mod calls;
 mod core;
 mod dispatch;
-mod entities;
+mod encoder;
 mod fence;
 mod flight;
 mod gathering;
 mod high_water;
 mod landing;
 mod lane;
-mod message;
+mod lane_panic;
+mod masters;
+mod model;
 mod options;
-mod panicked;
 mod queue_selector;
+mod route_watch;
 mod slab;
 mod start;
 mod state;
 #[cfg(test)]
 mod tests;
-mod unread;
-mod watching;
+mod ticking;
+mod unread_queues;
+mod waiting;
 
 use std::fmt;
+use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 use std::time::Duration;
 
 use self::core::Core;
-use self::entities::Phase;
-use self::message::Press;
+use self::encoder::Encoder;
+use self::model::Phase;
 use self::state::State;
 use crate::client::LastFailure;
 use crate::env;
@@ -50,11 +53,12 @@ const LEAVE: Duration = Duration::from_millis(500);
 
 #[allow(unused_imports, reason = "the binding takes what it needs from this list")]
 pub use self::{
-    brokers::{Brokers, Unsent},
     calls::{
         Calls, Content, FailedRun, Failure, Gathered, Outgoing, OutgoingBatch, ProducerStats, Receipt, Settlement,
         StoredRun, StoredSend,
     },
+    flight::Wire,
+    masters::{Masters, Unsent},
     options::{Batching, OnRouteChange, ProducerOptions, ShardingHash},
 };
 
@@ -73,17 +77,17 @@ impl<B> fmt::Debug for Producer<B> {
     }
 }
 
-impl<B: Brokers> Producer<B> {
+impl<B: Masters> Producer<B> {
     /// A producer that is not started. `calls` is told of every outcome.
     pub fn new(brokers: B, options: ProducerOptions, calls: Arc<dyn Calls>) -> Arc<Self> {
         let random = i32::from_ne_bytes(env::random_u32().to_ne_bytes());
-        let ids = UniqueIds::new(brokers.local_ip(), std::process::id(), random);
-        let press = Press::new(&options, brokers.namespace(), ids);
+        let ids = UniqueIds::new(local_ip(brokers.id()), std::process::id(), random);
+        let encoder = Encoder::new(&options, brokers.namespace(), ids);
         let real_group = brokers.wrap(&options.group);
         let (topics, group) = (options.topics.clone(), options.group.clone());
         let state = State::new(options, brokers.advice());
         Arc::new(Self {
-            core: Core::new(brokers, calls, press, real_group, state),
+            core: Core::new(brokers, calls, encoder, real_group, state),
             topics,
             group,
             last: LastFailure::default(),
@@ -94,20 +98,20 @@ impl<B: Brokers> Producer<B> {
     ///
     /// An error means that nothing has happened and nothing will be settled.
     pub fn send(&self, mut message: Outgoing) -> Result<(), ClientError> {
-        let prepared = self.core.press.message(&mut message)?;
+        let prepared = self.core.encoder.message(&mut message)?;
         self.admit(&message.topic, &message.sharding_key, prepared)
     }
 
     /// Takes a batch in, as `send` does: one request, stored whole or not at all.
     pub fn send_batch(&self, mut batch: OutgoingBatch) -> Result<(), ClientError> {
-        let prepared = self.core.press.batch(&mut batch)?;
+        let prepared = self.core.encoder.batch(&mut batch)?;
         self.admit(&batch.topic, &batch.sharding_key, prepared)
     }
 
     fn admit(&self, topic: &str, sharding_key: &str, message: admission::Prepared) -> Result<(), ClientError> {
         let mut message = Some(message);
         loop {
-            let admission = self.core.with(|state, out| -> Result<_, ClientError> {
+            let admission = self.core.called(|state, out| -> Result<_, ClientError> {
                 state.is_open().map_err(|error| error.with_outcome(Outcome::NotStored))?;
                 let Some(&topic) = state.topic_ids.get(topic) else { return Ok(None) };
                 Ok(message.take().map(|message| state.admit(topic, sharding_key, message, out)))
@@ -151,7 +155,7 @@ impl<B: Brokers> Producer<B> {
 
     /// The callers of these runs have had a turn to send again.
     pub fn turned(&self, lanes: &[Gathered]) {
-        self.core.with(|state, _| state.turned(lanes));
+        self.core.called(|state, out| state.turned(lanes, out));
     }
 
     /// The caller is delivering a failure of this key; what it calls from now on starts afresh.
@@ -166,7 +170,7 @@ impl<B: Brokers> Producer<B> {
 
     /// The queues a key of this topic may go to, in the order its index addresses.
     pub async fn queues(&self, topic: &str) -> Result<Vec<MessageQueue>, ClientError> {
-        self.core.press.topic(topic)?;
+        self.core.encoder.topic(topic)?;
         self.core.with(|state, _| state.is_open())?;
         let listed = self.core.with(|state, _| state.topic_ids.get(topic).map(|&topic| state.list(topic)));
         match listed {
@@ -202,13 +206,10 @@ impl<B: Brokers> Producer<B> {
         let deadline = env::now() + timeout;
         // Its outcome does not matter: either nothing is left, or the time is up.
         let _ = tokio::time::timeout_at(deadline, self.emptied()).await;
-        self.core.with(|state, out| {
-            state.phase = Phase::Closed;
-            state.reject_all(out);
-            for (_, lane) in state.lanes.iter() {
-                lane.wake.notify_one();
-            }
-        });
+        let rejected = env::caught_now(|| self.reject_the_rest());
+        if let Err(panic) = rejected {
+            self.core.brokers.warn(ClientError::panicked("what was left at close() could not be rejected", &panic));
+        }
         // Brokers that are gone cannot be taken leave of.
         let deadline = deadline.max(env::now() + LEAVE);
         let _ = tokio::time::timeout_at(deadline, self.core.brokers.close()).await;
@@ -219,6 +220,17 @@ impl<B: Brokers> Producer<B> {
         let mut problems = self.core.brokers.problems();
         problems.extend(self.core.with(|state, _| state.unread()));
         problems
+    }
+
+    fn reject_the_rest(&self) {
+        self.core.with(|state, out| {
+            state.phase = Phase::Closed;
+            state.reject_all(out);
+            for (_, lane) in state.lanes.iter() {
+                lane.wake.notify_one();
+            }
+            out.tick = true;
+        });
     }
 
     async fn emptied(&self) {
@@ -232,4 +244,10 @@ impl<B: Brokers> Producer<B> {
             ended.await;
         }
     }
+}
+
+/// Our own address, for unique ids: a client id begins with the one from which the name server is reached.
+fn local_ip(client_id: &str) -> IpAddr {
+    let address = client_id.split('@').next().and_then(|address| address.parse().ok());
+    address.unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST))
 }

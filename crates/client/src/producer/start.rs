@@ -3,9 +3,11 @@
 use std::sync::Arc;
 
 use super::Producer;
-use super::brokers::Brokers;
-use super::entities::Phase;
-use crate::env::{Backoff, Instant};
+use super::masters::Masters;
+use super::model::Phase;
+use super::ticking;
+use crate::client::{CallError, Registration};
+use crate::env::{self, Backoff, Instant};
 use crate::error::{ClientError, Code};
 use crate::protocol::{TopicRoute, limits};
 
@@ -19,21 +21,22 @@ impl Pauses {
     }
 }
 
-impl<B: Brokers> Producer<B> {
+impl<B: Masters> Producer<B> {
     /// Checks what can be checked: the topics' routes, their permission to write, and a heartbeat to their masters; without topics,
     /// that a name server answers. Servers that are not up yet are waited for; the caller sets the bound.
     pub async fn start(&self) -> Result<(), ClientError> {
         let brokers = &self.core.brokers;
         limits::group(&self.group)?;
         for topic in &self.topics {
-            self.core.press.topic(topic)?;
+            self.core.encoder.topic(topic)?;
         }
         // Followed from here on, so that questions that are asked again keep their distance.
         let _followed: Vec<_> = self.topics.iter().map(|topic| brokers.watch_route(&brokers.wrap(topic))).collect();
         for topic in &self.topics {
             self.writable_route(topic).await?;
         }
-        brokers.register(&self.core.group);
+        let producer_group = Some(self.core.group.clone());
+        brokers.register(Registration { producer_group, ..Registration::default() });
         for topic in &self.topics {
             self.core.follow_topic(topic);
         }
@@ -47,6 +50,7 @@ impl<B: Brokers> Producer<B> {
                 state.phase = Phase::Running;
             }
         });
+        env::spawn(ticking::run(Arc::clone(&self.core)));
         Ok(())
     }
 
@@ -98,8 +102,8 @@ impl<B: Brokers> Producer<B> {
         loop {
             let mut passing = None;
             let mut reached = false;
-            for (_, outcome) in self.core.brokers.heartbeat().await {
-                match outcome {
+            for (_, outcome) in self.core.brokers.heartbeat_all().await {
+                match outcome.map_err(CallError::into_error) {
                     Ok(()) => reached = true,
                     Err(error) if error.retriable() => _ = passing.get_or_insert(error),
                     Err(error) => return Err(error),

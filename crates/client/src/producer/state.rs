@@ -1,14 +1,16 @@
 //! Everything a producer holds, behind one short lock: topics, keys, lanes, messages, and what each broker is given.
 
-use std::collections::HashMap;
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, HashMap};
 use std::sync::Arc;
 use tokio::sync::Semaphore;
 
-use super::entities::{Broker, Key, Lane, Load, Out, Pending, Phase, Queue, Stage, Topic};
+use super::model::{Broker, Course, Key, Lane, Load, Out, Pending, Phase, Queue, Stage, Topic};
 use super::options::{Batching, ProducerOptions};
 use super::slab::{NIL, Slab};
-use super::unread::Unread;
+use super::unread_queues::UnreadQueues;
 use crate::client::Advice;
+use crate::env::Instant;
 use crate::error::{ClientError, Code, Outcome};
 use crate::protocol::MessageQueue;
 
@@ -32,6 +34,8 @@ pub(super) struct State {
     pub(super) broker_ids: HashMap<String, u32>,
     /// The pending send of each slot of the caller, or [`NIL`].
     pub(super) slots: Vec<u32>,
+    /// When lanes have to be looked at, the first on top.
+    pub(super) dues: BinaryHeap<Reverse<(Instant, u32)>>,
     pub(super) load: Load,
     /// Somebody waits for room.
     pub(super) is_room_wanted: bool,
@@ -63,6 +67,7 @@ impl State {
             brokers: Vec::new(),
             broker_ids: HashMap::new(),
             slots: Vec::new(),
+            dues: BinaryHeap::new(),
             load: Load::default(),
             is_room_wanted: false,
             is_flood_told: false,
@@ -94,7 +99,7 @@ impl State {
             used: true,
             error: None,
             route: None,
-            unread: Unread::default(),
+            unread: UnreadQueues::default(),
         });
         self.topics[topic].lane = self.lanes.insert(Lane::new(topic, None, None));
         self.topic_ids.insert(name, topic);
@@ -112,7 +117,7 @@ impl State {
     pub(super) fn forget(&mut self, topic: u32) -> bool {
         let it = &self.topics[topic];
         let lanes: Vec<u32> = it.queues.iter().filter_map(|queue| queue.lane).chain([it.lane]).collect();
-        if self.is_used(topic) || lanes.iter().any(|&lane| self.lanes[lane].busy) {
+        if self.is_used(topic) || lanes.iter().any(|&lane| !self.lanes[lane].is_idle()) {
             return false;
         }
         for lane in lanes {
@@ -201,6 +206,12 @@ impl State {
         Some(self.queue_of(lane.topic, lane.queue?).broker)
     }
 
+    /// The queue that a lane sends to, once it is chosen.
+    pub(super) fn queue_name(&self, lane: u32) -> Option<Arc<MessageQueue>> {
+        let lane = &self.lanes[lane];
+        Some(Arc::clone(&self.queue_of(lane.topic, lane.queue?).name))
+    }
+
     /// Whether a lane's queue is out of the list, while there is a list.
     pub(super) fn has_vanished(&self, lane: u32) -> bool {
         let lane = &self.lanes[lane];
@@ -212,7 +223,7 @@ impl State {
     pub(super) fn tidy_lane(&mut self, lane: u32) {
         let Some(it) = self.lanes.get(lane) else { return };
         let Some(key) = it.key else { return };
-        if !it.busy && it.fifo.is_empty() {
+        if it.is_idle() && it.fifo.is_empty() {
             self.lanes.remove(lane);
             self.keys[key].lane = None;
             self.tidy_key(key);
@@ -249,11 +260,17 @@ impl State {
             } else if it.armed.is_none_or(|armed| deadline < armed) {
                 it.wake.notify_one();
             }
-        } else if !it.busy {
-            it.busy = true;
-            out.starts.push(lane);
-        } else if it.armed.is_none_or(|armed| deadline < armed) || it.has_gathered() {
-            it.wake.notify_one();
+            return;
+        }
+        match it.course {
+            Course::Idle => {
+                it.course = Course::Moving;
+                out.starts.push(lane);
+            }
+            Course::Gathering if it.has_gathered() => self.gathered(lane, out),
+            Course::Gathering | Course::Flying(_) => self.due(lane, deadline, out),
+            Course::Waiting if it.armed.is_none_or(|armed| deadline < armed) => it.wake.notify_one(),
+            Course::Waiting | Course::Moving => {}
         }
     }
 

@@ -1,11 +1,8 @@
-//! One request on a connection: its way out, its time, its answer.
-//!
-//! The time of a request begins when its last byte has left; before that it is not the peer's time but the line's. It stands still
-//! while a large frame of the peer arrives slowly, behind which the answer has to wait. A peer is given up when nothing moves any
-//! more: nothing of ours leaves, or nothing of its own comes.
+//! One request on a connection: its way out, and how it ends.
 
 use super::connection::{Connection, Shared, Waiters, pieces};
 use super::outbox::{Class, Departure, Entrance, Rejected};
+use super::waiters::{Answered, CallFailure, Clock, LOOK, SILENCE, Waiter};
 use crate::env::{self, Instant};
 use crate::error::{ClientError, Code};
 use crate::protocol::Command;
@@ -14,22 +11,6 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tokio::sync::oneshot;
-
-/// How often a request that has not left yet is looked at.
-const LOOK: Duration = Duration::from_millis(250);
-/// A silence must last so long to mean anything, however short the time of a request is.
-const SILENCE: Duration = Duration::from_millis(100);
-/// On a slow line a request may take as many times its time, and this much in any case: first to leave, and then to be answered.
-const SLOW: (u32, Duration) = (10, Duration::from_secs(30));
-
-/// Why a request got no answer.
-#[derive(Clone, Debug)]
-pub(crate) enum CallFailure {
-    /// The frame never left.
-    NotSent(ClientError),
-    /// The frame left, wholly or in part; what the peer did is unknown.
-    Unanswered(ClientError),
-}
 
 /// Leave to write one request to a connection that has room for it. Nothing is written until it is used.
 pub struct Room {
@@ -47,83 +28,29 @@ impl std::fmt::Debug for Room {
 struct Waiting<'a> {
     shared: &'a Shared,
     opaque: i32,
-    departure: Option<Arc<Departure>>,
 }
 
 impl Drop for Waiting<'_> {
     fn drop(&mut self) {
-        if self.shared.take_waiter(self.opaque).is_some()
-            && let Some(departure) = &self.departure
-        {
-            self.shared.outbox.withdraw(departure);
+        if let Some(waiter) = self.shared.take_waiter(self.opaque) {
+            self.shared.outbox.withdraw(&waiter.departure);
         }
-    }
-}
-
-/// What a look at a request that has no answer yet has shown.
-enum Look {
-    /// Look again then.
-    Later(Instant),
-    /// Its time is up.
-    Over,
-    /// Nothing moves any more: since when.
-    Dead(Instant),
-}
-
-/// The times of one request.
-struct Clock {
-    began: Instant,
-    timeout: Duration,
-    looked: Instant,
-    left_at: Option<Instant>,
-}
-
-impl Clock {
-    fn new(timeout: Duration) -> Self {
-        let began = env::now();
-        Self { began, timeout, looked: began, left_at: None }
-    }
-
-    fn most(&self) -> Duration {
-        (self.timeout * SLOW.0).max(SLOW.1)
-    }
-
-    /// When to look first: until then nothing is known to be slow.
-    fn first(&self) -> Instant {
-        self.began + self.timeout.min(LOOK)
-    }
-
-    fn look(&mut self, shared: &Shared, departure: &Departure) -> Look {
-        let now = env::now();
-        let left = shared.outbox.left();
-        let looked = std::mem::replace(&mut self.looked, now);
-        if self.left_at.is_none() {
-            // Where it has left since the last look, it may have done so right after that.
-            self.left_at = departure.taken_at(left.bytes).map(|taken_at| taken_at.max(looked));
-        }
-        let silence = self.timeout.max(SILENCE);
-        let Some(left_at) = self.left_at else {
-            let moved = self.began.max(left.at).max(shared.life.last_came());
-            let most = self.began + self.most();
-            return match () {
-                () if now >= moved + silence => Look::Dead(moved),
-                () if now >= most => Look::Over,
-                () => Look::Later((now + LOOK).min(moved + silence).min(most)),
-            };
-        };
-        let due = (left_at.max(shared.life.dragged_until()) + self.timeout).min(left_at + self.most());
-        if now < due {
-            return Look::Later(due);
-        }
-        let is_silent = !shared.life.came_since(left_at) && now >= left_at + SILENCE;
-        if is_silent { Look::Dead(left_at) } else { Look::Over }
     }
 }
 
 impl Connection {
     /// Sends a request and awaits its answer, for `timeout` from the moment when its last byte has left.
     pub(crate) async fn call(&self, command: Command, class: Class, timeout: Duration) -> Result<Command, CallFailure> {
-        self.ask(command, class, timeout, None).await
+        let (sender, answer) = oneshot::channel();
+        let answered = Box::new(move |result| {
+            // Whoever asked may have stopped waiting.
+            let _ = sender.send(result);
+        });
+        let Some(opaque) = self.post(command, class, timeout, answered) else {
+            return answer.await.unwrap_or_else(|_| Err(CallFailure::NotSent(self.shared.failure())));
+        };
+        let _waiting = Waiting { shared: &self.shared, opaque };
+        answer.await.unwrap_or_else(|_| Err(CallFailure::Unanswered(self.shared.failure())))
     }
 
     /// Room for a send, if there is some now.
@@ -147,7 +74,7 @@ impl Connection {
                 Err(_) => {
                     let moved = began.max(shared.outbox.left().at).max(shared.life.last_came());
                     if env::now() >= moved + silence {
-                        self.end(shared.lifeless(moved));
+                        self.end(&shared.lifeless(moved));
                         return Err(shared.failure());
                     }
                     look_at = (moved + silence).min(env::now() + LOOK);
@@ -156,62 +83,47 @@ impl Connection {
         }
     }
 
-    async fn ask(
-        &self,
-        mut command: Command,
-        class: Class,
-        timeout: Duration,
-        entrance: Option<Entrance>,
-    ) -> Result<Command, CallFailure> {
+    /// Sends a request; `answered` is told how it ended. Its number; none when it has ended already, unsent.
+    fn post(&self, mut command: Command, class: Class, timeout: Duration, answered: Answered) -> Option<i32> {
         let shared = &*self.shared;
         let opaque = shared.next_opaque.fetch_add(1, Ordering::Relaxed);
         command.opaque = opaque;
         let code = command.code;
-        let pieces = pieces(&command).map_err(|error| {
-            let text = format!("{} cannot be encoded: {error}", request::name(code));
-            CallFailure::NotSent(ClientError::new(Code::InvalidArgument, text))
-        })?;
-        drop(command);
-        let (sender, mut answer) = oneshot::channel();
-        match &mut *shared.waiters() {
-            Waiters::Open(waiters) => _ = waiters.insert(opaque, sender),
-            Waiters::Leaving(_) => return Err(CallFailure::NotSent(shared.left())),
-            Waiters::Poisoned(reason) => return Err(CallFailure::NotSent(reason.clone())),
-        }
-        let mut waiting = Waiting { shared, opaque, departure: None };
-        let mut clock = Clock::new(timeout);
-        let departure = match shared.outbox.send(pieces, class) {
-            Ok(departure) => departure,
-            Err(Rejected::Failed(error)) => {
-                self.end(shared.ended(&format!("failed while writing: {error}")));
-                return Err(CallFailure::Unanswered(shared.failure()));
+        let pieces = match pieces(&command) {
+            Ok(pieces) => pieces,
+            Err(error) => {
+                let text = format!("{} cannot be encoded: {error}", request::name(code));
+                answered(Err(CallFailure::NotSent(ClientError::new(Code::InvalidArgument, text))));
+                return None;
             }
-            Err(Rejected::Unread(_)) => return Err(CallFailure::NotSent(shared.failure())),
         };
-        drop(entrance);
-        waiting.departure = Some(Arc::clone(&departure));
-        let mut look_at = clock.first();
-        loop {
-            match tokio::time::timeout_at(look_at, &mut answer).await {
-                Ok(Ok(response)) => return Ok(response),
-                Ok(Err(_)) => return Err(shared.unanswered(&departure, shared.failure())),
-                Err(_) => match clock.look(shared, &departure) {
-                    Look::Later(then) => look_at = then,
-                    Look::Over => return Err(shared.late(&departure, &clock, code)),
-                    Look::Dead(since) => {
-                        self.end(shared.lifeless(since));
-                        return Err(shared.late(&departure, &clock, code));
-                    }
-                },
-            }
+        drop(command);
+        let departure = Arc::new(Departure::default());
+        let waiter = Waiter::new(code, Arc::clone(&departure), timeout, answered);
+        if let Err((waiter, reason)) = shared.expect(opaque, waiter) {
+            (waiter.answered)(Err(CallFailure::NotSent(reason)));
+            return None;
         }
+        match shared.outbox.send(pieces, class, departure) {
+            Ok(()) | Err(Rejected::Unread(_)) => {}
+            Err(Rejected::Failed(error)) => self.end(&shared.ended(&format!("failed while writing: {error}"))),
+        }
+        Some(opaque)
     }
 }
 
 impl Room {
-    /// Sends a request and awaits its answer, as [`Connection::call`] does.
-    pub(crate) async fn call(self, command: Command, timeout: Duration) -> Result<Command, CallFailure> {
-        self.connection.ask(command, Class::Bulk, timeout, Some(self.entrance)).await
+    /// Sends a request without waiting; `answered` is told how it ended, perhaps before this returns.
+    pub(crate) fn post(self, command: Command, timeout: Duration, answered: Answered) {
+        let Self { connection, entrance } = self;
+        connection.post(command, Class::Bulk, timeout, answered);
+        // Whoever waits for room comes behind it.
+        drop(entrance);
+    }
+
+    /// Whether no request is under way on this connection.
+    pub(crate) fn is_idle(&self) -> bool {
+        matches!(&*self.connection.shared.waiters(), Waiters::Open(answers) if answers.is_empty())
     }
 
     /// Where the request will go.
@@ -221,6 +133,59 @@ impl Room {
 }
 
 impl Shared {
+    /// A request is about to be written; its answer will find its waiter. Given back, with the reason, when none are taken any more.
+    fn expect(&self, opaque: i32, waiter: Waiter) -> Result<(), (Waiter, ClientError)> {
+        match &mut *self.waiters() {
+            Waiters::Open(answers) => {
+                if answers.insert(opaque, waiter) {
+                    self.tick.notify_one();
+                }
+                Ok(())
+            }
+            Waiters::Leaving(_) => Err((waiter, self.left())),
+            Waiters::Poisoned(reason) => Err((waiter, reason.clone())),
+        }
+    }
+
+    /// Looks after the times of requests; ends with the reason when the peer is given up.
+    pub(super) async fn tick(&self) -> ClientError {
+        loop {
+            let due = match &mut *self.waiters() {
+                Waiters::Open(answers) | Waiters::Leaving(answers) => answers.arm(),
+                Waiters::Poisoned(_) => None,
+            };
+            tokio::select! {
+                biased;
+                () = self.tick.notified() => continue,
+                () = env::until(due) => {}
+            }
+            let left = self.outbox.left();
+            let looked = match &mut *self.waiters() {
+                Waiters::Open(answers) | Waiters::Leaving(answers) => answers.look(left, &self.life),
+                Waiters::Poisoned(_) => continue,
+            };
+            let over: Vec<Waiter> = looked.over.into_iter().filter_map(|opaque| self.take_waiter(opaque)).collect();
+            let dead = looked.dead_since.map(|since| self.lifeless(since));
+            if let Some(reason) = &dead {
+                // First: whoever is told may go on at once, and not here.
+                self.poison(reason);
+            }
+            for waiter in over {
+                let failure = self.late(&waiter.departure, &waiter.clock, waiter.code);
+                (waiter.answered)(Err(failure));
+            }
+            if let Some(reason) = dead {
+                return reason;
+            }
+        }
+    }
+
+    /// A request will have no answer, for this reason.
+    pub(super) fn forsake(&self, waiter: Waiter, reason: ClientError) {
+        let failure = self.unanswered(&waiter.departure, reason);
+        (waiter.answered)(Err(failure));
+    }
+
     fn lifeless(&self, since: Instant) -> ClientError {
         self.ended(&format!("gave no sign of life for {} ms", env::now().duration_since(since).as_millis()))
     }

@@ -2,21 +2,22 @@
 //!
 //! Who closes what: the reader task ends when the peer hangs up or breaks the protocol, when a write fails, or when `close` is
 //! called. Whatever ends it poisons the waiters first, so that every pending request fails in that moment and no later one is
-//! accepted; then the `closed` watch turns true.
+//! accepted; then its shutdown is over.
 
 use super::foreign;
 use super::life::{Arrival, Life};
-use super::outbox::{Class, Outbox, Rejected, Writer};
+use super::outbox::{Class, Departure, Outbox, Rejected, Writer};
+use super::waiters::{Answers, Waiter};
 use crate::env;
 use crate::error::{ClientError, Code};
 use crate::protocol::{Codec, Command, FrameError, frame};
+use crate::shutdown::Shutdown;
 use bytes::{Bytes, BytesMut};
-use std::collections::HashMap;
 use std::sync::atomic::{AtomicI32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt};
-use tokio::sync::{Notify, oneshot, watch};
+use tokio::sync::Notify;
 
 /// What a read buffer starts with and grows by.
 const READ_CHUNK: usize = 64 * 1024;
@@ -27,22 +28,11 @@ pub(crate) trait Inbound: Send + Sync + 'static {
     fn request(&self, connection: &Connection, command: Command);
 }
 
-type Answers = HashMap<i32, oneshot::Sender<Command>>;
-
 pub(super) enum Waiters {
     Open(Answers),
     /// Takes no more requests, and ends with the last answer.
     Leaving(Answers),
     Poisoned(ClientError),
-}
-
-/// How far a connection is in its life.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Stage {
-    Open,
-    /// Takes no more requests, and still answers.
-    Leaving,
-    Closed,
 }
 
 pub(super) struct Shared {
@@ -53,8 +43,11 @@ pub(super) struct Shared {
     pub(super) next_opaque: AtomicI32,
     /// Frames read so far: until the first, it is unknown what the peer speaks.
     frames_read: AtomicU64,
+    /// A request's time has to be looked at earlier than the tick would.
+    pub(super) tick: Notify,
     stop: Notify,
-    stage: watch::Sender<Stage>,
+    /// Leaving, it takes no more requests and still answers.
+    shutdown: Shutdown,
 }
 
 /// A handle to one connection; clones share it. Dropping handles does not close it, [`Connection::close`] does.
@@ -75,20 +68,27 @@ impl Shared {
     }
 
     /// Fails everything that waits, and everything to come. The first reason stays.
-    pub(super) fn poison(&self, reason: ClientError) {
-        let mut waiters = self.waiters();
-        if !matches!(&*waiters, Waiters::Poisoned(_)) {
-            *waiters = Waiters::Poisoned(reason);
+    pub(super) fn poison(&self, reason: &ClientError) {
+        let before = {
+            let mut waiters = self.waiters();
+            if matches!(&*waiters, Waiters::Poisoned(_)) {
+                return;
+            }
+            std::mem::replace(&mut *waiters, Waiters::Poisoned(reason.clone()))
+        };
+        // Without the lock: who learns of it may ask for something else.
+        if let Waiters::Open(answers) | Waiters::Leaving(answers) = before {
+            answers.into_waiters().for_each(|waiter| self.forsake(waiter, reason.clone()));
         }
     }
 
     /// Whoever waits for this answer; nobody waits any more.
-    pub(super) fn take_waiter(&self, opaque: i32) -> Option<oneshot::Sender<Command>> {
+    pub(super) fn take_waiter(&self, opaque: i32) -> Option<Waiter> {
         let mut waiters = self.waiters();
         match &mut *waiters {
-            Waiters::Open(answers) => answers.remove(&opaque),
+            Waiters::Open(answers) => answers.remove(opaque),
             Waiters::Leaving(answers) => {
-                let waiter = answers.remove(&opaque);
+                let waiter = answers.remove(opaque);
                 if answers.is_empty() {
                     *waiters = Waiters::Poisoned(self.left());
                     self.stop.notify_one();
@@ -141,13 +141,14 @@ impl Connection {
     {
         let shared = Arc::new(Shared {
             address: address.to_owned(),
-            waiters: Mutex::new(Waiters::Open(HashMap::new())),
+            waiters: Mutex::new(Waiters::Open(Answers::default())),
             outbox: Outbox::new(writer),
             life: Life::new(),
             next_opaque: AtomicI32::new(1),
             frames_read: AtomicU64::new(0),
+            tick: Notify::new(),
             stop: Notify::new(),
-            stage: watch::Sender::new(Stage::Open),
+            shutdown: Shutdown::default(),
         });
         let connection = Self { shared };
         env::spawn(connection.clone().run(reader, inbound));
@@ -172,17 +173,12 @@ impl Connection {
     /// Waits for the end of the connection.
     #[cfg(test)]
     pub(crate) async fn closed(&self) {
-        self.reached(Stage::Closed).await;
+        self.shared.shutdown.over().await;
     }
 
     /// Waits until the connection takes no more requests, for whatever reason; one that was [retired](Self::retire) still answers.
     pub(crate) async fn left(&self) {
-        self.reached(Stage::Leaving).await;
-    }
-
-    async fn reached(&self, stage: Stage) {
-        // The sender lives in `shared`, so this cannot fail while `self` does.
-        let _ = self.shared.stage.subscribe().wait_for(|it| *it >= stage).await;
+        self.shared.shutdown.left().await;
     }
 
     /// Why it ended, or takes no more requests.
@@ -197,10 +193,10 @@ impl Connection {
             return;
         }
         let Ok(pieces) = pieces(response) else { return };
-        match self.shared.outbox.send(pieces, Class::Answer) {
-            Ok(_) => {}
-            Err(Rejected::Failed(error)) => self.end(self.shared.ended(&format!("failed while writing: {error}"))),
-            Err(Rejected::Unread(bytes)) => self.end(self.shared.ended(&format!(
+        match self.shared.outbox.send(pieces, Class::Answer, Arc::new(Departure::default())) {
+            Ok(()) => {}
+            Err(Rejected::Failed(error)) => self.end(&self.shared.ended(&format!("failed while writing: {error}"))),
+            Err(Rejected::Unread(bytes)) => self.end(&self.shared.ended(&format!(
                 "was given up: the server asks, and does not read the answers, of which {bytes} bytes wait"
             ))),
         }
@@ -208,7 +204,7 @@ impl Connection {
 
     /// Ends the connection; pending requests fail.
     pub(crate) fn close(&self) {
-        self.end(self.shared.ended("was closed by this client"));
+        self.end(&self.shared.ended("was closed by this client"));
     }
 
     /// Takes no more requests; those that wait may still be answered, and then the connection ends.
@@ -219,32 +215,39 @@ impl Connection {
         }
         drop(waiters);
         self.shared.outbox.shut();
-        self.shared.stage.send_modify(|stage| *stage = Stage::Leaving.max(*stage));
+        self.shared.shutdown.leave();
         // Its own number is never used: with nobody waiting this is the end.
         self.shared.take_waiter(0);
     }
 
     /// Ends the connection for this reason.
-    pub(super) fn end(&self, reason: ClientError) {
+    pub(super) fn end(&self, reason: &ClientError) {
         self.shared.poison(reason);
         self.shared.stop.notify_one();
     }
 
     async fn run(self, mut reader: impl AsyncRead + Send + Unpin + 'static, inbound: Arc<dyn Inbound>) {
         let shared = &self.shared;
-        let reason = tokio::select! {
-            reason = self.read(&mut reader, &*inbound) => reason,
-            error = shared.outbox.run() => shared.ended(&format!("failed while writing: {error}")),
-            () = shared.stop.notified() => shared.failure(),
+        let work = async {
+            tokio::select! {
+                reason = self.read(&mut reader, &*inbound) => reason,
+                error = shared.outbox.run() => shared.ended(&format!("failed while writing: {error}")),
+                reason = shared.tick() => reason,
+                () = shared.stop.notified() => shared.failure(),
+            }
         };
-        shared.poison(reason);
+        let reason = env::caught(work).await.unwrap_or_else(|panic| {
+            let text = format!("the connection to {} has failed and is given up", shared.address);
+            ClientError::panicked(&text, &panic).with_address(&shared.address)
+        });
+        shared.poison(&reason);
         shared.outbox.shut();
         // Half a second is plenty for a FIN; a dead peer must not hold the task.
         let _ = tokio::time::timeout(Duration::from_millis(500), shared.outbox.shut_down()).await;
         // A closed client lives on until JavaScript's garbage collector finds it; its sockets must not.
         drop(reader);
         shared.outbox.release();
-        shared.stage.send_replace(Stage::Closed);
+        shared.shutdown.end();
     }
 
     /// Reads frames until the stream ends; says why it did.
@@ -306,7 +309,7 @@ impl Connection {
         }
         // No waiter: the caller stopped waiting.
         if let Some(waiter) = self.shared.take_waiter(command.opaque) {
-            let _ = waiter.send(command);
+            (waiter.answered)(Ok(command));
         }
     }
 }

@@ -8,11 +8,15 @@ mod foreign;
 mod life;
 mod outbox;
 mod pool;
+mod waiters;
 
-pub(crate) use asking::{CallFailure, Room};
+pub(crate) use asking::Room;
 pub(crate) use connection::{Connection, Inbound};
 pub(crate) use outbox::Class;
 pub(crate) use pool::{Greeter, Pool};
+pub(crate) use waiters::CallFailure;
 
+#[cfg(test)]
+mod panics;
 #[cfg(test)]
 mod tests;

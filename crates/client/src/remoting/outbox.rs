@@ -236,9 +236,8 @@ impl Outbox {
     }
 
     /// Sends one frame, given in two pieces. Never waits.
-    pub(super) fn send(&self, pieces: [Bytes; 2], class: Class) -> Result<Arc<Departure>, Rejected> {
-        let departure = Arc::new(Departure::default());
-        let frame = Frame { pieces, class, departure: Arc::clone(&departure) };
+    pub(super) fn send(&self, pieces: [Bytes; 2], class: Class, departure: Arc<Departure>) -> Result<(), Rejected> {
+        let frame = Frame { pieces, class, departure };
         let mut state = self.lock();
         let idle = state.unsent == 0;
         if class == Class::Answer {
@@ -254,13 +253,13 @@ impl Outbox {
         }
         if idle {
             match state.advance(&mut Context::from_waker(Waker::noop())) {
-                Poll::Ready(result) => return result.map(|()| departure).map_err(Rejected::Failed),
+                Poll::Ready(result) => return result.map_err(Rejected::Failed),
                 Poll::Pending => {}
             }
         }
         drop(state);
         self.more.notify_one();
-        Ok(departure)
+        Ok(())
     }
 
     /// Room for a bulk frame, if there is some and nobody has waited longer for it.

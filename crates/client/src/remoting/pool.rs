@@ -3,6 +3,7 @@
 use super::connection::{Connection, Inbound};
 use crate::env::{self, Backoff, Instant};
 use crate::error::{ClientError, Code};
+use crate::shutdown::Shutdown;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -96,7 +97,8 @@ impl Slot {
         let mut untold = self.untold();
         if let Some(connection) = untold.take_if(|it| of.is_none_or(|of| it.is(of))) {
             self.went(connection.reason());
-            greeter.disconnected(&self.address, connection.reason());
+            // Who is told may fail; there will be another connection all the same.
+            let _ = env::caught_now(|| greeter.disconnected(&self.address, connection.reason()));
         }
     }
 
@@ -114,7 +116,7 @@ impl Slot {
 struct Opener {
     connect_timeout: Duration,
     inbound: Arc<dyn Inbound>,
-    closed: watch::Sender<bool>,
+    shutdown: Shutdown,
 }
 
 /// The connections of one client.
@@ -132,7 +134,7 @@ impl std::fmt::Debug for Pool {
 impl Pool {
     /// An empty pool; requests of peers go to `inbound`.
     pub(crate) fn new(connect_timeout: Duration, inbound: Arc<dyn Inbound>) -> Self {
-        let opener = Arc::new(Opener { connect_timeout, inbound, closed: watch::Sender::new(false) });
+        let opener = Arc::new(Opener { connect_timeout, inbound, shutdown: Shutdown::default() });
         Self { opener, slots: Mutex::default() }
     }
 
@@ -205,10 +207,16 @@ impl Pool {
         let mut connecting = JoinSet::new();
         let (opener, wanted, with) = (Arc::clone(&self.opener), Arc::clone(&slot), Arc::clone(greeter));
         connecting.spawn(async move {
-            tokio::time::timeout_at(deadline, opener.connect(&wanted, &with, deadline)).await.ok()
+            let connected = env::caught(opener.connect(&wanted, &with, deadline));
+            tokio::time::timeout_at(deadline, connected).await.ok()
         });
-        if let Some(Ok(Some(result))) = connecting.join_next().await {
-            return result;
+        match connecting.join_next().await {
+            Some(Ok(Some(Ok(result)))) => return result,
+            Some(Ok(Some(Err(panic)))) => {
+                let text = format!("connecting to {address} has failed");
+                return Err(ClientError::panicked(&text, &panic).with_address(address).into());
+            }
+            _ => {}
         }
         let known = slot.failure().clone();
         Err(known.unwrap_or_else(|| unreachable(address, "no connection in time", greeter.advice())).into())
@@ -216,7 +224,7 @@ impl Pool {
 
     /// Ends every connection and opens no more.
     pub(crate) fn close(&self) {
-        self.opener.closed.send_replace(true);
+        self.opener.shutdown.end();
         for connection in self.open() {
             connection.close();
         }
@@ -231,7 +239,7 @@ impl Opener {
         deadline: Instant,
     ) -> Result<Connection, G::Failure> {
         let mut attempt = slot.attempt.lock().await;
-        if *self.closed.borrow() {
+        if self.shutdown.is_over() {
             return Err(ClientError::new(Code::Closed, "the client is closed").into());
         }
         if let Some(connection) = attempt.connection.as_ref().filter(|connection| !connection.is_closed()) {
@@ -264,10 +272,10 @@ impl Opener {
         attempt.pause.reset();
         attempt.not_before = None;
         slot.came(&connection);
-        if *self.closed.borrow() {
+        if self.shutdown.is_over() {
             connection.close();
         }
-        greeter.connected(&slot.address);
+        let _ = env::caught_now(|| greeter.connected(&slot.address));
         let (slot, greeter, watched) = (Arc::clone(slot), Arc::clone(greeter), connection.clone());
         env::spawn(async move {
             watched.left().await;

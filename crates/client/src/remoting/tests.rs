@@ -83,6 +83,13 @@ fn call(connection: &Connection, code: i32, size: usize, class: Class) -> Call {
     tokio::spawn(async move { (connection.call(request(code, size), class, TIME).await, env::now()) })
 }
 
+/// Uses the room, and waits for the answer.
+async fn call_in(room: Room, command: Command) -> Result<Command, CallFailure> {
+    let (sender, answer) = tokio::sync::oneshot::channel();
+    room.post(command, TIME, Box::new(|result| sender.send(result).unwrap()));
+    answer.await.unwrap()
+}
+
 async fn settled() {
     for _ in 0..10 {
         tokio::task::yield_now().await;
@@ -164,7 +171,7 @@ async fn sends_wait_for_room_in_the_order_of_their_calls_and_unsent() {
     let (connection, mut peer) = connect(10_000);
     let order = Arc::new(std::sync::Mutex::new(Vec::new()));
     let begun = connection.try_room().unwrap();
-    let first = tokio::spawn(async move { begun.call(request(1, 200_000), TIME).await });
+    let first = tokio::spawn(async move { call_in(begun, request(1, 200_000)).await });
     settled().await;
     assert!(connection.try_room().is_none());
     let mut calls = Vec::new();
@@ -173,7 +180,7 @@ async fn sends_wait_for_room_in_the_order_of_their_calls_and_unsent() {
         calls.push(tokio::spawn(async move {
             let room = connection.room(TIME).await.unwrap();
             order.lock().unwrap().push(code);
-            room.call(request(code, 50_000), TIME).await
+            call_in(room, request(code, 50_000)).await
         }));
         settled().await;
     }
@@ -307,7 +314,7 @@ async fn a_send_whose_connection_ends_before_it_is_written_is_not_sent_at_once_a
     drop(peer);
     connection.closed().await;
     let began = env::now();
-    let answer = room.call(request(1, 10), TIME).await;
+    let answer = call_in(room, request(1, 10)).await;
     assert!(matches!(answer, Err(CallFailure::NotSent(_))), "{answer:?}");
     assert_eq!(began.elapsed(), Duration::ZERO);
     assert!(connection.try_room().is_none() && connection.room(TIME).await.is_err());

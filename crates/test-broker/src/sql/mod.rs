@@ -79,7 +79,7 @@ impl Condition {
 
     /// Whether a message with these properties is wanted.
     pub(super) fn matches(&self, properties: &[(String, String)]) -> bool {
-        let value = |name: &str| crate::record::property(properties, name);
+        let value = |name: &str| crate::store::record::property(properties, name);
         matches!(evaluate(&self.0, &value), Ok(Some(true)))
     }
 }

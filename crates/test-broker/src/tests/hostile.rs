@@ -1,10 +1,10 @@
 //! What no client sends: it is answered or its connection ends, and nothing else happens.
 
-use super::super::dispatch::{to_broker, to_name_server};
-use super::super::faults::Verdict;
 use super::super::release::draw_bits;
-use super::super::reply::Answer;
 use super::*;
+use crate::faults::rules::Verdict;
+use crate::requests::dispatch::{to_broker, to_name_server};
+use crate::requests::reply::Answer;
 
 /// Requests per release.
 const REQUESTS: usize = 2_000;
@@ -266,7 +266,7 @@ async fn requests_of_any_kind_are_answered() {
                 Answer::Silent => panic!("a broker answers everything: {command:?}"),
             }
             // An account made here would have everything refused that follows.
-            test.shared.lock().accounts = super::super::acl::Accounts::default();
+            test.shared.lock().accounts = crate::access::acl::Accounts::default();
             to_name_server(&test.shared, &command);
         }
         assert!(done > REQUESTS / 20 && refused > REQUESTS / 20 && later > 0, "{done} {refused} {later}");
@@ -291,7 +291,7 @@ async fn bytes_of_any_kind_end_their_own_connection_at_most() {
             }
             open.push(raw);
         }
-        test.shared.lock().accounts = super::super::acl::Accounts::default();
+        test.shared.lock().accounts = crate::access::acl::Accounts::default();
         check_alive(&test).await;
         drop(open);
         let _ = test.take_violations();

@@ -14,8 +14,8 @@ use bytes::{Bytes, BytesMut};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use super::control::{Perm, Position, Publication};
 use super::{ClientPattern, Effect, FaultMatch, Keep, Release, TestBroker, TestBrokerOptions};
+use crate::control::commands::{Perm, Position, Publication};
 use crate::env::{self, Socket};
 use crate::protocol::{
     Codec, Command, CommitOffset, Crc, Fields, MessageQueue, Pull, QueryOffset, Request, batch, decode_messages, frame,

@@ -5,6 +5,7 @@ use crate::protocol::code::response;
 use crate::protocol::{Codec, frame};
 use bytes::{Bytes, BytesMut};
 use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::Ordering;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 struct Deaf;

@@ -39,7 +39,7 @@ impl<B: Brokers> Actor<B> {
         let since = env::now();
         let attempt = u32::try_from(message.reconsume_times).unwrap_or(0).saturating_add(1);
         let delivery = Delivery { message: Arc::new(message), topic, attempt };
-        let ended = if self.shared.sink.deliver(self.queue.index, generation, vec![delivery]) {
+        let ended = if self.shared.handlers.sink().deliver(self.queue.index, generation, vec![delivery]) {
             self.direct_outcome(generation).await
         } else {
             None

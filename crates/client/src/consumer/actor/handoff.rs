@@ -50,7 +50,7 @@ impl<B: Brokers> Actor<B> {
                 self.handoff_problem = None;
                 self.shared.counters.dead_lettered.fetch_add(1, Ordering::Relaxed);
                 self.finished(front.message.queue_offset);
-                self.shared.sink.dead_lettered(self.queue.index, front);
+                self.shared.handlers.sink().dead_lettered(self.queue.index, front);
             }
             Err(error) => {
                 self.handoff_at = env::now() + self.handoff_pause.next();
@@ -72,7 +72,7 @@ impl<B: Brokers> Actor<B> {
              past the message, and keep a copy of it first",
             front.message.msg_id(),
             self.queue.shown,
-            self.shared.retry_topic
+            self.shared.group.retry_topic
         );
         error.with_prefix(&text).with_queue(self.queue.name()).with_msg_id(front.message.msg_id())
     }
@@ -99,7 +99,7 @@ impl<B: Brokers> Actor<B> {
         let added = added.iter().map(|(key, value)| (*key, value.as_str()));
         SendMessage {
             producer_group: INNER_PRODUCER.to_owned(),
-            topic: self.shared.retry_topic.clone(),
+            topic: self.shared.group.retry_topic.clone(),
             broker_name: self.queue.real.broker_name.clone(),
             queue_id: 0,
             // Never the stored one: its IPv6 bits destroy the broker's log, and the body is decompressed.
@@ -114,6 +114,10 @@ impl<B: Brokers> Actor<B> {
     }
 
     fn real_origin(&self, origin: &str) -> String {
-        if self.shared.topics.contains_key(origin) { origin.to_owned() } else { self.shared.brokers.wrap(origin) }
+        if self.shared.subscriptions.topics.contains_key(origin) {
+            origin.to_owned()
+        } else {
+            self.shared.brokers.wrap(origin)
+        }
     }
 }

@@ -2,7 +2,7 @@
 
 use super::Actor;
 use crate::consumer::brokers::Brokers;
-use crate::consumer::keeper::LockAnswer;
+use crate::consumer::locks::LockAnswer;
 use crate::consumer::queue::{Phase, Wanted};
 use crate::env;
 use crate::error::ClientError;
@@ -14,17 +14,17 @@ impl<B: Brokers> Actor<B> {
         let timing = self.shared.brokers.timing();
         let (fast, slow) = (timing.relock_fast, timing.relock_slow);
         let fast_until = env::now() + timing.relock_fast_for;
-        let mut freed = self.shared.freed.subscribe();
+        let mut freed = self.shared.locks.freed.subscribe();
         let mut was_refused = false;
         loop {
-            self.shared.assigned.expect(&self.queue);
+            self.shared.group.assigned.expect(&self.queue);
             freed.mark_unchanged();
             // Awaited in any case: a request that was given up could be granted later, to nobody.
             match self.shared.lock_queue(&self.queue).await {
                 LockAnswer::Granted => {
                     self.problem = None;
                     if was_refused {
-                        self.shared.freed.send_modify(|times| *times += 1);
+                        self.shared.locks.freed.send_modify(|times| *times += 1);
                     }
                     return true;
                 }
@@ -57,7 +57,7 @@ impl<B: Brokers> Actor<B> {
             error
         });
         self.publish();
-        self.shared.assigned.excuse(&self.queue, &self.shared.brokers);
-        self.shared.look_at_waits();
+        self.shared.group.assigned.excuse(&self.queue, &self.shared.brokers);
+        self.shared.watches.look_at_stalls();
     }
 }

@@ -74,7 +74,7 @@ impl Memory {
     }
 
     /// This message has come, the last so far.
-    pub(super) fn note(&mut self, message: &StoredMessage) {
+    pub(super) fn look_up(&mut self, message: &StoredMessage) {
         self.stored = Some(message.store_timestamp);
         self.landmark = Some(Landmark::of(message));
     }

@@ -160,7 +160,7 @@ pub(crate) async fn run<B: Brokers>(shared: Arc<Shared<B>>, queue: Arc<Queue>, o
         actor.set_phase(Phase::Gone);
         let wanted =
             actor.wanted.wait_for(|wanted| *wanted != Wanted::No).await.map_or(Wanted::Never, |wanted| *wanted);
-        if wanted == Wanted::Never || actor.shared.is_sink_gone() {
+        if wanted == Wanted::Never || actor.shared.handlers.are_gone() {
             return;
         }
         let Err(panic) = env::caught(actor.epoch()).await else {
@@ -178,8 +178,8 @@ pub(crate) async fn run<B: Brokers>(shared: Arc<Shared<B>>, queue: Arc<Queue>, o
         actor = Actor::new(shared, queue, orders);
         actor.problem = Some(error);
         if env::caught(actor.lost()).await.is_ok() {
-            actor.shared.assigned.excuse(&actor.queue, &actor.shared.brokers);
-            actor.shared.revoked.excuse(&actor.queue, &actor.shared.brokers);
+            actor.shared.group.assigned.excuse(&actor.queue, &actor.shared.brokers);
+            actor.shared.group.revoked.excuse(&actor.queue, &actor.shared.brokers);
         }
         if actor.wanted() == Wanted::Yes {
             // Shows in health meanwhile.
@@ -255,8 +255,8 @@ impl<B: Brokers> Actor<B> {
             self.tenancy().await;
         }
         // Wherever it went, nobody waits for it any more.
-        self.shared.assigned.excuse(&self.queue, &self.shared.brokers);
-        self.shared.revoked.excuse(&self.queue, &self.shared.brokers);
+        self.shared.group.assigned.excuse(&self.queue, &self.shared.brokers);
+        self.shared.group.revoked.excuse(&self.queue, &self.shared.brokers);
     }
 
     /// From the lock to its end.
@@ -274,7 +274,7 @@ impl<B: Brokers> Actor<B> {
                 }
                 self.unlock().await;
                 if was_assigned {
-                    self.shared.revoked.tell(&self.queue, &self.shared.brokers).await;
+                    self.shared.group.revoked.tell(&self.queue, &self.shared.brokers).await;
                 }
             }
         }
@@ -318,12 +318,12 @@ impl<B: Brokers> Actor<B> {
 
     /// Whether the queue should be ours; never when nobody takes messages any more.
     fn wanted(&self) -> Wanted {
-        if self.shared.is_sink_gone() { Wanted::Never } else { *self.wanted.borrow() }
+        if self.shared.handlers.are_gone() { Wanted::Never } else { *self.wanted.borrow() }
     }
 
     /// Whether a handler runs. One whose environment has ended never ends itself.
     fn is_running(&self) -> bool {
-        self.queue.gate.running().is_some() && !self.shared.is_sink_gone()
+        self.queue.gate.running().is_some() && !self.shared.handlers.are_gone()
     }
 
     /// What the lock's state forces the actor to do; the lease's end is noticed here.
@@ -405,7 +405,7 @@ impl<B: Brokers> Actor<B> {
                 self.queue.shown
             );
             let error = ClientError::new(Code::LockLost, text).with_queue(self.queue.name());
-            self.shared.sink.abort(self.queue.index, running.generation, error);
+            self.shared.handlers.sink().abort(self.queue.index, running.generation, error);
         }
         self.emit(|queue| Event::LockLost { queue });
         if self.wanted() != Wanted::Yes {

@@ -14,7 +14,7 @@ impl<B: Brokers> Actor<B> {
     pub(super) fn take_outcomes(&mut self) {
         let (generation, outcomes) = self.queue.gate.take();
         for ended in outcomes.into_iter().filter(|ended| !ended.direct) {
-            self.note(ended);
+            self.look_up(ended);
         }
         if generation != self.generation {
             self.generation = generation;
@@ -22,7 +22,7 @@ impl<B: Brokers> Actor<B> {
         }
     }
 
-    fn note(&mut self, ended: Ended) {
+    fn look_up(&mut self, ended: Ended) {
         let Some(front) = self.buffer.front().filter(|front| front.message.queue_offset == ended.offset) else {
             return;
         };

@@ -4,7 +4,7 @@ use super::waiting::{Interrupted, Patience};
 use super::{Actor, End, Origin, Step};
 use crate::client::{Event, Level};
 use crate::consumer::brokers::Brokers;
-use crate::consumer::notes::{Beginning, Noted};
+use crate::consumer::initial_offsets::{Beginning, InitialOffset};
 use crate::consumer::options::InitialPosition;
 use crate::consumer::queue::{Phase, Wanted};
 use crate::protocol::{CommitOffset, MinOffset, QueryOffset};
@@ -38,8 +38,8 @@ impl<B: Brokers> Actor<B> {
             Err(Interrupted::Forced(step)) => return step,
         }
         self.positioned = true;
-        self.shared.outlook.notify_one();
-        self.shared.assigned.tell(&self.queue, &self.shared.brokers).await;
+        self.shared.watches.look_at_lag();
+        self.shared.group.assigned.tell(&self.queue, &self.shared.brokers).await;
         if self.wanted() == Wanted::Yes { Step::Run } else { Step::Drain }
     }
 
@@ -70,15 +70,15 @@ impl<B: Brokers> Actor<B> {
 
     /// Where a queue begins in which nothing is committed.
     async fn beginning(&mut self) -> Result<Position, Interrupted> {
-        let beginning = self.shared.notes().beginning(&self.queue.real);
-        let Noted { offset, not_before } = match beginning {
+        let beginning = self.shared.initial_offsets.beginning(&self.queue.real);
+        let InitialOffset { offset, not_before } = match beginning {
             Beginning::First => return self.first().await,
-            Beginning::At(noted) => noted,
-            Beginning::AtUnlessYoung(noted) => {
+            Beginning::At(found) => found,
+            Beginning::AtUnlessYoung(found) => {
                 let query = QueryOffset { zero_if_young: true, ..self.query() };
                 match self.ask(&query, Patience::WhileWanted).await? {
                     Some(young) => return Ok(Position::certain(young)),
-                    None => noted,
+                    None => found,
                 }
             }
         };
@@ -101,7 +101,7 @@ impl<B: Brokers> Actor<B> {
     /// Once per topic: who has set an initial position may wonder.
     fn tell_no_initial_position(&self) {
         let queue = &self.queue.real;
-        if queue.topic == self.shared.retry_topic || !self.shared.notes().tell(&queue.topic) {
+        if queue.topic == self.shared.group.retry_topic || !self.shared.initial_offsets.tell(&queue.topic) {
             return;
         }
         let asked_for = match self.shared.options.initial_position {
@@ -117,7 +117,7 @@ impl<B: Brokers> Actor<B> {
     pub(super) fn query(&self) -> QueryOffset {
         let queue = &self.queue.real;
         QueryOffset {
-            group: self.shared.group.clone(),
+            group: self.shared.group.name.clone(),
             topic: queue.topic.clone(),
             broker_name: queue.broker_name.clone(),
             queue_id: queue.queue_id,

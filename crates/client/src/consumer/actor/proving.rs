@@ -155,7 +155,7 @@ impl<B: Brokers> Actor<B> {
         let there = at(self.proof.offset);
         let Some(landmark) = self.memory.landmark() else {
             if let Some(message) = there.filter(|_| self.proof.offset < self.buffer.position()) {
-                self.memory.note(message);
+                self.memory.look_up(message);
             }
             return;
         };

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::answers::{Reading, read};
 use super::{Actor, Correction, Held, Origin};
 use crate::client::{CallError, Event, ResetReason};
-use crate::consumer::brokers::{Brokers, refusal};
+use crate::consumer::brokers::Brokers;
 use crate::env::{self, Instant};
 use crate::error::{ClientError, Code};
 use crate::protocol::code::response;
@@ -72,9 +72,9 @@ impl<B: Brokers> Actor<B> {
         let queue = &self.queue.real;
         // Brokers keep one expression per group, the one with the highest version, whoever announced it: a pull without its own would
         // be filtered by that, and what it leaves out is passed over for good.
-        let subscription = self.shared.subscription(&queue.topic);
+        let subscription = self.shared.subscriptions.of(&queue.topic);
         Pull {
-            group: self.shared.group.clone(),
+            group: self.shared.group.name.clone(),
             topic: queue.topic.clone(),
             broker_name: queue.broker_name.clone(),
             queue_id: queue.queue_id,
@@ -142,9 +142,9 @@ impl<B: Brokers> Actor<B> {
     /// Buffers what is wanted of an answer, up to the first record that cannot be delivered.
     pub(super) fn admit(&mut self, records: Vec<Decoded>, behind: i64) {
         let shared = Arc::clone(&self.shared);
-        let subscription = shared.subscription(&self.queue.real.topic);
+        let subscription = shared.subscriptions.of(&self.queue.real.topic);
         if let Some(last) = records.iter().rev().flatten().next() {
-            self.memory.note(last);
+            self.memory.look_up(last);
         }
         for decoded in records {
             let next = self.buffer.next();
@@ -189,7 +189,7 @@ impl<B: Brokers> Actor<B> {
 
     /// The user's name of the topic whose handler gets the message: in the retry topic, the one it came from.
     pub(super) fn handler_topic(&self, message: &StoredMessage) -> Option<Arc<str>> {
-        let topics = &self.shared.topics;
+        let topics = &self.shared.subscriptions.topics;
         if !self.queue.hidden {
             return topics.get(&self.queue.real.topic).cloned();
         }
@@ -239,20 +239,20 @@ impl<B: Brokers> Actor<B> {
 
     /// A pull without an answer: what heals it is asked for, and it is due again after a pause.
     pub(super) fn pull_failed(&mut self, error: &CallError) {
-        match refusal(error).map(|refusal| refusal.code) {
+        match error.refusal().map(|refusal| refusal.code) {
             Some(response::FLOW_CONTROL) => {
                 self.pull_at = env::now() + self.shared.brokers.timing().flow_control_delay;
                 return;
             }
             // No Apache broker says so to a pull with its own expression; one that does hears what it misses with the next heartbeat.
             Some(response::SUBSCRIPTION_NOT_EXIST | response::SUBSCRIPTION_NOT_LATEST) => {
-                self.shared.want_heartbeat();
+                self.shared.group.want_heartbeat();
                 self.report(error.clone().into_error());
             }
             Some(response::TOPIC_NOT_EXIST) => {
                 // Made anew, it is another.
                 self.memory.doubt();
-                self.shared.notes().forget(&self.queue.real);
+                self.shared.initial_offsets.forget(&self.queue.real);
                 self.shared.brokers.refresh_route(&self.queue.real.topic);
                 self.report(error.clone().into_error());
             }

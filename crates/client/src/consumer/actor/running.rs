@@ -1,6 +1,5 @@
 //! Running, and Suspended, which is Running without deliveries: one pull ahead, chunks to the sink, commits behind.
 
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use super::waiting::{at, done};
@@ -34,8 +33,8 @@ impl<B: Brokers> Actor<B> {
             return Step::Drain;
         }
         // Wanted again before it was given back.
-        self.shared.assigned.excuse(&self.queue, &self.shared.brokers);
-        self.shared.revoked.excuse(&self.queue, &self.shared.brokers);
+        self.shared.group.assigned.excuse(&self.queue, &self.shared.brokers);
+        self.shared.group.revoked.excuse(&self.queue, &self.shared.brokers);
         let Some(generation) = self.queue.gate.open() else {
             // Doubted in this very moment, which the next look tells.
             return self.forced().unwrap_or(Step::Run);
@@ -97,8 +96,8 @@ impl<B: Brokers> Actor<B> {
             for delivery in chunk.iter().filter(|delivery| delivery.message.reconsume_times > 0) {
                 self.queue.gate.note_attempts(delivery.message.queue_offset, delivery.message.reconsume_times);
             }
-            if !self.shared.sink.deliver(self.queue.index, self.generation, chunk) {
-                self.shared.sink_gone.store(true, Ordering::Release);
+            if !self.shared.handlers.sink().deliver(self.queue.index, self.generation, chunk) {
+                self.shared.handlers.leave();
                 return;
             }
         }

@@ -10,7 +10,7 @@ use tokio::time::sleep;
 
 use super::broker::queues_of;
 use super::cluster::{Cluster, Entry, Fault, address};
-use crate::client::{Answer, CallError, Event, PushCall, RouteState};
+use crate::client::{self, Advice, Answer, CallError, Event, PushCall, Registration, RouteState};
 use crate::consumer::Brokers;
 use crate::env::{self, Timing};
 use crate::error::{ClientError, Code};
@@ -184,7 +184,7 @@ fn unanswered() -> CallError {
     CallError::Unanswered(ClientError::new(Code::Timeout, "no answer in time"))
 }
 
-impl Brokers for Arc<Line> {
+impl client::Cluster for Arc<Line> {
     fn id(&self) -> &str {
         &self.id
     }
@@ -193,20 +193,16 @@ impl Brokers for Arc<Line> {
         &self.timing
     }
 
-    fn wrap(&self, resource: &str) -> String {
-        resource.to_owned()
-    }
-
-    fn unwrap(&self, resource: &str) -> String {
-        resource.to_owned()
-    }
-
     fn namespace(&self) -> Option<&str> {
         None
     }
 
-    fn name_servers(&self) -> String {
-        String::from("ns:9876")
+    fn wrap(&self, resource: &str) -> String {
+        resource.to_owned()
+    }
+
+    fn advice(&self) -> Advice {
+        Advice { name_servers: self.name_servers(), ..Advice::default() }
     }
 
     fn problems(&self) -> Vec<ClientError> {
@@ -249,6 +245,61 @@ impl Brokers for Arc<Line> {
         Some(port.map_or_else(|| address(broker_name), |port| format!("{broker_name}:{port}")))
     }
 
+    fn register(&self, registration: Registration) {
+        *self.registration.lock().unwrap() = registration.consumer;
+    }
+
+    async fn heartbeat_all(&self) -> Vec<(String, Result<(), CallError>)> {
+        let brokers: Vec<String> = self.cluster.state().brokers.keys().cloned().collect();
+        let mut results = Vec::new();
+        for broker in brokers {
+            if self.silent.load(Ordering::Relaxed) {
+                sleep(self.timing.request_timeout).await;
+                results.push((address(&broker), Err(unanswered())));
+                continue;
+            }
+            sleep(LATENCY).await;
+            let fault = self.cluster.take_fault(&broker, request::HEART_BEAT, None);
+            let result = match fault {
+                Some(Fault::Refuse(code, remark)) => {
+                    let refusal = Refusal { code, remark: remark.to_owned() };
+                    Err(CallError::Refused { refusal, address: address(&broker) })
+                }
+                // As 5.5.0 does with a group that it will not create.
+                Some(Fault::Swallow) => Ok(()),
+                _ => self.connect(&broker).map(|()| self.cluster.beat(&broker, &self.id)),
+            };
+            results.push((address(&broker), result));
+        }
+        results
+    }
+
+    fn emit(&self, event: Event) {
+        if !event.is_debug() {
+            self.cluster.log(Entry::Event { client: self.id.clone(), text: event.to_json() });
+        }
+    }
+
+    async fn close(&self) {
+        sleep(LATENCY).await;
+        self.closed.store(true, Ordering::Relaxed);
+        let connected: Vec<_> = self.connected.lock().unwrap().iter().cloned().collect();
+        for address in connected {
+            self.lose(&address);
+        }
+        self.cluster.log(Entry::Closed { client: self.id.clone() });
+    }
+}
+
+impl Brokers for Arc<Line> {
+    fn unwrap(&self, resource: &str) -> String {
+        resource.to_owned()
+    }
+
+    fn name_servers(&self) -> String {
+        String::from("ns:9876")
+    }
+
     async fn call<R>(&self, address: &str, request: &R, timeout: Duration) -> Result<R::Response, CallError>
     where
         R: Request + Sync,
@@ -289,53 +340,8 @@ impl Brokers for Arc<Line> {
         self.failures.lock().unwrap().get(address).cloned()
     }
 
-    fn register(&self, consumer: Option<ConsumerData>) {
-        *self.registration.lock().unwrap() = consumer;
-    }
-
-    async fn heartbeat_all(&self) -> Vec<(String, Result<(), CallError>)> {
-        let brokers: Vec<String> = self.cluster.state().brokers.keys().cloned().collect();
-        let mut results = Vec::new();
-        for broker in brokers {
-            if self.silent.load(Ordering::Relaxed) {
-                sleep(self.timing.request_timeout).await;
-                results.push((address(&broker), Err(unanswered())));
-                continue;
-            }
-            sleep(LATENCY).await;
-            let fault = self.cluster.take_fault(&broker, request::HEART_BEAT, None);
-            let result = match fault {
-                Some(Fault::Refuse(code, remark)) => {
-                    let refusal = Refusal { code, remark: remark.to_owned() };
-                    Err(CallError::Refused { refusal, address: address(&broker) })
-                }
-                // As 5.5.0 does with a group that it will not create.
-                Some(Fault::Swallow) => Ok(()),
-                _ => self.connect(&broker).map(|()| self.cluster.beat(&broker, &self.id)),
-            };
-            results.push((address(&broker), result));
-        }
-        results
-    }
-
     fn pushes(&self) -> Option<mpsc::Receiver<PushCall>> {
         self.receiver.lock().unwrap().take()
-    }
-
-    fn emit(&self, event: Event) {
-        if !event.is_debug() {
-            self.cluster.log(Entry::Event { client: self.id.clone(), text: event.to_json() });
-        }
-    }
-
-    async fn close(&self) {
-        sleep(LATENCY).await;
-        self.closed.store(true, Ordering::Relaxed);
-        let connected: Vec<_> = self.connected.lock().unwrap().iter().cloned().collect();
-        for address in connected {
-            self.lose(&address);
-        }
-        self.cluster.log(Entry::Closed { client: self.id.clone() });
     }
 
     fn wall_ms(&self) -> i64 {

@@ -1,7 +1,6 @@
 //! The consumer on scripted brokers, in virtual time. Tests are named after what must hold.
 
 mod admin;
-mod agreement;
 mod another_store;
 mod answers;
 mod blocked;
@@ -15,12 +14,13 @@ mod ordering;
 mod panics;
 mod records;
 mod shutdown;
-mod standing;
+mod stalls;
 mod starting;
 mod storm;
+mod subscription_check;
 mod together;
 mod trouble;
-mod unread;
+mod unread_queues;
 mod visible;
 
 pub(crate) use records::{message, record_of, record_with};

@@ -1,17 +1,16 @@
 //! A cluster that follows a script, keeps what it stores, and complains when a key is in two requests at once.
 
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
-use std::net::{IpAddr, Ipv4Addr};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 use tokio::sync::watch;
 
-use crate::client::{Advice, RouteState};
+use crate::client::{self, Advice, CallError, Event, Registration, RouteState};
 use crate::env::{self, Instant, Timing};
 use crate::error::{ClientError, Code};
-use crate::producer::{Brokers, Unsent};
+use crate::producer::{Masters, Unsent, Wire};
 use crate::protocol::route::{BrokerData, QueueData};
-use crate::protocol::{Refusal, SendBatch, SendMessage, SendReceipt, StoredStatus, TopicRoute, properties};
+use crate::protocol::{Refusal, SendReceipt, StoredStatus, TopicRoute, properties};
 
 /// A message as the broker sees it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -112,6 +111,10 @@ pub(super) struct Inner {
     pub(super) closed: bool,
     /// A defect: the next attempt panics.
     pub(super) planted: bool,
+    /// Nothing is said to be under way on any connection.
+    pub(super) is_idle: bool,
+    /// How many requests were written.
+    pub(super) written: usize,
     copies: usize,
     steps: VecDeque<Step>,
     script: Option<Script>,
@@ -247,8 +250,6 @@ impl Cluster {
     }
 
     async fn attempt(&self, address: &str, seized: Seized, timeout: Duration) -> Result<SendReceipt, Unsent> {
-        let is_planted = std::mem::take(&mut self.inner().planted);
-        assert!(!is_planted, "planted");
         let keys: HashSet<String> =
             seized.messages.iter().map(|message| format!("{}/{}", seized.topic, message.key())).collect();
         let broker = seized.broker.clone();
@@ -358,27 +359,29 @@ fn entries(mut body: &[u8]) -> Vec<Seen> {
     seen
 }
 
-impl Brokers for Arc<Cluster> {
-    type Room = String;
+impl client::Cluster for Arc<Cluster> {
+    fn id(&self) -> &'static str {
+        "127.0.0.1@1"
+    }
 
     fn timing(&self) -> &Timing {
         &self.timing
-    }
-
-    fn wrap(&self, resource: &str) -> String {
-        self.namespace.as_ref().map_or_else(|| resource.to_owned(), |namespace| format!("{namespace}%{resource}"))
     }
 
     fn namespace(&self) -> Option<&str> {
         self.namespace.as_deref()
     }
 
+    fn wrap(&self, resource: &str) -> String {
+        self.namespace.as_ref().map_or_else(|| resource.to_owned(), |namespace| format!("{namespace}%{resource}"))
+    }
+
     fn advice(&self) -> Advice {
         Advice { name_servers: String::from("ns:9876"), ..Advice::default() }
     }
 
-    fn local_ip(&self) -> IpAddr {
-        IpAddr::V4(Ipv4Addr::LOCALHOST)
+    fn problems(&self) -> Vec<ClientError> {
+        Vec::new()
     }
 
     fn watch_route(&self, topic: &str) -> watch::Receiver<RouteState> {
@@ -395,20 +398,35 @@ impl Brokers for Arc<Cluster> {
         route.ok_or_else(|| error.unwrap_or_else(|| ClientError::new(Code::TopicNotFound, "no such topic")))
     }
 
-    async fn reach(&self) -> Result<(), ClientError> {
-        self.inner().reach.clone().map_or(Ok(()), Err)
-    }
-
     fn master(&self, broker_name: &str) -> Option<String> {
         self.inner().masters.get(broker_name).cloned()
     }
 
-    fn register(&self, group: &str) {
-        self.inner().registered = Some(group.to_owned());
+    fn register(&self, registration: Registration) {
+        self.inner().registered = registration.producer_group;
     }
 
-    async fn heartbeat(&self) -> Vec<(String, Result<(), ClientError>)> {
-        self.inner().beats.clone()
+    async fn heartbeat_all(&self) -> Vec<(String, Result<(), CallError>)> {
+        let beats = self.inner().beats.clone();
+        beats.into_iter().map(|(address, outcome)| (address, outcome.map_err(CallError::NotSent))).collect()
+    }
+
+    fn emit(&self, event: Event) {
+        if let Event::Warning { error } = event {
+            self.inner().warnings.push(error);
+        }
+    }
+
+    async fn close(&self) {
+        self.inner().closed = true;
+    }
+}
+
+impl Masters for Arc<Cluster> {
+    type Room = String;
+
+    async fn reach(&self) -> Result<(), ClientError> {
+        self.inner().reach.clone().map_or(Ok(()), Err)
     }
 
     fn is_connected(&self, address: &str) -> bool {
@@ -431,43 +449,47 @@ impl Brokers for Arc<Cluster> {
         Err(Unsent::NotSent(ClientError::new(Code::Connection, "no connection").with_address(address)))
     }
 
-    async fn send(&self, room: String, request: &SendMessage, timeout: Duration) -> Result<SendReceipt, Unsent> {
-        let seized = Seized {
-            at: env::now(),
-            broker: request.broker_name.clone(),
-            queue: request.queue_id,
-            batch: false,
-            group: request.producer_group.clone(),
-            topic: request.topic.clone(),
-            bytes: request.body.len(),
-            messages: vec![Seen::new(&request.body, &request.properties)],
+    fn is_idle(&self, _room: &String) -> bool {
+        self.inner().is_idle
+    }
+
+    fn post(
+        &self,
+        room: String,
+        request: &Wire,
+        timeout: Duration,
+        answered: impl FnOnce(Result<SendReceipt, Unsent>) + Send + 'static,
+    ) {
+        let is_planted = std::mem::take(&mut self.inner().planted);
+        assert!(!is_planted, "planted");
+        self.inner().written += 1;
+        let at = env::now();
+        let seized = match request {
+            Wire::One(request) => Seized {
+                at,
+                broker: request.broker_name.clone(),
+                queue: request.queue_id,
+                batch: false,
+                group: request.producer_group.clone(),
+                topic: request.topic.clone(),
+                bytes: request.body.len(),
+                messages: vec![Seen::new(&request.body, &request.properties)],
+            },
+            Wire::Batch(request) => Seized {
+                at,
+                broker: request.broker_name.clone(),
+                queue: request.queue_id,
+                batch: true,
+                group: request.producer_group.clone(),
+                topic: request.topic.clone(),
+                bytes: request.body.len(),
+                messages: entries(&request.body),
+            },
         };
-        self.attempt(&room, seized, timeout).await
-    }
-
-    async fn send_batch(&self, room: String, request: &SendBatch, timeout: Duration) -> Result<SendReceipt, Unsent> {
-        let seized = Seized {
-            at: env::now(),
-            broker: request.broker_name.clone(),
-            queue: request.queue_id,
-            batch: true,
-            group: request.producer_group.clone(),
-            topic: request.topic.clone(),
-            bytes: request.body.len(),
-            messages: entries(&request.body),
-        };
-        self.attempt(&room, seized, timeout).await
-    }
-
-    fn warn(&self, warning: ClientError) {
-        self.inner().warnings.push(warning);
-    }
-
-    fn problems(&self) -> Vec<ClientError> {
-        Vec::new()
-    }
-
-    async fn close(&self) {
-        self.inner().closed = true;
+        let cluster = Arc::clone(self);
+        env::spawn(async move {
+            let answer = cluster.attempt(&room, seized, timeout).await;
+            answered(answer);
+        });
     }
 }

@@ -35,6 +35,21 @@ async fn what_gathers_while_a_request_is_in_flight_leaves_as_one_batch() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_caller_writes_by_itself_where_nothing_is_under_way_and_leaves_the_rest_to_others() {
+    let (cluster, caller) = started(options(), &[("a", 2)]).await;
+    for (is_idle, written) in [(true, 1), (false, 0)] {
+        cluster.inner().is_idle = is_idle;
+        cluster.inner().written = 0;
+        let mut calls = vec![caller.send("k", "m0")];
+        assert_eq!(cluster.inner().written, written, "before anybody else had a turn");
+        calls.extend((1..10).map(|i| caller.send("k", &format!("m{i}"))));
+        assert_eq!(cluster.inner().written, written, "the second request of a lane follows the answer to the first");
+        caller.until(calls).await;
+    }
+    assert_eq!([0, 1].map(|queue| cluster.stored("a", queue).len()).iter().sum::<usize>(), 20);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_batch_of_one_is_a_single_send() {
     let (cluster, caller) = one_queue().await;
     let calls = [caller.launch(&cluster, "k", "m0").await, caller.send("k", "m1")];

@@ -272,7 +272,7 @@ impl Storm {
 
     fn check_empty(&self) {
         let left = self.caller.producer.core.with(|state, _| {
-            let lanes = state.lanes.iter().filter(|(_, lane)| lane.busy || lane.key.is_some()).count();
+            let lanes = state.lanes.iter().filter(|(_, lane)| !lane.is_idle() || lane.key.is_some()).count();
             (state.load.messages, state.load.bytes, state.keys.iter().count(), lanes)
         });
         assert_eq!(left, (0, 0, 0, 0), "seed {}: something is left", self.seed);

@@ -1,0 +1,101 @@
+//! One tick for the deadlines of all lanes that no task looks after: those with a request on the wire, and those that wait for their callers.
+
+use std::cmp::Reverse;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::core::Core;
+use super::masters::Masters;
+use super::model::{Course, Gathering, Out, Phase};
+use super::state::State;
+use crate::env::{self, Instant};
+use crate::error::ClientError;
+
+/// Deadlines that pass close together are looked at together.
+const TICK: Duration = Duration::from_millis(5);
+
+/// Runs until the producer is closed.
+pub(super) async fn run<B: Masters>(core: Arc<Core<B>>) {
+    let tell = |panic: String| {
+        let text = "the deadlines of sends are looked at anew, as looking at them has failed";
+        core.brokers.warn(ClientError::panicked(text, &panic));
+    };
+    env::kept(|| tick(&core), tell).await;
+}
+
+async fn tick<B: Masters>(core: &Arc<Core<B>>) {
+    let mut not_before = env::now();
+    loop {
+        let (due, is_closed) = core.with(|state, _| (state.next_due(), state.phase == Phase::Closed));
+        if is_closed {
+            return;
+        }
+        tokio::select! {
+            biased;
+            () = core.tick.notified() => {}
+            () = env::until(due.map(|due| due.max(not_before))) => {
+                let now = env::now();
+                not_before = now + TICK;
+                core.with(|state, out| state.tick(now, out));
+            }
+        }
+    }
+}
+
+impl State {
+    /// A lane has to be looked at then, and not later.
+    pub(super) fn due(&mut self, lane: u32, then: Instant, out: &mut Out) {
+        let it = &mut self.lanes[lane];
+        if it.due.is_some_and(|due| due <= then) {
+            return;
+        }
+        it.due = Some(then);
+        out.tick |= self.dues.peek().is_none_or(|Reverse((first, _))| then < *first);
+        self.dues.push(Reverse((then, lane)));
+    }
+
+    fn next_due(&self) -> Option<Instant> {
+        self.dues.peek().map(|Reverse((then, _))| *then)
+    }
+
+    fn tick(&mut self, now: Instant, out: &mut Out) {
+        while let Some(&Reverse((then, lane))) = self.dues.peek()
+            && then <= now
+        {
+            self.dues.pop();
+            // Others were given up for an earlier one, or their lane has gone.
+            if let Some(it) = self.lanes.get_mut(lane).filter(|it| it.due == Some(then)) {
+                it.due = None;
+                self.look_at_lane(lane, now, out);
+            }
+        }
+    }
+
+    fn look_at_lane(&mut self, lane: u32, now: Instant, out: &mut Out) {
+        let it = &mut self.lanes[lane];
+        match std::mem::replace(&mut it.course, Course::Moving) {
+            Course::Flying(mut flying) => {
+                if self.phase != Phase::Closed {
+                    self.expire(lane, &mut flying.flight, now, out);
+                }
+                let due = [flying.flight.earliest, self.lanes[lane].earliest].into_iter().flatten().min();
+                self.lanes[lane].course = Course::Flying(flying);
+                if let Some(due) = due {
+                    self.due(lane, due, out);
+                }
+            }
+            Course::Gathering => match it.gathering {
+                Some(Gathering::Awaited { until, .. }) if until > now => {
+                    it.course = Course::Gathering;
+                    self.due(lane, until, out);
+                }
+                // Whoever is not back by now is not waited for.
+                _ => {
+                    it.gathering = None;
+                    out.starts.push(lane);
+                }
+            },
+            other => it.course = other,
+        }
+    }
+}
