@@ -503,7 +503,10 @@ export interface ReceivedMessage {
   readonly tags?: string
   /** The business keys; empty when there are none. */
   readonly keys: readonly string[]
-  /** The payload; may be empty when another client sent it. */
+  /**
+   * The payload; may be empty when another client sent it. Small ones are parts of a `buffer` that they share, as those that `Buffer.from()`
+   * makes: mind `byteOffset`, and copy what you transfer to another thread.
+   */
   readonly body: Buffer
   /** The sender's own properties, without prototype. */
   readonly properties: Readonly<Record<string, string>>

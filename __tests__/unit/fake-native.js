@@ -140,25 +140,30 @@ class NativeProducer extends FakeClient {
 }
 
 /** Numbers of a packed message, and where texts begin; as `binding/packing.rs` has them. */
-const FIELDS = 25
-const HEAD = 64 * FIELDS * 8
+const COMMON = 3
+const FIELDS = 28
+const HEAD = 8 * (COMMON + 64 * FIELDS)
 
 /** Packs messages, as many as there is room for; or tells what room one needs. */
 function pack(messages, scratch) {
-  let [count, end] = [0, HEAD]
+  let [count, end, bodies, isAscii] = [0, HEAD, scratch.length, true]
   const put = (content) => {
     if (content === null) return [-1, -1]
     const bytes = Buffer.from(content)
     bytes.copy(scratch, end)
     return [end, (end += bytes.length)]
   }
+  const set = (at, numbers) => numbers.forEach((number, i) => scratch.writeDoubleLE(number, 8 * (at + i)))
   for (const { numbers, texts, body } of messages) {
     const size = 512 + body.length + texts.reduce((sum, text) => sum + Buffer.byteLength(text ?? ''), 0)
-    if (end + size > scratch.length) return { count, size: HEAD + size }
-    const places = [...texts.map(put), put(body)].flat()
-    const fields = [...numbers, Number(texts.every((text) => !/[^\0-\x7f]/.test(text ?? ''))), ...places]
-    fields.forEach((field, i) => scratch.writeDoubleLE(field, 8 * (count * FIELDS + i)))
+    if (end + size > bodies) return { count, size: HEAD + size }
+    bodies = Math.floor((bodies - body.length) / 8) * 8
+    body.copy(scratch, bodies)
+    const places = [...texts.map(put), [bodies, bodies + body.length]].flat()
+    set(COMMON + count * FIELDS, [...numbers, ...places])
+    isAscii &&= texts.every((text) => !/[^\0-\x7f]/.test(text ?? ''))
     count++
+    set(0, [Number(isAscii), end, bodies])
   }
   return { count, size: 0 }
 }
@@ -231,7 +236,7 @@ class NativeConsumer extends FakeClient {
   /** A message of a queue, as it is packed. */
   message(queue, offset, { attempt = 1, body = `m${offset}`, topic = this.queueNames[queue][0], ...rest } = {}) {
     const { tags = null, keys = null, shardingKey = null, properties = '' } = rest
-    const ids = [`id-${queue}-${offset}`, `offset-id-${offset}`]
+    const ids = ['id-', `${queue}-${offset}`, 'offset-id-', String(offset)]
     return {
       numbers: [offset, attempt, 1_700_000_000_000, 1_700_000_000_001],
       texts: [topic, tags, keys, shardingKey, ...ids, '10.0.0.1:5000', '10.0.0.2:10911', properties],

@@ -13,7 +13,7 @@ use crate::error::{ClientError, Code};
 use napi::Result;
 use napi::bindgen_prelude::{Object, ToNapiValue};
 use std::collections::{HashSet, VecDeque};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 /// Warnings and records that wait to be heard, at most: a peer can cause them by the million.
 const MOST_REMARKS: usize = 1_000;
@@ -173,9 +173,9 @@ impl<T: Send + 'static> Bell<T> {
     /// Watches from now on whether anybody hears, until nobody listens any more.
     pub(super) fn watch(self: &Arc<Self>) {
         let bell = Arc::downgrade(self);
-        let tell = bell.clone();
+        let tell = Weak::clone(&bell);
         let watch = move || {
-            let bell = bell.clone();
+            let bell = Weak::clone(&bell);
             async move {
                 loop {
                     tokio::time::sleep(TICK).await;

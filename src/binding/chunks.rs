@@ -52,12 +52,14 @@ impl Chunks {
             return None;
         };
         let mut packer = Packer::new(scratch);
-        while chunk.messages.front().is_some_and(|message| packer.pack(message)) {
-            chunk.messages.pop_front();
-        }
-        match (packer.count(), chunk.messages.front()) {
-            (0, Some(message)) => Some(Packed::TooSmall(room_for(message))),
-            (count, _) => Some(Packed::Messages { generation: chunk.generation, count: count as u32 }),
+        let packed = chunk.messages.iter().take_while(|message| packer.pack(message)).count();
+        packer.finish();
+        match chunk.messages.front() {
+            Some(message) if packed == 0 => Some(Packed::TooSmall(room_for(message))),
+            _ => {
+                chunk.messages.drain(..packed);
+                Some(Packed::Messages { generation: chunk.generation, count: packed as u32 })
+            }
         }
     }
 }

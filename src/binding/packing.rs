@@ -1,118 +1,158 @@
 //! Messages on their way into JavaScript: written into scratch memory of the facade, which makes objects of it. That costs a third of
-//! fifteen values each, and nothing that a user keeps of one message holds the others.
+//! fifteen values each.
 //!
-//! The scratch memory begins with the fields of each message, [`FIELDS`] numbers (f64) each: offset, attempt, the two timestamps, whether
-//! its texts are ASCII, and where these begin and end: topic, tags, keys, sharding key, unique id, broker's id, born host, store host,
-//! properties, body. What is absent begins at −1. A text that is that of the message before may be at the same place.
+//! The scratch memory begins with numbers (f64). Those of all messages, [`COMMON`] of them: whether their texts are ASCII, where these end,
+//! and where the bodies begin. Then the fields of each message, [`FIELDS`] of them: offset, attempt, the two timestamps, and where its
+//! texts begin and end: topic, tags, keys, sharding key, the unique id and the broker's id in two parts each, born host, store host,
+//! properties, body. What is absent begins at −1. Texts follow, one behind the other, and bodies fill the memory from its end, each at a
+//! multiple of eight. A text that is that of the message before may be at the same place.
 
 use crate::consumer::Delivery;
+use crate::protocol::OffsetId;
+use crate::protocol::message_id::Digits;
 use std::net::SocketAddr;
 use std::ops::Range;
 
+/// Numbers of all messages together.
+const COMMON: usize = 3;
 /// Numbers of one message.
-const FIELDS: usize = 25;
+const FIELDS: usize = 28;
 /// Most messages at a time.
 pub(super) const MOST_MESSAGES: usize = 64;
-/// Where texts and bodies begin.
-const HEAD: usize = MOST_MESSAGES * FIELDS * size_of::<f64>();
+/// Where texts begin.
+const HEAD: usize = (COMMON + MOST_MESSAGES * FIELDS) * size_of::<f64>();
+/// Bytes at the end of an id that differ from message to message: time and counter, or an offset. In JavaScript two short texts are made
+/// and joined in a third of the time of a long one.
+const ID_TAIL: usize = 12;
+/// Where bodies begin.
+const ALIGNMENT: usize = 8;
+/// Bytes that hosts and ids have at most, and what alignment may take.
+const REST: usize = 512;
 
 /// A text that was packed, and where it is.
-struct Packed<T> {
+struct Repeated<T> {
     of: Option<T>,
     at: Range<usize>,
 }
 
-impl<T> Default for Packed<T> {
+impl<T> Default for Repeated<T> {
     fn default() -> Self {
         Self { of: None, at: 0..0 }
     }
 }
 
 /// Fills scratch memory.
-pub(super) struct Packer<'a> {
+pub(super) struct Packer<'a, 'm> {
     scratch: &'a mut [u8],
-    /// How many messages there are, and where the next text goes.
+    /// How many messages there are, where the next text goes, and where the last body begins.
     count: usize,
     end: usize,
-    topic: Packed<String>,
-    born_host: Packed<SocketAddr>,
-    store_host: Packed<SocketAddr>,
+    bodies: usize,
+    is_ascii: bool,
+    topic: Repeated<&'m str>,
+    tags: Repeated<&'m str>,
+    id_head: Repeated<&'m str>,
+    offset_id_head: Repeated<Digits>,
+    born_host: Repeated<SocketAddr>,
+    store_host: Repeated<SocketAddr>,
 }
 
 /// How large scratch memory has to be for this message.
 pub(super) fn room_for(delivery: &Delivery) -> usize {
-    let message = &delivery.message;
-    // Hosts and ids are the rest.
-    HEAD + delivery.topic.len() + message.properties.len() + message.body.len() + 512
+    (HEAD + room_behind_head(delivery)).next_multiple_of(ALIGNMENT)
 }
 
-impl<'a> Packer<'a> {
+fn room_behind_head(delivery: &Delivery) -> usize {
+    let message = &delivery.message;
+    delivery.topic.len() + message.properties.len() + message.body.len() + REST
+}
+
+impl<T: PartialEq> Repeated<T> {
+    /// Where this is: at `at`, unless it is there already.
+    fn place(&mut self, of: T, at: Range<usize>) -> Range<usize> {
+        if self.of.as_ref() != Some(&of) {
+            *self = Self { of: Some(of), at };
+        }
+        self.at.clone()
+    }
+}
+
+impl<'a, 'm> Packer<'a, 'm> {
     /// Over this memory.
     pub(super) fn new(scratch: &'a mut [u8]) -> Self {
-        let (topic, born_host, store_host) = (Packed::default(), Packed::default(), Packed::default());
-        Self { scratch, count: 0, end: HEAD, topic, born_host, store_host }
-    }
-
-    /// How many messages are packed.
-    pub(super) fn count(&self) -> usize {
-        self.count
+        let bodies = scratch.len() / ALIGNMENT * ALIGNMENT;
+        Self {
+            scratch,
+            count: 0,
+            end: HEAD,
+            bodies,
+            is_ascii: true,
+            topic: Repeated::default(),
+            tags: Repeated::default(),
+            id_head: Repeated::default(),
+            offset_id_head: Repeated::default(),
+            born_host: Repeated::default(),
+            store_host: Repeated::default(),
+        }
     }
 
     /// One more message; false when there is no room for it.
     #[expect(clippy::cast_precision_loss, reason = "offsets, times and places stay below 2^53")]
-    pub(super) fn pack(&mut self, delivery: &Delivery) -> bool {
-        if self.count == MOST_MESSAGES || self.end - HEAD + room_for(delivery) > self.scratch.len() {
+    pub(super) fn pack(&mut self, delivery: &'m Delivery) -> bool {
+        if self.count == MOST_MESSAGES || self.end + room_behind_head(delivery) > self.bodies {
             return false;
         }
         let message = &*delivery.message;
-        let (labels, offset_msg_id) = (message.labels(), message.offset_msg_id());
+        let labels = message.labels();
         let properties = self.put(message.properties.as_bytes());
-        let within = |part: Option<&str>| part.map(|part| within(&message.properties, part, properties.start));
-        let (tags, keys, key) = (within(labels.tags), within(labels.keys), within(labels.sharding_key));
-        let unique_id = within(labels.unique_id);
-        let offset_id = self.put(offset_msg_id.as_bytes());
-        if self.topic.of.as_deref() != Some(&*delivery.topic) {
-            self.topic = Packed { of: Some(delivery.topic.to_string()), at: self.put(delivery.topic.as_bytes()) };
-        }
-        if self.born_host.of != Some(message.born_host) {
-            let at = self.put(message.born_host.to_string().as_bytes());
-            self.born_host = Packed { of: Some(message.born_host), at };
-        }
-        if self.store_host.of != Some(message.store_host) {
-            let at = self.put(message.store_host.to_string().as_bytes());
-            self.store_host = Packed { of: Some(message.store_host), at };
-        }
-        let body = self.put(&message.body);
-        let is_ascii = message.properties.is_ascii() && delivery.topic.is_ascii();
-        let spans = [
-            Some(self.topic.at.clone()),
-            tags,
-            keys,
-            key,
-            Some(unique_id.unwrap_or_else(|| offset_id.clone())),
-            Some(offset_id),
-            Some(self.born_host.at.clone()),
-            Some(self.store_host.at.clone()),
-            Some(properties),
-            Some(body),
+        let within = |part: &str| within(&message.properties, part, properties.start);
+        let [offset_head, offset_tail] = self.put_offset_id(message.offset_id());
+        let [id_head, id_tail] = match labels.unique_id {
+            Some(id) => {
+                let (head, tail) = in_parts(id);
+                [self.id_head.place(head, within(head)), within(tail)]
+            }
+            None => [offset_head.clone(), offset_tail.clone()],
+        };
+        let places = [
+            Some(self.put_topic(&delivery.topic)),
+            labels.tags.map(|tags| self.tags.place(tags, within(tags))),
+            labels.keys.map(within),
+            labels.sharding_key.map(within),
+            Some(id_head),
+            Some(id_tail),
+            Some(offset_head),
+            Some(offset_tail),
+            Some(self.put_born_host(message.born_host)),
+            Some(self.put_store_host(message.store_host)),
+            Some(properties.clone()),
+            Some(self.put_body(&message.body)),
         ];
-        let numbers = [
-            message.queue_offset as f64,
-            f64::from(delivery.attempt),
-            message.born_timestamp as f64,
-            message.store_timestamp as f64,
-            f64::from(u8::from(is_ascii)),
-        ];
-        let places = spans.into_iter().flat_map(|span| match span {
-            Some(span) => [span.start as f64, span.end as f64],
-            None => [-1.0, -1.0],
-        });
-        let from = self.count * FIELDS * size_of::<f64>();
-        for (number, place) in numbers.into_iter().chain(places).zip(self.scratch[from..].chunks_exact_mut(8)) {
-            place.copy_from_slice(&number.to_ne_bytes());
-        }
+        self.is_ascii &= message.properties.is_ascii() && delivery.topic.is_ascii();
+        let numbers = [message.queue_offset, delivery.attempt.into(), message.born_timestamp, message.store_timestamp];
+        let places = places.map(|at| at.map_or([-1.0, -1.0], |at| [at.start as f64, at.end as f64]));
+        let first = COMMON + self.count * FIELDS;
+        self.set(first, &numbers.map(|number| number as f64));
+        self.set(first + numbers.len(), places.as_flattened());
         self.count += 1;
         true
+    }
+
+    /// Completes it. How many messages there are.
+    #[expect(clippy::cast_precision_loss, reason = "places stay below 2^53")]
+    pub(super) fn finish(mut self) -> usize {
+        if self.count > 0 {
+            let is_ascii = f64::from(u8::from(self.is_ascii));
+            self.set(0, &[is_ascii, self.end as f64, self.bodies as f64]);
+        }
+        self.count
+    }
+
+    fn set(&mut self, first: usize, numbers: &[f64]) {
+        let at = first * size_of::<f64>();
+        for (number, place) in numbers.iter().zip(self.scratch[at..].as_chunks_mut().0) {
+            *place = number.to_ne_bytes();
+        }
     }
 
     fn put(&mut self, bytes: &[u8]) -> Range<usize> {
@@ -121,6 +161,51 @@ impl<'a> Packer<'a> {
         self.end = at.end;
         at
     }
+
+    fn put_body(&mut self, body: &[u8]) -> Range<usize> {
+        self.bodies = (self.bodies - body.len()) / ALIGNMENT * ALIGNMENT;
+        let at = self.bodies..self.bodies + body.len();
+        self.scratch[at.clone()].copy_from_slice(body);
+        at
+    }
+
+    fn put_topic(&mut self, topic: &'m str) -> Range<usize> {
+        if self.topic.of != Some(topic) {
+            self.topic = Repeated { of: Some(topic), at: self.put(topic.as_bytes()) };
+        }
+        self.topic.at.clone()
+    }
+
+    /// In two parts.
+    fn put_offset_id(&mut self, id: OffsetId) -> [Range<usize>; 2] {
+        let digits = id.digits();
+        let (head, tail) = in_parts(digits.as_str());
+        if self.offset_id_head.of.as_ref().is_none_or(|known| in_parts(known.as_str()).0 != head) {
+            let at = self.put(head.as_bytes());
+            self.offset_id_head = Repeated { of: Some(digits), at };
+        }
+        [self.offset_id_head.at.clone(), self.put(tail.as_bytes())]
+    }
+
+    fn put_born_host(&mut self, host: SocketAddr) -> Range<usize> {
+        if self.born_host.of != Some(host) {
+            self.born_host = Repeated { of: Some(host), at: self.put(host.to_string().as_bytes()) };
+        }
+        self.born_host.at.clone()
+    }
+
+    fn put_store_host(&mut self, host: SocketAddr) -> Range<usize> {
+        if self.store_host.of != Some(host) {
+            self.store_host = Repeated { of: Some(host), at: self.put(host.to_string().as_bytes()) };
+        }
+        self.store_host.at.clone()
+    }
+}
+
+/// An id's beginning, which it has in common with others, and the rest.
+fn in_parts(id: &str) -> (&str, &str) {
+    let middle = if id.is_ascii() { id.len().saturating_sub(ID_TAIL) } else { 0 };
+    id.split_at(middle)
 }
 
 /// Where a part of a text is, whose first byte is at `start`.
@@ -136,7 +221,7 @@ mod tests {
     use rocketmq_protocol::StoredMessage;
     use std::sync::Arc;
 
-    const TEXTS: usize = 5;
+    const TEXTS: usize = 4;
 
     fn delivery(offset: i64, topic: &str, properties: &str, body: &str) -> Delivery {
         let host = "10.0.0.1:5000".parse().unwrap();
@@ -160,9 +245,12 @@ mod tests {
         Delivery { message: Arc::new(message), topic: topic.into(), attempt: 3 }
     }
 
+    fn common(scratch: &[u8], index: usize) -> f64 {
+        f64::from_ne_bytes(scratch[8 * index..8 * index + 8].try_into().unwrap())
+    }
+
     fn number(scratch: &[u8], message: usize, field: usize) -> f64 {
-        let at = 8 * (message * FIELDS + field);
-        f64::from_ne_bytes(scratch[at..at + 8].try_into().unwrap())
+        common(scratch, COMMON + message * FIELDS + field)
     }
 
     #[expect(clippy::cast_sign_loss, reason = "places")]
@@ -171,42 +259,66 @@ mod tests {
         (from >= 0.0).then(|| std::str::from_utf8(&scratch[from as usize..to as usize]).unwrap())
     }
 
+    fn pack(scratch: &mut [u8], deliveries: &[Delivery]) -> usize {
+        let mut packer = Packer::new(scratch);
+        let _ = deliveries.iter().take_while(|delivery| packer.pack(delivery)).count();
+        packer.finish()
+    }
+
     #[test]
     fn everything_of_a_message_is_there() {
         let mut scratch = vec![0; HEAD + 8192];
-        let mut packer = Packer::new(&mut scratch);
-        assert!(packer.pack(&delivery(
-            7,
-            "orders",
-            "UNIQ_KEY\x01ID\x02TAGS\x01paid\x02__SHARDINGKEY\x01k\x02",
-            "body"
-        )));
-        assert!(packer.pack(&delivery(8, "orders", "KEYS\x01\u{8ba2} b\x02", "")));
-        assert_eq!(packer.count(), 2);
-        let numbers: Vec<f64> = (0..5).map(|field| number(&scratch, 0, field)).collect();
-        assert_eq!(numbers, [7.0, 3.0, 1.0, 2.0, 1.0]);
-        let texts: Vec<_> = (0..10).map(|i| text(&scratch, 0, i)).collect();
-        assert_eq!(texts[..5], [Some("orders"), Some("paid"), None, Some("k"), Some("ID")]);
-        assert_eq!(texts[6..8], [Some("10.0.0.1:5000"); 2]);
-        assert_eq!(texts[9], Some("body"));
-        // Not ASCII; without a unique id, the broker's own is the id; texts of the message before are where they were.
-        assert_eq!((number(&scratch, 1, 4), number(&scratch, 1, TEXTS)), (0.0, number(&scratch, 0, TEXTS)));
+        let properties = "UNIQ_KEY\x010123456789ABCDEF0123\x02TAGS\x01paid\x02__SHARDINGKEY\x01k\x02";
+        let first = delivery(7, "orders", properties, "body");
+        let second = delivery(8, "orders", "KEYS\x01\u{8ba2} b\x02", "");
+        assert_eq!(pack(&mut scratch, &[first.clone(), second]), 2);
+        let numbers: Vec<f64> = (0..4).map(|field| number(&scratch, 0, field)).collect();
+        assert_eq!(numbers, [7.0, 3.0, 1.0, 2.0]);
+        let texts: Vec<_> = (0..12).map(|i| text(&scratch, 0, i).unwrap_or("absent")).collect();
+        let ids = ["01234567", "89ABCDEF0123", "0A00000100001388000", "000000000004D"];
+        assert_eq!(texts[..4], ["orders", "paid", "absent", "k"]);
+        assert_eq!((texts[4], texts[5], texts[6].len(), texts[7].len()), (ids[0], ids[1], 20, 12));
+        assert_eq!([texts[6], texts[7]].concat(), [ids[2], ids[3]].concat());
+        assert_eq!(texts[8..], ["10.0.0.1:5000", "10.0.0.1:5000", properties, "body"]);
+        // Without a unique id, the broker's own is the id; texts of the message before are where they were.
+        assert_eq!(number(&scratch, 1, TEXTS), number(&scratch, 0, TEXTS));
         assert_eq!((text(&scratch, 1, 2), text(&scratch, 1, 1)), (Some("\u{8ba2} b"), None));
-        assert_eq!(text(&scratch, 1, 4), text(&scratch, 1, 5));
-        assert_eq!(text(&scratch, 1, 9), Some(""));
+        assert_eq!((text(&scratch, 1, 4), text(&scratch, 1, 5)), (text(&scratch, 1, 6), text(&scratch, 1, 7)));
+        assert_eq!(number(&scratch, 1, TEXTS + 2 * 6), number(&scratch, 0, TEXTS + 2 * 6));
+        assert_eq!(text(&scratch, 1, 11), Some(""));
+        assert_eq!(common(&scratch, 0), 0.0, "not all are ASCII");
+        assert_eq!(pack(&mut scratch, &[first]), 1);
+        assert_eq!(common(&scratch, 0), 1.0);
+    }
+
+    #[test]
+    fn texts_and_bodies_lie_together() {
+        let mut scratch = vec![0; HEAD + 8192];
+        let deliveries: Vec<_> = (0..3).map(|i| delivery(i, "orders", "a\x01b\x02", "0123456789")).collect();
+        assert_eq!(pack(&mut scratch, &deliveries), 3);
+        let bodies: Vec<f64> = (0..3).map(|message| number(&scratch, message, FIELDS - 2)).collect();
+        let end = HEAD as f64 + 8192.0;
+        assert_eq!(bodies, [end - 16.0, end - 32.0, end - 48.0]);
+        assert_eq!(common(&scratch, 2), bodies[2]);
+        let last = number(&scratch, 2, TEXTS + 2 * 7 + 1);
+        assert!(common(&scratch, 1) >= last && last > HEAD as f64);
+    }
+
+    #[test]
+    fn an_id_that_is_not_ascii_is_whole() {
+        let mut scratch = vec![0; HEAD + 8192];
+        let id = "\u{8ba2}\u{8ba2}\u{8ba2}\u{8ba2}\u{8ba2}";
+        assert_eq!(pack(&mut scratch, &[delivery(0, "orders", &format!("UNIQ_KEY\x01{id}"), "")]), 1);
+        assert_eq!((text(&scratch, 0, 4), text(&scratch, 0, 5)), (Some(""), Some(id)));
     }
 
     #[test]
     fn what_does_not_fit_waits_and_says_what_it_needs() {
-        let large = delivery(1, "orders", "", &"x".repeat(5_000));
-        let mut scratch = vec![0; HEAD + 3_000];
-        let mut packer = Packer::new(&mut scratch);
-        assert!(packer.pack(&delivery(0, "orders", "", "x")));
-        assert!(!packer.pack(&large));
-        let mut enough = vec![0; room_for(&large)];
-        assert!(Packer::new(&mut enough).pack(&large));
-        let mut few = vec![0; 1 << 20];
-        let mut packer = Packer::new(&mut few);
-        assert_eq!((0..100).filter(|&i| packer.pack(&delivery(i, "orders", "", "x"))).count(), MOST_MESSAGES);
+        let [small, large] = [1, 5_000].map(|size| delivery(1, "orders", "", &"x".repeat(size)));
+        assert_eq!(pack(&mut vec![0; HEAD + 3_000], &[small.clone(), large.clone()]), 1);
+        assert_eq!(pack(&mut vec![0; HEAD + 3_000], std::slice::from_ref(&large)), 0);
+        assert_eq!(pack(&mut vec![0; room_for(&large)], &[large]), 1);
+        let many: Vec<_> = (0..100).map(|_| small.clone()).collect();
+        assert_eq!(pack(&mut vec![0; 1 << 20], &many), MOST_MESSAGES);
     }
 }

@@ -14,7 +14,7 @@ use std::time::Duration;
 const FAREWELL: Duration = Duration::from_millis(500);
 
 /// A producer or a consumer, as far as its life goes.
-pub(super) trait Core: Send + Sync + 'static {
+pub(super) trait Lifecycle: Send + Sync + 'static {
     /// Starts; told the bound, but not held to it.
     fn start(&self, bound: Duration) -> impl Future<Output = Outcome<(), ClientError>> + Send;
 
@@ -36,9 +36,9 @@ struct Client<C> {
 
 /// What was started, if anything was. It stays after `close()`: for its last counts, and so that the last acknowledgement of a
 /// handler that has outlived it finds its gate.
-pub(super) struct Running<C: Core>(Arc<Mutex<Option<Client<C>>>>);
+pub(super) struct Running<C: Lifecycle>(Arc<Mutex<Option<Client<C>>>>);
 
-impl<C: Core> Default for Running<C> {
+impl<C: Lifecycle> Default for Running<C> {
     fn default() -> Self {
         Self(Arc::default())
     }
@@ -48,7 +48,7 @@ fn lock<C>(running: &Mutex<Option<Client<C>>>) -> MutexGuard<'_, Option<Client<C
     running.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-impl<C: Core> Running<C> {
+impl<C: Lifecycle> Running<C> {
     /// Starts it. The slot is answered with `null`, or with a failure that leaves nothing running.
     pub(super) fn start(&self, slot: u32, bound: Duration, core: Arc<C>, answers: Arc<dyn Answers>) {
         *lock(&self.0) = Some(Client { core: Arc::clone(&core), answers: Arc::clone(&answers), closed: false });
@@ -113,7 +113,7 @@ impl<C: Core> Running<C> {
     }
 }
 
-impl<C: Core> Drop for Running<C> {
+impl<C: Lifecycle> Drop for Running<C> {
     /// The environment has gone (a worker thread ended) without `close()`: nobody is left to tell, but brokers should know.
     fn drop(&mut self) {
         if let Some(Client { core, answers, closed: false }) = lock(&self.0).take() {
@@ -128,7 +128,7 @@ fn not_running() -> napi::Error {
 }
 
 /// The result of a start. One whose time is up fails with what has kept it from its end, where that is known.
-async fn within(bound: Duration, core: &impl Core) -> Outcome<(), ClientError> {
+async fn within(bound: Duration, core: &impl Lifecycle) -> Outcome<(), ClientError> {
     let started = async {
         let started = env::caught(core.start(bound)).await;
         started.unwrap_or_else(|panic| Err(ClientError::panicked("start() has failed", &panic)))
@@ -160,7 +160,7 @@ mod tests {
         }
     }
 
-    impl Core for Planted {
+    impl Lifecycle for Planted {
         async fn start(&self, _bound: Duration) -> Outcome<(), ClientError> {
             tokio::task::yield_now().await;
             self.at("start");

@@ -5,6 +5,7 @@
 use rand::Rng;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
+use std::pin::Pin;
 use std::sync::LazyLock;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 #[cfg(test)]
@@ -49,6 +50,8 @@ where
     F: Future + Send + 'static,
     F::Output: Send + 'static,
 {
+    // In a box, all tasks are of one kind for tokio: that is a twentieth of the addon.
+    let future: Pin<Box<dyn Future<Output = F::Output> + Send>> = Box::pin(future);
     match Handle::try_current() {
         Ok(current) => current.spawn(future),
         Err(_) => RUNTIME.spawn(future),

@@ -6,6 +6,7 @@ mod inflate;
 use std::net::SocketAddr;
 
 use bytes::Bytes;
+use bytestring::ByteString;
 
 use super::message_id::OffsetId;
 use super::properties::{self, name};
@@ -21,11 +22,11 @@ pub const MAX_INFLATED: usize = 32 * 1024 * 1024;
 /// Most messages one inner batch may hold.
 pub const MAX_INNER: usize = 65_536;
 
-/// One message of a queue.
+/// One message of a queue. Its texts and its body are parts of what it was read from, see [`StoredMessage::detached`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoredMessage {
     /// Real (namespaced) topic.
-    pub topic: String,
+    pub topic: ByteString,
     /// The queue.
     pub queue_id: i32,
     /// Offset in the queue.
@@ -53,7 +54,7 @@ pub struct StoredMessage {
     /// The payload; of a record as it is stored, not decompressed yet.
     pub body: Bytes,
     /// Properties as stored, encoded: most of a message's are never looked at, see [`super::properties::decode`].
-    pub properties: String,
+    pub properties: ByteString,
 }
 
 /// See [`StoredMessage::labels`].
@@ -86,22 +87,25 @@ impl StoredMessage {
     }
 
     /// The broker's id: its address and the commit log offset.
+    pub fn offset_id(&self) -> OffsetId {
+        OffsetId { address: self.store_host, offset: self.physical_offset }
+    }
+
+    /// The text of the broker's id.
     pub fn offset_msg_id(&self) -> String {
-        OffsetId { address: self.store_host, offset: self.physical_offset }.text()
+        self.offset_id().to_string()
     }
 
     /// What every handler sees of the properties, in one pass over them.
     pub fn labels(&self) -> Labels<'_> {
         let mut labels = Labels::default();
-        for (name, value) in properties::pairs(&self.properties) {
-            match name {
-                name::TAGS => labels.tags = Some(value),
-                name::KEYS => labels.keys = Some(value),
-                name::SHARDING_KEY => labels.sharding_key = Some(value),
-                name::UNIQ_KEY => labels.unique_id = Some(value),
-                _ => {}
-            }
-        }
+        properties::visit(&self.properties, |name, value| match name {
+            name::TAGS => labels.tags = Some(value),
+            name::KEYS => labels.keys = Some(value),
+            name::SHARDING_KEY => labels.sharding_key = Some(value),
+            name::UNIQ_KEY => labels.unique_id = Some(value),
+            _ => {}
+        });
         labels
     }
 
@@ -125,9 +129,11 @@ impl StoredMessage {
         size_of::<Self>() + self.topic.len() + self.properties.len() + self.body.len()
     }
 
-    /// The same message in memory of its own: as it was read, its body is a part of all that was read with it.
+    /// The same message in memory of its own.
     pub fn detached(mut self) -> Self {
         self.body = Bytes::copy_from_slice(&self.body);
+        self.topic = ByteString::from(&*self.topic);
+        self.properties = ByteString::from(&*self.properties);
         self
     }
 

@@ -46,30 +46,48 @@ pub struct OffsetId {
 #[error("not an offset message id: 32 or 56 hex digits are expected")]
 pub struct InvalidId;
 
-impl OffsetId {
-    /// The id as text. Made for every message received, so by hand: the formatting machinery takes five times as long.
-    pub fn text(&self) -> String {
-        let mut text = String::with_capacity(56);
-        match self.address.ip() {
-            IpAddr::V4(ip) => push_hex(&mut text, ip.to_bits().into(), 8),
-            IpAddr::V6(ip) => push_hex(&mut text, ip.to_bits(), 32),
+/// The text of an offset id, in place: one is made for every message received.
+#[derive(Debug, Clone, Copy)]
+pub struct Digits {
+    digits: [u8; 56],
+    length: usize,
+}
+
+impl Digits {
+    /// The text.
+    pub fn as_str(&self) -> &str {
+        std::str::from_utf8(&self.digits[..self.length]).unwrap_or_default()
+    }
+
+    fn push(&mut self, value: u64, digits: usize) {
+        let end = self.length + digits;
+        for (shift, place) in self.digits[self.length..end].iter_mut().rev().enumerate() {
+            *place = b"0123456789ABCDEF"[(value >> (4 * shift) & 0xF) as usize];
         }
-        push_hex(&mut text, self.address.port().into(), 8);
-        push_hex(&mut text, self.offset.cast_unsigned().into(), 16);
-        text
+        self.length = end;
     }
 }
 
-fn push_hex(text: &mut String, value: u128, digits: u32) {
-    const DIGITS: [char; 16] = ['0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'A', 'B', 'C', 'D', 'E', 'F'];
-    for digit in (0..digits).rev() {
-        text.push(DIGITS[(value >> (4 * digit) & 0xF) as usize]);
+impl OffsetId {
+    /// The id as text. By hand: the formatting machinery takes five times as long.
+    pub fn digits(&self) -> Digits {
+        let mut text = Digits { digits: [0; 56], length: 0 };
+        match self.address.ip() {
+            IpAddr::V4(ip) => text.push(ip.to_bits().into(), 8),
+            IpAddr::V6(ip) => {
+                text.push((ip.to_bits() >> 64) as u64, 16);
+                text.push(ip.to_bits() as u64, 16);
+            }
+        }
+        text.push(self.address.port().into(), 8);
+        text.push(self.offset.cast_unsigned(), 16);
+        text
     }
 }
 
 impl fmt::Display for OffsetId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.text())
+        f.write_str(self.digits().as_str())
     }
 }
 

@@ -111,6 +111,11 @@ impl Subscription {
         })
     }
 
+    /// Whether it is for some tags only.
+    pub fn has_tags(&self) -> bool {
+        !self.tags.is_empty()
+    }
+
     /// Whether a message with this tag is wanted: exact, where the broker compared hash codes only.
     pub fn matches(&self, tags: Option<&str>) -> bool {
         self.tags.is_empty() || tags.is_some_and(|tag| self.tags.iter().any(|wanted| wanted == tag))

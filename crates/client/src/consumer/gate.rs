@@ -310,7 +310,9 @@ impl Gate {
     /// Outcomes since the last call, and the generation that chunks must have now.
     pub(crate) fn take(&self) -> (u32, Vec<Ended>) {
         let mut state = self.lock();
-        (state.generation, std::mem::take(&mut state.outcomes))
+        // As many are to come, most likely.
+        let room = Vec::with_capacity(state.outcomes.len());
+        (state.generation, std::mem::replace(&mut state.outcomes, room))
     }
 
     /// As long as all goes well, [`Gate::changed`] may wait until so many outcomes are there; whoever needs to know sooner looks

@@ -1,7 +1,7 @@
 //! The ordered producer: a sharding key's messages are stored in the order of the calls, or not at all.
 //!
 //! A message is let in under one short lock (`admission`), waits in its lane, and leaves with what else has gathered there when the
-//! lane's one request has been answered (`lane`, `flight`). `answers` is the table of what an answer means, `landing` does it; `batches`
+//! lane's one request has been answered (`lane`, `flight`). `answers` is the table of what an answer means, `outcomes` does it; `batches`
 //! learns how large they may be. A failure takes with
 //! it what of its key was called before it was delivered (`fence`). Whoever sends more than brokers take can wait (`high_water`).
 
@@ -17,12 +17,12 @@ mod fence;
 mod flight;
 mod gathering;
 mod high_water;
-mod landing;
 mod lane;
 mod lane_panic;
 mod masters;
 mod model;
 mod options;
+mod outcomes;
 mod queue_selector;
 mod route_watch;
 mod slab;

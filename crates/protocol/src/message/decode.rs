@@ -3,6 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use bytes::{Buf, Bytes, TryGetError};
+use bytestring::ByteString;
 
 use super::inflate::{self, Inflated};
 use super::{Crc, Decoded, MAX_INFLATED, MAX_INNER, StoredMessage, Undecodable, UndecodableReason};
@@ -170,7 +171,7 @@ fn read_fields(record: &Bytes, queue_offset: &mut Option<i64>) -> Result<StoredM
     let topic = read_bytes("topic", &mut rest, topic_length)?;
     let properties = read_properties(&mut rest)?;
     Ok(StoredMessage {
-        topic: String::from_utf8_lossy(&topic).into_owned(),
+        topic: text(topic),
         queue_id,
         queue_offset: offset,
         physical_offset,
@@ -207,10 +208,13 @@ fn read_host(field: &'static str, rest: &mut Bytes, v6: bool) -> Result<SocketAd
     Ok(SocketAddr::new(ip, port))
 }
 
-fn read_properties(rest: &mut Bytes) -> Result<String, UndecodableReason> {
+fn read_properties(rest: &mut Bytes) -> Result<ByteString, UndecodableReason> {
     let length = read("properties length", rest.try_get_i16())?;
-    let text = read_bytes("properties", rest, i32::from(length))?;
-    Ok(String::from_utf8_lossy(&text).into_owned())
+    Ok(text(read_bytes("properties", rest, i32::from(length))?))
+}
+
+fn text(bytes: Bytes) -> ByteString {
+    ByteString::try_from(bytes.clone()).unwrap_or_else(|_| String::from_utf8_lossy(&bytes).into_owned().into())
 }
 
 /// The CRC is of the body as stored, and 0 where the broker computed none.
@@ -240,7 +244,7 @@ fn inflate_body(stored: &StoredMessage, limit: usize, stop: &dyn Fn() -> bool) -
 fn unwrap_batch(outer: StoredMessage, messages: &mut Vec<Result<StoredMessage, Undecodable>>) {
     let mut rest = outer.body.clone();
     // Without its properties, which each inner message would copy only to replace them.
-    let outer = StoredMessage { properties: String::new(), ..outer };
+    let outer = StoredMessage { properties: ByteString::new(), ..outer };
     let mut queue_offset = outer.queue_offset;
     let mut count = 0;
     while !rest.is_empty() || count == 0 {

@@ -120,7 +120,7 @@ fn zlib(data: &[u8]) -> Vec<u8> {
 fn every_layout_gives_the_same_message() {
     for (vector, ip_v6) in [(V1, false), (V1_FINAL_SEPARATOR, false), (V2, false), (V1_IPV6, true)] {
         let message = one(vector, Crc::Check);
-        assert_eq!((message.topic.as_str(), message.queue_id, message.queue_offset), ("orders", 2, 42));
+        assert_eq!((&*message.topic, message.queue_id, message.queue_offset), ("orders", 2, 42));
         assert_eq!((message.physical_offset, message.flag, message.reconsume_times), (123_456_789, 0, 3));
         assert_eq!((message.born_timestamp, message.store_timestamp), (1_700_000_000_000, 1_700_000_000_123));
         assert_eq!((message.prepared_transaction_offset, message.body_crc), (0, 907_060_870));
@@ -145,19 +145,19 @@ fn every_layout_gives_the_same_message() {
 #[test]
 fn real_records_are_read() {
     let old = one(BROKER_4_9_8, Crc::Check);
-    assert_eq!((old.topic.as_str(), &old.body[..], old.physical_offset), ("TA", &b"hello"[..], 0));
+    assert_eq!((&*old.topic, &old.body[..], old.physical_offset), ("TA", &b"hello"[..], 0));
     assert_eq!((old.property("CLUSTER"), old.unique_id()), (Some("DefaultCluster"), Some("ABC")));
     assert_eq!(old.offset_msg_id(), "7F000001000078BF0000000000000000");
 
     let new = one(BROKER_5_5_0, Crc::Check);
-    assert_eq!((new.topic.as_str(), &new.body[..], new.physical_offset), ("TA", &b"hello"[..], 423));
+    assert_eq!((&*new.topic, &new.body[..], new.physical_offset), ("TA", &b"hello"[..], 423));
     assert_eq!(
         (new.property("WAIT"), new.property("TRACE_ON"), properties::decode(&new.properties).len()),
         (Some("true"), Some("true"), 7)
     );
 
     let mixed = one(BROKER_OVER_IPV6, Crc::Check);
-    assert_eq!((mixed.topic.as_str(), &mixed.body[..], mixed.sys_flag), ("V398", &b"v6"[..], 0x10));
+    assert_eq!((&*mixed.topic, &mixed.body[..], mixed.sys_flag), ("V398", &b"v6"[..], 0x10));
     assert_eq!(
         (mixed.born_host.to_string().as_str(), mixed.store_host.to_string().as_str()),
         ("[::1]:36940", "127.0.0.1:31886")
@@ -235,7 +235,7 @@ fn a_body_that_cannot_be_read_is_kept_as_stored() {
     {
         let error = decode(&stored, crc).remove(0).unwrap_err();
         let message = error.as_stored.unwrap();
-        assert_eq!((message.topic.as_str(), message.queue_offset), ("orders", 42));
+        assert_eq!((&*message.topic, message.queue_offset), ("orders", 42));
         assert!(stored.windows(message.body.len()).any(|window| window == message.body));
     }
 }
@@ -266,7 +266,7 @@ fn an_inner_batch_is_unwrapped() {
         assert_eq!((&message.body[..], message.sys_flag), (format!("m{index}").as_bytes(), 0));
         assert_eq!(message.labels().keys, Some(format!("K{index}").as_str()));
         assert_eq!(message.unique_id(), Some(format!("U{index}").as_str()));
-        assert_eq!((message.labels().sharding_key, message.topic.as_str()), (None, "orders"));
+        assert_eq!((message.labels().sharding_key, &*message.topic), (None, "orders"));
     }
 }
 

@@ -74,7 +74,7 @@ fn a_message_to_consume_directly_is_read() {
     match push(309, &fields, record.clone()).unwrap() {
         Push::ConsumeDirectly { group, client_id, msg_id, broker_name, topic, message } => {
             assert_eq!([group, client_id, msg_id, broker_name], ["G", "c", "ABC", "broker-a"]);
-            assert_eq!((topic, message.topic.as_str(), &message.body[..]), (None, "TA", &b"hello"[..]));
+            assert_eq!((topic, &*message.topic, &message.body[..]), (None, "TA", &b"hello"[..]));
         }
         other => panic!("{other:?}"),
     }

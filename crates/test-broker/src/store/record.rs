@@ -183,7 +183,7 @@ mod tests {
             stored.encode(&mut bytes);
             assert_eq!(bytes.len(), stored.len());
             let read = decode_messages(&bytes.freeze(), Crc::Check).remove(0).unwrap();
-            assert_eq!((read.topic.as_str(), read.queue_id, read.queue_offset), (topic, 3, 7));
+            assert_eq!((&*read.topic, read.queue_id, read.queue_offset), (topic, 3, 7));
             assert_eq!((read.physical_offset, read.flag, read.reconsume_times), (1234, 9, 1));
             assert_eq!((read.born_host, read.store_host), (stored.born_host, stored.store_host));
             assert_eq!((read.tags(), &read.body), (Some("A"), &stored.body));

@@ -106,7 +106,7 @@ mod tests {
         let id = |id: &str| format!("UNIQ_KEY\u{1}{id}\u{2}");
         assert!(!landmark.is_replaced_by(&known));
         assert!(!landmark.is_replaced_by(&StoredMessage { store_timestamp: 9, ..known.clone() }));
-        assert!(!landmark.is_replaced_by(&StoredMessage { properties: id("B"), ..known.clone() }));
-        assert!(landmark.is_replaced_by(&StoredMessage { properties: id("B"), store_timestamp: 9, ..known }));
+        assert!(!landmark.is_replaced_by(&StoredMessage { properties: id("B").into(), ..known.clone() }));
+        assert!(landmark.is_replaced_by(&StoredMessage { properties: id("B").into(), store_timestamp: 9, ..known }));
     }
 }

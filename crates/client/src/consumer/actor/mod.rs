@@ -116,6 +116,8 @@ struct Actor<B> {
     /// The queue's end as the last pull said.
     max: Option<i64>,
     suspended_until: Option<Instant>,
+    /// When handlers have last brought something.
+    progress_at: Option<Instant>,
     blocked: Option<Blocked>,
     giving_up: Option<GivingUp>,
     correction: Option<Correction>,
@@ -216,6 +218,7 @@ impl<B: Brokers> Actor<B> {
             committed: 0,
             max: None,
             suspended_until: None,
+            progress_at: None,
             blocked: None,
             giving_up: None,
             correction: None,

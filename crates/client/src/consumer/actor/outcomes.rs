@@ -13,8 +13,9 @@ impl<B: Brokers> Actor<B> {
     /// Reads what handlers have brought, and follows the generation.
     pub(super) fn take_outcomes(&mut self) {
         let (generation, outcomes) = self.queue.gate.take();
-        for ended in outcomes.into_iter().filter(|ended| !ended.direct) {
-            self.look_up(ended);
+        if !outcomes.is_empty() {
+            self.progress_at = Some(env::now());
+            self.take_each(outcomes);
         }
         if generation != self.generation {
             self.generation = generation;
@@ -22,16 +23,29 @@ impl<B: Brokers> Actor<B> {
         }
     }
 
-    fn look_up(&mut self, ended: Ended) {
-        let Some(front) = self.buffer.front().filter(|front| front.message.queue_offset == ended.offset) else {
-            return;
-        };
-        self.last_consumed = self.shared.brokers.wall_ms();
-        if ended.verdict == Verdict::Done {
-            self.shared.counters.consumed.fetch_add(1, Ordering::Relaxed);
-            self.finished(ended.offset);
-            return;
+    fn take_each(&mut self, outcomes: Vec<Ended>) {
+        let wall_ms = self.shared.brokers.wall_ms();
+        let (mut done, mut last) = (0, None);
+        for ended in outcomes {
+            if ended.direct || !self.buffer.begins_at(ended.offset) {
+                continue;
+            }
+            self.last_consumed = wall_ms;
+            if ended.verdict == Verdict::Done {
+                self.pass(ended.offset);
+                (done, last) = (done + 1, Some(ended.offset));
+            } else {
+                self.take_failure(ended);
+            }
         }
+        if let Some(offset) = last {
+            self.shared.counters.consumed.fetch_add(done, Ordering::Relaxed);
+            self.queue.gate.drop_attempts(offset);
+        }
+    }
+
+    fn take_failure(&mut self, ended: Ended) {
+        let Some(front) = self.buffer.front() else { return };
         self.shared.counters.failed.fetch_add(1, Ordering::Relaxed);
         let since = self.blocked.as_ref().map_or(self.last_consumed, |blocked| blocked.since);
         self.blocked = Some(Blocked {
@@ -56,8 +70,12 @@ impl<B: Brokers> Actor<B> {
 
     /// The front message is done with, one way or the other.
     pub(super) fn finished(&mut self, offset: i64) {
-        self.buffer.done(offset);
+        self.pass(offset);
         self.queue.gate.drop_attempts(offset);
+    }
+
+    fn pass(&mut self, offset: i64) {
+        self.buffer.done(offset);
         self.blocked = None;
         self.suspended_until = None;
         self.giving_up = None;

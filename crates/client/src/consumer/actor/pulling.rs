@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::answers::{Reading, read};
+use super::unpacking::apart;
 use super::{Actor, Correction, Held, Origin};
 use crate::client::{CallError, Event, ResetReason};
 use crate::consumer::brokers::Brokers;
@@ -89,7 +90,7 @@ impl<B: Brokers> Actor<B> {
 
     /// Takes the answer in.
     pub(super) fn pulled(&mut self, answer: Result<Pulled, CallError>) {
-        match answer {
+        match answer.map(apart) {
             // Another owner has gone on meanwhile.
             Ok(_) if self.pull_asked != self.buffer.next() => {}
             Ok(pulled) => match read(&pulled, self.pull_asked, &self.queue.real) {
@@ -184,7 +185,7 @@ impl<B: Brokers> Actor<B> {
         {
             return true;
         }
-        subscription.is_some_and(|subscription| !subscription.matches(message.tags()))
+        subscription.is_some_and(|subscription| subscription.has_tags() && !subscription.matches(message.tags()))
     }
 
     /// The user's name of the topic whose handler gets the message: in the retry topic, the one it came from.

@@ -47,7 +47,9 @@ impl<B: Brokers> Actor<B> {
                 return step;
             }
             self.deliver();
-            self.queue.gate.wake_after(self.buffer.first_chunk_left());
+            // Of those that stand still there may be a thousand: the first success of such a queue wakes its actor.
+            let watched = self.is_watched();
+            self.queue.gate.wake_after(if watched { self.buffer.first_chunk_left() } else { 1 });
             self.start_pull();
             self.start_look();
             self.start_commit();
@@ -56,7 +58,7 @@ impl<B: Brokers> Actor<B> {
             let is_suspended = self.suspended_until.is_some() || self.giving_up.is_some() || is_held;
             self.phase = if is_suspended { Phase::Suspended } else { Phase::Running };
             self.publish();
-            let turn = self.turn().await;
+            let turn = self.turn(watched).await;
             self.take_outcomes();
             match turn {
                 Turn::Nothing => {}
@@ -103,8 +105,8 @@ impl<B: Brokers> Actor<B> {
         }
     }
 
-    async fn turn(&mut self) -> Turn {
-        let next = self.next_deadline();
+    async fn turn(&mut self, watched: bool) -> Turn {
+        let next = self.next_deadline(watched);
         let Self { queue, wanted, orders, pull, unpacking, proof, commit, handoff, .. } = self;
         tokio::select! {
             // Quick handlers change the gate all the time; answers must not wait for a pause of theirs.
@@ -121,11 +123,16 @@ impl<B: Brokers> Actor<B> {
         }
     }
 
-    fn next_deadline(&self) -> Instant {
+    /// Whether successes are looked for from time to time, as some have come just now.
+    fn is_watched(&self) -> bool {
+        self.buffer.first_chunk_left() > 1 && self.progress_at.is_some_and(|at| env::now() < at + PROGRESS)
+    }
+
+    fn next_deadline(&self, watched: bool) -> Instant {
         let commit = (self.commit.is_none() && self.must_commit()).then_some(self.commit_at);
         let handoff = (self.handoff.is_none() && self.giving_up.is_some()).then_some(self.handoff_at);
         // Successes wake nobody until a chunk is through; slow ones are to be seen and committed before.
-        let progress = (self.buffer.first_chunk_left() > 1).then(|| env::now() + PROGRESS);
+        let progress = watched.then(|| env::now() + PROGRESS);
         let times = [commit, handoff, self.pull_due(), self.proof.due(), self.suspended_until, progress];
         times.into_iter().flatten().fold(self.lease_end(), Instant::min)
     }

@@ -6,16 +6,22 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use bytes::Bytes;
+
 use super::Actor;
 use crate::consumer::brokers::Brokers;
 use crate::env;
 use crate::protocol::message::MAX_INFLATED;
-use crate::protocol::{self, Decoded};
+use crate::protocol::{self, Decoded, Pulled, StoredMessage};
 
 /// Compressed bytes that are inflated where they come, as they are a few milliseconds of work at worst.
 const QUICK: usize = 4 * 1024;
 /// Most room that is held for an answer, in its own bytes: few bodies are compressed better.
 const RATIO: usize = 32;
+
+/// An answer of up to so many bytes is kept in one piece as long as one of its messages is there; of a larger one each message is in memory
+/// of its own, as the last one would hold much that is counted nowhere.
+const TOGETHER: usize = 16 * 1024;
 
 /// What has come of an answer.
 #[derive(Debug)]
@@ -40,6 +46,8 @@ struct Bounds {
     bytes: usize,
     /// Nothing else is buffered: the first message may have any size.
     is_alone: bool,
+    /// The records are parts of something small.
+    is_small: bool,
 }
 
 /// Stops the unpacking that nobody waits for any more.
@@ -49,6 +57,14 @@ impl Drop for Wanted {
     fn drop(&mut self) {
         self.0.store(true, Ordering::Relaxed);
     }
+}
+
+/// An answer without what it was read with, which may be much more: unless that is left to its messages.
+pub(super) fn apart(pulled: Pulled) -> Pulled {
+    if pulled.body.len() > TOGETHER {
+        return pulled;
+    }
+    Pulled { body: Bytes::copy_from_slice(&pulled.body), ..pulled }
 }
 
 impl<B: Brokers> Actor<B> {
@@ -63,6 +79,7 @@ impl<B: Brokers> Actor<B> {
             messages: self.shared.options.prefetch_messages.max(1).saturating_sub(self.buffer.len()),
             bytes: if compressed == 0 { usize::MAX } else { self.share.reserve(size.saturating_mul(RATIO)) },
             is_alone: self.buffer.is_empty(),
+            is_small: size <= TOGETHER,
         };
         if compressed <= QUICK {
             return self.unpacked(unpack(records, bounds, &|| false));
@@ -103,11 +120,24 @@ impl<B: Brokers> Actor<B> {
     }
 }
 
+impl Unpacked {
+    /// One more message, unless it is outside of the bounds, as some are of a batch that the broker cannot send in part, and that says only
+    /// now what it holds. Its weight.
+    fn add(&mut self, message: Decoded, begins: i64, bounds: &Bounds) -> Option<usize> {
+        let (offset, weight) = message.as_ref().map_or((begins, 0), |message| (message.queue_offset, message.weight()));
+        if offset < bounds.from || offset >= bounds.end {
+            return None;
+        }
+        self.messages.push(message);
+        Some(weight)
+    }
+}
+
 /// Unpacks records until one is bad, does not fit, or is one too many.
 fn unpack(records: Vec<Decoded>, bounds: Bounds, stop: &dyn Fn() -> bool) -> Unpacked {
-    let Bounds { from, end, .. } = bounds;
-    let mut unpacked = Unpacked { messages: Vec::new(), behind: end, is_full: false, is_broken: false };
-    let (mut bytes, mut count) = (0, 0);
+    let messages = Vec::with_capacity(records.len());
+    let mut unpacked = Unpacked { messages, behind: bounds.end, is_full: false, is_broken: false };
+    let mut bytes = 0;
     for record in records {
         let stored = match record {
             Ok(stored) => stored,
@@ -117,11 +147,15 @@ fn unpack(records: Vec<Decoded>, bounds: Bounds, stop: &dyn Fn() -> bool) -> Unp
                 return unpacked;
             }
         };
-        let begins = stored.queue_offset.max(from);
-        if count >= bounds.messages.max(1) {
+        let begins = stored.queue_offset.max(bounds.from);
+        if unpacked.messages.len() >= bounds.messages.max(1) {
             return Unpacked { behind: begins, ..unpacked };
         }
-        let is_first = bounds.is_alone && count == 0;
+        if bounds.is_small && !stored.is_compressed() && !stored.is_batch() {
+            bytes += unpacked.add(Ok(stored), begins, &bounds).unwrap_or(0);
+            continue;
+        }
+        let is_first = bounds.is_alone && unpacked.messages.is_empty();
         let limit = if is_first { MAX_INFLATED } else { bounds.bytes.saturating_sub(bytes) };
         let messages = match protocol::unpack(stored, limit, stop) {
             protocol::Unpacked::Messages(messages) => messages,
@@ -129,15 +163,7 @@ fn unpack(records: Vec<Decoded>, bounds: Bounds, stop: &dyn Fn() -> bool) -> Unp
             protocol::Unpacked::TooLarge => return Unpacked { behind: begins, is_full: true, ..unpacked },
         };
         for message in messages {
-            let (offset, weight) =
-                message.as_ref().map_or((begins, 0), |message| (message.queue_offset, message.weight()));
-            // Of a batch that the broker cannot send in part, and that says only now what it holds.
-            if offset < from || offset >= end {
-                continue;
-            }
-            bytes += weight;
-            count += 1;
-            unpacked.messages.push(message);
+            bytes += unpacked.add(message.map(StoredMessage::detached), begins, &bounds).unwrap_or(0);
         }
     }
     unpacked
@@ -153,7 +179,7 @@ mod tests {
 
     use super::*;
     use crate::consumer::tests::record_with;
-    use crate::protocol::{Crc, read_records};
+    use crate::protocol::{Crc, PullStatus, read_records};
 
     const MIB: usize = 1024 * 1024;
 
@@ -171,7 +197,7 @@ mod tests {
     }
 
     fn bounds(bytes: usize, is_alone: bool) -> Bounds {
-        Bounds { from: 0, end: 100, messages: 1_000, bytes, is_alone }
+        Bounds { from: 0, end: 100, messages: 1_000, bytes, is_alone, is_small: false }
     }
 
     fn sizes(unpacked: &Unpacked) -> Vec<usize> {
@@ -204,6 +230,39 @@ mod tests {
             asked.get() > 3
         });
         assert_eq!((unpacked.messages.len(), unpacked.behind, asked.get()), (0, 0, 4));
+    }
+
+    /// Answers of one message each: a small one and a large one, read with much more.
+    fn read_with_more(size: usize) -> (Bytes, Bytes) {
+        let record = record_with("orders", 0, 0, &vec![7; size]);
+        let read = Bytes::from([record.clone(), vec![0; 256 * 1024]].concat());
+        (read.slice(..record.len()), read)
+    }
+
+    fn kept(size: usize) -> (Vec<StoredMessage>, Bytes) {
+        let (body, read) = read_with_more(size);
+        let pulled = Pulled {
+            status: PullStatus::Found,
+            next_offset: 1,
+            min_offset: 0,
+            max_offset: 1,
+            suggested_broker_id: 0,
+            body,
+        };
+        let pulled = apart(pulled);
+        let records = read_records(&pulled.body, Crc::Check);
+        let bounds = Bounds { is_small: pulled.body.len() <= TOGETHER, ..bounds(usize::MAX, true) };
+        let messages = unpack(records, bounds, &|| false).messages;
+        (messages.into_iter().map(Result::unwrap).collect(), read)
+    }
+
+    #[test]
+    fn a_message_keeps_nothing_of_what_it_was_read_with() {
+        for size in [100, 100_000] {
+            let (messages, read) = kept(size);
+            assert_eq!(messages[0].body, vec![7; size]);
+            assert!(read.is_unique(), "{size}");
+        }
     }
 
     #[test]
