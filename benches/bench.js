@@ -18,6 +18,8 @@ const READ_BACK = new Set(['await', 'burst', 'keys', 'mixed'])
 /** How a round is made short enough to see only that it works. */
 const QUICK = { seconds: 0.3, messages: 2_000, batch: 16, open: 500 }
 const QUICK_BACKLOG = 20_000
+/** For hundreds of thousands of messages that are stored, or read back. */
+const LONG = { patienceMs: 300_000 }
 /** A broker refuses what has waited for 200 ms, which on two busy cores says more of the machine than of a client: here it does not. */
 const BROKER = { waitTimeMillsInSendQueue: 10_000, osPageCacheBusyTimeOutMills: 10_000 }
 
@@ -164,7 +166,7 @@ class Bench {
 
   /** Outside the timed part: in which order the messages lie in the store. */
   readBack(topic, queues, messages) {
-    return this.#limit.ask({ ...this.at, workload: 'check', topic, queues, messages })
+    return this.#limit.ask({ ...this.at, workload: 'check', topic, queues, messages }, LONG)
   }
 
   #sized(given) {
@@ -192,7 +194,8 @@ class Bench {
   async #fill(topic, { queues, round }) {
     await this.createTopic(topic, queues)
     const messages = this.#isQuick ? QUICK_BACKLOG : round.messages
-    await this.#limit.ask({ ...this.at, workload: 'fill', topic, queues, messages, bytes: round.bytes })
+    const given = { ...this.at, workload: 'fill', topic, queues, messages, bytes: round.bytes }
+    await this.#limit.ask(given, LONG)
     return topic
   }
 }

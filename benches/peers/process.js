@@ -32,10 +32,10 @@ class PeerProcess {
   }
 
   /** Asks for a round; resolves with what it tells. */
-  async ask(given) {
+  async ask(given, { patienceMs = PATIENCE_MS } = {}) {
     if (this.#reason) throw new Error(this.#reason)
     const answer = new Promise((resolve, reject) => (this.#waiting = { resolve, reject }))
-    const timer = setTimeout(() => this.#fail(`no answer in ${PATIENCE_MS / 1_000} s`), PATIENCE_MS)
+    const timer = setTimeout(() => this.#fail(`no answer in ${patienceMs / 1_000} s`), patienceMs)
     const pairs = Object.entries(given).map(([name, value]) => `${name}=${value}`)
     this.#child.stdin.write(`${pairs.join(' ')}\n`)
     try {
