@@ -7,6 +7,7 @@ const path = require('node:path')
 const { performance } = require('node:perf_hooks')
 const { Admin } = require('../scripts/rocketmq/admin')
 const { Cluster } = require('../scripts/rocketmq/cluster')
+const { Guard } = require('../scripts/rocketmq/guard')
 const { Proxy } = require('../scripts/rocketmq/proxy')
 const { PEERS } = require('./peers')
 const { addonMB, installMiB } = require('./peers/size')
@@ -17,7 +18,8 @@ const READ_BACK = new Set(['await', 'burst', 'keys', 'mixed'])
 /** How a round is made short enough to see only that it works. */
 const QUICK = { seconds: 0.3, messages: 2_000, batch: 16, open: 500 }
 const QUICK_BACKLOG = 20_000
-const WARM_UP = -1
+/** For hundreds of thousands of messages that are stored, or read back. */
+const LONG = { patienceMs: 300_000 }
 /** A broker refuses what has waited for 200 ms, which on two busy cores says more of the machine than of a client: here it does not. */
 const BROKER = { waitTimeMillsInSendQueue: 10_000, osPageCacheBusyTimeOutMills: 10_000 }
 
@@ -32,6 +34,14 @@ async function master(nameServer) {
   }
 }
 
+const givenTo = (workload, peer) => workload.peers[PEERS[peer].like ?? peer]
+
+/** The line that says what was wrong, of all that a peer has said. */
+function gist({ message }) {
+  const lines = message.split('\n').filter((line) => !/^\s+at /.test(line))
+  return (lines.find((line) => /exception|error/i.test(line)) ?? lines[0]).slice(0, 160)
+}
+
 class Bench {
   #profile
   #isQuick
@@ -40,6 +50,7 @@ class Bench {
   #groups = 0
   #proxy
   #limit
+  #guard
 
   /** @param {{ version: string, isQuick: boolean, profile?: 'release' | 'debug' }} options */
   constructor({ version, isQuick, profile = 'release' }) {
@@ -47,6 +58,7 @@ class Bench {
     this.#isQuick = isQuick
     this.#profile = profile
     this.home = fs.mkdtempSync(path.join(os.tmpdir(), 'rocketmq-orderly-bench-'))
+    this.#guard = new Guard(this.home)
   }
 
   /** Starts a real broker; `on`: one that is there already, with `nameServer`, `createTopic()` and `stop()`. */
@@ -66,6 +78,7 @@ class Bench {
     await this.#limit?.end()
     await this.#proxy?.stop()
     await this.cluster?.stop()
+    await this.#guard.release()
     fs.rmSync(this.home, { recursive: true, force: true, maxRetries: 3 })
   }
 
@@ -89,7 +102,7 @@ class Bench {
   }
 
   process(name) {
-    return new PeerProcess(this.#commands.get(name), this.home)
+    return new PeerProcess(this.#commands.get(name), this.home, this.#guard)
   }
 
   /**
@@ -99,21 +112,23 @@ class Bench {
   async run(name, workload, { rounds, peers }) {
     const rows = {}
     const running = new Map()
-    for (const peer of peers.filter((peer) => workload.peers[peer] !== undefined)) {
-      const given = workload.peers[peer]
+    for (const peer of peers.filter((peer) => givenTo(workload, peer) !== undefined)) {
+      const given = givenTo(workload, peer)
       const cannot = typeof given === 'string' ? given : this.reason(peer)
       rows[peer] = cannot ? { cannot } : { rounds: [] }
       if (!cannot) running.set(peer, workload.isFresh ? undefined : this.process(peer))
     }
     const count = Math.min(rounds, workload.rounds ?? rounds)
-    for (let round = workload.isFresh ? 0 : WARM_UP; round < count; round++) {
+    const mostWarmUps = workload.isFresh ? 0 : Math.max(...[...running.keys()].map((peer) => this.#warmUps(peer)))
+    for (let round = -mostWarmUps; round < count; round++) {
       for (const [peer, process] of running) {
+        if (round < -this.#warmUps(peer)) continue
         try {
           const told = await this.#round(name, workload, peer, process, round)
-          if (round !== WARM_UP) rows[peer].rounds.push(told)
+          if (round >= 0) rows[peer].rounds.push(told)
         } catch (error) {
           // It takes part no more: half of its rounds would compare with the whole of others.
-          rows[peer] = { cannot: `fails: ${error.message.split('\n')[0]}` }
+          rows[peer] = { cannot: `fails: ${gist(error)}` }
           running.delete(peer)
           await process?.kill()
         }
@@ -123,8 +138,13 @@ class Bench {
     return rows
   }
 
+  /** Rounds before those that count. */
+  #warmUps(peer) {
+    return this.#isQuick ? 1 : (PEERS[peer].warmUps ?? 1)
+  }
+
   async #round(name, workload, peer, process, round) {
-    const given = { ...this.#sized(workload.round), ...this.#sized(workload.peers[peer]) }
+    const given = { ...this.#sized(workload.round), ...this.#sized(givenTo(workload, peer)) }
     const topic = await this.#topic(name, workload, peer, round)
     const group = `GID-${name}-${peer}-${this.#groups++}`
     if (this.at.proxy) await this.cluster.createGroup(group, { consumeMessageOrderly: true })
@@ -146,7 +166,7 @@ class Bench {
 
   /** Outside the timed part: in which order the messages lie in the store. */
   readBack(topic, queues, messages) {
-    return this.#limit.ask({ ...this.at, workload: 'check', topic, queues, messages })
+    return this.#limit.ask({ ...this.at, workload: 'check', topic, queues, messages }, LONG)
   }
 
   #sized(given) {
@@ -162,7 +182,7 @@ class Bench {
       if (!this.#filled.has(queues)) this.#filled.set(queues, this.#fill(`bench-filled-${queues}`, workload))
       return this.#filled.get(queues)
     }
-    return this.createTopic(`bench-${name}-${peer}-${round === WARM_UP ? 'warm-up' : round}`, queues)
+    return this.createTopic(`bench-${name}-${peer}-${round < 0 ? `warm-up${round}` : round}`, queues)
   }
 
   async createTopic(topic, queues) {
@@ -174,7 +194,8 @@ class Bench {
   async #fill(topic, { queues, round }) {
     await this.createTopic(topic, queues)
     const messages = this.#isQuick ? QUICK_BACKLOG : round.messages
-    await this.#limit.ask({ ...this.at, workload: 'fill', topic, queues, messages, bytes: round.bytes })
+    const given = { ...this.at, workload: 'fill', topic, queues, messages, bytes: round.bytes }
+    await this.#limit.ask(given, LONG)
     return topic
   }
 }

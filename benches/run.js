@@ -24,7 +24,8 @@ const USAGE = `Usage: npm run bench -- [options]
   --version <version>    of the broker: ${VERSIONS.join(' or ')} (default: all, one after the other)
   --rounds <count>       of each workload and peer, 1 and more (default: 5)
   --only <workload>      ${NAMES.join(', ')}; may be repeated (default: all)
-  --peers <names>        ${Object.keys(PEERS).join(', ')}; separated by commas (default: all)
+  --peers <names>        ${Object.keys(PEERS).join(', ')}; separated by commas
+                         (default: all but those with -c2)
   --out <folder>         for tables, charts and figures (default: docs/benchmarks; with --quick nowhere)
   --quick                one short round of each, to see that everything works: its figures mean nothing
 `
@@ -35,7 +36,12 @@ function asked() {
     version: { type: 'string' },
     rounds: { type: 'string' },
     only: { type: 'string', multiple: true, default: NAMES },
-    peers: { type: 'string', default: Object.keys(PEERS).join(',') },
+    peers: {
+      type: 'string',
+      default: Object.keys(PEERS)
+        .filter((name) => !PEERS[name].isOptional)
+        .join(','),
+    },
     out: { type: 'string' },
     quick: { type: 'boolean', default: false },
     help: { type: 'boolean', default: false },

@@ -1,8 +1,8 @@
 'use strict'
 // What is asked of this package, in the figures of one run: the medians are judged.
 
-const { figureOf, ratio, total } = require('./report/summary')
-const { summary } = require('./report/summary')
+const { number } = require('./report/figures')
+const { figureOf, ratio, summary, total } = require('./report/summary')
 
 /**
  * @typedef {object} Target
@@ -18,9 +18,9 @@ const judged = (known, limit, isMost) => ({
 })
 
 /** A figure of ours against a number. */
-const figure = (workload, figure, title, limit, { isMost = false, unit = '' } = {}) => ({
+const figure = (workload, figure, title, limit, { isMost = false } = {}) => ({
   title: `\`${workload}\`: ${title}`,
-  asked: `${isMost ? '≤' : '≥'} ${limit}${unit}`,
+  asked: `${isMost ? '≤' : '≥'} ${number(limit, Number.isInteger(limit) ? 0 : 1)}`,
   workload,
   judge: (workloads) => judged(figureOf(workloads[workload].peers.ours, figure), limit, isMost),
 })

@@ -44,6 +44,7 @@ const keys = (count, seconds) => ({
     'rocketmq-client-nodejs': {},
     'rocketmq-nodejs': NO_KEYS,
     limit: {},
+    'limit-batch': { batches: 1 },
   },
   figures: [...SENDS, ...ORDER],
 })
@@ -165,8 +166,8 @@ const WORKLOADS = {
       java: {},
       go: {},
       'ali-ons': {},
-      'rocketmq-client-nodejs': 'a long poll for each queue, each with threads of the proxy: it does not get that far',
-      'rocketmq-nodejs': 'see `drain`: it does not keep the order of a queue',
+      'rocketmq-client-nodejs': {},
+      'rocketmq-nodejs': {},
       limit: {},
     },
     figures: DRAINS,

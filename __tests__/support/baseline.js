@@ -4,10 +4,10 @@
 const fs = require('node:fs')
 const path = require('node:path')
 
-const FILE = path.join(__dirname, 'baselines.json')
+const BASELINES = path.join(__dirname, 'baselines.json')
 const RENEW = 'RENEW_BASELINES'
 
-const read = () => JSON.parse(fs.readFileSync(FILE, 'utf8'))
+const read = () => JSON.parse(fs.readFileSync(BASELINES, 'utf8'))
 
 /**
  * Expects that a count is what was committed.
@@ -20,7 +20,7 @@ const read = () => JSON.parse(fs.readFileSync(FILE, 'utf8'))
 function expectBaseline(name, count, { above = 0.02, below = Infinity } = {}) {
   const baselines = read()
   if (process.env[RENEW]) {
-    fs.writeFileSync(FILE, `${JSON.stringify({ ...baselines, [name]: Math.round(count) }, null, 2)}\n`)
+    fs.writeFileSync(BASELINES, `${JSON.stringify({ ...baselines, [name]: Math.round(count) }, null, 2)}\n`)
     return
   }
   const baseline = baselines[name]
@@ -29,9 +29,9 @@ function expectBaseline(name, count, { above = 0.02, below = Infinity } = {}) {
   const percent = (100 * count) / baseline - 100
   throw new Error(
     `${name} is ${count.toFixed(1)}, ${Math.abs(percent).toFixed(1)} % ${percent > 0 ? 'above' : 'below'} its baseline, ${baseline}. ` +
-      `If that is meant to be, or another compiler is at work, this writes what is so now into ${path.relative(process.cwd(), FILE)}:\n` +
+      `If that is meant to be, or another compiler is at work, this writes what is so now into ${path.relative(process.cwd(), BASELINES)}:\n` +
       `  ${RENEW}=1 npm run test:js -- ${path.basename(expect.getState().testPath ?? '')}`,
   )
 }
 
-module.exports = { expectBaseline }
+module.exports = { BASELINES, expectBaseline }

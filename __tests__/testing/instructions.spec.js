@@ -2,8 +2,9 @@
 // What it takes to write and to read what goes over the wire, in instructions: the same on a busy machine as on an idle one.
 
 const { execFileSync, spawnSync } = require('node:child_process')
+const fs = require('node:fs')
 const path = require('node:path')
-const { expectBaseline } = require('../support/baseline')
+const { BASELINES, expectBaseline } = require('../support/baseline')
 const { testWith } = require('../support/tools')
 
 const ROOT = path.join(__dirname, '..', '..')
@@ -29,13 +30,20 @@ function counted(program, what, count) {
   return Number(found[1])
 }
 
+/** With another compiler than the one of the baselines, a difference says little about the sources. */
+function tolerance() {
+  const compiler = execFileSync('rustc', ['--version'], { encoding: 'utf8' }).trim()
+  const same = compiler === JSON.parse(fs.readFileSync(BASELINES, 'utf8')).compiler
+  return same ? 0.02 : 0.5
+}
+
 testWith('valgrind')(
   'instructions of encoding, decoding and signing are what they were',
   () => {
     const program = build()
     for (const what of ['encode', 'decode', 'sign']) {
       const each = (counted(program, what, MANY) - counted(program, what, FEW)) / (MANY - FEW)
-      expectBaseline(`instructions to ${what}`, each, { above: 0.02, below: 0.02 })
+      expectBaseline(`instructions to ${what}`, each, { above: tolerance(), below: tolerance() })
     }
   },
   600_000,

@@ -23,14 +23,19 @@ const CLIENT = `
   }
   run()`
 
-/** System calls of a whole process that sends so often, and awaits each; the broker is in this one. */
+/**
+ * System calls of a whole process that sends so often, and awaits each; the broker is in this one. Without those of locks, which depend on what
+ * else the machine does.
+ */
 async function systemCalls(nameServer, count) {
   const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'strace-'))
   const file = path.join(folder, 'counts')
   try {
     const client = [process.execPath, '-e', CLIENT, nameServer, String(count)]
     await promisify(execFile)('strace', ['-f', '-c', '-U', 'calls,name', '-o', file, ...client])
-    return Number(/^\s*(\d+)\s+total$/m.exec(fs.readFileSync(file, 'utf8'))[1])
+    const counts = fs.readFileSync(file, 'utf8').matchAll(/^\s*(\d+)\s+(\w+)$/gm)
+    const byName = Object.fromEntries([...counts].map(([, calls, name]) => [name, Number(calls)]))
+    return byName.total - (byName.futex ?? 0)
   } finally {
     fs.rmSync(folder, { recursive: true })
   }
@@ -43,7 +48,7 @@ testWith('strace')(
     try {
       const few = await systemCalls(broker.nameServer, FEW)
       const many = await systemCalls(broker.nameServer, MANY)
-      expectBaseline('system calls of 100 awaited sends', (100 * (many - few)) / (MANY - FEW), { above: 0.1 })
+      expectBaseline('system calls of 100 awaited sends', (100 * (many - few)) / (MANY - FEW), { above: 0.2 })
     } finally {
       await broker.close()
     }

@@ -184,3 +184,20 @@ test('each link within the repository leads somewhere', () => {
   )
   expect(broken.map(([link]) => link)).toEqual([])
 })
+
+test('the rooms of the architecture are there', () => {
+  const rooms = (heading, under) =>
+    table('docs/architecture.md', heading).flatMap(([where]) =>
+      [...where.matchAll(/`([^`]+)`/g)].map(([, name]) => path.join(under, name)),
+    )
+  const named = [
+    ...rooms('The rooms', ''),
+    ...rooms('Inside the clients', 'crates/client/src'),
+    ...rooms('Inside the test broker', 'crates/test-broker/src'),
+  ]
+  expect(named.length).toBeGreaterThan(20)
+  expect(named.filter((name) => !fs.existsSync(path.join(ROOT, name)))).toEqual([])
+  const floors = fs.readdirSync(path.join(ROOT, 'crates/test-broker/src'), { withFileTypes: true })
+  const folders = floors.filter((entry) => entry.isDirectory() && entry.name !== 'tests').map((entry) => entry.name)
+  expect(folders.filter((folder) => !named.includes(`crates/test-broker/src/${folder}`))).toEqual([])
+})

@@ -5,37 +5,55 @@ const path = require('node:path')
 const { peerCommand } = require('../../scripts/rocketmq/peer')
 const { buildGo, buildLimit, installNode } = require('./install')
 
-/** @typedef {'ours' | 'java' | 'java-async' | 'java-batch' | 'go' | 'ali-ons' | 'ali-ons-unawaited' | 'rocketmq-client-nodejs' |
- *   'rocketmq-nodejs' | 'limit'} PeerName */
+/** @typedef {'ours' | 'java' | 'java-async' | 'java-batch' | 'java-c2' | 'go' | 'ali-ons' | 'ali-ons-unawaited' | 'rocketmq-client-nodejs' |
+ *   'rocketmq-nodejs' | 'limit' | 'limit-batch'} PeerName */
 
 /**
  * @typedef {object} Peer
  * @property {string} title as tables call it
- * @property {(options: { version: string, home: string, isQuick: boolean }) => Promise<string[]>} command what starts it
+ * @property {(options: { version: string, home: string, profile: string }) => Promise<string[]>} command what starts it
+ * @property {number} [warmUps] rounds before those that count; 1
+ * @property {PeerName} [like] does what that one does
+ * @property {boolean} [isOptional] takes part only where it is named
  * @property {(version: string) => string | undefined} [cannot] why it cannot do anything with a broker of that version
  */
 
-/** With the compiler for code that runs long: rounds are preceded by one that is not measured. */
+/** Of the Java machine: without the compiler for code that runs long. */
 const isQuickCompiler = (flag) => flag === '-XX:TieredStopAtLevel=1'
+
+/** Until compilers have done most of their work. */
+const JIT_WARM_UPS = 2
 
 const node = (file) => [process.execPath, '--expose-gc', path.join(__dirname, 'node', file)]
 
+/** Its machine with the quick compiler only: with both, rounds of seconds cost it twice the CPU time. */
 async function java({ version, home }) {
   const command = await peerCommand(path.join(__dirname, 'java', 'BenchPeer.java'), { version, home })
-  return command.filter((argument) => !isQuickCompiler(argument)).map((it) => (it === '-Xmx256m' ? '-Xmx512m' : it))
+  return command.map((it) => (it === '-Xmx256m' ? '-Xmx512m' : it))
 }
+
+const javaWithBoth = async (options) => (await java(options)).filter((argument) => !isQuickCompiler(argument))
 
 const installed = (file) => async () => {
   await installNode()
   return node(file)
 }
 
+const limit = async ({ profile }) => [await buildLimit(profile)]
+
 /** @type {Record<PeerName, Peer>} */
 const PEERS = {
   ours: { title: 'rocketmq-orderly', command: async () => node('ours.js') },
-  java: { title: 'Java', command: java },
-  'java-async': { title: 'Java, asynchronous sends', command: java },
-  'java-batch': { title: 'Java, lists of 128', command: java },
+  java: { title: 'Java', command: java, warmUps: JIT_WARM_UPS },
+  'java-async': { title: 'Java, asynchronous sends', command: java, warmUps: JIT_WARM_UPS },
+  'java-batch': { title: 'Java, lists of 128', command: java, warmUps: JIT_WARM_UPS },
+  'java-c2': {
+    title: 'Java with both compilers',
+    command: javaWithBoth,
+    warmUps: 2 * JIT_WARM_UPS,
+    like: 'java',
+    isOptional: true,
+  },
   go: { title: 'Go', command: async () => [await buildGo()] },
   'ali-ons': { title: 'ali-ons', command: installed('ali-ons.js') },
   'ali-ons-unawaited': { title: 'ali-ons, not awaited', command: installed('ali-ons.js') },
@@ -45,7 +63,8 @@ const PEERS = {
     cannot: (version) => (version.startsWith('4.') ? 'speaks to proxies of 5.x only' : undefined),
   },
   'rocketmq-nodejs': { title: 'rocketmq-nodejs', command: installed('rocketmq-nodejs.js') },
-  limit: { title: 'bare socket (limit)', command: async ({ profile }) => [await buildLimit(profile)] },
+  limit: { title: 'bare socket (limit)', command: limit },
+  'limit-batch': { title: 'bare socket, batches', command: limit },
 }
 
 module.exports = { PEERS }

@@ -5,8 +5,8 @@ const { spawn } = require('node:child_process')
 const readline = require('node:readline')
 
 /** What a process said last is told when it ends. */
-const TAIL = 600
-const PATIENCE_MS = 120_000
+const TAIL = 4_000
+const PATIENCE_MS = 60_000
 
 class PeerProcess {
   #child
@@ -17,10 +17,11 @@ class PeerProcess {
   /** Called with every line that answers nothing. */
   onLine = () => {}
 
-  /** @param {string[]} command @param {string} home where it may write */
-  constructor([command, ...args], home) {
+  /** @param {string[]} command @param {string} home where it may write @param {import('../../scripts/rocketmq/guard').Guard} guard */
+  constructor([command, ...args], home, guard) {
     const env = { ...process.env, HOME: home, NODE_ENV: 'production' }
     this.#child = spawn(command, args, { cwd: home, env, stdio: ['pipe', 'pipe', 'pipe'] })
+    this.#child.once('spawn', () => guard.watch(this.#child))
     this.#child.stdin.on('error', () => {})
     this.#child.stderr.setEncoding('utf8').on('data', (text) => (this.#said = (this.#said + text).slice(-TAIL)))
     readline.createInterface({ input: this.#child.stdout }).on('line', (line) => this.#heard(line))
@@ -31,10 +32,10 @@ class PeerProcess {
   }
 
   /** Asks for a round; resolves with what it tells. */
-  async ask(given) {
+  async ask(given, { patienceMs = PATIENCE_MS } = {}) {
     if (this.#reason) throw new Error(this.#reason)
     const answer = new Promise((resolve, reject) => (this.#waiting = { resolve, reject }))
-    const timer = setTimeout(() => this.#fail(`no answer in ${PATIENCE_MS / 1_000} s`), PATIENCE_MS)
+    const timer = setTimeout(() => this.#fail(`no answer in ${patienceMs / 1_000} s`), patienceMs)
     const pairs = Object.entries(given).map(([name, value]) => `${name}=${value}`)
     this.#child.stdin.write(`${pairs.join(' ')}\n`)
     try {

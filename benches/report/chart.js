@@ -33,8 +33,8 @@ function bar(peer, row, figure, scale, y) {
   const left = MARGIN + LABELS
   const name = label(left - 8, y + 11, PEERS[peer].title, peer === 'ours' ? 'head' : '', 'end')
   const known = figureOf(row, figure)
-  if (!known) return name + label(left, y + 11, row.cannot ?? 'not measured', 'faint')
-  const kind = { ours: 'ours', limit: 'limit' }[peer] ?? 'bar'
+  if (!known) return name + label(left, y + 11, (row.cannot ?? 'not measured').replaceAll('`', ''), 'faint')
+  const kind = { ours: 'ours', limit: 'limit', 'limit-batch': 'limit' }[peer] ?? 'bar'
   const [from, to, middle] = [known.min, known.max, known.median].map((value) => (left + value * scale).toFixed(1))
   const width = Math.max(1, known.median * scale).toFixed(1)
   const inversions = total(row, 'inversions')

@@ -49,6 +49,9 @@ function fault_(it, fault) {
   return count > 0 ? `**${number(count)}**` : '0'
 }
 
+/** As many as tell it from what was asked for. */
+const digitsOf = ({ median }) => (Number.isInteger(median) || median >= 100 ? 0 : 2)
+
 /** What was asked for, and whether it was reached. */
 function targetsOf(workloads) {
   const rows = TARGETS.filter(({ workload }) => workloads[workload]).map((target) => {
@@ -56,7 +59,7 @@ function targetsOf(workloads) {
     return [
       target.title,
       target.asked,
-      known ? spread(known, 2) : '',
+      known ? spread(known, digitsOf(known)) : '',
       known ? (isReached ? 'reached' : '**not reached**') : 'not measured',
     ]
   })

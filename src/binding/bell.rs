@@ -13,7 +13,7 @@ use crate::error::{ClientError, Code};
 use napi::Result;
 use napi::bindgen_prelude::{Object, ToNapiValue};
 use std::collections::{HashSet, VecDeque};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 /// Warnings and records that wait to be heard, at most: a peer can cause them by the million.
 const MOST_REMARKS: usize = 1_000;
@@ -173,19 +173,29 @@ impl<T: Send + 'static> Bell<T> {
     /// Watches from now on whether anybody hears, until nobody listens any more.
     pub(super) fn watch(self: &Arc<Self>) {
         let bell = Arc::downgrade(self);
-        env::spawn(async move {
-            loop {
-                tokio::time::sleep(TICK).await;
-                let Some(bell) = bell.upgrade() else { return };
-                let look = bell.pulse.look(env::wall_ms());
-                for error in look.tell {
-                    bell.emit(Event::Warning { error });
-                }
-                if look.ask && !bell.put(Said::Alive) {
-                    return;
+        let tell = Weak::clone(&bell);
+        let watch = move || {
+            let bell = Weak::clone(&bell);
+            async move {
+                loop {
+                    tokio::time::sleep(TICK).await;
+                    let Some(bell) = bell.upgrade() else { return };
+                    let look = bell.pulse.look(env::wall_ms());
+                    for error in look.tell {
+                        bell.emit(Event::Warning { error });
+                    }
+                    if look.ask && !bell.put(Said::Alive) {
+                        return;
+                    }
                 }
             }
-        });
+        };
+        env::spawn(env::kept(watch, move |panic| {
+            let error = ClientError::panicked("watching the event loop has failed and begins anew", &panic);
+            if let Some(bell) = tell.upgrade() {
+                bell.emit(Event::Warning { error });
+            }
+        }));
     }
 }
 

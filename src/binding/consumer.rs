@@ -159,16 +159,16 @@ impl Sink for JsSink {
 
 /// What a started consumer is called through.
 pub struct ConsumerDoor {
-    core: Arc<Core>,
+    core: Arc<RealConsumer>,
     sink: Arc<JsSink>,
 }
 
 /// How long an environment that has gone may take leave: no handler will end any more, but locks can be given back.
 const ABANDONED: Duration = Duration::from_secs(5);
 
-type Core = Consumer<Arc<Client>>;
+type RealConsumer = Consumer<Arc<Client>>;
 
-impl running::Core for Core {
+impl running::Lifecycle for RealConsumer {
     async fn start(&self, bound: Duration) -> std::result::Result<(), ClientError> {
         self.start(bound).await
     }
@@ -197,7 +197,7 @@ impl std::fmt::Debug for ConsumerDoor {
 pub struct NativeConsumer {
     checked: Checked,
     options: ConsumerOptions,
-    running: Running<Core>,
+    running: Running<RealConsumer>,
 }
 
 impl std::fmt::Debug for NativeConsumer {

@@ -92,7 +92,7 @@ impl Calls for ProducerBell {
 
 /// What a started producer is called through.
 pub struct ProducerDoor {
-    core: Arc<Core>,
+    core: Arc<RealProducer>,
     bell: Arc<ProducerBell>,
     turns: Mutex<Turns>,
 }
@@ -109,9 +109,9 @@ struct Turns {
 /// So many runs are reason enough for a turn, while there is more to be heard.
 const MANY_RUNS: usize = 64;
 
-type Core = Producer<Arc<Client>>;
+type RealProducer = Producer<Arc<Client>>;
 
-impl running::Core for Core {
+impl running::Lifecycle for RealProducer {
     async fn start(&self, _bound: Duration) -> std::result::Result<(), ClientError> {
         self.start().await
     }
@@ -140,7 +140,7 @@ impl std::fmt::Debug for ProducerDoor {
 pub struct NativeProducer {
     checked: Checked,
     options: ProducerOptions,
-    running: Running<Core>,
+    running: Running<RealProducer>,
 }
 
 impl std::fmt::Debug for NativeProducer {

@@ -14,7 +14,7 @@ use std::time::Duration;
 const FAREWELL: Duration = Duration::from_millis(500);
 
 /// A producer or a consumer, as far as its life goes.
-pub(super) trait Core: Send + Sync + 'static {
+pub(super) trait Lifecycle: Send + Sync + 'static {
     /// Starts; told the bound, but not held to it.
     fn start(&self, bound: Duration) -> impl Future<Output = Outcome<(), ClientError>> + Send;
 
@@ -36,9 +36,9 @@ struct Client<C> {
 
 /// What was started, if anything was. It stays after `close()`: for its last counts, and so that the last acknowledgement of a
 /// handler that has outlived it finds its gate.
-pub(super) struct Running<C: Core>(Arc<Mutex<Option<Client<C>>>>);
+pub(super) struct Running<C: Lifecycle>(Arc<Mutex<Option<Client<C>>>>);
 
-impl<C: Core> Default for Running<C> {
+impl<C: Lifecycle> Default for Running<C> {
     fn default() -> Self {
         Self(Arc::default())
     }
@@ -48,7 +48,7 @@ fn lock<C>(running: &Mutex<Option<Client<C>>>) -> MutexGuard<'_, Option<Client<C
     running.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-impl<C: Core> Running<C> {
+impl<C: Lifecycle> Running<C> {
     /// Starts it. The slot is answered with `null`, or with a failure that leaves nothing running.
     pub(super) fn start(&self, slot: u32, bound: Duration, core: Arc<C>, answers: Arc<dyn Answers>) {
         *lock(&self.0) = Some(Client { core: Arc::clone(&core), answers: Arc::clone(&answers), closed: false });
@@ -57,7 +57,8 @@ impl<C: Core> Running<C> {
             match within(bound, &*core).await {
                 Ok(()) => answers.answer(Answer::of(slot, Ok(String::from("null")))),
                 Err(error) => {
-                    core.close(FAREWELL).await;
+                    // Whatever becomes of it: how the start has ended is what counts.
+                    let _ = env::caught(core.close(FAREWELL)).await;
                     lock(&running).take();
                     answers.last(Answer::of(slot, Err(error)));
                 }
@@ -70,11 +71,12 @@ impl<C: Core> Running<C> {
         let (core, answers) = self.parts()?;
         let running = Arc::clone(&self.0);
         env::spawn(async move {
-            core.close(bound).await;
+            let closed = env::caught(core.close(bound)).await;
             if let Some(client) = lock(&running).as_mut() {
                 client.closed = true;
             }
-            answers.last(Answer::of(slot, Ok(String::from("null"))));
+            let closed = closed.map_err(|panic| ClientError::panicked("close() has failed", &panic));
+            answers.last(Answer::of(slot, closed.map(|()| String::from("null"))));
         });
         Ok(())
     }
@@ -86,7 +88,11 @@ impl<C: Core> Running<C> {
     {
         let (core, answers) = self.parts()?;
         let answer = question(core);
-        env::spawn(async move { answers.answer(Answer::of(slot, answer.await)) });
+        env::spawn(async move {
+            let answer =
+                env::caught(answer).await.unwrap_or_else(|panic| Err(ClientError::panicked("this has failed", &panic)));
+            answers.answer(Answer::of(slot, answer));
+        });
         Ok(())
     }
 
@@ -107,7 +113,7 @@ impl<C: Core> Running<C> {
     }
 }
 
-impl<C: Core> Drop for Running<C> {
+impl<C: Lifecycle> Drop for Running<C> {
     /// The environment has gone (a worker thread ended) without `close()`: nobody is left to tell, but brokers should know.
     fn drop(&mut self) {
         if let Some(Client { core, answers, closed: false }) = lock(&self.0).take() {
@@ -122,8 +128,12 @@ fn not_running() -> napi::Error {
 }
 
 /// The result of a start. One whose time is up fails with what has kept it from its end, where that is known.
-async fn within(bound: Duration, core: &impl Core) -> Outcome<(), ClientError> {
-    tokio::time::timeout(bound, core.start(bound)).await.unwrap_or_else(|_| {
+async fn within(bound: Duration, core: &impl Lifecycle) -> Outcome<(), ClientError> {
+    let started = async {
+        let started = env::caught(core.start(bound)).await;
+        started.unwrap_or_else(|panic| Err(ClientError::panicked("start() has failed", &panic)))
+    };
+    tokio::time::timeout(bound, started).await.unwrap_or_else(|_| {
         let text = format!("start() did not finish within {} ms (startTimeoutMs)", bound.as_millis());
         Err(match core.obstacle() {
             // Another start may meet what this one has waited for; who speaks something else will not learn.
@@ -134,4 +144,95 @@ async fn within(bound: Duration, core: &impl Core) -> Outcome<(), ClientError> {
             None => ClientError::new(Code::Timeout, text),
         })
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::sync::mpsc;
+
+    /// Panics at the step of that name.
+    struct Planted(&'static str);
+
+    impl Planted {
+        fn at(&self, step: &str) {
+            assert!(self.0 != step, "planted at {step}");
+        }
+    }
+
+    impl Lifecycle for Planted {
+        async fn start(&self, _bound: Duration) -> Outcome<(), ClientError> {
+            tokio::task::yield_now().await;
+            self.at("start");
+            Ok(())
+        }
+
+        fn obstacle(&self) -> Option<ClientError> {
+            None
+        }
+
+        async fn close(&self, _bound: Duration) {
+            tokio::task::yield_now().await;
+            self.at("close");
+        }
+
+        async fn abandon(&self) {}
+    }
+
+    struct Heard(mpsc::UnboundedSender<(Answer, bool)>);
+
+    impl Answers for Heard {
+        fn answer(&self, answer: Answer) {
+            let _ = self.0.send((answer, false));
+        }
+
+        fn last(&self, answer: Answer) {
+            let _ = self.0.send((answer, true));
+        }
+
+        fn release(&self) {}
+    }
+
+    const BOUND: Duration = Duration::from_secs(5);
+
+    async fn started(step: &'static str) -> (Running<Planted>, mpsc::UnboundedReceiver<(Answer, bool)>, Answer, bool) {
+        let (running, (sender, mut heard)) = (Running::default(), mpsc::unbounded_channel());
+        running.start(1, BOUND, Arc::new(Planted(step)), Arc::new(Heard(sender)));
+        let (answer, is_last) = heard.recv().await.unwrap();
+        (running, heard, answer, is_last)
+    }
+
+    fn assert_planted(answer: &Answer, step: &str) {
+        let error = answer.result.as_ref().unwrap_err();
+        assert_eq!(error.code(), Code::Internal);
+        assert!(error.message().contains(step), "{error}");
+    }
+
+    #[tokio::test]
+    async fn a_start_that_panics_is_answered_and_leaves_nothing_running() {
+        let (running, _heard, answer, is_last) = started("start").await;
+        assert_planted(&answer, "planted at start");
+        assert!(is_last && answer.slot == 1 && running.core().is_err());
+    }
+
+    #[tokio::test]
+    async fn a_close_that_panics_is_answered_with_the_last_word() {
+        let (running, mut heard, answer, _) = started("close").await;
+        assert!(answer.result.is_ok());
+        running.close(2, BOUND).unwrap();
+        let (answer, is_last) = heard.recv().await.unwrap();
+        assert_planted(&answer, "planted at close");
+        assert!(is_last && answer.slot == 2);
+    }
+
+    #[tokio::test]
+    async fn a_question_whose_answer_panics_is_answered() {
+        let (running, mut heard, ..) = started("nowhere").await;
+        let question = |core: Arc<Planted>| async move {
+            assert!(core.0 != "nowhere", "planted at a question");
+            Ok(String::new())
+        };
+        running.ask(3, question).unwrap();
+        assert_planted(&heard.recv().await.unwrap().0, "planted at a question");
+    }
 }

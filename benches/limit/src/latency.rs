@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use crate::Failure;
 use crate::drain::pull;
 use crate::given::Given;
-use crate::send::{frame_of, number, single};
+use crate::send::{frame_of, single};
 use crate::timing::{Timing, add_latencies};
 use crate::wire::{Connection, stored};
 
@@ -38,9 +38,8 @@ pub(crate) fn latency(given: &Given) -> Result<Value, Failure> {
         for index in 0..messages {
             thread::sleep(due(index).saturating_duration_since(Instant::now()));
             let template = &mut templates[(index % keys) as usize];
-            number(template, index / keys);
             written[index as usize].store(nanos_since(start), Ordering::Release);
-            writer.write_all(template.bytes())?;
+            writer.write_all(template.numbered(index / keys, 0).bytes())?;
         }
         confirming.join().map_err(|_| "the reader of answers panicked")??;
         receiving.join().map_err(|_| "the reader of messages panicked")?

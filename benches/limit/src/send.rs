@@ -8,13 +8,13 @@ use serde_json::{Value, json};
 use crate::Failure;
 use crate::given::Given;
 use crate::timing::{Timing, add_latencies};
-use crate::wire::{Connection, Template, stored, write_digits};
+use crate::wire::{Connection, NUMBER_DIGITS, Template, stored, write_digits};
 
 /// The group of whatever is sent here.
 pub(crate) const GROUP: &str = "GID_bench_limit";
 /// Digits of a body that name its key, and its number among the key's.
 const KEY_DIGITS: usize = 4;
-const HEAD_DIGITS: usize = 12;
+const HEAD_DIGITS: usize = KEY_DIGITS + NUMBER_DIGITS;
 /// What real clients add; always the same one here.
 const UNIQUE_ID: &str = "7F0000010001000000010000000000FF";
 
@@ -24,10 +24,6 @@ pub(crate) fn body(key: u32, number: u32, bytes: usize) -> Vec<u8> {
     write_digits(&mut body[..KEY_DIGITS], key);
     write_digits(&mut body[KEY_DIGITS..HEAD_DIGITS], number);
     body
-}
-
-fn write_number(body: &mut [u8], number: u32) {
-    write_digits(&mut body[KEY_DIGITS..HEAD_DIGITS], number);
 }
 
 /// The frame of a request that is sent once.
@@ -44,7 +40,7 @@ fn properties_of(key: u32) -> String {
 /// A single of one key, whose queue is chosen by its number.
 pub(crate) fn single(given: &Given, key: u32) -> Result<Template, Failure> {
     let queues: u32 = given.number("queues")?;
-    Template::new(&SendMessage {
+    let request = SendMessage {
         producer_group: GROUP.into(),
         topic: given.text("topic")?.into(),
         broker_name: given.text("brokerName")?.into(),
@@ -56,12 +52,28 @@ pub(crate) fn single(given: &Given, key: u32) -> Result<Template, Failure> {
         reconsume_times: 0,
         max_reconsume_times: None,
         body: body(key, 0, given.number("bytes")?).into(),
-    })
+    };
+    Template::new(&request, std::iter::once(KEY_DIGITS))
 }
 
-/// Makes room for the number of a template's only message.
-pub(crate) fn number(template: &mut Template, number: u32) {
-    write_number(template.body(), number);
+/// A batch into one queue, a message for each key.
+fn batch_of(given: &Given, queue: u32, keys: impl Iterator<Item = u32>) -> Result<Template, Failure> {
+    let bytes = given.number("bytes")?;
+    let mut entries = BytesMut::new();
+    let mut numbers_at = Vec::new();
+    for key in keys {
+        numbers_at.push(entries.len() + batch::entry_len(0, 0) - size_of::<i16>() + KEY_DIGITS);
+        batch::append(&mut entries, 0, &body(key, 0, bytes), &properties_of(key))?;
+    }
+    let request = SendBatch {
+        producer_group: GROUP.into(),
+        topic: given.text("topic")?.into(),
+        broker_name: given.text("brokerName")?.into(),
+        queue_id: i32::try_from(queue)?,
+        born_timestamp: 0,
+        body: entries.freeze(),
+    };
+    Template::new(&request, numbers_at.into_iter())
 }
 
 /// W1: one after the other.
@@ -73,12 +85,11 @@ pub(crate) fn awaited(given: &Given) -> Result<Value, Failure> {
     let timing = Timing::start()?;
     let mut began = timing.elapsed();
     for sent in 0.. {
-        number(&mut template, sent);
         let opaque = connection.next_opaque();
-        connection.write(template.with_opaque(opaque).bytes())?;
+        connection.write(template.numbered(sent, 0).with_opaque(opaque).bytes())?;
         stored(&connection.read()?)?;
         let now = timing.elapsed();
-        latencies.push(now - began);
+        latencies.push(now.saturating_sub(began));
         began = now;
         if now >= time {
             break;
@@ -92,60 +103,44 @@ pub(crate) fn awaited(given: &Given) -> Result<Value, Failure> {
 /// W2: batches of one queue, one after the other.
 pub(crate) fn burst(given: &Given) -> Result<Value, Failure> {
     let mut connection = Connection::open(given.text("broker")?)?;
-    let (count, bytes): (u32, usize) = (given.number("batch")?, given.number("bytes")?);
-    let properties = properties_of(0);
-    let mut entries = BytesMut::new();
-    for _ in 0..count {
-        batch::append(&mut entries, 0, &body(0, 0, bytes), &properties)?;
-    }
-    let stride = entries.len() / count as usize;
-    let body_at = batch::entry_len(0, 0) - size_of::<i16>();
-    let mut template = Template::new(&SendBatch {
-        producer_group: GROUP.into(),
-        topic: given.text("topic")?.into(),
-        broker_name: given.text("brokerName")?.into(),
-        queue_id: 0,
-        born_timestamp: 0,
-        body: entries.freeze(),
-    })?;
+    let count: u32 = given.number("batch")?;
+    let mut template = batch_of(given, 0, (0..count).map(|_| 0))?;
     let time = given.time()?;
     let mut sent = 0;
     let timing = Timing::start()?;
     while timing.elapsed() < time {
-        for entry in template.body().chunks_exact_mut(stride) {
-            write_number(&mut entry[body_at..], sent);
-            sent += 1;
-        }
         let opaque = connection.next_opaque();
-        connection.write(template.with_opaque(opaque).bytes())?;
+        connection.write(template.numbered(sent, 1).with_opaque(opaque).bytes())?;
         stored(&connection.read()?)?;
+        sent += count;
     }
     let mut figures = timing.stop(sent as usize)?;
     figures["perRequest"] = json!(count);
     Ok(figures)
 }
 
-/// W3: every key has one message under way; whose answer comes sends its next one. All on one connection.
+/// W3: every key has one message under way; whose answer comes sends its next one. All on one connection. With `batches` those of a queue
+/// go in one request.
 pub(crate) fn keys(given: &Given) -> Result<Value, Failure> {
     let mut connection = Connection::open(given.text("broker")?)?;
-    let keys: u32 = given.number("keys")?;
-    let mut lanes = (0..keys).map(|key| Ok((single(given, key)?, 0))).collect::<Result<Vec<_>, Failure>>()?;
-    // An answer tells its key by its correlation id.
+    let mut lanes = lanes(given)?;
+    // An answer tells its lane by its correlation id.
     let first = connection.next_opaque();
     let time = given.time()?;
     let mut out = Vec::new();
-    let mut push = |out: &mut Vec<u8>, lane: usize| -> Result<(), Failure> {
-        let (template, sent): &mut (Template, u32) = &mut lanes[lane];
-        number(template, *sent);
+    let mut push = |out: &mut Vec<u8>, lane: usize| -> Result<usize, Failure> {
+        let (template, sent) = &mut lanes[lane];
+        let opaque = first + i32::try_from(lane)?;
+        out.extend_from_slice(template.numbered(*sent, 0).with_opaque(opaque).bytes());
         *sent += 1;
-        out.extend_from_slice(template.with_opaque(first + i32::try_from(lane)?).bytes());
-        Ok(())
+        Ok(template.messages())
     };
     let timing = Timing::start()?;
-    for lane in 0..keys as usize {
-        push(&mut out, lane)?;
+    let (mut open, mut messages, mut requests) = (0, 0, 0);
+    for lane in 0..lanes_of(given)? {
+        messages += push(&mut out, lane)?;
+        open += 1;
     }
-    let (mut done, mut open) = (0, keys as usize);
     while open > 0 {
         connection.write(&out)?;
         out.clear();
@@ -153,18 +148,37 @@ pub(crate) fn keys(given: &Given) -> Result<Value, Failure> {
         let mut next = Some(connection.read()?);
         while let Some(answer) = next {
             stored(&answer)?;
-            done += 1;
+            requests += 1;
             if is_over {
                 open -= 1;
             } else {
-                push(&mut out, usize::try_from(answer.opaque - first)?)?;
+                messages += push(&mut out, usize::try_from(answer.opaque - first)?)?;
             }
             next = connection.read_ready()?;
         }
     }
-    let mut figures = timing.stop(done)?;
-    figures["perRequest"] = json!(1);
+    let mut figures = timing.stop(messages)?;
+    figures["perRequest"] = json!(messages / requests);
     Ok(figures)
+}
+
+/// How many requests are under way: one for each key, or for each queue that has keys.
+fn lanes_of(given: &Given) -> Result<usize, Failure> {
+    let keys: usize = given.number("keys")?;
+    Ok(if given.has("batches") { keys.min(given.number("queues")?) } else { keys })
+}
+
+/// A request of each lane, and how often it was sent.
+fn lanes(given: &Given) -> Result<Vec<(Template, u32)>, Failure> {
+    let (keys, queues): (u32, u32) = (given.number("keys")?, given.number("queues")?);
+    let lane = |lane: u32| {
+        if given.has("batches") {
+            batch_of(given, lane, (lane..keys).step_by(queues as usize))
+        } else {
+            single(given, lane)
+        }
+    };
+    (0..u32::try_from(lanes_of(given)?)?).map(|at| Ok((lane(at)?, 0))).collect()
 }
 
 /// W10: a connection, and one message.

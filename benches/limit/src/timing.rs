@@ -25,7 +25,7 @@ impl Timing {
     /// The figures that every round has.
     pub(crate) fn stop(&self, messages: usize) -> Result<Value, Failure> {
         let seconds = self.began.elapsed().as_secs_f64();
-        let cpu = (cpu()? - self.cpu).as_secs_f64();
+        let cpu = cpu()?.saturating_sub(self.cpu).as_secs_f64();
         let messages = messages.max(1) as f64;
         Ok(json!({ "messages": messages, "perSecond": messages / seconds, "cpuMicros": 1e6 * cpu / messages }))
     }

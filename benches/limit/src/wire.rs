@@ -14,6 +14,8 @@ use crate::Failure;
 const FIRST_OPAQUE: i32 = 10_000_000;
 const OPAQUE_FIELD: &[u8] = b"\"opaque\":";
 const PATIENCE: Duration = Duration::from_secs(30);
+/// Of the number of a message among its key's.
+pub(crate) const NUMBER_DIGITS: usize = 8;
 const READ_BYTES: usize = 256 * 1024;
 
 /// A connection to one broker.
@@ -96,18 +98,20 @@ impl Connection {
 pub(crate) struct Template {
     bytes: Vec<u8>,
     opaque_at: usize,
-    body_at: usize,
+    /// Where the numbers of its messages stand.
+    numbers_at: Vec<usize>,
 }
 
 impl Template {
-    pub(crate) fn new(request: &impl Request) -> Result<Self, Failure> {
+    /// `numbers_at`: in the body.
+    pub(crate) fn new(request: &impl Request, numbers_at: impl Iterator<Item = usize>) -> Result<Self, Failure> {
         let mut command = request.command();
         command.opaque = FIRST_OPAQUE;
         let bytes = frame::encode(&command, Codec::Json)?.to_vec();
         let body_at = bytes.len() - command.body.len();
         let field = bytes.windows(OPAQUE_FIELD.len()).position(|window| window == OPAQUE_FIELD);
         let opaque_at = field.ok_or("a frame without a correlation id")? + OPAQUE_FIELD.len();
-        Ok(Self { bytes, opaque_at, body_at })
+        Ok(Self { bytes, opaque_at, numbers_at: numbers_at.map(|at| body_at + at).collect() })
     }
 
     /// The frame with this correlation id.
@@ -116,9 +120,19 @@ impl Template {
         self
     }
 
-    /// The request's body, to be written over.
-    pub(crate) fn body(&mut self) -> &mut [u8] {
-        &mut self.bytes[self.body_at..]
+    /// The frame with these numbers: the first of its messages has `first`, each other one `step` more than the one before it.
+    pub(crate) fn numbered(&mut self, first: u32, step: u32) -> &mut Self {
+        let mut number = first;
+        for at in &self.numbers_at {
+            write_digits(&mut self.bytes[*at..*at + NUMBER_DIGITS], number);
+            number += step;
+        }
+        self
+    }
+
+    /// How many messages it has.
+    pub(crate) fn messages(&self) -> usize {
+        self.numbers_at.len()
     }
 
     pub(crate) fn bytes(&self) -> &[u8] {

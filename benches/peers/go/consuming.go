@@ -123,35 +123,35 @@ func latency(g given) figures {
 func memory(g given) figures {
 	through := warm(g)
 	total, bytes := int64(g.number("messages")), g.number("bytes")
-	var started atomic.Int64
+	var begun, sent atomic.Int64
 	measure := start()
 	var running sync.WaitGroup
 	for key := 0; key < g.number("keys"); key++ {
 		running.Add(1)
 		go func(key int) {
 			defer running.Done()
-			for i := 0; started.Add(1) <= total && !measure.isOver(g); i++ {
+			for i := 0; !measure.isOver(g) && begun.Add(1) <= total; i++ {
 				send(through, message(g, key, body(key, i, bytes)))
+				sent.Add(1)
 			}
 		}(key)
 	}
 	running.Wait()
-	check(through.Shutdown())
-	sent := min(started.Load(), total)
 	afterSends := rssAfterCollection()
 	var handled atomic.Int64
 	over := make(chan struct{}, 1)
 	made := newConsumer(g, func(body []byte) {
-		if digits(body[:4]) != warmUpKey && handled.Add(1) == sent {
+		if digits(body[:4]) != warmUpKey && handled.Add(1) == sent.Load() {
 			over <- struct{}{}
 		}
 	})
 	<-over
-	told := measure.stop(int(sent))
+	told := measure.stop(int(sent.Load()))
 	told["sentRssMiB"] = afterSends
 	told["handledRssMiB"] = rssAfterCollection()
 	told["peakRssMiB"] = status("VmHWM")
 	check(made.Shutdown())
+	check(through.Shutdown())
 	return told
 }
 

@@ -18,17 +18,22 @@ const (
 	warmUpKey = 9_999
 	warmUp    = 50
 	timeout   = 60 * time.Second
-	// Threshold of compression that nothing reaches.
-	never = 1 << 30
+	// Thresholds of compression: the client's own, and one that nothing reaches.
+	compressed = 4 * 1024
+	never      = 1 << 30
 )
 
 func newProducer(g given) rocketmq.Producer {
+	threshold := never
+	if g["compress"] != "" {
+		threshold = compressed
+	}
 	made, err := rocketmq.NewProducer(
 		producer.WithGroupName("GID_bench"),
 		producer.WithNsResolver(primitive.NewPassthroughResolver([]string{g["nameServer"]})),
 		producer.WithQueueSelector(producer.NewHashQueueSelector()),
 		producer.WithSendMsgTimeout(timeout),
-		producer.WithCompressMsgBodyOverHowmuch(never),
+		producer.WithCompressMsgBodyOverHowmuch(threshold),
 		producer.WithRetry(0),
 	)
 	check(err)

@@ -122,7 +122,6 @@ final class Consuming {
         PeerClock clock = new PeerClock(given);
         int sent = Sending.loops(given, clock, given.number("messages"), (key, number) ->
             Sending.send(producer, given, key, PeerBody.of(key, number, given.number("bytes"))));
-        producer.shutdown();
         System.gc();
         double afterSends = PeerClock.status("VmRSS");
         CountDownLatch left = new CountDownLatch(sent);
@@ -136,6 +135,7 @@ final class Consuming {
         String told = clock.stop(sent) + ",\"sentRssMiB\":" + afterSends + ",\"handledRssMiB\":"
             + PeerClock.status("VmRSS") + ",\"peakRssMiB\":" + PeerClock.status("VmHWM");
         consumer.shutdown();
+        producer.shutdown();
         return told;
     }
 

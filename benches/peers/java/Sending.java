@@ -201,7 +201,9 @@ final class Sending {
         DefaultMQProducer producer = new DefaultMQProducer("GID_bench_" + System.nanoTime());
         producer.setNamesrvAddr(given.text("nameServer"));
         producer.setMaxMessageSize(MAX_MESSAGE);
-        producer.setCompressMsgBodyOverHowmuch(Integer.MAX_VALUE);
+        if (!given.has("compress")) {
+            producer.setCompressMsgBodyOverHowmuch(Integer.MAX_VALUE);
+        }
         producer.start();
         return producer;
     }

@@ -13,13 +13,14 @@ const MAX_MESSAGE = 4 * 1024 * 1024
 const httpclient = { request: () => Promise.reject(new Error('there is no HTTP here')) }
 
 void serve({
-  async producer({ nameServer, topic }) {
+  async producer({ nameServer, topic, compress }) {
     const producer = new Producer({
       producerGroup: 'GID_bench',
       nameSrv: nameServer,
       logger,
       httpclient,
       maxMessageSize: MAX_MESSAGE,
+      ...(!compress && { compressMsgBodyOverHowmuch: Infinity }),
     })
     producer.on('error', nothing)
     await producer.ready()

@@ -6,7 +6,9 @@ const { keyOf } = require('./body')
 let member
 
 async function join(client, given) {
-  member = await client.consumer(given, (body) => process.stdout.write(`{"handled":${keyOf(body)}}\n`))
+  member = await client.consumer(given, (body) => {
+    process.stdout.write(`{"handled":${keyOf(body)}}\n`)
+  })
   return { joined: true }
 }
 

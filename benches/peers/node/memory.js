@@ -1,43 +1,43 @@
 'use strict'
 // W8: what a process holds after it has sent, and after it has handled, many messages.
 
+const { keyOf } = require('./body')
 const { Measure, peakRss } = require('./measure')
-const { withProducer } = require('./sending')
+const { WARM_UP_KEY, withProducer } = require('./sending')
 
 const MIB = 2 ** 20
 
 async function memory(client, given) {
   const total = Number(given.messages)
   const keys = Number(given.keys)
-  const measure = await Measure.begin()
-  const sent = await withProducer(client, given, async (producer, bodies) => {
-    let count = 0
+  return withProducer(client, given, async (producer, bodies) => {
+    const measure = await Measure.begin()
+    let sent = 0
     const loop = async (key) => {
-      for (let i = 0; count < total && measure.elapsed() < 1_000 * given.seconds; i++) {
-        count++
+      for (let i = 0; sent < total && measure.elapsed() < 1_000 * given.seconds; i++) {
+        sent++
         await producer.send(`key-${key}`, bodies.of(key, i))
       }
     }
     await Promise.all(Array.from({ length: keys }, (_, key) => loop(key)))
-    return count
+    const afterSends = held()
+    let handled = 0
+    let done
+    const over = new Promise((resolve) => (done = resolve))
+    const consumer = await client.consumer(given, (body) => {
+      if (keyOf(body) !== WARM_UP_KEY && ++handled === sent) done()
+    })
+    await over
+    const afterHandling = held()
+    await consumer.close()
+    return {
+      ...measure.stop(sent),
+      sentRssMiB: afterSends.rss,
+      handledRssMiB: afterHandling.rss,
+      heapMiB: afterHandling.heap,
+      peakRssMiB: peakRss(),
+    }
   })
-  const afterSends = held()
-  let handled = 0
-  let done
-  const over = new Promise((resolve) => (done = resolve))
-  const consumer = await client.consumer(given, () => {
-    if (++handled === sent) done()
-  })
-  await over
-  const afterHandling = held()
-  await consumer.close()
-  return {
-    ...measure.stop(sent),
-    sentRssMiB: afterSends.rss,
-    handledRssMiB: afterHandling.rss,
-    heapMiB: afterHandling.heap,
-    peakRssMiB: peakRss(),
-  }
 }
 
 function held() {

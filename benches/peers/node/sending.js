@@ -118,4 +118,4 @@ function told(figures, { failed, requests }) {
   return figures
 }
 
-module.exports = { awaited, burst, keys, mixed, withProducer }
+module.exports = { WARM_UP_KEY, awaited, burst, keys, mixed, withProducer }

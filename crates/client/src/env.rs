@@ -59,7 +59,7 @@ where
 }
 
 /// Runs a task so that its panic is somebody's: `Err` with the words of it.
-pub(crate) async fn caught<F: Future>(future: F) -> Result<F::Output, String> {
+pub async fn caught<F: Future>(future: F) -> Result<F::Output, String> {
     let mut future = std::pin::pin!(future);
     std::future::poll_fn(|context| {
         let polled = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| future.as_mut().poll(context)));
@@ -71,6 +71,11 @@ pub(crate) async fn caught<F: Future>(future: F) -> Result<F::Output, String> {
     .await
 }
 
+/// The same of something that does not wait.
+pub(crate) fn caught_now<T>(act: impl FnOnce() -> T) -> Result<T, String> {
+    std::panic::catch_unwind(std::panic::AssertUnwindSafe(act)).map_err(|panic| words(&*panic))
+}
+
 /// The words of a panic.
 pub(crate) fn words(panic: &(dyn std::any::Any + Send)) -> String {
     let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
@@ -79,7 +84,7 @@ pub(crate) fn words(panic: &(dyn std::any::Any + Send)) -> String {
 }
 
 /// Runs a task that is never to end by a panic: each is told, and after a pause it begins anew.
-pub(crate) async fn kept<F: Future<Output = ()>>(mut begin: impl FnMut() -> F, tell: impl Fn(String)) {
+pub async fn kept<F: Future<Output = ()>>(mut begin: impl FnMut() -> F, tell: impl Fn(String)) {
     let mut pause = Backoff::new(Duration::from_secs(1), Duration::from_secs(30));
     while let Err(panic) = caught(begin()).await {
         tell(panic);

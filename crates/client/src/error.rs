@@ -288,7 +288,7 @@ impl ClientError {
     }
 
     /// A defect of this package that has shown itself; `what` says what became of it.
-    pub(crate) fn panicked(what: &str, panic: &str) -> Self {
+    pub fn panicked(what: &str, panic: &str) -> Self {
         Self::new(
             Code::Internal,
             format!("{what} (a panic: {panic}). This is a defect of rocketmq-orderly: please report it"),

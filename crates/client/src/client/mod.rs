@@ -315,6 +315,12 @@ impl Client {
         }
     }
 
+    /// A defect of ours, for users to see; telling it may meet the same.
+    fn tell_panic(&self, what: &str, panic: &str) {
+        let error = ClientError::panicked(what, panic);
+        let _ = env::caught_now(|| self.events().emit(Event::Warning { error }));
+    }
+
     /// The brokers that should know us: those of a consumer's topics, the masters of a producer's. Each once, sorted.
     fn in_use(&self) -> Vec<String> {
         match self.session.role() {
@@ -337,11 +343,7 @@ where
     let client = Arc::clone(client);
     env::spawn(async move {
         let begin = || run(Arc::clone(&client));
-        env::kept(begin, |panic| {
-            let error = ClientError::panicked(&format!("{what} has failed and begins anew"), &panic);
-            client.events().emit(Event::Warning { error });
-        })
-        .await;
+        env::kept(begin, |panic| client.tell_panic(&format!("{what} has failed and begins anew"), &panic)).await;
     })
 }
 

@@ -103,7 +103,7 @@ pub(super) async fn run(client: Arc<Client>) {
     loop {
         tokio::select! {
             lost = heard.recv() => match lost {
-                Some(Lost::Broker(address)) => _ = mending.spawn(mend(Arc::clone(&client), address)),
+                Some(Lost::Broker(address)) => _ = mending.spawn(kept(Arc::clone(&client), address)),
                 // Another one may know more, or none may answer any more: either is worth knowing at once.
                 Some(Lost::NameServer) => client.routes.refresh_all(),
                 None => return,
@@ -111,6 +111,12 @@ pub(super) async fn run(client: Arc<Client>) {
             Some(_) = mending.join_next() => {}
         }
     }
+}
+
+/// Seeks the way to one broker, whatever panics meanwhile.
+async fn kept(client: Arc<Client>, address: String) {
+    let seek = || mend(Arc::clone(&client), address.clone());
+    env::kept(seek, |panic| client.tell_panic("seeking the way to a broker has failed and begins anew", &panic)).await;
 }
 
 /// Seeks the way to one broker, until it is found or nobody needs it.

@@ -142,6 +142,8 @@ struct Table {
     line: BTreeSet<(Instant, Arc<str>)>,
     /// How many are being looked for.
     looking: usize,
+    /// The topics whose last look has failed.
+    failing: BTreeSet<Arc<str>>,
     brokers: Index,
 }
 
@@ -163,6 +165,25 @@ impl Table {
         }
     }
 
+    /// Has these topics looked at soon, as far as somebody follows them.
+    fn want(&mut self, topics: Vec<Arc<str>>) {
+        for name in topics {
+            if let Some(topic) = self.topics.get_mut(&name).filter(|topic| topic.is_followed()) {
+                topic.want();
+                self.line_up(&name);
+            }
+        }
+    }
+
+    /// Takes note of whether the last look for a topic has failed.
+    fn note_failure(&mut self, name: &Arc<str>) {
+        if self.topics.get(name).is_some_and(|topic| topic.state.borrow().error.is_some()) {
+            self.failing.insert(Arc::clone(name));
+        } else {
+            self.failing.remove(name);
+        }
+    }
+
     /// A topic's new route; the one before counts no longer.
     fn learned(&mut self, name: &Arc<str>, route: &TopicRoute, before: Option<(Instant, Arc<TopicRoute>)>) {
         let now = env::now();
@@ -179,6 +200,7 @@ impl Table {
     /// Nothing of it is kept.
     fn forget(&mut self, name: &str) {
         let Some((name, topic)) = self.topics.remove_entry(name) else { return };
+        self.failing.remove(&name);
         if let Some(at) = topic.line {
             self.line.remove(&(at, Arc::clone(&name)));
         }
@@ -244,30 +266,17 @@ impl Routes {
 
     /// Looks soon at every topic that is followed.
     pub(super) fn refresh_all(&self) {
-        self.refresh_if(|_| true);
+        let mut table = self.lock();
+        let topics: Vec<_> = table.topics.keys().cloned().collect();
+        table.want(topics);
+        self.changed.notify_one();
     }
 
     /// Looks soon at every topic that is followed and has a broker at this address.
     pub(super) fn refresh_at(&self, address: &str) {
-        self.refresh_if(|state| {
-            state.route.as_ref().is_some_and(|route| route.brokers().any(|(_, _, known)| known == address))
-        });
-    }
-
-    fn refresh_if(&self, concerned: impl Fn(&RouteState) -> bool) {
         let mut table = self.lock();
-        let mut wanted = Vec::new();
-        for (name, topic) in &mut table.topics {
-            if topic.is_followed() && concerned(&topic.state.borrow()) {
-                wanted.push(Arc::clone(name));
-            }
-        }
-        for name in wanted {
-            if let Some(topic) = table.topics.get_mut(&name) {
-                topic.want();
-            }
-            table.line_up(&name);
-        }
+        let topics = table.brokers.topics_at(address);
+        table.want(topics);
         self.changed.notify_one();
     }
 
@@ -296,7 +305,8 @@ impl Routes {
     /// as one that was just started does: it is the way to its brokers that counts.
     pub(super) fn problems(&self) -> Vec<ClientError> {
         let table = self.lock();
-        let problem = |(name, topic): (&Arc<str>, &Topic)| {
+        let problem = |name: &Arc<str>| {
+            let topic = table.topics.get(name)?;
             let state = topic.state.borrow();
             let error = state.error.as_ref()?;
             let is_to_come = name.starts_with(RETRY_PREFIX)
@@ -304,7 +314,7 @@ impl Routes {
             let is_stale = state.route.is_some() && error.code() == Code::NoMaster;
             (topic.is_followed() && !is_to_come && !is_stale).then(|| error.clone())
         };
-        table.topics.iter().filter_map(problem).collect()
+        table.failing.iter().filter_map(problem).collect()
     }
 
     /// Takes the topics that are due, and forgets those that nobody needs; says when the next one will be due.
@@ -371,6 +381,7 @@ impl Routes {
         if let Some(route) = learned {
             table.learned(topic, &route, before);
         }
+        table.note_failure(topic);
         table.line_up(topic);
         changed
     }
@@ -386,6 +397,7 @@ impl Routes {
                     Some(ClientError::new(Code::Internal, "looking for a route has panicked; it is looked for again"));
             });
             known.rest(false, refresh);
+            table.note_failure(topic);
             table.line_up(topic);
         }
         drop(table);

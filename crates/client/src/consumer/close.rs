@@ -22,6 +22,23 @@ impl<B: Brokers> Consumer<B> {
     pub(super) async fn close_once(&self, bound: Duration) {
         let deadline = env::now() + bound;
         let firm = deadline - FAREWELL.min(bound / 10);
+        // Whatever fails on the way: what comes after it is done all the same, or brokers would think of us as alive.
+        self.though_it_panics(self.give_back(bound, firm)).await;
+        for queue in self.shared.queues.all() {
+            queue.gate.lose();
+        }
+        self.though_it_panics(self.shared.end_locks(firm)).await;
+        let _ = timeout_at(deadline, self.shared.brokers.close()).await;
+    }
+
+    async fn though_it_panics(&self, step: impl Future<Output = ()>) {
+        if let Err(panic) = env::caught(step).await {
+            self.shared.warn(ClientError::panicked("close() could not give everything back", &panic));
+        }
+    }
+
+    /// Ends what wants queues, and then their actors.
+    async fn give_back(&self, bound: Duration, firm: Instant) {
         let tasks = std::mem::take(&mut *self.tasks.lock().unwrap_or_else(PoisonError::into_inner));
         for task in tasks {
             task.abort();
@@ -29,11 +46,6 @@ impl<B: Brokers> Consumer<B> {
             let _ = task.await;
         }
         self.drain(firm - LAST_CALL.min(bound / 5), firm).await;
-        for queue in self.shared.queues.all() {
-            queue.gate.lose();
-        }
-        self.shared.end_locks(firm).await;
-        let _ = timeout_at(deadline, self.shared.brokers.close()).await;
     }
 
     /// Waits for the actors until `firm`; the signals of handlers that still run fire at `last_call`.
@@ -51,13 +63,16 @@ impl<B: Brokers> Consumer<B> {
             if let Some(running) = queue.gate.running() {
                 let error = ClientError::new(Code::Closed, "the consumer is closing and its time is up")
                     .with_queue(queue.name());
-                self.shared.handlers.sink().abort(queue.index, running.generation, error);
+                let signal = || self.shared.handlers.sink().abort(queue.index, running.generation, error);
+                if let Err(panic) = env::caught_now(signal) {
+                    self.shared.warn(ClientError::panicked("the signal of a handler could not fire", &panic));
+                }
             }
         }
         join(&mut actors, firm).await;
         for (_, actor) in actors {
             actor.abort();
-            // Ended for certain: it asks no lock keeper any more, which would begin a new one.
+            // Ended for certain: it asks for no lock any more, for which a new task would begin.
             let _ = actor.await;
         }
         self.shared.group.revoked.end(&self.shared.brokers);

@@ -347,7 +347,7 @@ impl Gate {
         self.changed.notify_one();
     }
 
-    // ---- the lock keeper
+    // ---- who keeps the locks
 
     /// The broker granted the lock that was asked for at the lease's beginning: first, again, or after a doubt.
     pub(crate) fn granted(&self, lease: Lease) {

@@ -125,7 +125,8 @@ pub(super) async fn look_up_all<B: Brokers>(
         questions.spawn(async move { (queue.clone(), look_up(&shared, &queue, position).await) });
     }
     while let Some(answered) = questions.join_next().await {
-        let Ok((queue, mut found)) = answered else { continue };
+        let (queue, mut found) = answered
+            .map_err(|panic| ClientError::panicked("asking where a queue begins has failed", &panic.to_string()))?;
         let found = loop {
             match found {
                 Ok(found) => break found,

@@ -94,14 +94,7 @@ impl<B: Brokers> Consumer<B> {
     where
         F: Future<Output = ()> + Send + 'static,
     {
-        let shared = Arc::clone(&self.shared);
-        crate::env::spawn(async move {
-            let begin = || run(Arc::clone(&shared));
-            crate::env::kept(begin, |panic| {
-                shared.warn(ClientError::panicked(&format!("{what} has failed and begins anew"), &panic));
-            })
-            .await;
-        })
+        crate::env::spawn(Arc::clone(&self.shared).kept(what, run))
     }
 
     /// What the start tries again and again, if it does.

@@ -86,6 +86,15 @@ impl<B: Brokers> Shared<B> {
         }
     }
 
+    /// Runs a task that begins anew after a panic, which is told.
+    pub(super) async fn kept<F: Future<Output = ()>>(self: Arc<Self>, what: &str, run: impl Fn(Arc<Self>) -> F) {
+        let begin = || run(Arc::clone(&self));
+        crate::env::kept(begin, |panic| {
+            self.warn(ClientError::panicked(&format!("{what} has failed and begins anew"), &panic));
+        })
+        .await;
+    }
+
     /// The wall clock for gates.
     pub(crate) fn wall(self: &Arc<Self>) -> Wall {
         let shared = Arc::downgrade(self);

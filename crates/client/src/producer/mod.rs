@@ -1,7 +1,7 @@
 //! The ordered producer: a sharding key's messages are stored in the order of the calls, or not at all.
 //!
 //! A message is let in under one short lock (`admission`), waits in its lane, and leaves with what else has gathered there when the
-//! lane's one request has been answered (`lane`, `flight`). `answers` is the table of what an answer means, `landing` does it; `batches`
+//! lane's one request has been answered (`lane`, `flight`). `answers` is the table of what an answer means, `outcomes` does it; `batches`
 //! learns how large they may be. A failure takes with
 //! it what of its key was called before it was delivered (`fence`). Whoever sends more than brokers take can wait (`high_water`).
 
@@ -17,12 +17,12 @@ mod fence;
 mod flight;
 mod gathering;
 mod high_water;
-mod landing;
 mod lane;
 mod lane_panic;
 mod masters;
 mod model;
 mod options;
+mod outcomes;
 mod queue_selector;
 mod route_watch;
 mod slab;
@@ -206,14 +206,10 @@ impl<B: Masters> Producer<B> {
         let deadline = env::now() + timeout;
         // Its outcome does not matter: either nothing is left, or the time is up.
         let _ = tokio::time::timeout_at(deadline, self.emptied()).await;
-        self.core.with(|state, out| {
-            state.phase = Phase::Closed;
-            state.reject_all(out);
-            for (_, lane) in state.lanes.iter() {
-                lane.wake.notify_one();
-            }
-            out.tick = true;
-        });
+        let rejected = env::caught_now(|| self.reject_the_rest());
+        if let Err(panic) = rejected {
+            self.core.brokers.warn(ClientError::panicked("what was left at close() could not be rejected", &panic));
+        }
         // Brokers that are gone cannot be taken leave of.
         let deadline = deadline.max(env::now() + LEAVE);
         let _ = tokio::time::timeout_at(deadline, self.core.brokers.close()).await;
@@ -224,6 +220,17 @@ impl<B: Masters> Producer<B> {
         let mut problems = self.core.brokers.problems();
         problems.extend(self.core.with(|state, _| state.unread()));
         problems
+    }
+
+    fn reject_the_rest(&self) {
+        self.core.with(|state, out| {
+            state.phase = Phase::Closed;
+            state.reject_all(out);
+            for (_, lane) in state.lanes.iter() {
+                lane.wake.notify_one();
+            }
+            out.tick = true;
+        });
     }
 
     async fn emptied(&self) {

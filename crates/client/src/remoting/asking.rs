@@ -1,6 +1,6 @@
 //! One request on a connection: its way out, and how it ends.
 
-use super::connection::{Connection, Shared, Waiters, pieces};
+use super::connection::{Connection, Inner, Waiters, pieces};
 use super::outbox::{Class, Departure, Entrance, Rejected};
 use super::waiters::{Answered, CallFailure, Clock, LOOK, SILENCE, Waiter};
 use crate::env::{self, Instant};
@@ -26,14 +26,14 @@ impl std::fmt::Debug for Room {
 
 /// Takes the waiter out again when the caller stops waiting, and what was not written of its request.
 struct Waiting<'a> {
-    shared: &'a Shared,
+    inner: &'a Inner,
     opaque: i32,
 }
 
 impl Drop for Waiting<'_> {
     fn drop(&mut self) {
-        if let Some(waiter) = self.shared.take_waiter(self.opaque) {
-            self.shared.outbox.withdraw(&waiter.departure);
+        if let Some(waiter) = self.inner.take_waiter(self.opaque) {
+            self.inner.outbox.withdraw(&waiter.departure);
         }
     }
 }
@@ -47,35 +47,35 @@ impl Connection {
             let _ = sender.send(result);
         });
         let Some(opaque) = self.post(command, class, timeout, answered) else {
-            return answer.await.unwrap_or_else(|_| Err(CallFailure::NotSent(self.shared.failure())));
+            return answer.await.unwrap_or_else(|_| Err(CallFailure::NotSent(self.inner.failure())));
         };
-        let _waiting = Waiting { shared: &self.shared, opaque };
-        answer.await.unwrap_or_else(|_| Err(CallFailure::Unanswered(self.shared.failure())))
+        let _waiting = Waiting { inner: &self.inner, opaque };
+        answer.await.unwrap_or_else(|_| Err(CallFailure::Unanswered(self.inner.failure())))
     }
 
     /// Room for a send, if there is some now.
     pub(crate) fn try_room(&self) -> Option<Room> {
-        let entrance = self.shared.outbox.try_enter()?;
+        let entrance = self.inner.outbox.try_enter()?;
         Some(Room { connection: self.clone(), entrance })
     }
 
     /// Waits for room for a send, behind those who came before. An error means that the connection has ended, also for want of any
     /// sign of life within `timeout`.
     pub(crate) async fn room(&self, timeout: Duration) -> Result<Room, ClientError> {
-        let shared = &*self.shared;
-        let mut entrance = shared.outbox.enter();
+        let inner = &*self.inner;
+        let mut entrance = inner.outbox.enter();
         let silence = timeout.max(SILENCE);
         let began = env::now();
         let mut look_at = began + silence;
         loop {
             match tokio::time::timeout_at(look_at, &mut entrance).await {
                 Ok(Ok(entrance)) => return Ok(Room { connection: self.clone(), entrance }),
-                Ok(Err(_)) => return Err(shared.failure()),
+                Ok(Err(_)) => return Err(inner.failure()),
                 Err(_) => {
-                    let moved = began.max(shared.outbox.left().at).max(shared.life.last_came());
+                    let moved = began.max(inner.outbox.left().at).max(inner.life.last_came());
                     if env::now() >= moved + silence {
-                        self.end(&shared.lifeless(moved));
-                        return Err(shared.failure());
+                        self.end(&inner.lifeless(moved));
+                        return Err(inner.failure());
                     }
                     look_at = (moved + silence).min(env::now() + LOOK);
                 }
@@ -85,8 +85,8 @@ impl Connection {
 
     /// Sends a request; `answered` is told how it ended. Its number; none when it has ended already, unsent.
     fn post(&self, mut command: Command, class: Class, timeout: Duration, answered: Answered) -> Option<i32> {
-        let shared = &*self.shared;
-        let opaque = shared.next_opaque.fetch_add(1, Ordering::Relaxed);
+        let inner = &*self.inner;
+        let opaque = inner.next_opaque.fetch_add(1, Ordering::Relaxed);
         command.opaque = opaque;
         let code = command.code;
         let pieces = match pieces(&command) {
@@ -100,13 +100,13 @@ impl Connection {
         drop(command);
         let departure = Arc::new(Departure::default());
         let waiter = Waiter::new(code, Arc::clone(&departure), timeout, answered);
-        if let Err((waiter, reason)) = shared.expect(opaque, waiter) {
+        if let Err((waiter, reason)) = inner.expect(opaque, waiter) {
             (waiter.answered)(Err(CallFailure::NotSent(reason)));
             return None;
         }
-        match shared.outbox.send(pieces, class, departure) {
+        match inner.outbox.send(pieces, class, departure) {
             Ok(()) | Err(Rejected::Unread(_)) => {}
-            Err(Rejected::Failed(error)) => self.end(&shared.ended(&format!("failed while writing: {error}"))),
+            Err(Rejected::Failed(error)) => self.end(&inner.ended(&format!("failed while writing: {error}"))),
         }
         Some(opaque)
     }
@@ -123,7 +123,7 @@ impl Room {
 
     /// Whether no request is under way on this connection.
     pub(crate) fn is_idle(&self) -> bool {
-        matches!(&*self.connection.shared.waiters(), Waiters::Open(answers) if answers.is_empty())
+        matches!(&*self.connection.inner.waiters(), Waiters::Open(answers) if answers.is_empty())
     }
 
     /// Where the request will go.
@@ -132,7 +132,7 @@ impl Room {
     }
 }
 
-impl Shared {
+impl Inner {
     /// A request is about to be written; its answer will find its waiter. Given back, with the reason, when none are taken any more.
     fn expect(&self, opaque: i32, waiter: Waiter) -> Result<(), (Waiter, ClientError)> {
         match &mut *self.waiters() {

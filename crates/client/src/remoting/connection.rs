@@ -35,7 +35,7 @@ pub(super) enum Waiters {
     Poisoned(ClientError),
 }
 
-pub(super) struct Shared {
+pub(super) struct Inner {
     pub(super) address: String,
     waiters: Mutex<Waiters>,
     pub(super) outbox: Arc<Outbox>,
@@ -53,16 +53,16 @@ pub(super) struct Shared {
 /// A handle to one connection; clones share it. Dropping handles does not close it, [`Connection::close`] does.
 #[derive(Clone)]
 pub(crate) struct Connection {
-    pub(super) shared: Arc<Shared>,
+    pub(super) inner: Arc<Inner>,
 }
 
 impl std::fmt::Debug for Connection {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Connection").field("address", &self.shared.address).finish_non_exhaustive()
+        f.debug_struct("Connection").field("address", &self.inner.address).finish_non_exhaustive()
     }
 }
 
-impl Shared {
+impl Inner {
     pub(super) fn waiters(&self) -> MutexGuard<'_, Waiters> {
         self.waiters.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -139,7 +139,7 @@ impl Connection {
         R: AsyncRead + Send + Unpin + 'static,
         W: Writer,
     {
-        let shared = Arc::new(Shared {
+        let inner = Arc::new(Inner {
             address: address.to_owned(),
             waiters: Mutex::new(Waiters::Open(Answers::default())),
             outbox: Outbox::new(writer),
@@ -150,53 +150,53 @@ impl Connection {
             stop: Notify::new(),
             shutdown: Shutdown::default(),
         });
-        let connection = Self { shared };
+        let connection = Self { inner };
         env::spawn(connection.clone().run(reader, inbound));
         connection
     }
 
     /// Where it leads, `host:port` as it was asked for.
     pub(crate) fn address(&self) -> &str {
-        &self.shared.address
+        &self.inner.address
     }
 
     /// Whether both lead to the same.
     pub(crate) fn is(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.shared, &other.shared)
+        Arc::ptr_eq(&self.inner, &other.inner)
     }
 
     /// True once the connection takes no more requests.
     pub(crate) fn is_closed(&self) -> bool {
-        !matches!(&*self.shared.waiters(), Waiters::Open(_))
+        !matches!(&*self.inner.waiters(), Waiters::Open(_))
     }
 
     /// Waits for the end of the connection.
     #[cfg(test)]
     pub(crate) async fn closed(&self) {
-        self.shared.shutdown.over().await;
+        self.inner.shutdown.over().await;
     }
 
     /// Waits until the connection takes no more requests, for whatever reason; one that was [retired](Self::retire) still answers.
     pub(crate) async fn left(&self) {
-        self.shared.shutdown.left().await;
+        self.inner.shutdown.left().await;
     }
 
     /// Why it ended, or takes no more requests.
     pub(crate) fn reason(&self) -> ClientError {
-        self.shared.failure()
+        self.inner.failure()
     }
 
     /// Sends the answer to a request of the peer. A peer that is gone by now misses it; one that asks on and on and does not read what it
     /// is answered ends the connection: to stop reading instead would stop the answers to our own requests.
     pub(crate) fn respond(&self, response: &Command) {
-        if self.shared.is_poisoned() {
+        if self.inner.is_poisoned() {
             return;
         }
         let Ok(pieces) = pieces(response) else { return };
-        match self.shared.outbox.send(pieces, Class::Answer, Arc::new(Departure::default())) {
+        match self.inner.outbox.send(pieces, Class::Answer, Arc::new(Departure::default())) {
             Ok(()) => {}
-            Err(Rejected::Failed(error)) => self.end(&self.shared.ended(&format!("failed while writing: {error}"))),
-            Err(Rejected::Unread(bytes)) => self.end(&self.shared.ended(&format!(
+            Err(Rejected::Failed(error)) => self.end(&self.inner.ended(&format!("failed while writing: {error}"))),
+            Err(Rejected::Unread(bytes)) => self.end(&self.inner.ended(&format!(
                 "was given up: the server asks, and does not read the answers, of which {bytes} bytes wait"
             ))),
         }
@@ -204,49 +204,55 @@ impl Connection {
 
     /// Ends the connection; pending requests fail.
     pub(crate) fn close(&self) {
-        self.end(&self.shared.ended("was closed by this client"));
+        self.end(&self.inner.ended("was closed by this client"));
     }
 
     /// Takes no more requests; those that wait may still be answered, and then the connection ends.
     pub(crate) fn retire(&self) {
-        let mut waiters = self.shared.waiters();
+        let mut waiters = self.inner.waiters();
         if let Waiters::Open(answers) = &mut *waiters {
             *waiters = Waiters::Leaving(std::mem::take(answers));
         }
         drop(waiters);
-        self.shared.outbox.shut();
-        self.shared.shutdown.leave();
+        self.inner.outbox.shut();
+        self.inner.shutdown.leave();
         // Its own number is never used: with nobody waiting this is the end.
-        self.shared.take_waiter(0);
+        self.inner.take_waiter(0);
     }
 
     /// Ends the connection for this reason.
     pub(super) fn end(&self, reason: &ClientError) {
-        self.shared.poison(reason);
-        self.shared.stop.notify_one();
+        self.inner.poison(reason);
+        self.inner.stop.notify_one();
     }
 
     async fn run(self, mut reader: impl AsyncRead + Send + Unpin + 'static, inbound: Arc<dyn Inbound>) {
-        let shared = &self.shared;
-        let reason = tokio::select! {
-            reason = self.read(&mut reader, &*inbound) => reason,
-            error = shared.outbox.run() => shared.ended(&format!("failed while writing: {error}")),
-            reason = shared.tick() => reason,
-            () = shared.stop.notified() => shared.failure(),
+        let inner = &self.inner;
+        let work = async {
+            tokio::select! {
+                reason = self.read(&mut reader, &*inbound) => reason,
+                error = inner.outbox.run() => inner.ended(&format!("failed while writing: {error}")),
+                reason = inner.tick() => reason,
+                () = inner.stop.notified() => inner.failure(),
+            }
         };
-        shared.poison(&reason);
-        shared.outbox.shut();
+        let reason = env::caught(work).await.unwrap_or_else(|panic| {
+            let text = format!("the connection to {} has failed and is given up", inner.address);
+            ClientError::panicked(&text, &panic).with_address(&inner.address)
+        });
+        inner.poison(&reason);
+        inner.outbox.shut();
         // Half a second is plenty for a FIN; a dead peer must not hold the task.
-        let _ = tokio::time::timeout(Duration::from_millis(500), shared.outbox.shut_down()).await;
+        let _ = tokio::time::timeout(Duration::from_millis(500), inner.outbox.shut_down()).await;
         // A closed client lives on until JavaScript's garbage collector finds it; its sockets must not.
         drop(reader);
-        shared.outbox.release();
-        shared.shutdown.end();
+        inner.outbox.release();
+        inner.shutdown.end();
     }
 
     /// Reads frames until the stream ends; says why it did.
     async fn read(&self, reader: &mut (impl AsyncRead + Send + Unpin), inbound: &dyn Inbound) -> ClientError {
-        let shared = &self.shared;
+        let inner = &self.inner;
         let mut buffer = BytesMut::with_capacity(READ_CHUNK);
         let mut arrival = Arrival::default();
         loop {
@@ -262,31 +268,31 @@ impl Connection {
                 }
                 any_whole = true;
             }
-            arrival.read(!buffer.is_empty(), any_whole, shared.life.last_came());
+            arrival.read(!buffer.is_empty(), any_whole, inner.life.last_came());
             buffer.reserve(READ_CHUNK);
             match reader.read_buf(&mut buffer).await {
                 Ok(0) if self.is_new() && foreign::speaker(&buffer).is_some() => return self.foreign(&buffer, ""),
                 Ok(0) if self.is_new() => {
-                    return shared.ended(
+                    return inner.ended(
                         "was closed by the peer before it had answered anything: is it a RocketMQ port, and does it take connections \
                          without TLS?",
                     );
                 }
-                Ok(0) => return shared.ended("was closed by the peer"),
-                Ok(_) => arrival.bytes(&shared.life, env::now()),
-                Err(error) => return shared.ended(&format!("failed: {error}")),
+                Ok(0) => return inner.ended("was closed by the peer"),
+                Ok(_) => arrival.bytes(&inner.life, env::now()),
+                Err(error) => return inner.ended(&format!("failed: {error}")),
             }
         }
     }
 
     /// Whether the peer has not said anything yet that can be understood.
     fn is_new(&self) -> bool {
-        self.shared.frames_read.load(Ordering::Relaxed) == 0
+        self.inner.frames_read.load(Ordering::Relaxed) == 0
     }
 
     /// The peer does not speak the protocol, or no longer does.
     fn foreign(&self, said: &[u8], error: &str) -> ClientError {
-        let address = &self.shared.address;
+        let address = &self.inner.address;
         let text = match foreign::speaker(said) {
             Some(what) if self.is_new() => format!(
                 "{address} does not speak RocketMQ's remoting protocol: {what}. Name servers listen on port 9876, brokers on 10911"
@@ -297,12 +303,12 @@ impl Connection {
     }
 
     fn dispatch(&self, command: Command, inbound: &dyn Inbound) {
-        self.shared.frames_read.fetch_add(1, Ordering::Relaxed);
+        self.inner.frames_read.fetch_add(1, Ordering::Relaxed);
         if !command.is_response() {
             return inbound.request(self, command);
         }
         // No waiter: the caller stopped waiting.
-        if let Some(waiter) = self.shared.take_waiter(command.opaque) {
+        if let Some(waiter) = self.inner.take_waiter(command.opaque) {
             (waiter.answered)(Ok(command));
         }
     }

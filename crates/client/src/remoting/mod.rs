@@ -17,4 +17,6 @@ pub(crate) use pool::{Greeter, Pool};
 pub(crate) use waiters::CallFailure;
 
 #[cfg(test)]
+mod panics;
+#[cfg(test)]
 mod tests;

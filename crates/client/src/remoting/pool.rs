@@ -97,7 +97,8 @@ impl Slot {
         let mut untold = self.untold();
         if let Some(connection) = untold.take_if(|it| of.is_none_or(|of| it.is(of))) {
             self.went(connection.reason());
-            greeter.disconnected(&self.address, connection.reason());
+            // Who is told may fail; there will be another connection all the same.
+            let _ = env::caught_now(|| greeter.disconnected(&self.address, connection.reason()));
         }
     }
 
@@ -206,10 +207,16 @@ impl Pool {
         let mut connecting = JoinSet::new();
         let (opener, wanted, with) = (Arc::clone(&self.opener), Arc::clone(&slot), Arc::clone(greeter));
         connecting.spawn(async move {
-            tokio::time::timeout_at(deadline, opener.connect(&wanted, &with, deadline)).await.ok()
+            let connected = env::caught(opener.connect(&wanted, &with, deadline));
+            tokio::time::timeout_at(deadline, connected).await.ok()
         });
-        if let Some(Ok(Some(result))) = connecting.join_next().await {
-            return result;
+        match connecting.join_next().await {
+            Some(Ok(Some(Ok(result)))) => return result,
+            Some(Ok(Some(Err(panic)))) => {
+                let text = format!("connecting to {address} has failed");
+                return Err(ClientError::panicked(&text, &panic).with_address(address).into());
+            }
+            _ => {}
         }
         let known = slot.failure().clone();
         Err(known.unwrap_or_else(|| unreachable(address, "no connection in time", greeter.advice())).into())
@@ -268,7 +275,7 @@ impl Opener {
         if self.shutdown.is_over() {
             connection.close();
         }
-        greeter.connected(&slot.address);
+        let _ = env::caught_now(|| greeter.connected(&slot.address));
         let (slot, greeter, watched) = (Arc::clone(slot), Arc::clone(greeter), connection.clone());
         env::spawn(async move {
             watched.left().await;

@@ -4,16 +4,17 @@
 use crate::env::Instant;
 use crate::protocol::TopicRoute;
 use crate::protocol::route::MASTER;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 /// A route as it was learned: when, and of which topic.
 type Learned = (Instant, Arc<str>);
 
-/// How many routes name an address.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+/// Whose routes name an address.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct Named {
-    at_all: usize,
+    topics: BTreeSet<Arc<str>>,
+    /// How many as that of a master.
     as_master: usize,
 }
 
@@ -34,7 +35,7 @@ impl Index {
         }
         for (name, id, address) in route.brokers() {
             let named = self.addresses.entry(address.to_owned()).or_default();
-            named.at_all += 1;
+            named.topics.insert(Arc::clone(&learned.1));
             if id == MASTER {
                 named.as_master += 1;
                 self.masters.entry(name.to_owned()).or_default().insert(learned.clone(), address.to_owned());
@@ -50,10 +51,10 @@ impl Index {
         for (name, id, address) in route.brokers() {
             let is_master = id == MASTER;
             let leave = |named: &mut Named| {
-                named.at_all -= 1;
+                named.topics.remove(&learned.1);
                 named.as_master -= usize::from(is_master);
             };
-            take(&mut self.addresses, address, leave, |named| named.at_all == 0);
+            take(&mut self.addresses, address, leave, |named| named.topics.is_empty());
             if is_master && let Some(told) = self.masters.get_mut(name) {
                 told.remove(learned);
                 if told.is_empty() {
@@ -77,6 +78,11 @@ impl Index {
     /// Every broker's address, each once, sorted.
     pub(super) fn addresses(&self) -> impl Iterator<Item = &str> {
         self.addresses.keys().map(String::as_str)
+    }
+
+    /// The topics whose routes name this address.
+    pub(super) fn topics_at(&self, address: &str) -> Vec<Arc<str>> {
+        self.addresses.get(address).map(|named| named.topics.iter().cloned().collect()).unwrap_or_default()
     }
 
     /// The only cluster there is; none where there are several.
@@ -126,11 +132,14 @@ mod tests {
         assert_eq!((index.master("a"), index.master("b"), index.only_cluster()), (Some("2:1"), None, None));
         assert_eq!(index.masters().collect::<Vec<_>>(), ["1:1", "2:1"]);
         assert_eq!(index.addresses().collect::<Vec<_>>(), ["1:1", "1:2", "2:1", "3:2"]);
+        assert_eq!(index.topics_at("1:1"), [Arc::from("orders")]);
+        assert_eq!(index.topics_at("3:2"), [Arc::from("bills")]);
         index.remove(&after, &new);
         assert_eq!((index.master("a"), index.only_cluster()), (Some("1:1"), Some("one")));
         assert_eq!(index.addresses().collect::<Vec<_>>(), ["1:1", "1:2"]);
         index.remove(&before, &old);
         assert_eq!((index.master("a"), index.only_cluster(), index.masters.len()), (None, None, 0));
         assert_eq!(index.addresses().count() + index.masters().count(), 0);
+        assert_eq!(index.topics_at("1:1").len() + index.topics_at("2:1").len(), 0);
     }
 }

@@ -74,11 +74,12 @@ async fn what_is_to_come_or_works_all_the_same_is_no_problem() {
     let routes = Routes::default();
     let fail = |name: &str, had_route: bool, code: Code| {
         let followed = routes.watch(name);
-        let table = routes.lock();
+        let mut table = routes.lock();
         table.topics[name].state.send_modify(|state| {
             state.route = had_route.then(Arc::default);
             state.error = Some(ClientError::new(code, name));
         });
+        table.note_failure(&name.into());
         followed
     };
     let _quiet = [

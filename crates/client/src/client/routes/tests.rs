@@ -151,3 +151,42 @@ async fn a_look_that_panics_is_made_again() {
     tokio::time::advance(REFRESH).await;
     assert_eq!(routes.take_due().0, due);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_loss_and_a_question_for_problems_cost_what_they_concern_and_not_what_is_known() {
+    const TOPICS: usize = 4_000;
+    let routes = Routes::default();
+    let names: Vec<String> = (0..TOPICS).map(|number| format!("topic-{number:04}")).collect();
+    let _followed: Vec<_> = names.iter().map(|name| routes.watch(name)).collect();
+    loop {
+        let (due, _) = routes.take_due();
+        if due.is_empty() {
+            break;
+        }
+        for name in &due {
+            let answer = match &**name {
+                "topic-0007" => Ok(Found::Route(at("b", "h:2"))),
+                "topic-0008" => Ok(Found::Nothing(Missing::Topic)),
+                _ => Ok(Found::Route(at("a", "h:1"))),
+            };
+            routes.record(name, REFRESH, answer, without_route);
+            routes.looked(name, REFRESH);
+        }
+    }
+    tokio::time::advance(CALM).await;
+    routes.refresh_at("h:2");
+    let wanted: Vec<_> = routes
+        .lock()
+        .topics
+        .iter()
+        .filter(|(_, topic)| topic.wanted.is_some())
+        .map(|(name, _)| Arc::clone(name))
+        .collect();
+    assert_eq!(wanted, [Arc::from("topic-0007")]);
+    let failing: Vec<_> = routes.lock().failing.iter().cloned().collect();
+    assert_eq!(failing, [Arc::from("topic-0008")]);
+    assert_eq!(routes.problems().len(), 1);
+    let healed: Arc<str> = "topic-0008".into();
+    routes.record(&healed, REFRESH, Ok(Found::Route(at("a", "h:1"))), without_route);
+    assert!(routes.problems().is_empty() && routes.lock().failing.is_empty());
+}

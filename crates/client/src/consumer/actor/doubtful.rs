@@ -11,7 +11,7 @@ use crate::consumer::queue::{Phase, Wanted};
 use crate::env;
 
 impl<B: Brokers> Actor<B> {
-    /// Waits for the keeper's word on the lock, and looks around when it is ours again.
+    /// Waits for what the broker says of the lock, and looks around when it is ours again.
     pub(super) async fn doubtful(&mut self) -> Step {
         self.queue.gate.close();
         self.set_phase(Phase::Doubtful);

@@ -126,7 +126,9 @@ pub(crate) async fn run<B: Brokers>(shared: Arc<Shared<B>>) {
     for subscription in &Arc::clone(&rebalance.shared).subscriptions.all {
         rebalance.watch_route(&subscription.topic);
         if subscription.topic != rebalance.shared.group.retry_topic {
-            rebalance.watchers.spawn(unread_queues::watch(Arc::clone(&rebalance.shared), subscription.topic.clone()));
+            let (shared, topic) = (Arc::clone(&rebalance.shared), subscription.topic.clone());
+            let watch = move |shared| unread_queues::watch(shared, topic.clone());
+            rebalance.watchers.spawn(shared.kept("the look at queues that nobody reads", watch));
         }
     }
     loop {

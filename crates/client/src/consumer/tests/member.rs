@@ -30,6 +30,8 @@ pub(super) struct Pump {
     lanes: Mutex<BTreeMap<u32, Chunks>>,
     /// Nobody takes messages any more.
     pub(super) gone: AtomicBool,
+    /// A defect: signals of handlers panic.
+    pub(super) planted: AtomicBool,
 }
 
 impl Pump {
@@ -84,6 +86,7 @@ impl Sink for Arc<Pump> {
     }
 
     fn abort(&self, queue: u32, _generation: u32, error: ClientError) {
+        assert!(!self.planted.load(Ordering::Relaxed), "planted at a signal");
         let code = error.code().as_str();
         self.cluster.log(Entry::Aborted { client: self.client.clone(), queue: self.name(queue), code });
     }
@@ -141,6 +144,7 @@ impl Member {
             consumer: OnceLock::new(),
             lanes: Mutex::default(),
             gone: AtomicBool::new(false),
+            planted: AtomicBool::new(false),
         });
         let consumer = Arc::new(Consumer::new(Arc::clone(&line), options, Arc::new(Arc::clone(&pump))).unwrap());
         let _ = pump.consumer.set(Arc::clone(&consumer));

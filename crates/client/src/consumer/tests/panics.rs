@@ -1,10 +1,14 @@
 //! A defect of ours: whatever task it ends begins anew, it is told, and no queue stands.
 
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
 use super::checks::{assert_safe_commits, events, overlaps, started};
-use super::cluster::{Cluster, queue};
+use super::cluster::{Cluster, Entry, queue};
 use super::member::{Member, options, succeeds, until};
 use crate::protocol::code::request::{
-    GET_CONSUMER_LIST_BY_GROUP, LOCK_BATCH_MQ, PULL_MESSAGE, QUERY_CONSUMER_OFFSET, UPDATE_CONSUMER_OFFSET,
+    GET_CONSUMER_LIST_BY_GROUP, GET_MAX_OFFSET, LOCK_BATCH_MQ, PULL_MESSAGE, QUERY_CONSUMER_OFFSET,
+    UPDATE_CONSUMER_OFFSET,
 };
 
 /// Two queues of 60, while the requests of a code panic three times; returns what was told.
@@ -66,4 +70,34 @@ async fn a_queue_whose_actor_panics_at_every_attempt_shows_it_and_close_is_not_h
         .await;
     member.close().await;
     assert!(started(&cluster, &at).is_empty() && cluster.owner(&at).is_none());
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_nobody_reads_is_told_though_looking_at_it_panics() {
+    let cluster = Cluster::new(&["a"], 3);
+    let at = queue("orders", "a", 2);
+    cluster.send(&at, 50);
+    let member = Member::start("c1", &cluster, options(), succeeds(100)).await;
+    until("working", || started(&cluster, &at).len() == 10).await;
+    member.line.plant(GET_MAX_OFFSET, 1);
+    cluster.set_queues("orders", "a", 2, 2);
+    until("told", || !events(&cluster, "ERR_ROCKETMQ_UNREAD_QUEUE").is_empty()).await;
+    let told = events(&cluster, "ERR_ROCKETMQ_INTERNAL");
+    assert!(told.len() == 1 && told[0].contains("queues that nobody reads"), "{told:?}");
+    member.close().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_close_on_whose_way_something_panics_gives_back_the_rest_and_ends_the_connections() {
+    let cluster = Cluster::new(&["a"], 2);
+    let (slow, quick) = (queue("orders", "a", 0), queue("orders", "a", 1));
+    cluster.send(&slow, 1);
+    let member = Member::start("c1", &cluster, options(), succeeds(60_000)).await;
+    until("running", || started(&cluster, &slow).len() == 1).await;
+    member.pump.planted.store(true, Ordering::Relaxed);
+    member.consumer.close(Duration::from_secs(5)).await;
+    let told = events(&cluster, "ERR_ROCKETMQ_INTERNAL");
+    assert!(told.len() == 1 && told[0].contains("planted at a signal"), "{told:?}");
+    assert!(cluster.owner(&quick).is_none(), "given back");
+    assert!(cluster.entries().iter().any(|(_, entry)| matches!(entry, Entry::Closed { .. })));
 }

@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 use std::collections::{BTreeMap, VecDeque};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::sync::Notify;
@@ -36,6 +37,8 @@ struct Mailbox {
     runs: Mutex<Vec<(usize, Option<u64>, u64)>>,
     gathered: Mutex<Vec<Gathered>>,
     rang: Notify,
+    /// A defect: failures cannot be told.
+    planted: AtomicBool,
 }
 
 impl Mailbox {
@@ -61,6 +64,7 @@ impl Calls for Mailbox {
                 }
                 Settlement::Batch { slot, receipts } => self.put(slot, Ok(receipts), None),
                 Settlement::Failed(FailedRun { slots, error, mut failure, cause }) => {
+                    assert!(!self.planted.load(Ordering::Relaxed), "planted at a failure");
                     let number = failure.as_ref().map(|failure| failure.number);
                     self.runs.lock().unwrap().push((slots.len(), number, cause));
                     assert!(failure.is_none() || slots.len() == 1, "what closes a key is alone in its run");
@@ -110,6 +114,11 @@ impl Caller {
         let send_timeout = options.send_timeout;
         let producer = Producer::new(Arc::clone(cluster), options, Arc::clone(&mailbox) as _);
         Self { producer, mailbox, inner: Mutex::default(), send_timeout }
+    }
+
+    /// From now on it panics when it is told of a failure.
+    pub(super) fn plant(&self) {
+        self.mailbox.planted.store(true, Ordering::Relaxed);
     }
 
     /// Calls `sendOrderly`; the number of the call.

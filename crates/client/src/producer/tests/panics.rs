@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::cluster::Answer;
 use super::{ProducerOptions, options, started};
 use crate::error::{Code, Outcome};
 use crate::producer::options::Batching;
@@ -27,4 +28,17 @@ async fn a_panic_of_a_lane_fails_what_is_there_and_what_is_called_then_starts_af
         // Nothing is left that a close would have to wait for.
         tokio::time::timeout(Duration::from_millis(600), caller.producer.close(Duration::from_secs(5))).await.unwrap();
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_close_that_cannot_reject_what_is_left_takes_leave_all_the_same() {
+    let (cluster, caller) = started(options(), &[("a", 1)]).await;
+    cluster.then([Answer::Silent { reset: None, stored: false }]);
+    caller.launch(&cluster, "k", "m0").await;
+    caller.plant();
+    tokio::time::timeout(Duration::from_secs(1), caller.producer.close(Duration::from_millis(100))).await.unwrap();
+    let inner = cluster.inner();
+    assert!(inner.closed);
+    let told: Vec<_> = inner.warnings.iter().filter(|warning| warning.code() == Code::Internal).collect();
+    assert!(told.len() == 1 && told[0].message().contains("planted at a failure"), "{told:?}");
 }

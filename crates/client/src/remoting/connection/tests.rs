@@ -143,7 +143,7 @@ async fn a_cancelled_request_leaves_no_waiter_and_its_late_answer_harms_nobody()
     let received = peer.receive().await;
     cancelled.abort();
     assert!(cancelled.await.unwrap_err().is_cancelled());
-    assert!(matches!(&*connection.shared.waiters(), Waiters::Open(waiters) if waiters.is_empty()));
+    assert!(matches!(&*connection.inner.waiters(), Waiters::Open(waiters) if waiters.is_empty()));
     peer.send(&received.respond(0, None, Bytes::new())).await;
     let next = call(&connection, 2);
     let received = peer.receive().await;
