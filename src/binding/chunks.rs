@@ -52,13 +52,13 @@ impl Chunks {
             return None;
         };
         let mut packer = Packer::new(scratch);
-        let packed = chunk.messages.iter().take_while(|message| packer.pack(message)).count();
+        let count = chunk.messages.iter().take_while(|message| packer.pack(message)).count();
         packer.finish();
         match chunk.messages.front() {
-            Some(message) if packed == 0 => Some(Packed::TooSmall(room_for(message))),
+            Some(message) if count == 0 => Some(Packed::TooSmall(room_for(message))),
             _ => {
-                chunk.messages.drain(..packed);
-                Some(Packed::Messages { generation: chunk.generation, count: packed as u32 })
+                chunk.messages.drain(..count);
+                Some(Packed::Messages { generation: chunk.generation, count: count as u32 })
             }
         }
     }

@@ -245,18 +245,18 @@ mod tests {
         Delivery { message: Arc::new(message), topic: topic.into(), attempt: 3 }
     }
 
-    fn common(scratch: &[u8], index: usize) -> f64 {
-        f64::from_ne_bytes(scratch[8 * index..8 * index + 8].try_into().unwrap())
+    fn common(scratch: &[u8], index: usize) -> i64 {
+        f64::from_ne_bytes(scratch[8 * index..8 * index + 8].try_into().unwrap()) as i64
     }
 
-    fn number(scratch: &[u8], message: usize, field: usize) -> f64 {
+    fn number(scratch: &[u8], message: usize, field: usize) -> i64 {
         common(scratch, COMMON + message * FIELDS + field)
     }
 
     #[expect(clippy::cast_sign_loss, reason = "places")]
     fn text(scratch: &[u8], message: usize, text: usize) -> Option<&str> {
         let (from, to) = (number(scratch, message, TEXTS + 2 * text), number(scratch, message, TEXTS + 2 * text + 1));
-        (from >= 0.0).then(|| std::str::from_utf8(&scratch[from as usize..to as usize]).unwrap())
+        (from >= 0).then(|| std::str::from_utf8(&scratch[from as usize..to as usize]).unwrap())
     }
 
     fn pack(scratch: &mut [u8], deliveries: &[Delivery]) -> usize {
@@ -272,8 +272,8 @@ mod tests {
         let first = delivery(7, "orders", properties, "body");
         let second = delivery(8, "orders", "KEYS\x01\u{8ba2} b\x02", "");
         assert_eq!(pack(&mut scratch, &[first.clone(), second]), 2);
-        let numbers: Vec<f64> = (0..4).map(|field| number(&scratch, 0, field)).collect();
-        assert_eq!(numbers, [7.0, 3.0, 1.0, 2.0]);
+        let numbers: Vec<i64> = (0..4).map(|field| number(&scratch, 0, field)).collect();
+        assert_eq!(numbers, [7, 3, 1, 2]);
         let texts: Vec<_> = (0..12).map(|i| text(&scratch, 0, i).unwrap_or("absent")).collect();
         let ids = ["01234567", "89ABCDEF0123", "0A00000100001388000", "000000000004D"];
         assert_eq!(texts[..4], ["orders", "paid", "absent", "k"]);
@@ -286,9 +286,9 @@ mod tests {
         assert_eq!((text(&scratch, 1, 4), text(&scratch, 1, 5)), (text(&scratch, 1, 6), text(&scratch, 1, 7)));
         assert_eq!(number(&scratch, 1, TEXTS + 2 * 6), number(&scratch, 0, TEXTS + 2 * 6));
         assert_eq!(text(&scratch, 1, 11), Some(""));
-        assert_eq!(common(&scratch, 0), 0.0, "not all are ASCII");
+        assert_eq!(common(&scratch, 0), 0, "not all are ASCII");
         assert_eq!(pack(&mut scratch, &[first]), 1);
-        assert_eq!(common(&scratch, 0), 1.0);
+        assert_eq!(common(&scratch, 0), 1);
     }
 
     #[test]
@@ -296,12 +296,12 @@ mod tests {
         let mut scratch = vec![0; HEAD + 8192];
         let deliveries: Vec<_> = (0..3).map(|i| delivery(i, "orders", "a\x01b\x02", "0123456789")).collect();
         assert_eq!(pack(&mut scratch, &deliveries), 3);
-        let bodies: Vec<f64> = (0..3).map(|message| number(&scratch, message, FIELDS - 2)).collect();
-        let end = HEAD as f64 + 8192.0;
-        assert_eq!(bodies, [end - 16.0, end - 32.0, end - 48.0]);
+        let bodies: Vec<i64> = (0..3).map(|message| number(&scratch, message, FIELDS - 2)).collect();
+        let end = i64::try_from(scratch.len()).unwrap();
+        assert_eq!(bodies, [end - 16, end - 32, end - 48]);
         assert_eq!(common(&scratch, 2), bodies[2]);
         let last = number(&scratch, 2, TEXTS + 2 * 7 + 1);
-        assert!(common(&scratch, 1) >= last && last > HEAD as f64);
+        assert!(common(&scratch, 1) >= last && last > 0);
     }
 
     #[test]
