@@ -158,7 +158,14 @@ const WORKLOADS = {
   'drain-1000': {
     id: 'W4',
     title: 'a backlog in 1 000 queues, 20 handlers at once',
-    round: { workload: 'drain', seconds: SECONDS, bytes: BODY_BYTES, messages: 600_000, concurrency: 20 },
+    round: {
+      workload: 'drain',
+      seconds: 2 * SECONDS,
+      bytes: BODY_BYTES,
+      messages: 600_000,
+      from: 'start',
+      concurrency: 20,
+    },
     queues: 1_000,
     topic: 'filled',
     peers: {

@@ -42,7 +42,7 @@ func newConsumer(g given, handle func(body []byte)) rocketmq.PushConsumer {
 	return made
 }
 
-// drain begins with the first message, and ends with the last one or when the time is up.
+// drain begins with the first message, or with the start of the consumer, and ends with the last one or when the time is up.
 func drain(g given) figures {
 	most := int64(g.number("messages"))
 	seen := order{last: map[int]int{}}
@@ -50,6 +50,9 @@ func drain(g given) figures {
 	var begin, end sync.Once
 	var measure *measure
 	over := make(chan figures, 1)
+	if g["from"] != "" {
+		begin.Do(func() { measure = start() })
+	}
 	made := newConsumer(g, func(body []byte) {
 		begin.Do(func() { measure = start() })
 		count := handled.Add(1)

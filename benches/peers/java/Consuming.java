@@ -22,11 +22,11 @@ final class Consuming {
     private Consuming() {
     }
 
-    /** Begins with the first message, and ends with the last one or when the time is up. */
+    /** Begins with the first message, or with the start of the consumer, and ends with the last one or when the time is up. */
     static String drain(Given given) throws Exception {
         int most = given.number("messages");
         AtomicInteger handled = new AtomicInteger();
-        AtomicReference<PeerClock> clock = new AtomicReference<>();
+        AtomicReference<PeerClock> clock = new AtomicReference<>(given.has("from") ? new PeerClock(given) : null);
         AtomicReference<String> told = new AtomicReference<>();
         CountDownLatch over = new CountDownLatch(1);
         PeerOrder order = new PeerOrder();

@@ -16,8 +16,9 @@ class Measure {
   /** Begins when the clocks run: what blocks the loop right behind it is seen. */
   static async begin() {
     const measure = new Measure()
+    // The monitor has to tick once before it can see that a tick is late.
     await new Promise((resolve) => setTimeout(resolve, 2 * TICK_MS))
-    return measure.restart()
+    return measure.mark()
   }
 
   constructor() {
@@ -35,6 +36,11 @@ class Measure {
   restart() {
     this.#delay.reset()
     this.#late.length = 0
+    return this.mark()
+  }
+
+  /** Begins the time and the CPU time. */
+  mark() {
     this.#cpu = process.cpuUsage()
     this.#began = performance.now()
     return this
