@@ -195,6 +195,9 @@ impl Session {
     }
 }
 
+/// So much earlier than the attempt to connect the greeting gives up.
+const MARGIN: Duration = Duration::from_millis(25);
+
 /// Brokers are greeted with a heartbeat: a registration belongs to a connection, and nothing may come before it.
 pub(super) struct ToBroker(pub(super) Arc<Session>, pub(super) Arc<Reconnect>);
 
@@ -202,7 +205,10 @@ impl Greeter for ToBroker {
     type Failure = CallError;
 
     async fn greet(&self, connection: &Connection, deadline: Instant) -> Result<(), CallError> {
-        self.0.beat(connection, deadline.saturating_duration_since(env::now())).await.map_err(|failure| match failure {
+        // A little less: its failure tells more than that there was no connection in time.
+        let left = deadline.saturating_duration_since(env::now());
+        let timeout = left.saturating_sub((left / 10).min(MARGIN));
+        self.0.beat(connection, timeout).await.map_err(|failure| match failure {
             refused @ CallError::Refused { .. } if refused.is_access_denied() => refused,
             // Whatever became of the heartbeat: the caller's own request was not sent.
             other => CallError::NotSent(other.into_error()),
