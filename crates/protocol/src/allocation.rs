@@ -12,9 +12,9 @@ pub fn averagely(queues: &[MessageQueue], clients: &[String], own: &str) -> Opti
         return None;
     }
     let mut queues = queues.to_vec();
-    queues.sort();
+    queues.sort_unstable();
     let mut clients: Vec<&str> = clients.iter().map(String::as_str).collect();
-    clients.sort_by(|left, right| java_string_cmp(left, right));
+    clients.sort_unstable_by(|left, right| java_string_cmp(left, right));
     clients.dedup();
     let Some(index) = clients.iter().position(|client| *client == own) else { return Some(Vec::new()) };
     let (share, rest) = (queues.len() / clients.len(), queues.len() % clients.len());

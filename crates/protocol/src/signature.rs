@@ -50,7 +50,7 @@ pub fn sign(command: &mut Command, credentials: &Credentials) {
         command.fields.push(CHANNEL, channel.as_str());
     }
     let mut fields: Vec<_> = command.fields.iter().collect();
-    fields.sort_by(|(left, _), (right, _)| java_string_cmp(left, right));
+    fields.sort_unstable_by(|(left, _), (right, _)| java_string_cmp(left, right));
     let values = fields.iter().map(|(_, value)| value.as_bytes());
     let signature = hmac_sha1(&credentials.secret_key, values.chain([&command.body[..]]));
     command.fields.push(SIGNATURE, signature);

@@ -30,6 +30,6 @@ pub(super) async fn beat_all(client: &Arc<Client>) -> Vec<(String, Result<(), Ca
         beats.spawn(Arc::clone(client).beat(address));
     }
     let mut results = beats.join_all().await;
-    results.sort_by(|a, b| a.0.cmp(&b.0));
+    results.sort_unstable_by(|a, b| a.0.cmp(&b.0));
     results
 }

@@ -37,7 +37,7 @@ pub(crate) fn queue_list(
         let held: Vec<MessageQueue> = before.iter().filter(left).cloned().collect();
         if !held.is_empty() {
             list.extend(held);
-            list.sort();
+            list.sort_unstable();
             list.dedup();
         }
     }

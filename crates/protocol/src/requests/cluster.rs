@@ -26,7 +26,7 @@ impl Request for GetClusters {
         let clusters = clusters.ok_or_else(|| ResponseError::Malformed("a table of clusters is expected".into()))?;
         let inhabited = clusters.iter().filter(|(_, brokers)| brokers.as_array().is_some_and(|all| !all.is_empty()));
         let mut names: Vec<String> = inhabited.map(|(name, _)| name.clone()).collect();
-        names.sort();
+        names.sort_unstable();
         Ok(names)
     }
 }

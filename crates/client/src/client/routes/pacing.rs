@@ -96,6 +96,6 @@ async fn what_is_to_come_or_works_all_the_same_is_no_problem() {
         fail("lost", true, Code::TopicNotFound),
     ];
     let mut told: Vec<_> = routes.problems().iter().map(|error| error.message().to_owned()).collect();
-    told.sort();
+    told.sort_unstable();
     assert_eq!(told, ["%DLQ%lost", "%DLQ%unreached", "lost", "nowhere", "unreached"]);
 }

@@ -101,7 +101,7 @@ impl EventBatch {
         let mut queues = std::mem::take(&mut state.ready);
         state.due = None;
         if !queues.is_empty() {
-            queues.sort();
+            queues.sort_unstable();
             brokers.emit((self.make)(queues));
             self.told.send_modify(|told| *told += 1);
         }

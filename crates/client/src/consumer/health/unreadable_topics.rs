@@ -22,7 +22,7 @@ impl<B: Brokers> Shared<B> {
             );
             found.push((topic.clone(), ClientError::new(Code::AccessDenied, text).with_topic(shown.as_ref())));
         }
-        found.sort_by(|a, b| a.0.cmp(&b.0));
+        found.sort_unstable_by(|a, b| a.0.cmp(&b.0));
         found
     }
 
