@@ -97,9 +97,13 @@ test('a text that is kept holds nothing of its message', () => {
     const used = () => { global.gc(); return process.memoryUsage().heapUsed }
     const run = (chunks) => {
       for (let c = 0; c < chunks; c++) {
-        const options = { keys: 'k'.repeat(40), shardingKey: 'customer', properties: 'n\\x01' + 'v'.repeat(200) + '\\x02' }
+        const options = { keys: 'k'.repeat(40), shardingKey: 'customer', properties: 'own\\x01' + 'o'.repeat(20) + '\\x02n\\x01' + 'v'.repeat(200) + '\\x02' }
         native.chunks.set(0, [{ generation: 1, messages: Array.from({ length: 32 }, (_, i) => native.message(0, c * 32 + i, options)) }])
-        for (const { msgId, shardingKey, keys } of unpacker.chunk(native, 0, {}).messages) kept.push(msgId, shardingKey, keys[0])
+        for (const message of unpacker.chunk(native, 0, {}).messages) {
+          kept.push(message.msgId, message.shardingKey, message.keys[0])
+          // Of one in each chunk, which could hold the texts of all.
+          if (message.queueOffset % 32 === 7) kept.push(message.properties.own)
+        }
       }
     }
     run(20)

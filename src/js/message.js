@@ -285,6 +285,15 @@ function parseProperties(raw) {
   return { own, system }
 }
 
+/**
+ * A part of a text in memory of its own: V8's substrings hold all of what they were cut out of, and what is shared is ASCII.
+ * @param {import('./consumer/unpacker').Part} part
+ */
+function partOf({ text, from, to }) {
+  const isWhole = from === 0 && to === text.length
+  return isWhole ? text : Buffer.from(text.slice(from, to), 'latin1').toString('latin1')
+}
+
 /** @type {readonly string[]} */
 const NO_KEYS = Object.freeze([])
 
@@ -369,8 +378,7 @@ class ReceivedMessage {
 
   #properties() {
     if (this.#raw !== undefined) {
-      const { text, from, to } = this.#raw
-      this.#parsed = parseProperties(text.slice(from, to))
+      this.#parsed = parseProperties(partOf(this.#raw))
       this.#raw = undefined
     }
     return /** @type {ReturnType<typeof parseProperties>} */ (this.#parsed)

@@ -234,7 +234,8 @@ impl Client {
     ) {
         let (connection, reconnect) = (room.connection().clone(), Arc::clone(&self.reconnect));
         self.session.post(room, request, timeout, move |outcome| {
-            reconnect.note(connection.address(), &outcome);
+            // Whoever waits is told in any case.
+            let _ = env::caught_now(|| reconnect.note(connection.address(), &outcome));
             answered(outcome);
         });
     }

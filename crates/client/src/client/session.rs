@@ -123,7 +123,13 @@ impl Session {
         answered: impl FnOnce(Result<R::Response, CallError>) + Send + 'static,
     ) {
         let (session, connection) = (Arc::clone(self), room.connection().clone());
-        let answered = move |answer| answered(session.decode::<R>(&connection, answer));
+        let answered = move |answer| {
+            let decoded = env::caught_now(|| session.decode::<R>(&connection, answer));
+            answered(decoded.unwrap_or_else(|panic| {
+                let text = "what became of a request is unknown, as reading its answer has failed";
+                Err(CallError::Unanswered(ClientError::panicked(text, &panic)))
+            }));
+        };
         room.post(self.signed(request), timeout, Box::new(answered));
     }
 

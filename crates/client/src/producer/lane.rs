@@ -1,7 +1,6 @@
 //! A busy lane: one request after the other, never two. What happens moves it on (a send, an answer, a tick), on the thread where that
 //! happens. Only a request that has to wait before it can be written has a task (`waiting`).
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
@@ -119,8 +118,12 @@ pub(super) fn broker_name(queue: Option<&Arc<MessageQueue>>) -> &str {
 
 /// A request that cannot be made at all.
 fn defect<B: Masters>(core: &Arc<Core<B>>, lane: u32, mut flight: Flight, error: &ClientError) {
-    core.with(|state, out| state.refused(lane, &mut flight, error, out));
-    go_on(core, lane, Mover::Ours);
+    core.with(|state, out| {
+        state.set_stage(&flight, Stage::Resting);
+        state.refused(lane, &mut flight, error, out);
+    });
+    let core = Arc::clone(core);
+    env::spawn(async move { go_on(&core, lane, Mover::Ours) });
 }
 
 /// An attempt has ended.
@@ -157,11 +160,17 @@ fn follow<B: Masters>(core: &Arc<Core<B>>, lane: u32, mut flight: Flight, after:
 
 /// Moves a lane; a panic fails what is there, and the lane begins anew.
 pub(super) fn guarded<B: Masters>(core: &Arc<Core<B>>, lane: u32, moves: impl FnOnce()) {
-    if let Err(panic) = catch_unwind(AssertUnwindSafe(moves)) {
-        core.with(|state, out| state.lane_panicked(lane, &env::words(&*panic), out));
-        let core = Arc::clone(core);
-        env::spawn(async move { go_on(&core, lane, Mover::Ours) });
+    if let Err(panic) = env::caught_now(moves) {
+        begin_anew(core, lane, &panic);
     }
+}
+
+/// A lane that nobody moves any more goes on without what it had.
+pub(super) fn begin_anew<B: Masters>(core: &Arc<Core<B>>, lane: u32, panic: &str) {
+    // A defect in telling of it must not be the end of the lane.
+    let _ = env::caught_now(|| core.with(|state, out| state.lane_panicked(lane, panic, out)));
+    let core = Arc::clone(core);
+    env::spawn(async move { go_on(&core, lane, Mover::Ours) });
 }
 
 impl State {

@@ -11,17 +11,18 @@ impl State {
         let ids: Vec<(u32, Stage)> = here.map(|(id, message)| (id, message.stage)).collect();
         let error = ClientError::panicked("what was to be sent has failed, as its lane has", panic);
         for &(id, _) in &ids {
-            if !self.pending[id].settled {
+            if self.pending.get(id).is_some_and(|message| !message.settled) {
                 // The first of its key takes the others along.
                 let first = self.keys[self.pending[id].key].first;
                 self.fail(first, error.clone(), out);
             }
         }
         for (id, stage) in ids {
-            if stage != Stage::Waiting {
+            if stage != Stage::Waiting && self.pending.get(id).is_some() {
                 self.finish(id);
             }
         }
+        out.tick = true;
         if let Some(it) = self.lanes.get_mut(lane) {
             it.course = Course::Moving;
             let it = &self.lanes[lane];

@@ -38,6 +38,11 @@ impl<T> Slab<T> {
         item
     }
 
+    /// How many values there are.
+    pub(super) fn len(&self) -> usize {
+        self.items.len() - self.free.len()
+    }
+
     /// The value under a number that may be stale.
     pub(super) fn get_mut(&mut self, id: u32) -> Option<&mut T> {
         self.items.get_mut(id as usize)?.as_mut()

@@ -14,6 +14,9 @@ use crate::error::ClientError;
 /// Deadlines that pass close together are looked at together.
 const TICK: Duration = Duration::from_millis(5);
 
+/// So many moments that mean nothing any more, besides one for each lane, are kept until their time.
+const KEPT: usize = 1_024;
+
 /// Runs until the producer is closed.
 pub(super) async fn run<B: Masters>(core: Arc<Core<B>>) {
     let tell = |panic: String| {
@@ -52,6 +55,10 @@ impl State {
         it.due = Some(then);
         out.tick |= self.dues.peek().is_none_or(|Reverse((first, _))| then < *first);
         self.dues.push(Reverse((then, lane)));
+        if self.dues.len() > KEPT + 2 * self.lanes.len() {
+            let dues = self.lanes.iter().filter_map(|(lane, it)| Some(Reverse((it.due?, lane))));
+            self.dues = dues.collect();
+        }
     }
 
     fn next_due(&self) -> Option<Instant> {
@@ -59,6 +66,9 @@ impl State {
     }
 
     fn tick(&mut self, now: Instant, out: &mut Out) {
+        if self.phase == Phase::Closed {
+            return;
+        }
         while let Some(&Reverse((then, lane))) = self.dues.peek()
             && then <= now
         {
@@ -66,7 +76,10 @@ impl State {
             // Others were given up for an earlier one, or their lane has gone.
             if let Some(it) = self.lanes.get_mut(lane).filter(|it| it.due == Some(then)) {
                 it.due = None;
-                self.look_at_lane(lane, now, out);
+                if let Err(panic) = env::caught_now(|| self.look_at_lane(lane, now, out)) {
+                    self.lane_panicked(lane, &panic, out);
+                    out.starts.push(lane);
+                }
             }
         }
     }
@@ -75,9 +88,7 @@ impl State {
         let it = &mut self.lanes[lane];
         match std::mem::replace(&mut it.course, Course::Moving) {
             Course::Flying(mut flying) => {
-                if self.phase != Phase::Closed {
-                    self.expire(lane, &mut flying.flight, now, out);
-                }
+                self.expire(lane, &mut flying.flight, now, out);
                 let due = [flying.flight.earliest, self.lanes[lane].earliest].into_iter().flatten().min();
                 self.lanes[lane].course = Course::Flying(flying);
                 if let Some(due) = due {

@@ -35,8 +35,7 @@ pub(super) fn begin<B: Masters>(core: &Arc<Core<B>>, lane: u32, flight: Flight, 
     let core = Arc::clone(core);
     env::spawn(async move {
         if let Err(panic) = env::caught(wait(&core, lane, flight, rest)).await {
-            core.with(|state, out| state.lane_panicked(lane, &panic, out));
-            lane::go_on(&core, lane, Mover::Ours);
+            lane::begin_anew(&core, lane, &panic);
         }
     });
 }
@@ -51,6 +50,10 @@ async fn wait<B: Masters>(core: &Arc<Core<B>>, lane: u32, mut flight: Flight, re
             return state.compose(lane, env::now(), out).ok_or(());
         }
         state.prune(&mut flight);
+        if matches!(ready, Some(Ok(_))) {
+            // On its way from here on: nobody may be told that it was not stored.
+            state.set_stage(&flight, Stage::Flying);
+        }
         Ok(std::mem::take(&mut flight))
     });
     match (composed, ready) {

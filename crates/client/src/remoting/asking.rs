@@ -101,7 +101,7 @@ impl Connection {
         let departure = Arc::new(Departure::default());
         let waiter = Waiter::new(code, Arc::clone(&departure), timeout, answered);
         if let Err((waiter, reason)) = inner.expect(opaque, waiter) {
-            (waiter.answered)(Err(CallFailure::NotSent(reason)));
+            waiter.tell(Err(CallFailure::NotSent(reason)));
             return None;
         }
         match inner.outbox.send(pieces, class, departure) {
@@ -172,7 +172,7 @@ impl Inner {
             }
             for waiter in over {
                 let failure = self.late(&waiter.departure, &waiter.clock, waiter.code);
-                (waiter.answered)(Err(failure));
+                waiter.tell(Err(failure));
             }
             if let Some(reason) = dead {
                 return reason;
@@ -183,7 +183,7 @@ impl Inner {
     /// A request will have no answer, for this reason.
     pub(super) fn forsake(&self, waiter: Waiter, reason: ClientError) {
         let failure = self.unanswered(&waiter.departure, reason);
-        (waiter.answered)(Err(failure));
+        waiter.tell(Err(failure));
     }
 
     fn lifeless(&self, since: Instant) -> ClientError {

@@ -309,7 +309,7 @@ impl Connection {
         }
         // No waiter: the caller stopped waiting.
         if let Some(waiter) = self.inner.take_waiter(command.opaque) {
-            (waiter.answered)(Ok(command));
+            waiter.tell(Ok(command));
         }
     }
 }

@@ -72,6 +72,8 @@ pub(super) enum Rejected {
 pub(super) struct Departure {
     /// First byte taken by the socket.
     begun: OnceLock<()>,
+    /// It will never be written; of whoever holds the lock of the outbox.
+    withdrawn: OnceLock<()>,
     /// All of it taken by the socket, then.
     taken_at: OnceLock<Instant>,
     /// How many bytes the socket had taken with its last one, since the connection began.
@@ -239,6 +241,10 @@ impl Outbox {
     pub(super) fn send(&self, pieces: [Bytes; 2], class: Class, departure: Arc<Departure>) -> Result<(), Rejected> {
         let frame = Frame { pieces, class, departure };
         let mut state = self.lock();
+        if frame.departure.withdrawn.get().is_some() {
+            // The connection has ended in this moment, and whoever waits was told.
+            return Ok(());
+        }
         let idle = state.unsent == 0;
         if class == Class::Answer {
             if state.answers > ANSWERS {
@@ -307,6 +313,7 @@ impl Outbox {
         if departure.begun.get().is_some() {
             return false;
         }
+        let _ = departure.withdrawn.set(());
         state.remove(departure);
         self.let_in(&mut state);
         true
@@ -354,5 +361,26 @@ impl Outbox {
         state.unsent = 0;
         state.answers = 0;
         state.is_over = true;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn what_was_withdrawn_before_it_came_is_never_written() {
+        let outbox = Outbox::new(tokio::io::sink());
+        let send = |departure: &Arc<Departure>| {
+            let pieces = [Bytes::from_static(b"head"), Bytes::from_static(b"body")];
+            outbox.send(pieces, Class::Bulk, Arc::clone(departure)).unwrap();
+        };
+        let [withdrawn, sent] = [Arc::new(Departure::default()), Arc::new(Departure::default())];
+        assert!(outbox.withdraw(&withdrawn));
+        send(&withdrawn);
+        assert_eq!(outbox.left().bytes, 0);
+        send(&sent);
+        assert_eq!(outbox.left().bytes, 8);
+        assert!(!outbox.withdraw(&sent));
     }
 }

@@ -106,6 +106,29 @@ async fn a_panic_while_reading_fails_what_waits_there_and_the_next_request_has_a
 }
 
 #[tokio::test]
+async fn a_panic_of_one_who_is_told_keeps_nobody_else_from_being_told() {
+    let pool = Pool::new(Duration::from_secs(3), Arc::new(Broken));
+    let ((listener, address), greeter) = (broker().await, Planted::new("nowhere", 0));
+    let mut losses = pool.losses(&address);
+    let connection = pool.connection(&address, &greeter, soon()).await.unwrap();
+    let (peer, _) = listener.accept().await.unwrap();
+    let (told, mut hears) = tokio::sync::mpsc::unbounded_channel();
+    for code in 0..10 {
+        let told = told.clone();
+        let answered = Box::new(move |result: Result<Command, CallFailure>| {
+            told.send(code).unwrap();
+            assert!(code % 2 == 0, "planted: {result:?}");
+        });
+        connection.try_room().unwrap().post(request(code), Duration::from_secs(60), answered);
+    }
+    drop(peer);
+    losses.wait_for(|losses| *losses == 1).await.unwrap();
+    let mut all: Vec<i32> = std::iter::from_fn(|| hears.try_recv().ok()).collect();
+    all.sort_unstable();
+    assert_eq!(all, (0..10).collect::<Vec<_>>());
+}
+
+#[tokio::test]
 async fn losses_count_whatever_becomes_of_telling_them() {
     for step in ["connected", "disconnected"] {
         let pool = Pool::new(Duration::from_secs(3), Arc::new(Broken));

@@ -40,13 +40,20 @@ pub(super) struct Waiter {
     pub(super) departure: Arc<Departure>,
     pub(super) clock: Clock,
     look_at: Instant,
-    pub(super) answered: Answered,
+    answered: Answered,
 }
 
 impl Waiter {
     pub(super) fn new(code: i32, departure: Arc<Departure>, timeout: Duration, answered: Answered) -> Self {
         let clock = Clock::new(timeout);
         Self { code, departure, look_at: clock.first(), clock, answered }
+    }
+}
+
+impl Waiter {
+    /// Tells how it ended. A defect in what follows is nothing to whoever else waits.
+    pub(super) fn tell(self, result: Result<Command, CallFailure>) {
+        let _ = env::caught_now(|| (self.answered)(result));
     }
 }
 

@@ -50,6 +50,21 @@ async fn a_caller_writes_by_itself_where_nothing_is_under_way_and_leaves_the_res
 }
 
 #[tokio::test(start_paused = true)]
+async fn moments_at_which_nothing_has_to_be_looked_at_any_more_are_not_kept() {
+    for batching in [Batching::Key, Batching::Queue] {
+        let options = ProducerOptions { batching, gather: Duration::from_millis(5), ..options() };
+        let (_cluster, caller) = started(options, &[("a", 1)]).await;
+        for i in 0..5_000 {
+            let call = caller.send(&format!("k{i}"), "m");
+            caller.receipt(call).await;
+            tokio::time::advance(Duration::from_millis(i % 3 * 4)).await;
+        }
+        let kept = caller.producer.core.with(|state, _| state.dues.len());
+        assert!(kept < 1_100, "{batching:?}: {kept}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_batch_of_one_is_a_single_send() {
     let (cluster, caller) = one_queue().await;
     let calls = [caller.launch(&cluster, "k", "m0").await, caller.send("k", "m1")];

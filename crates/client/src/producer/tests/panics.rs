@@ -8,6 +8,23 @@ use crate::error::{Code, Outcome};
 use crate::producer::options::Batching;
 
 #[tokio::test(start_paused = true)]
+async fn a_panic_of_a_lane_in_which_hundreds_wait_fails_them_all() {
+    let (cluster, caller) = started(options(), &[("a", 1)]).await;
+    let first = caller.launch(&cluster, "k", "m0").await;
+    cluster.inner().planted = true;
+    // More than a request holds, so that most of them still wait.
+    let sends: Vec<usize> = (1..3_000).map(|i| caller.send("k", &format!("m{i}"))).collect();
+    caller.receipt(first).await;
+    for (i, send) in sends.into_iter().enumerate() {
+        let error = caller.error(send).await;
+        assert_eq!(error.code(), if i == 0 { Code::Internal } else { Code::OrderBroken });
+    }
+    let afresh = caller.send("k", "again");
+    assert_eq!(caller.receipt(afresh).await.queue_offset, 1);
+    assert_eq!(caller.producer.stats().pending_messages, 0);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_panic_of_a_lane_fails_what_is_there_and_what_is_called_then_starts_afresh() {
     for batching in [Batching::Queue, Batching::Key, Batching::Off] {
         let (cluster, caller) = started(ProducerOptions { batching, ..options() }, &[("a", 1)]).await;
