@@ -4,6 +4,7 @@
 const { execFileSync } = require('node:child_process')
 const { MessageChannel, receiveMessageOnPort } = require('node:worker_threads')
 const { Unpacker } = require('../../src/js/consumer/unpacker.js')
+const { PLAIN_ENV } = require('../support/plain-env')
 
 jest.mock('../../src/js/addon.js', () => require('./fake-native.js'))
 
@@ -110,7 +111,8 @@ test('a text that is kept holds nothing of its message', () => {
     const before = used()
     run(200)
     console.log((used() - before) / (200 * 32))`
-  const perMessage = Number(execFileSync(process.execPath, ['--expose-gc', '-e', script], { encoding: 'utf8' }))
+  const said = execFileSync(process.execPath, ['--expose-gc', '-e', script], { encoding: 'utf8', env: PLAIN_ENV })
+  const perMessage = Number(said)
   // Three texts of 10, 8 and 40 letters; the text of their chunk would be more than 250 bytes a message.
   expect(perMessage).toBeLessThan(230)
 })
