@@ -16,7 +16,7 @@ impl<B: Brokers> Actor<B> {
         self.queue.gate.close();
         self.set_phase(Phase::Doubtful);
         loop {
-            self.take_outcomes();
+            let has_ended = self.take_last_outcomes();
             self.publish();
             match self.queue.gate.tenure() {
                 Tenure::Absent | Tenure::Lost => return Step::End(End::Lost),
@@ -25,13 +25,13 @@ impl<B: Brokers> Actor<B> {
                 {
                     return Step::End(End::Lost);
                 }
-                Tenure::Held(_) | Tenure::Regained(_) if !self.positioned || !self.is_running() => break,
+                Tenure::Held(_) | Tenure::Regained(_) if !self.positioned || has_ended => break,
                 Tenure::Held(_) | Tenure::Regained(_) | Tenure::Doubtful(_) => {}
             }
-            if !self.is_running() && self.is_forsaken() {
+            if has_ended && self.is_forsaken() {
                 return Step::End(End::Forsaken);
             }
-            let nothing_left = !self.is_running() && (!self.positioned || !self.must_commit());
+            let nothing_left = has_ended && (!self.positioned || !self.must_commit());
             if self.wanted() != Wanted::Yes && nothing_left {
                 return Step::End(End::Drained);
             }

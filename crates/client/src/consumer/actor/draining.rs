@@ -24,7 +24,7 @@ impl<B: Brokers> Actor<B> {
         self.proof = Proof::default();
         self.set_phase(Phase::Draining);
         loop {
-            self.take_outcomes();
+            let has_ended = self.take_last_outcomes();
             self.publish();
             if let Some(step) = self.forced() {
                 return step;
@@ -32,7 +32,7 @@ impl<B: Brokers> Actor<B> {
             if self.wanted() == Wanted::Yes {
                 return Step::Run;
             }
-            if !self.is_running() {
+            if has_ended {
                 break;
             }
             self.nudged(None).await;

@@ -23,6 +23,14 @@ impl<B: Brokers> Actor<B> {
         }
     }
 
+    /// The same where no handler may start any more: true once all that there will be is taken.
+    pub(super) fn take_last_outcomes(&mut self) -> bool {
+        // Looked at first: a handler that ends in between, on another thread, has brought what is not taken yet.
+        let has_ended = !self.is_running();
+        self.take_outcomes();
+        has_ended
+    }
+
     fn take_each(&mut self, outcomes: Vec<Ended>) {
         let wall_ms = self.shared.brokers.wall_ms();
         let (mut done, mut last) = (0, None);

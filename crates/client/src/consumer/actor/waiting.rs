@@ -55,12 +55,12 @@ impl<B: Brokers> Actor<B> {
     /// Waits for the running handler's end, with its result counted. A step: the lock's state leads elsewhere.
     pub(super) async fn settle(&mut self) -> Option<Step> {
         loop {
-            self.take_outcomes();
+            let has_ended = self.take_last_outcomes();
             self.publish();
             if let Some(step) = self.forced() {
                 return Some(step);
             }
-            if !self.is_running() {
+            if has_ended {
                 return None;
             }
             self.nudged(None).await;
