@@ -65,7 +65,8 @@ async fn busy_answers_are_tried_again_with_the_same_ids_until_they_pass() {
 #[tokio::test(start_paused = true)]
 async fn a_refusal_that_outlasts_the_time_is_broker_busy_and_not_stored() {
     let (cluster, caller) = one_queue().await;
-    cluster.script(|_| Step::from(Answer::Refused(2, "[PCBUSY_CLEAN_QUEUE]")));
+    // At once, so that none is under way when the time is up.
+    cluster.script(|_| Step { delay: Duration::ZERO, answer: Answer::Refused(2, "[PCBUSY_CLEAN_QUEUE]") });
     let began = env::now();
     let error = caller.error(caller.send("k", "m")).await;
     assert_failed(&error, Code::BrokerBusy, Outcome::NotStored);
