@@ -375,12 +375,12 @@ mod tests {
             let pieces = [Bytes::from_static(b"head"), Bytes::from_static(b"body")];
             outbox.send(pieces, Class::Bulk, Arc::clone(departure)).unwrap();
         };
-        let [withdrawn, sent] = [Arc::new(Departure::default()), Arc::new(Departure::default())];
+        let [withdrawn, other] = [Arc::new(Departure::default()), Arc::new(Departure::default())];
         assert!(outbox.withdraw(&withdrawn));
         send(&withdrawn);
         assert_eq!(outbox.left().bytes, 0);
-        send(&sent);
+        send(&other);
         assert_eq!(outbox.left().bytes, 8);
-        assert!(!outbox.withdraw(&sent));
+        assert!(!outbox.withdraw(&other));
     }
 }
