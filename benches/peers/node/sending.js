@@ -52,7 +52,8 @@ function burst(client, given) {
       settled()
     }
     const measure = await Measure.begin()
-    for (let sent = 0; sent < total && !(most < Infinity && measure.elapsed() > 1_000 * given.seconds); sent++) {
+    let sent = 0
+    for (; sent < total && !(most < Infinity && measure.elapsed() > 1_000 * given.seconds); sent++) {
       if (open >= most) await new Promise((resolve) => (room = resolve))
       open++
       producer.send('key-0', bodies.of(0, sent)).then(settled, lost)
@@ -61,7 +62,7 @@ function burst(client, given) {
       const look = () => (open === 0 ? resolve() : setImmediate(look))
       look()
     })
-    return told(measure.stop(total - failed), { failed, requests: producer.requests?.() - before })
+    return told(measure.stop(sent - failed), { failed, requests: producer.requests?.() - before })
   })
 }
 
