@@ -29,6 +29,17 @@ const SENDS = ['perSecond', 'p50Micros', 'p99Micros', 'cpuMicros', 'perRequest',
 const ORDER = ['spreadKeys', 'duplicates', 'missing', 'failed']
 const DRAINS = ['perSecond', 'cpuMicros', 'delayP50', 'delayP99', 'delayMax', 'timerP99', 'rssMiB', 'inversions']
 
+/** All take part, with nothing of their own. */
+const ALL = {
+  ours: {},
+  java: {},
+  go: {},
+  'ali-ons': {},
+  'rocketmq-client-nodejs': {},
+  'rocketmq-nodejs': {},
+  limit: {},
+}
+
 /** W3 with so many keys. */
 const keys = (count, seconds) => ({
   id: 'W3',
@@ -86,15 +97,7 @@ const WORKLOADS = {
     round: { workload: 'await', seconds: SECONDS, bytes: BODY_BYTES },
     queues: 1,
     topic: 'new',
-    peers: {
-      ours: {},
-      java: {},
-      go: {},
-      'ali-ons': {},
-      'rocketmq-client-nodejs': {},
-      'rocketmq-nodejs': {},
-      limit: {},
-    },
+    peers: ALL,
     figures: ['p50Micros', 'p99Micros', 'p999Micros', 'perSecond', 'cpuMicros', 'inversions', ...ORDER],
   },
   burst: {
@@ -129,15 +132,7 @@ const WORKLOADS = {
     round: { workload: 'drain', seconds: SECONDS, bytes: BODY_BYTES, messages: 600_000 },
     queues: 8,
     topic: 'filled',
-    peers: {
-      ours: {},
-      java: {},
-      go: {},
-      'ali-ons': {},
-      'rocketmq-client-nodejs': {},
-      'rocketmq-nodejs': {},
-      limit: {},
-    },
+    peers: ALL,
     figures: DRAINS,
   },
   'drain-async': {
@@ -168,15 +163,7 @@ const WORKLOADS = {
     },
     queues: 1_000,
     topic: 'filled',
-    peers: {
-      ours: {},
-      java: {},
-      go: {},
-      'ali-ons': {},
-      'rocketmq-client-nodejs': {},
-      'rocketmq-nodejs': {},
-      limit: {},
-    },
+    peers: ALL,
     figures: DRAINS,
   },
   'drain-batch': {
@@ -238,15 +225,7 @@ const WORKLOADS = {
     round: { workload: 'cold', bytes: BODY_BYTES },
     queues: 1,
     topic: 'new',
-    peers: {
-      ours: {},
-      java: {},
-      go: {},
-      'ali-ons': {},
-      'rocketmq-client-nodejs': {},
-      'rocketmq-nodejs': {},
-      limit: {},
-    },
+    peers: ALL,
     figures: ['coldMs', 'installMiB', 'addonMB'],
     isFresh: true,
   },

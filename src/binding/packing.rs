@@ -115,7 +115,7 @@ impl<'a, 'm> Packer<'a, 'm> {
             None => [offset_head.clone(), offset_tail.clone()],
         };
         let places = [
-            Some(self.put_topic(&delivery.topic)),
+            Some(self.put_repeated(|it| &mut it.topic, &*delivery.topic, |topic| *topic)),
             labels.tags.map(|tags| self.tags.place(tags, within(tags))),
             labels.keys.map(within),
             labels.sharding_key.map(within),
@@ -123,8 +123,8 @@ impl<'a, 'm> Packer<'a, 'm> {
             Some(id_tail),
             Some(offset_head),
             Some(offset_tail),
-            Some(self.put_born_host(message.born_host)),
-            Some(self.put_store_host(message.store_host)),
+            Some(self.put_repeated(|it| &mut it.born_host, message.born_host, SocketAddr::to_string)),
+            Some(self.put_repeated(|it| &mut it.store_host, message.store_host, SocketAddr::to_string)),
             Some(properties.clone()),
             Some(self.put_body(&message.body)),
         ];
@@ -169,11 +169,18 @@ impl<'a, 'm> Packer<'a, 'm> {
         at
     }
 
-    fn put_topic(&mut self, topic: &'m str) -> Range<usize> {
-        if self.topic.of != Some(topic) {
-            self.topic = Repeated { of: Some(topic), at: self.put(topic.as_bytes()) };
+    /// What is mostly that of the message before: `text` is made of it, and put, only where it is not.
+    fn put_repeated<T: PartialEq, S: AsRef<[u8]>>(
+        &mut self,
+        known: impl Fn(&mut Self) -> &mut Repeated<T>,
+        of: T,
+        text: impl FnOnce(&T) -> S,
+    ) -> Range<usize> {
+        if known(self).of.as_ref() != Some(&of) {
+            let at = self.put(text(&of).as_ref());
+            *known(self) = Repeated { of: Some(of), at };
         }
-        self.topic.at.clone()
+        known(self).at.clone()
     }
 
     /// In two parts.
@@ -185,20 +192,6 @@ impl<'a, 'm> Packer<'a, 'm> {
             self.offset_id_head = Repeated { of: Some(digits), at };
         }
         [self.offset_id_head.at.clone(), self.put(tail.as_bytes())]
-    }
-
-    fn put_born_host(&mut self, host: SocketAddr) -> Range<usize> {
-        if self.born_host.of != Some(host) {
-            self.born_host = Repeated { of: Some(host), at: self.put(host.to_string().as_bytes()) };
-        }
-        self.born_host.at.clone()
-    }
-
-    fn put_store_host(&mut self, host: SocketAddr) -> Range<usize> {
-        if self.store_host.of != Some(host) {
-            self.store_host = Repeated { of: Some(host), at: self.put(host.to_string().as_bytes()) };
-        }
-        self.store_host.at.clone()
     }
 }
 

@@ -65,15 +65,19 @@ fn batch_of(given: &Given, queue: u32, keys: impl Iterator<Item = u32>) -> Resul
         numbers_at.push(entries.len() + batch::entry_len(0, 0) - size_of::<i16>() + KEY_DIGITS);
         batch::append(&mut entries, 0, &body(key, 0, bytes), &properties_of(key))?;
     }
-    let request = SendBatch {
+    Template::new(&batch_request(given, queue, entries)?, numbers_at.into_iter())
+}
+
+/// The request for these entries of a batch.
+pub(crate) fn batch_request(given: &Given, queue: u32, entries: BytesMut) -> Result<SendBatch, Failure> {
+    Ok(SendBatch {
         producer_group: GROUP.into(),
         topic: given.text("topic")?.into(),
         broker_name: given.text("brokerName")?.into(),
         queue_id: i32::try_from(queue)?,
         born_timestamp: 0,
         body: entries.freeze(),
-    };
-    Template::new(&request, numbers_at.into_iter())
+    })
 }
 
 /// W1: one after the other.

@@ -7,13 +7,13 @@ use std::time::{Duration, Instant};
 use bytes::BytesMut;
 use rocketmq_protocol::message::MAX_INFLATED;
 use rocketmq_protocol::properties::{self, name};
-use rocketmq_protocol::{Crc, Pull, SendBatch, StoredMessage, UniqueIds, Unpacked, batch, read_records, unpack};
+use rocketmq_protocol::{Crc, Pull, StoredMessage, UniqueIds, Unpacked, batch, read_records, unpack};
 use serde_json::{Value, json};
 
 use crate::Failure;
 use crate::drain::pull;
 use crate::given::Given;
-use crate::send::{GROUP, body, frame_of};
+use crate::send::{batch_request, body, frame_of};
 use crate::wire::{Connection, stored};
 
 /// The key of what is sent before the clock starts.
@@ -39,15 +39,7 @@ pub(crate) fn fill(given: &Given) -> Result<Value, Failure> {
                 let pairs = [(name::UNIQ_KEY, &*ids.next(number)), (name::SHARDING_KEY, &*key)];
                 batch::append(&mut entries, 0, &body(queue, number, bytes), &properties::encode(pairs))?;
             }
-            let request = SendBatch {
-                producer_group: GROUP.into(),
-                topic: given.text("topic")?.into(),
-                broker_name: given.text("brokerName")?.into(),
-                queue_id: i32::try_from(queue)?,
-                born_timestamp: 0,
-                body: entries.freeze(),
-            };
-            let frame = frame_of(&request, &mut connection)?;
+            let frame = frame_of(&batch_request(given, queue, entries)?, &mut connection)?;
             connection.write(&frame)?;
         }
         for _ in 0..queues {

@@ -7,8 +7,6 @@ import org.apache.rocketmq.client.consumer.DefaultMQPushConsumer;
 import org.apache.rocketmq.client.consumer.listener.ConsumeOrderlyStatus;
 import org.apache.rocketmq.client.consumer.listener.MessageListenerOrderly;
 import org.apache.rocketmq.client.producer.DefaultMQProducer;
-import org.apache.rocketmq.client.producer.SendCallback;
-import org.apache.rocketmq.client.producer.SendResult;
 import org.apache.rocketmq.common.consumer.ConsumeFromWhere;
 import org.apache.rocketmq.common.message.Message;
 import org.apache.rocketmq.common.message.MessageExt;
@@ -92,18 +90,7 @@ final class Consuming {
             }
             Message message = Sending.message(given, i % keys, PeerBody.of(i % keys, i / keys, given.number("bytes")));
             called[i] = System.nanoTime();
-            producer.send(message, Sending.BY_HASH, "key-" + i % keys, new SendCallback() {
-                @Override
-                public void onSuccess(SendResult result) {
-                    open.countDown();
-                }
-
-                @Override
-                public void onException(Throwable e) {
-                    failed.incrementAndGet();
-                    open.countDown();
-                }
-            }, Sending.TIMEOUT_MS);
+            producer.send(message, Sending.BY_HASH, "key-" + i % keys, Sending.counted(open, failed), Sending.TIMEOUT_MS);
         }
         open.await();
         if (failed.get() > 0) {

@@ -71,22 +71,27 @@ final class Sending {
         return told;
     }
 
+    /** Counts down with every outcome, and up what has failed. */
+    static SendCallback counted(CountDownLatch open, AtomicInteger failed) {
+        return new SendCallback() {
+            @Override
+            public void onSuccess(SendResult result) {
+                open.countDown();
+            }
+
+            @Override
+            public void onException(Throwable e) {
+                failed.incrementAndGet();
+                open.countDown();
+            }
+        };
+    }
+
     /** The client refuses a send when too many wait for its threads; whoever sends more has to try again. */
     static boolean isTaken(DefaultMQProducer producer, Message message, CountDownLatch open, AtomicInteger failed)
         throws Exception {
         try {
-            producer.send(message, BY_HASH, "key-0", new SendCallback() {
-                @Override
-                public void onSuccess(SendResult result) {
-                    open.countDown();
-                }
-
-                @Override
-                public void onException(Throwable e) {
-                    failed.incrementAndGet();
-                    open.countDown();
-                }
-            }, TIMEOUT_MS);
+            producer.send(message, BY_HASH, "key-0", counted(open, failed), TIMEOUT_MS);
             return true;
         } catch (MQClientException e) {
             if (String.valueOf(e.getMessage()).contains("executor rejected")) {

@@ -14,6 +14,11 @@ use tokio::net::{TcpStream, lookup_host};
 use tokio::runtime::{Builder, Handle};
 use tokio::task::JoinSet;
 
+mod panics;
+
+pub(crate) use panics::caught_now;
+pub use panics::{caught, kept};
+
 /// A point of the monotonic clock; leases and deadlines are made of these.
 pub use tokio::time::Instant;
 /// A connected stream.
@@ -55,40 +60,6 @@ where
     match Handle::try_current() {
         Ok(current) => current.spawn(future),
         Err(_) => RUNTIME.spawn(future),
-    }
-}
-
-/// Runs a task so that its panic is somebody's: `Err` with the words of it.
-pub async fn caught<F: Future>(future: F) -> Result<F::Output, String> {
-    let mut future = std::pin::pin!(future);
-    std::future::poll_fn(|context| {
-        let polled = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| future.as_mut().poll(context)));
-        match polled {
-            Ok(polled) => polled.map(Ok),
-            Err(panic) => std::task::Poll::Ready(Err(words(&*panic))),
-        }
-    })
-    .await
-}
-
-/// The same of something that does not wait.
-pub(crate) fn caught_now<T>(act: impl FnOnce() -> T) -> Result<T, String> {
-    std::panic::catch_unwind(std::panic::AssertUnwindSafe(act)).map_err(|panic| words(&*panic))
-}
-
-/// The words of a panic.
-pub(crate) fn words(panic: &(dyn std::any::Any + Send)) -> String {
-    let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
-    let text = text.or_else(|| panic.downcast_ref::<String>().cloned());
-    text.unwrap_or_else(|| String::from("no reason given"))
-}
-
-/// Runs a task that is never to end by a panic: each is told, and after a pause it begins anew.
-pub async fn kept<F: Future<Output = ()>>(mut begin: impl FnMut() -> F, tell: impl Fn(String)) {
-    let mut pause = Backoff::new(Duration::from_secs(1), Duration::from_secs(30));
-    while let Err(panic) = caught(begin()).await {
-        tell(panic);
-        tokio::time::sleep(pause.next()).await;
     }
 }
 

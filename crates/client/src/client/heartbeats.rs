@@ -3,7 +3,6 @@
 use super::Client;
 use super::call::CallError;
 use super::events::Event;
-use super::reconnect::{self, Lost};
 use std::sync::Arc;
 use tokio::task::JoinSet;
 
@@ -12,11 +11,9 @@ pub(super) async fn run(client: Arc<Client>) {
     loop {
         tokio::time::sleep(client.timing().heartbeat_interval).await;
         for (address, result) in beat_all(&client).await {
+            // Asked again before the next tick.
+            client.reconnect.note(&address, &result);
             if let Err(error) = result {
-                // Asked again before the next tick.
-                if reconnect::shows_loss(&error) {
-                    client.reconnect.lost(Lost::Broker(address));
-                }
                 client.events().emit(Event::Warning { error: error.into_error() });
             }
         }

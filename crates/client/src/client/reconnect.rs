@@ -147,7 +147,7 @@ async fn mend(client: Arc<Client>, address: String) {
 }
 
 /// Whether a failed request shows that the way to its broker is lost.
-pub(super) fn shows_loss(error: &CallError) -> bool {
+fn shows_loss(error: &CallError) -> bool {
     match error {
         CallError::NotSent(error) | CallError::Unanswered(error) => {
             matches!(error.code(), Code::Connection | Code::Timeout)

@@ -8,7 +8,6 @@ use super::encoder::Encoder;
 use super::lane::{self, Mover};
 use super::masters::Masters;
 use super::model::{Out, Phase};
-use super::options::Batching;
 use super::route_watch;
 use super::state::State;
 use crate::env;
@@ -20,7 +19,6 @@ pub(super) struct Core<B> {
     pub(super) encoder: Encoder,
     /// Real name.
     pub(super) group: String,
-    pub(super) batching: Batching,
     pub(super) state: Mutex<State>,
     /// See [`Out::tick`].
     pub(super) tick: Notify,
@@ -37,7 +35,6 @@ impl<B: Masters> Core<B> {
             calls,
             encoder,
             group,
-            batching: state.options.batching,
             state: Mutex::new(state),
             tick: Notify::new(),
             ended: Notify::new(),
@@ -85,10 +82,7 @@ impl<B: Masters> Core<B> {
         match out.starts[..] {
             [] => {}
             [lane] if mover == Mover::Caller => lane::go_on(self, lane, mover),
-            _ => {
-                let core = Arc::clone(self);
-                env::spawn(async move { out.starts.iter().for_each(|&lane| lane::go_on(&core, lane, Mover::Ours)) });
-            }
+            _ => lane::go_on_later(self, out.starts),
         }
         if out.tick {
             self.tick.notify_one();

@@ -123,18 +123,24 @@ impl Flight {
 }
 
 impl State {
-    /// The next request of a lane; none when it has become idle.
-    pub(super) fn compose(&mut self, lane: u32, now: Instant, out: &mut Out) -> Option<Flight> {
+    /// The first message of a lane that can still be sent, and from its queue; none when it has become idle.
+    pub(super) fn first_waiting(&mut self, lane: u32, now: Instant, out: &mut Out) -> Option<u32> {
         if self.phase != Phase::Closed {
             if self.has_vanished(lane) {
                 self.leave_queue(lane, &mut Flight::default(), out);
             }
             self.expire_waiting(lane, now, out);
         }
-        let Some(first) = self.front(lane) else {
+        let first = self.front(lane);
+        if first.is_none() {
             self.rest_lane(lane);
-            return None;
-        };
+        }
+        first
+    }
+
+    /// The next request of a lane; none when it has become idle.
+    pub(super) fn compose(&mut self, lane: u32, now: Instant, out: &mut Out) -> Option<Flight> {
+        let first = self.first_waiting(lane, now, out)?;
         let mut flight = Flight::default();
         let (most, limit) = (self.batch_size(first), self.batch_bytes(lane, now));
         let part = self.pending[first].part;

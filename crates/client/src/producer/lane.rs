@@ -60,14 +60,22 @@ pub(super) fn go_on<B: Masters>(core: &Arc<Core<B>>, lane: u32, mover: Mover) {
     });
 }
 
+/// The same of several, on our own thread.
+pub(super) fn go_on_later<B: Masters>(core: &Arc<Core<B>>, lanes: Vec<u32>) {
+    let core = Arc::clone(core);
+    env::spawn(async move {
+        for lane in lanes {
+            go_on(&core, lane, Mover::Ours);
+        }
+    });
+}
+
 fn run<B: Masters>(core: &Arc<Core<B>>, lane: u32, errand: Errand, mover: Mover) {
     let address = core.brokers.master(broker_name(errand.queue.as_ref()));
     let room = address.as_ref().and_then(|address| core.brokers.try_room(address));
     if mover == Mover::Caller && !room.as_ref().is_some_and(|room| core.brokers.is_idle(room)) {
         // Others are on their way there: encoding and writing can be left to our thread.
-        let core = Arc::clone(core);
-        env::spawn(async move { go_on(&core, lane, Mover::Ours) });
-        return;
+        return go_on_later(core, vec![lane]);
     }
     let Some(room) = room else {
         let is_connected = address.is_some_and(|address| core.brokers.is_connected(&address));
@@ -86,7 +94,7 @@ fn run<B: Masters>(core: &Arc<Core<B>>, lane: u32, errand: Errand, mover: Mover)
 }
 
 /// Writes a lane's next request.
-pub(super) fn depart<B: Masters>(core: &Arc<Core<B>>, lane: u32, ready: Ready<B::Room>) {
+fn depart<B: Masters>(core: &Arc<Core<B>>, lane: u32, ready: Ready<B::Room>) {
     if let Some(flight) = core.with(|state, out| state.compose(lane, env::now(), out)) {
         launch(core, lane, flight, ready);
     }
@@ -122,8 +130,7 @@ fn defect<B: Masters>(core: &Arc<Core<B>>, lane: u32, mut flight: Flight, error:
         state.set_stage(&flight, Stage::Resting);
         state.refused(lane, &mut flight, error, out);
     });
-    let core = Arc::clone(core);
-    env::spawn(async move { go_on(&core, lane, Mover::Ours) });
+    go_on_later(core, vec![lane]);
 }
 
 /// An attempt has ended.
@@ -159,7 +166,7 @@ fn follow<B: Masters>(core: &Arc<Core<B>>, lane: u32, mut flight: Flight, after:
 }
 
 /// Moves a lane; a panic fails what is there, and the lane begins anew.
-pub(super) fn guarded<B: Masters>(core: &Arc<Core<B>>, lane: u32, moves: impl FnOnce()) {
+fn guarded<B: Masters>(core: &Arc<Core<B>>, lane: u32, moves: impl FnOnce()) {
     if let Err(panic) = env::caught_now(moves) {
         begin_anew(core, lane, &panic);
     }
@@ -169,8 +176,7 @@ pub(super) fn guarded<B: Masters>(core: &Arc<Core<B>>, lane: u32, moves: impl Fn
 pub(super) fn begin_anew<B: Masters>(core: &Arc<Core<B>>, lane: u32, panic: &str) {
     // A defect in telling of it must not be the end of the lane.
     let _ = env::caught_now(|| core.with(|state, out| state.lane_panicked(lane, panic, out)));
-    let core = Arc::clone(core);
-    env::spawn(async move { go_on(&core, lane, Mover::Ours) });
+    go_on_later(core, vec![lane]);
 }
 
 impl State {
@@ -188,20 +194,8 @@ impl State {
         if self.gathers(lane, now, out) {
             return None;
         }
-        if self.phase != Phase::Closed {
-            if self.has_vanished(lane) {
-                self.leave_queue(lane, &mut Flight::default(), out);
-            }
-            self.expire_waiting(lane, now, out);
-        }
-        if self.front(lane).is_none() {
-            self.rest_lane(lane);
-            return None;
-        }
-        let queue = self.queue_name(lane);
-        let broker = self.broker_of(lane).filter(|_| self.options.batching == Batching::Key);
-        let requests = broker.map(|broker| Arc::clone(&self.brokers[broker as usize].requests));
-        Some(Errand { queue, requests })
+        self.first_waiting(lane, now, out)?;
+        Some(Errand { queue: self.queue_name(lane), requests: self.requests_of(lane) })
     }
 
     /// A request for which there is no connection: nothing of it is on the wire.
@@ -221,7 +215,27 @@ impl State {
         self.tidy_lane(lane);
     }
 
-    /// A request is about to be written; the number of the attempt. None when nothing is left of it.
+    /// A lane's request is on the wire, and its deadlines are looked at by the tick.
+    pub(super) fn set_flying(&mut self, lane: u32, flying: Box<Flying>, out: &mut Out) {
+        let due = self.first_deadline(lane, &flying.flight);
+        self.lanes[lane].course = Course::Flying(flying);
+        if let Some(due) = due {
+            self.due(lane, due, out);
+        }
+    }
+
+    /// The first deadline of what a lane has, in this request and behind it.
+    pub(super) fn first_deadline(&self, lane: u32, flight: &Flight) -> Option<Instant> {
+        [flight.earliest, self.lanes[lane].earliest].into_iter().flatten().min()
+    }
+
+    /// What bounds the requests of a lane's broker, where lanes are keys.
+    pub(super) fn requests_of(&self, lane: u32) -> Option<Arc<Semaphore>> {
+        let broker = self.broker_of(lane).filter(|_| self.options.batching == Batching::Key)?;
+        Some(Arc::clone(&self.brokers[broker as usize].requests))
+    }
+
+    /// A request is about to be written, whose messages are [flying](Stage::Flying); the number of the attempt. None when nothing is left of it.
     fn take_off(
         &mut self,
         lane: u32,
@@ -235,13 +249,8 @@ impl State {
         }
         self.requests += 1;
         self.retries += u64::from(std::mem::replace(&mut flight.was_sent, true));
-        self.set_stage(&flight, Stage::Flying);
         let number = self.requests;
-        let due = [flight.earliest, self.lanes[lane].earliest].into_iter().flatten().min();
-        self.lanes[lane].course = Course::Flying(Box::new(Flying { flight, number, permit }));
-        if let Some(due) = due {
-            self.due(lane, due, out);
-        }
+        self.set_flying(lane, Box::new(Flying { flight, number, permit }), out);
         Some(number)
     }
 

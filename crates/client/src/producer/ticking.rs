@@ -89,11 +89,7 @@ impl State {
         match std::mem::replace(&mut it.course, Course::Moving) {
             Course::Flying(mut flying) => {
                 self.expire(lane, &mut flying.flight, now, out);
-                let due = [flying.flight.earliest, self.lanes[lane].earliest].into_iter().flatten().min();
-                self.lanes[lane].course = Course::Flying(flying);
-                if let Some(due) = due {
-                    self.due(lane, due, out);
-                }
+                self.set_flying(lane, flying, out);
             }
             Course::Gathering => match it.gathering {
                 Some(Gathering::Awaited { until, .. }) if until > now => {

@@ -11,7 +11,6 @@ use super::flight::Flight;
 use super::lane::{self, Mover, Ready};
 use super::masters::{Masters, Unsent};
 use super::model::{Course, Phase, Stage};
-use super::options::Batching;
 use crate::env::{self, Instant};
 use crate::error::{ClientError, Code};
 use crate::protocol::MessageQueue;
@@ -115,13 +114,8 @@ impl<B: Masters> Waits<'_, B> {
 
     /// Leave for one more request to the lane's broker, where lanes are keys.
     async fn permit(&self, flight: &mut Flight) -> Option<OwnedSemaphorePermit> {
-        if self.core.batching != Batching::Key {
-            return None;
-        }
         loop {
-            let requests = self.core.with(|state, _| {
-                state.broker_of(self.lane).map(|broker| Arc::clone(&state.brokers[broker as usize].requests))
-            })?;
+            let requests = self.core.with(|state, _| state.requests_of(self.lane))?;
             match self.during(flight, requests.acquire_owned()).await {
                 Waited::Ended(permit) => return permit.ok(),
                 Waited::Elsewhere => {}
@@ -165,9 +159,8 @@ impl<B: Masters> Waits<'_, B> {
     /// Tells the lane when its task will look at deadlines next.
     fn arm(&self, flight: &Flight, not_before: Option<Instant>) -> Option<Instant> {
         self.core.with(|state, _| {
-            let lane = &mut state.lanes[self.lane];
-            let due = [flight.earliest, lane.earliest].into_iter().flatten().min();
-            lane.armed = due;
+            let due = state.first_deadline(self.lane, flight);
+            state.lanes[self.lane].armed = due;
             due.map(|due| not_before.map_or(due, |not_before| due.max(not_before)))
         })
     }

@@ -46,10 +46,7 @@ impl Connection {
             // Whoever asked may have stopped waiting.
             let _ = sender.send(result);
         });
-        let Some(opaque) = self.post(command, class, timeout, answered) else {
-            return answer.await.unwrap_or_else(|_| Err(CallFailure::NotSent(self.inner.failure())));
-        };
-        let _waiting = Waiting { inner: &self.inner, opaque };
+        let _waiting = Waiting { inner: &self.inner, opaque: self.post(command, class, timeout, answered) };
         answer.await.unwrap_or_else(|_| Err(CallFailure::Unanswered(self.inner.failure())))
     }
 
@@ -83,8 +80,8 @@ impl Connection {
         }
     }
 
-    /// Sends a request; `answered` is told how it ended. Its number; none when it has ended already, unsent.
-    fn post(&self, mut command: Command, class: Class, timeout: Duration, answered: Answered) -> Option<i32> {
+    /// Sends a request; `answered` is told how it ended, perhaps before this returns. Its number.
+    fn post(&self, mut command: Command, class: Class, timeout: Duration, answered: Answered) -> i32 {
         let inner = &*self.inner;
         let opaque = inner.next_opaque.fetch_add(1, Ordering::Relaxed);
         command.opaque = opaque;
@@ -94,7 +91,7 @@ impl Connection {
             Err(error) => {
                 let text = format!("{} cannot be encoded: {error}", request::name(code));
                 answered(Err(CallFailure::NotSent(ClientError::new(Code::InvalidArgument, text))));
-                return None;
+                return opaque;
             }
         };
         drop(command);
@@ -102,13 +99,13 @@ impl Connection {
         let waiter = Waiter::new(code, Arc::clone(&departure), timeout, answered);
         if let Err((waiter, reason)) = inner.expect(opaque, waiter) {
             waiter.tell(Err(CallFailure::NotSent(reason)));
-            return None;
+            return opaque;
         }
         match inner.outbox.send(pieces, class, departure) {
             Ok(()) | Err(Rejected::Unread(_)) => {}
             Err(Rejected::Failed(error)) => self.end(&inner.ended(&format!("failed while writing: {error}"))),
         }
-        Some(opaque)
+        opaque
     }
 }
 

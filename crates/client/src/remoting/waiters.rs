@@ -48,9 +48,7 @@ impl Waiter {
         let clock = Clock::new(timeout);
         Self { code, departure, look_at: clock.first(), clock, answered }
     }
-}
 
-impl Waiter {
     /// Tells how it ended. A defect in what follows is nothing to whoever else waits.
     pub(super) fn tell(self, result: Result<Command, CallFailure>) {
         let _ = env::caught_now(|| (self.answered)(result));
