@@ -14,7 +14,7 @@ const { addonMB, installMiB } = require('./peers/size')
 const { PeerProcess } = require('./peers/process')
 
 /** Workloads whose messages are read back from the store. */
-const READ_BACK = new Set(['await', 'burst', 'keys', 'mixed'])
+const READ_BACK = new Set(['await', 'burst', 'window', 'keys', 'mixed'])
 /** How a round is made short enough to see only that it works. */
 const QUICK = { seconds: 0.3, messages: 2_000, batch: 16, open: 500 }
 const QUICK_BACKLOG = 20_000

@@ -63,8 +63,8 @@ const keys = (count, seconds) => ({
 /** W2 with so many sends under way. */
 const window = (open) => ({
   id: 'W2',
-  title: `one key, no awaits, at most ${open} under way`,
-  round: { workload: 'burst', seconds: SECONDS, bytes: BODY_BYTES, open, messages: 10_000_000 },
+  title: `one key, ${open} under way, each followed by the next`,
+  round: { workload: 'window', seconds: SECONDS, bytes: BODY_BYTES, open },
   queues: 1,
   topic: 'new',
   peers: { ours: {} },

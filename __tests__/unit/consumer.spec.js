@@ -78,7 +78,7 @@ describe('a lane', () => {
   test('costs one call of native for each message, and two for each chunk beside', async () => {
     const [, native] = await consume(() => {})
     const calls = {}
-    for (const name of ['take', 'chunk', 'mayStart', 'step']) {
+    for (const name of ['take', 'chunk', 'mayStart', 'success']) {
       const own = native[name].bind(native)
       calls[name] = 0
       native[name] = (...given) => {
@@ -89,8 +89,8 @@ describe('a lane', () => {
     native.deliver(0, 1, [...Array(32).keys()])
     while (native.acks.length < 32) await turn()
     await settle()
-    // `step` asks the gate itself here, as native does, but for turns of the event loop in between.
-    expect([calls.step, calls.chunk, calls.take]).toEqual([32, 2, 2])
+    // `success` asks the gate itself here, as native does, but for turns of the event loop in between.
+    expect([calls.success, calls.chunk, calls.take]).toEqual([32, 2, 2])
     expect(calls.mayStart).toBe(32)
   })
 

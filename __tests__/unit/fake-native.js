@@ -220,13 +220,19 @@ class NativeConsumer extends FakeClient {
     return this.allows(queue, generation, offset)
   }
 
-  step(queue, generation, offset, outcome, suspendMs, reason, next) {
-    const ack = { queue, generation, offset, outcome, suspendMs, reason }
-    this.acks.push(ack)
-    const answer = this.onAck(ack)
-    const goesOn = answer & 1
+  success(queue, generation, offset, next) {
+    const goesOn = this.#acknowledge({ queue, generation, offset, outcome: 0, suspendMs: 0 }) & 1
     const starts = goesOn && next >= 0 && this.mayStart(queue, generation, next)
-    return (answer >> 1) * 4 + Number(starts) * 2 + goesOn
+    return Number(starts) * 2 + goesOn
+  }
+
+  failure(queue, generation, offset, outcome, suspendMs, reason) {
+    return this.#acknowledge({ queue, generation, offset, outcome, suspendMs, reason }) >> 1
+  }
+
+  #acknowledge(ack) {
+    this.acks.push(ack)
+    return this.onAck(ack)
   }
 
   assignment() {
@@ -273,7 +279,11 @@ module.exports = {
   NativeProducer,
   consumerChunk: (door, ...rest) => door.chunk(...rest),
   consumerMayStart: (door, ...rest) => door.mayStart(...rest),
-  consumerStep: (door, ...rest) => door.step(...rest),
+  consumerFailure: (door, ...rest) => door.failure(...rest),
+  consumerSuccess:
+    (door) =>
+    (...rest) =>
+      door.success(...rest),
   consumerTake: (door, scratch) => door.take(scratch),
   producerAbort: (door, slots) => door.aborted.push(slots),
   producerHasRoom: (door) => door.hasRoom,

@@ -6,6 +6,12 @@ use crate::producer::{FailedRun, Failure, Gathered, Receipt, Settlement, StoredR
 use napi::bindgen_prelude::ToNapiValue;
 use napi::{Result, sys};
 use serde::Serialize;
+use std::cell::RefCell;
+
+thread_local! {
+    /// Memory for the ids of a slice. A new one each time, of some KiB, has the allocator tidy up whatever was freed meanwhile.
+    static IDS: RefCell<String> = const { RefCell::new(String::new()) };
+}
 
 /// Outcomes of several sends, of which some may be with the facade already.
 pub(super) struct Outcomes {
@@ -87,7 +93,8 @@ impl Outcomes {
     pub(super) fn take(&mut self, slots: &mut [u8]) -> Taken<Slice> {
         match &self.settlement {
             Settlement::Stored(StoredRun { gathered, status, queue, queue_offset, offset_msg_ids, sends }) => {
-                let mut ids = String::new();
+                let mut ids = IDS.take();
+                ids.clear();
                 let (mut count, most) = (0, sends.len().min(slots.len() / 4));
                 for (StoredSend { slot, msg_id }, place) in sends[self.taken..].iter().zip(slots.chunks_exact_mut(4)) {
                     place.copy_from_slice(&slot.to_ne_bytes());
@@ -144,8 +151,10 @@ impl ToNapiValue for Slice {
     unsafe fn to_napi_value(env: sys::napi_env, slice: Self) -> Result<sys::napi_value> {
         match slice {
             Self::Stored { count, ids, status, broker_name, queue_id, queue_offset, .. } => {
-                let slice = (2u32, count, ids, status, broker_name, queue_id, queue_offset as f64);
-                unsafe { ToNapiValue::to_napi_value(env, slice) }
+                let slice = (2u32, count, ids.as_str(), status, broker_name, queue_id, queue_offset as f64);
+                let value = unsafe { ToNapiValue::to_napi_value(env, slice) };
+                IDS.set(ids);
+                value
             }
             Self::Failed { count, error, failure, cause } => {
                 let number = failure.map_or(0, |failure| failure.number);

@@ -214,18 +214,20 @@ export function consumerChunk(door: ConsumerDoor, queue: number, scratch: Buffer
 /** Whether the handler may be called now, in this tick. Every "no" is final for its generation. */
 export function consumerMayStart(door: ConsumerDoor, queue: number, generation: number, offset: number): boolean
 /**
- * How a handler has ended, for late ones, too; `next` is the offset of the message that may be handled in the same tick, or -1.
- * Bit 0: go on with this chunk; bit 1: `next` may be handled now. The rest, of a failure that counts: the delay in milliseconds.
+ * What successes of handlers are told with, of late ones, too; `next` is the offset of the message that may be handled in the same tick, or -1.
+ * Bit 0 of the answer: go on with this chunk; bit 1: `next` may be handled now.
  */
-export function consumerStep(
+export type Success = (queue: number, generation: number, offset: number, next: number) => number
+export function consumerSuccess(door: ConsumerDoor): Success
+/** How a handler has failed, for late ones, too. The delay before the next attempt in milliseconds, if it counts. */
+export function consumerFailure(
   door: ConsumerDoor,
   queue: number,
   generation: number,
   offset: number,
-  outcome: 0 | 1 | 2 | 3,
+  outcome: 1 | 2 | 3,
   suspendMs: number,
   reason: string | undefined,
-  next: number,
 ): number
 
 export function reservedProperties(): string[]

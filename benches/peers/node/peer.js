@@ -8,7 +8,7 @@ const { join, leave } = require('./hand-over')
 const { latency } = require('./latency')
 const { Measure } = require('./measure')
 const { memory } = require('./memory')
-const { awaited, burst, keys, mixed } = require('./sending')
+const { awaited, burst, keys, mixed, window } = require('./sending')
 
 /**
  * @typedef {Record<string, string>} Given of a round: `nameServer`, `proxy`, `topic`, `group`, `seconds`, …
@@ -27,7 +27,7 @@ async function idle(_client, given) {
   return measure.stop(1)
 }
 
-const ROUNDS = { await: awaited, burst, keys, mixed, drain, latency, memory, cold, join, leave, idle }
+const ROUNDS = { await: awaited, burst, window, keys, mixed, drain, latency, memory, cold, join, leave, idle }
 
 /** Answers lines until the input ends. @param {Client} client */
 async function serve(client) {

@@ -34,34 +34,42 @@ function awaited(client, given) {
   })
 }
 
-/** `given.open`: at most so many are under way; all at once without it. `given.sequential`: one after the other, which clients need that keep no order. */
+/** All at once. `given.sequential`: one after the other, which clients need that keep no order. */
 function burst(client, given) {
   return withProducer(client, given, async (producer, bodies) => {
     if (given.sequential) return sequential(producer, bodies, given)
-    const most = Number(given.open ?? Infinity)
     const total = Number(given.messages)
     const before = producer.requests?.()
-    let open = 0
+    let open = total
     let failed = 0
-    let room
-    const settled = () => {
-      if (--open <= most / 2) room?.()
-    }
+    const settled = () => open--
     const lost = () => {
       failed++
       settled()
     }
     const measure = await Measure.begin()
-    let sent = 0
-    for (; sent < total && !(most < Infinity && measure.elapsed() > 1_000 * given.seconds); sent++) {
-      if (open >= most) await new Promise((resolve) => (room = resolve))
-      open++
-      producer.send('key-0', bodies.of(0, sent)).then(settled, lost)
-    }
+    for (let sent = 0; sent < total; sent++) producer.send('key-0', bodies.of(0, sent)).then(settled, lost)
     await new Promise((resolve) => {
       const look = () => (open === 0 ? resolve() : setImmediate(look))
       look()
     })
+    return told(measure.stop(total - failed), { failed, requests: producer.requests?.() - before })
+  })
+}
+
+/** `given.open` are under way: each that settles is followed by the next, as limiters do it. */
+function window(client, given) {
+  return withProducer(client, given, async (producer, bodies) => {
+    const before = producer.requests?.()
+    let sent = 0
+    let failed = 0
+    const measure = await Measure.begin()
+    const loop = async () => {
+      while (measure.elapsed() < 1_000 * given.seconds) {
+        await producer.send('key-0', bodies.of(0, sent++)).catch(() => failed++)
+      }
+    }
+    await Promise.all(Array.from({ length: Number(given.open) }, loop))
     return told(measure.stop(sent - failed), { failed, requests: producer.requests?.() - before })
   })
 }
@@ -119,4 +127,4 @@ function told(figures, { failed, requests }) {
   return figures
 }
 
-module.exports = { WARM_UP_KEY, awaited, burst, keys, mixed, withProducer }
+module.exports = { WARM_UP_KEY, awaited, burst, keys, mixed, window, withProducer }

@@ -1,11 +1,11 @@
-//! The outside world of the test broker: sockets on 127.0.0.1, both clocks, and threads of its own.
+//! The outside world of the test broker: sockets on 127.0.0.1, both clocks, and a thread of its own.
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::LazyLock;
 use std::time::{SystemTime, UNIX_EPOCH};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::runtime::{Builder, Handle, Runtime};
+use tokio::runtime::{Builder, Handle};
 
 /// A point of the monotonic clock.
 pub(crate) use tokio::time::Instant;
@@ -14,18 +14,22 @@ pub(crate) type Socket = TcpStream;
 /// A socket that takes connections.
 pub(crate) type Listener = TcpListener;
 
-/// The threads of all test brokers of the process. Never dropped: no environment of Node owns it.
-static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| {
-    Builder::new_multi_thread()
-        .worker_threads(2)
-        .thread_name("rocketmq-test")
-        .enable_all()
-        .build()
-        // Without threads nothing of it can work; the binding turns the panic into an error.
-        .unwrap_or_else(|error| panic!("cannot start the threads of the test broker: {error}"))
+/// The thread of all test brokers of the process. It never ends: no environment of Node owns it.
+static RUNTIME: LazyLock<Handle> = LazyLock::new(|| {
+    // Without it nothing of them can work; the binding turns the panic into an error.
+    start().unwrap_or_else(|error| panic!("cannot start the thread of the test broker: {error}"))
 });
 
-/// Starts a task on the test broker's own threads.
+fn start() -> io::Result<Handle> {
+    let runtime = Builder::new_current_thread().enable_all().build()?;
+    let handle = runtime.handle().clone();
+    std::thread::Builder::new()
+        .name(String::from("rocketmq-test"))
+        .spawn(move || runtime.block_on(std::future::pending::<()>()))?;
+    Ok(handle)
+}
+
+/// Starts a task on the test broker's own thread.
 pub fn spawn<F>(future: F) -> tokio::task::JoinHandle<F::Output>
 where
     F: Future + Send + 'static,

@@ -7,7 +7,7 @@ const { Client } = require('../client/client.js')
 const { Core } = require('../client/core.js')
 const { RocketMQError, call, errorFrom, invalid } = require('../errors.js')
 const { Lane, Places, where } = require('./lane.js')
-const { NativeConsumer } = require('../addon.js')
+const { NativeConsumer, consumerSuccess } = require('../addon.js')
 const options = require('../options.js')
 const { Unpacker } = require('./unpacker.js')
 
@@ -147,6 +147,7 @@ class PushConsumer extends Client {
     const context = /** @type {AsyncResource} */ (this.#core.context)
     return {
       door,
+      success: consumerSuccess(door),
       unpacker: this.#unpacker,
       places: new Places(this.#options.concurrency),
       handlerTimeoutMs: this.#options.handlerTimeoutMs,

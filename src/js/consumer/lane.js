@@ -1,6 +1,6 @@
 'use strict'
 // The way of a queue's messages through the handler. Native decides at every message whether it may begin (`mayStart`) and hears how it
-// ended (`step`, which decides about the next one in the same call): no await may come between a decision and what it is about.
+// ended (`success`, which decides about the next one in the same call): no await may come between a decision and what it is about.
 
 const native = require('../addon.js')
 const { textOf } = require('../cause.js')
@@ -50,7 +50,7 @@ class Places {
   }
 }
 
-/** The bits of a step's answer. */
+/** The bits of the answer to a success. */
 const GO_ON = 1
 const STARTS = 2
 
@@ -94,6 +94,7 @@ class Context {
  * What a lane needs of its consumer.
  * @typedef {object} Host
  * @property {ConsumerDoor} door
+ * @property {import('../native-surface').Success} success
  * @property {import('./unpacker').Unpacker} unpacker
  * @property {Places} places
  * @property {number | undefined} handlerTimeoutMs
@@ -193,11 +194,15 @@ class Lane {
     for (let i = 0; may;) {
       const pending = this.#handle(generation, messages[i])
       const verdict = 'kind' in pending ? pending : await pending
+      if (verdict.kind !== Outcome.SUCCESS) {
+        this.#failed(generation, messages[i], offsets[i], verdict)
+        break
+      }
       const next = i + 1 < messages.length ? offsets[i + 1] : -1
       // Another lane is next, or another turn of the event loop: then the question about the next message comes later.
       const turn = nextTurn()
       const waits = next >= 0 && (turn !== null || places.isWanted)
-      const answer = this.#step(generation, messages[i], offsets[i], verdict, waits ? -1 : next)
+      const answer = this.#succeeded(generation, offsets[i], waits ? -1 : next)
       i++
       if ((answer & GO_ON) === 0 || next < 0) break
       if (!waits) {
@@ -295,24 +300,36 @@ class Lane {
 
   /**
    * @param {number} generation
-   * @param {ReceivedMessage} message
    * @param {number} offset
-   * @param {Verdict} verdict
    * @param {number} next the message that follows, if its handler may be called in this tick; else -1
    * @returns {number} of bits: `GO_ON` with the chunk, `STARTS` the next message
    */
-  #step(generation, message, offset, { kind, suspendMs, cause, junk }, next) {
-    const { door } = this.#host
-    const reason = verdictText(kind, cause, junk)
-    let answer = 0
+  #succeeded(generation, offset, next) {
+    this.#failure = null
     try {
-      answer = native.consumerStep(door, this.#index, generation, offset, kind, suspendMs, reason, next)
+      return this.#host.success(this.#index, generation, offset, next)
     } catch (thrown) {
-      this.#defect('step failed', thrown)
+      this.#defect('a success could not be told', thrown)
+      return 0
     }
-    if (kind === Outcome.SUCCESS) this.#failure = null
-    else this.#tell(message, offset, Math.floor(answer / 4), cause, junk)
-    return answer
+  }
+
+  /**
+   * A failure ends the chunk.
+   * @param {number} generation
+   * @param {ReceivedMessage} message
+   * @param {number} offset
+   * @param {import('./outcomes').Failed} verdict
+   */
+  #failed(generation, message, offset, { kind, suspendMs, cause, junk }) {
+    const reason = textOf(junk ? 'the handler returned no outcome' : cause)
+    let delayMs = 0
+    try {
+      delayMs = native.consumerFailure(this.#host.door, this.#index, generation, offset, kind, suspendMs, reason)
+    } catch (thrown) {
+      this.#defect('a failure could not be told', thrown)
+    }
+    this.#tell(message, offset, delayMs, cause, junk)
   }
 
   /**
@@ -332,16 +349,6 @@ class Lane {
       this.#defect('a failure of a handler could not be told', thrown) // its message is a stranger by now
     }
   }
-}
-
-/**
- * What native is told of a failure.
- * @param {number} kind
- * @param {unknown} cause
- * @param {boolean | undefined} junk
- */
-function verdictText(kind, cause, junk) {
-  return kind === Outcome.SUCCESS ? undefined : textOf(junk ? 'the handler returned no outcome' : cause)
 }
 
 /**

@@ -38,17 +38,18 @@ function deadLetter(reason) {
   return /** @type {DeadLetter} */ (/** @type {unknown} */ (Object.freeze(outcome)))
 }
 
-/** How the native side counts a handler call; the numbers are those of `consumerStep`. */
+/** How the native side counts a handler call; the numbers are those of `consumerFailure`. */
 const Outcome = Object.freeze({ SUCCESS: 0, LATER: 1, SUSPEND: 2, DEAD_LETTER: 3 })
 
 /**
  * What a handler said. `cause` is what the `suspended` and `deadLetter` events tell; `junk` marks a returned value that is no
  * outcome.
- * @typedef {{ kind: 0 | 1 | 2 | 3, suspendMs: number, cause?: unknown, junk?: boolean }} Verdict
+ * @typedef {{ kind: 1 | 2 | 3, suspendMs: number, cause?: unknown, junk?: boolean }} Failed
+ * @typedef {{ kind: 0 } | Failed} Verdict
  */
 
 /** @type {Verdict} */
-const SUCCESS = Object.freeze({ kind: Outcome.SUCCESS, suspendMs: 0 })
+const SUCCESS = Object.freeze({ kind: Outcome.SUCCESS })
 
 /**
  * Whether a delay is one that `suspend` lets through: whoever copies an outcome may have changed it.

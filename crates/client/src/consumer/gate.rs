@@ -61,8 +61,15 @@ pub struct Ack {
     pub counted: bool,
     /// Go on with this chunk.
     pub go_on: bool,
+    /// The handler of the next message may be called now, in this very tick.
+    pub starts: bool,
     /// How long the queue will wait before the same message comes again; zero when it will not.
     pub delay: Duration,
+}
+
+impl Ack {
+    /// Of a handler whose outcome counts no more.
+    pub(super) const IGNORED: Self = Self { counted: false, go_on: false, starts: false, delay: Duration::ZERO };
 }
 
 /// What is known about the broker's lock on the queue.
@@ -159,14 +166,24 @@ impl Gate {
     /// Whether this message's handler may be called now, in this very tick. Yes: it counts as running.
     pub(crate) fn may_start(&self, generation: u32, offset: i64) -> bool {
         let mut state = self.lock();
+        let before = state.generation;
+        let starts = self.begin(&mut state, generation, offset);
+        let is_over = state.generation != before;
+        drop(state);
+        if is_over {
+            self.changed.notify_one();
+        }
+        starts
+    }
+
+    /// A refusal that is not one already ends the generation: the actor has to hear of it.
+    fn begin(&self, state: &mut State, generation: u32, offset: i64) -> bool {
         if !state.open || state.generation != generation {
             return false;
         }
         let Tenure::Held(lease) = state.tenure else {
             // In doubt: this chunk is over, the actor delivers again once the lock is certain.
             state.generation = state.generation.wrapping_add(1);
-            drop(state);
-            self.changed.notify_one();
             return false;
         };
         let (now, wall) = (env::now(), (self.wall)());
@@ -181,22 +198,34 @@ impl Gate {
             Validity::Slept => state.tenure = Tenure::Doubtful(lease),
             Validity::Over => state.tenure = Tenure::Lost,
         }
-        drop(state);
-        self.changed.notify_one();
         false
     }
 
-    /// A handler has ended. It stops running in any case; its outcome counts if its generation is still this one.
-    pub(crate) fn ack(&self, generation: u32, offset: i64, outcome: Outcome, reason: Option<String>) -> Ack {
-        const IGNORED: Ack = Ack { counted: false, go_on: false, delay: Duration::ZERO };
+    /// A handler has ended. It stops running in any case; its outcome counts if its generation is still this one. Where all goes well,
+    /// the handler of `next` may be called, if the answer says so.
+    pub(crate) fn ack(
+        &self,
+        generation: u32,
+        offset: i64,
+        outcome: Outcome,
+        reason: Option<String>,
+        next: Option<i64>,
+    ) -> Ack {
         let mut state = self.lock();
         if state.running.is_none_or(|running| (running.generation, running.offset) != (generation, offset)) {
-            return IGNORED;
+            return Ack::IGNORED;
         }
         state.running = None;
-        let ack =
-            if state.generation == generation { self.record(&mut state, offset, outcome, reason) } else { IGNORED };
-        let can_wait = ack.go_on && state.outcomes.len() < state.wake_after;
+        let mut ack = if state.generation == generation {
+            self.record(&mut state, offset, outcome, reason)
+        } else {
+            Ack::IGNORED
+        };
+        if let Some(next) = next.filter(|_| ack.go_on) {
+            ack.starts = self.begin(&mut state, generation, next);
+        }
+        // A refused beginning has ended the generation.
+        let can_wait = ack.go_on && state.generation == generation && state.outcomes.len() < state.wake_after;
         drop(state);
         if !can_wait {
             self.changed.notify_one();
@@ -215,7 +244,7 @@ impl Gate {
             // Here and not in the actor: the pump asks for the next message before the actor wakes up.
             state.generation = state.generation.wrapping_add(1);
         }
-        Ack { counted: true, go_on: done && state.open, delay }
+        Ack { counted: true, go_on: done && state.open, starts: false, delay }
     }
 
     fn judge(&self, state: &mut State, offset: i64, outcome: Outcome) -> (Verdict, Duration) {
@@ -307,12 +336,11 @@ impl Gate {
         self.lock().stored_attempts.retain(|(at, _)| *at > offset);
     }
 
-    /// Outcomes since the last call, and the generation that chunks must have now.
-    pub(crate) fn take(&self) -> (u32, Vec<Ended>) {
+    /// Outcomes since the last call, into a list that is empty; the generation that chunks must have now.
+    pub(crate) fn take(&self, outcomes: &mut Vec<Ended>) -> u32 {
         let mut state = self.lock();
-        // As many are to come, most likely.
-        let room = Vec::with_capacity(state.outcomes.len());
-        (state.generation, std::mem::replace(&mut state.outcomes, room))
+        std::mem::swap(&mut state.outcomes, outcomes);
+        state.generation
     }
 
     /// As long as all goes well, [`Gate::changed`] may wait until so many outcomes are there; whoever needs to know sooner looks

@@ -33,6 +33,7 @@ pub use self::options::{ConsumerOptions, InitialPosition, Suspend, Wish};
 pub use self::report::{ConsumerStats, Health, QueueState};
 pub use self::sink::{Delivery, Sink};
 
+use self::gate::Gate;
 use self::group::{Group, rebalance, subscription_check};
 use self::health::{lag_probe, stalls};
 use self::shared::Shared;
@@ -112,10 +113,16 @@ impl<B: Brokers> Consumer<B> {
         self.shared.queues.at_gate(queue, |gate| gate.may_start(generation, offset)).unwrap_or(false)
     }
 
-    /// A handler has ended.
-    pub fn ack(&self, queue: u32, generation: u32, offset: i64, outcome: Outcome, reason: Option<String>) -> Ack {
-        let ignored = Ack { counted: false, go_on: false, delay: Duration::ZERO };
-        self.shared.queues.at_gate(queue, |gate| gate.ack(generation, offset, outcome, reason)).unwrap_or(ignored)
+    /// A handler has succeeded. Where there is a `next` message, its handler may be called in the same tick, if the answer says so.
+    pub fn succeeded(&self, queue: u32, generation: u32, offset: i64, next: Option<i64>) -> Ack {
+        let ack = |gate: &Gate| gate.ack(generation, offset, Outcome::Success, None, next);
+        self.shared.queues.at_gate(queue, ack).unwrap_or(Ack::IGNORED)
+    }
+
+    /// A handler has ended in another way.
+    pub fn failed(&self, queue: u32, generation: u32, offset: i64, outcome: Outcome, reason: Option<String>) -> Ack {
+        let ack = |gate: &Gate| gate.ack(generation, offset, outcome, reason, None);
+        self.shared.queues.at_gate(queue, ack).unwrap_or(Ack::IGNORED)
     }
 
     /// The queues that are ours, or on their way in or out.

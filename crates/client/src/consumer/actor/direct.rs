@@ -53,9 +53,10 @@ impl<B: Brokers> Actor<B> {
 
     /// Waits for the outcome. `None`: the handler was not started, or its lock was lost.
     async fn direct_outcome(&mut self, generation: u32) -> Option<Ended> {
+        let mut outcomes = Vec::new();
         loop {
-            let (current, outcomes) = self.queue.gate.take();
-            if let Some(ended) = outcomes.into_iter().next() {
+            let current = self.queue.gate.take(&mut outcomes);
+            if let Some(ended) = outcomes.pop() {
                 return Some(ended);
             }
             if matches!(self.forced(), Some(Step::End(_))) {
@@ -65,7 +66,9 @@ impl<B: Brokers> Actor<B> {
             if gone {
                 self.queue.gate.close();
                 if current != generation || !self.is_running() {
-                    return None;
+                    // It may have ended since the last look.
+                    self.queue.gate.take(&mut outcomes);
+                    return outcomes.pop();
                 }
             }
             self.nudged(None).await;

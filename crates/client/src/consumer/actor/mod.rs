@@ -37,7 +37,7 @@ use self::unpacking::Unpacked;
 use self::waiting::Pending;
 use super::brokers::Brokers;
 use super::budget::Share;
-use super::gate::Tenure;
+use super::gate::{Ended, Tenure};
 use super::queue::{Blocked, Order, Phase, Queue, Wanted};
 use super::shared::Shared;
 use crate::client::{Answer, CallError, Event, ResetReason};
@@ -118,6 +118,8 @@ struct Actor<B> {
     suspended_until: Option<Instant>,
     /// When handlers have last brought something.
     progress_at: Option<Instant>,
+    /// Memory for outcomes, in turn with the gate's.
+    outcomes: Vec<Ended>,
     blocked: Option<Blocked>,
     giving_up: Option<GivingUp>,
     correction: Option<Correction>,
@@ -219,6 +221,7 @@ impl<B: Brokers> Actor<B> {
             max: None,
             suspended_until: None,
             progress_at: None,
+            outcomes: Vec::new(),
             blocked: None,
             giving_up: None,
             correction: None,

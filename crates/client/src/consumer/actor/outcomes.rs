@@ -12,11 +12,13 @@ use crate::env;
 impl<B: Brokers> Actor<B> {
     /// Reads what handlers have brought, and follows the generation.
     pub(super) fn take_outcomes(&mut self) {
-        let (generation, outcomes) = self.queue.gate.take();
+        let mut outcomes = std::mem::take(&mut self.outcomes);
+        let generation = self.queue.gate.take(&mut outcomes);
         if !outcomes.is_empty() {
             self.progress_at = Some(env::now());
-            self.take_each(outcomes);
+            self.take_each(outcomes.drain(..));
         }
+        self.outcomes = outcomes;
         if generation != self.generation {
             self.generation = generation;
             self.buffer.restart();
@@ -31,7 +33,7 @@ impl<B: Brokers> Actor<B> {
         has_ended
     }
 
-    fn take_each(&mut self, outcomes: Vec<Ended>) {
+    fn take_each(&mut self, outcomes: impl Iterator<Item = Ended>) {
         let wall_ms = self.shared.brokers.wall_ms();
         let (mut done, mut last) = (0, None);
         for ended in outcomes {

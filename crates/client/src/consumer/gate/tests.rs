@@ -24,7 +24,13 @@ fn open() -> (Gate, u32) {
 }
 
 fn done(gate: &Gate, generation: u32, offset: i64) -> Ack {
-    gate.ack(generation, offset, Outcome::Success, None)
+    gate.ack(generation, offset, Outcome::Success, None, None)
+}
+
+/// The generation, and what has come since the last call.
+fn taken(gate: &Gate) -> (u32, Vec<Ended>) {
+    let mut outcomes = Vec::new();
+    (gate.take(&mut outcomes), outcomes)
 }
 
 #[tokio::test(start_paused = true)]
@@ -34,9 +40,36 @@ async fn one_handler_at_a_time_each_in_the_gates_generation() {
     assert!(gate.open().is_none(), "a new epoch does not begin beside a running handler");
     assert!(done(&gate, generation, 0).go_on);
     assert!(gate.may_start(generation, 1));
-    assert!(!gate.ack(generation, 7, Outcome::Success, None).counted, "that one does not run");
+    assert!(!gate.ack(generation, 7, Outcome::Success, None, None).counted, "that one does not run");
     assert!(done(&gate, generation, 1).counted);
-    assert_eq!(gate.take().1.len(), 2);
+    assert_eq!(taken(&gate).1.len(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_next_handler_begins_with_the_success_of_the_one_before() {
+    let (gate, generation) = open();
+    assert!(gate.may_start(generation, 0));
+    let ack = gate.ack(generation, 0, Outcome::Success, None, Some(1));
+    assert_eq!((ack.counted, ack.go_on, ack.starts), (true, true, true));
+    assert!(!gate.may_start(generation, 2), "one is running");
+}
+
+#[tokio::test(start_paused = true)]
+async fn behind_a_failure_or_a_doubt_the_next_handler_does_not_begin() {
+    let (gate, generation) = open();
+    assert!(gate.may_start(generation, 0));
+    let ack = gate.ack(generation, 0, Outcome::Later, None, Some(1));
+    assert_eq!((ack.counted, ack.go_on, ack.starts), (true, false, false));
+
+    let (gate, generation) = open();
+    gate.wake_after(100);
+    assert!(gate.may_start(generation, 0));
+    gate.doubt();
+    gate.changed().await;
+    let ack = gate.ack(generation, 0, Outcome::Success, None, Some(1));
+    assert_eq!((ack.counted, ack.starts), (true, false));
+    assert_eq!(taken(&gate).0, generation + 1, "the rest of the chunk is delivered again");
+    tokio::time::timeout(SECOND, gate.changed()).await.expect("the actor hears of it");
 }
 
 #[tokio::test(start_paused = true)]
@@ -52,10 +85,10 @@ async fn a_no_is_final_for_its_generation() {
 async fn a_retry_raises_the_generation_inside_the_ack() {
     let (gate, generation) = open();
     assert!(gate.may_start(generation, 0));
-    let ack = gate.ack(generation, 0, Outcome::Later, Some("no stock".into()));
+    let ack = gate.ack(generation, 0, Outcome::Later, Some("no stock".into()), None);
     assert_eq!((ack.counted, ack.go_on, ack.delay), (true, false, SECOND));
     assert!(!gate.may_start(generation, 1), "the second chunk is stale before the actor wakes up");
-    let (current, outcomes) = gate.take();
+    let (current, outcomes) = taken(&gate);
     assert_eq!(current, generation + 1);
     assert_eq!(outcomes[0].verdict, Verdict::Again(env::now() + SECOND));
     assert_eq!(outcomes[0].reason.as_deref(), Some("no stock"));
@@ -66,9 +99,9 @@ async fn a_retry_raises_the_generation_inside_the_ack() {
 async fn delays_grow_with_each_failure_of_one_message_and_a_handlers_own_wins() {
     let (gate, _) = open();
     let attempt = |offset, outcome| {
-        let (generation, _) = gate.take();
+        let (generation, _) = taken(&gate);
         assert!(gate.may_start(generation, offset));
-        gate.ack(generation, offset, outcome, None).delay.as_millis()
+        gate.ack(generation, offset, outcome, None, None).delay.as_millis()
     };
     assert_eq!(
         [attempt(0, Outcome::Later), attempt(0, Outcome::Later), attempt(0, Outcome::Later)],
@@ -86,8 +119,8 @@ async fn a_message_is_given_up_when_its_attempts_are_used_up() {
     let mut verdicts = Vec::new();
     for _ in 0..3 {
         assert!(gate.may_start(generation, 4));
-        let ack = gate.ack(generation, 4, Outcome::Later, None);
-        let (current, outcomes) = gate.take();
+        let ack = gate.ack(generation, 4, Outcome::Later, None, None);
+        let (current, outcomes) = taken(&gate);
         verdicts.push((outcomes[0].verdict == Verdict::GiveUp { asked: false }, ack.delay.is_zero()));
         generation = current;
     }
@@ -100,17 +133,17 @@ async fn attempts_that_the_broker_counted_count() {
     let generation = gate.open().unwrap();
     gate.note_attempts(4, 2);
     assert!(gate.may_start(generation, 4));
-    gate.ack(generation, 4, Outcome::Later, None);
-    assert_eq!(gate.take().1[0].verdict, Verdict::GiveUp { asked: false });
+    gate.ack(generation, 4, Outcome::Later, None, None);
+    assert_eq!(taken(&gate).1[0].verdict, Verdict::GiveUp { asked: false });
 }
 
 #[tokio::test(start_paused = true)]
 async fn dead_letter_holds_the_queue_until_the_actor_goes_on() {
     let (gate, generation) = open();
     assert!(gate.may_start(generation, 0));
-    assert!(!gate.ack(generation, 0, Outcome::DeadLetter, None).go_on);
+    assert!(!gate.ack(generation, 0, Outcome::DeadLetter, None, None).go_on);
     assert!(!gate.may_start(generation, 1));
-    assert_eq!(gate.take().1[0].verdict, Verdict::GiveUp { asked: true });
+    assert_eq!(taken(&gate).1[0].verdict, Verdict::GiveUp { asked: true });
 }
 
 #[tokio::test(start_paused = true)]
@@ -135,7 +168,7 @@ async fn a_late_ack_after_a_lost_lock_ends_the_handler_and_does_not_count() {
     assert!(gate.open().is_none(), "the old handler still runs");
     let ack = done(&gate, generation, 0);
     assert_eq!((ack.counted, ack.go_on), (false, false));
-    assert!(gate.take().1.is_empty());
+    assert!(taken(&gate).1.is_empty());
     assert!(gate.open().is_some());
 }
 
@@ -157,7 +190,7 @@ async fn a_refusal_for_the_lease_alone_raises_the_generation() {
     gate.renewed(gate.lease(LEASE));
     assert!(gate.acknowledge());
     assert!(!gate.may_start(generation, 0), "the chunk is over; the actor delivers again");
-    assert!(gate.take().0 > generation);
+    assert!(taken(&gate).0 > generation);
 }
 
 #[tokio::test(start_paused = true)]
@@ -193,9 +226,9 @@ async fn an_administrators_message_moves_nothing() {
     gate.close();
     let generation = gate.open_direct().unwrap();
     assert!(gate.may_start(generation, 0));
-    let ack = gate.ack(generation, 0, Outcome::Later, None);
+    let ack = gate.ack(generation, 0, Outcome::Later, None, None);
     assert_eq!((ack.counted, ack.go_on, ack.delay), (true, false, Duration::ZERO));
-    assert!(gate.take().1[0].direct);
+    assert!(taken(&gate).1[0].direct);
 }
 
 #[tokio::test(start_paused = true)]
@@ -235,15 +268,15 @@ async fn successes_wake_the_actor_once_a_chunk_and_everything_else_at_once() {
     assert!(is_awake().await);
     gate.wake_after(2);
     assert!(is_awake().await, "what was there before counts");
-    gate.take();
+    taken(&gate);
     gate.wake_after(2);
     assert!(gate.may_start(generation, 3));
     gate.close();
     done(&gate, generation, 3);
     assert!(is_awake().await, "somebody may wait for the end of the handler");
-    gate.take();
+    taken(&gate);
     let generation = gate.open().unwrap();
     assert!(gate.may_start(generation, 4));
-    gate.ack(generation, 4, Outcome::Later, None);
+    gate.ack(generation, 4, Outcome::Later, None, None);
     assert!(is_awake().await, "a failure");
 }

@@ -65,7 +65,10 @@ impl Pump {
         self.cluster.log(Entry::Started { client: client.clone(), queue: queue.clone(), offset, attempt, topic });
         let (time, outcome) = (self.handler)(delivery);
         sleep(time).await;
-        let ack = self.consumer().ack(index, generation, offset, outcome, None);
+        let ack = match outcome {
+            Outcome::Success => self.consumer().succeeded(index, generation, offset, None),
+            outcome => self.consumer().failed(index, generation, offset, outcome, None),
+        };
         self.cluster.log(Entry::Ended { client, queue, offset, outcome, counted: ack.counted });
         ack.go_on
     }
