@@ -64,12 +64,18 @@ function window(client, given) {
     let sent = 0
     let failed = 0
     const measure = await Measure.begin()
-    const loop = async () => {
-      while (measure.elapsed() < 1_000 * given.seconds) {
-        await producer.send('key-0', bodies.of(0, sent++)).catch(() => failed++)
+    await new Promise((resolve) => {
+      let open = Number(given.open)
+      const next = () => {
+        if (measure.elapsed() < 1_000 * given.seconds) producer.send('key-0', bodies.of(0, sent++)).then(next, lost)
+        else if (--open === 0) resolve()
       }
-    }
-    await Promise.all(Array.from({ length: Number(given.open) }, loop))
+      const lost = () => {
+        failed++
+        next()
+      }
+      for (let i = 0; i < given.open; i++) next()
+    })
     return told(measure.stop(sent - failed), { failed, requests: producer.requests?.() - before })
   })
 }

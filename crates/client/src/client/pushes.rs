@@ -107,11 +107,15 @@ impl Pushes {
         if !one_way {
             let connection = connection.clone();
             env::spawn(async move {
-                match tokio::time::timeout(PATIENCE, answer).await {
-                    Ok(Ok(Answer { code, remark, body })) => connection.respond(&command.respond(code, remark, body)),
-                    Ok(Err(_)) | Err(_) => {
-                        refuse(&connection, &command, response::SYSTEM_ERROR, "the client did not answer");
-                    }
+                let answered = env::caught(async {
+                    let Ok(Ok(Answer { code, remark, body })) = tokio::time::timeout(PATIENCE, answer).await else {
+                        return false;
+                    };
+                    connection.respond(&command.respond(code, remark, body));
+                    true
+                });
+                if !answered.await.unwrap_or(false) {
+                    refuse(&connection, &command, response::SYSTEM_ERROR, "the client did not answer");
                 }
             });
         }
