@@ -722,6 +722,18 @@ export class PushConsumer extends Client<ConsumerEvents> {
    * match nothing, with what may have been meant. A condition is checked by a broker, in `start()`.
    */
   subscribe(topic: string, handler: Handler, expression?: FilterExpression): this
+  /**
+   * Handlers of everything, of a topic, or of a queue no longer start, from this call on; what runs ends in peace, and is committed. Queues keep their
+   * locks, and are handed over as any other. A pause outlives rebalances, and may be set before `start()`. While a whole topic is paused, messages that
+   * `RECONSUME_LATER` of other clients of the group has brought into its retry topic stand still, too. Throws `ERR_ROCKETMQ_INVALID_ARGUMENT` for a topic
+   * without a subscription, and `ERR_ROCKETMQ_CLOSED`.
+   */
+  pause(target?: string | MessageQueue): void
+  /**
+   * Lifts the pause of a queue, of a topic with its queues, or, without a target, every pause. Throws `ERR_ROCKETMQ_INVALID_STATE` where more than the
+   * target is paused and it would stay so; otherwise as `pause()`.
+   */
+  resume(target?: string | MessageQueue): void
   /** The queues of this consumer, with what blocks them. Empty before `start()` and after `close()`. */
   assignment(): readonly QueueState[]
   /** Counts of this consumer. */

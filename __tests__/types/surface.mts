@@ -153,6 +153,12 @@ export async function consume(): Promise<void> {
   const started = await consumer.start()
   same<Same<typeof started, PushConsumer>>()
   const states: readonly QueueState[] = consumer.assignment()
+  consumer.pause()
+  consumer.pause('orders')
+  for (const queue of states) if (queue.state === 'paused') consumer.resume(queue)
+  consumer.resume({ topic: 'orders', brokerName: 'broker-a', queueId: 0 })
+  // @ts-expect-error several at once
+  consumer.pause(states)
   const stats: ConsumerStats = consumer.stats()
   console.log(states[0]?.blockedBy?.since, stats.lag)
   const [error] = (await once(consumer as never, 'warning')) as [RocketMQError]

@@ -235,6 +235,14 @@ class NativeConsumer extends FakeClient {
     return this.onAck(ack)
   }
 
+  /** What was paused last. */
+  paused = undefined
+
+  pause(everything, topics, queueTopics, brokerNames, queueIds) {
+    const queues = queueTopics.map((topic, i) => ({ topic, brokerName: brokerNames[i], queueId: queueIds[i] }))
+    this.paused = { everything, topics, queues }
+  }
+
   assignment() {
     return JSON.stringify(this.states)
   }

@@ -7,10 +7,10 @@ use super::packing::{Packer, room_for};
 use super::running::{self, Running};
 use super::{json, refuse};
 use crate::client::Client;
-use crate::consumer::{Consumer, ConsumerOptions, Delivery, InitialPosition, Outcome, Sink, Suspend, Wish};
+use crate::consumer::{Consumer, ConsumerOptions, Delivery, InitialPosition, Outcome, Paused, Sink, Suspend, Wish};
 use crate::env;
 use crate::error::{ClientError, Code};
-use crate::protocol::ExpressionKind;
+use crate::protocol::{ExpressionKind, MessageQueue};
 use napi::bindgen_prelude::{BufferSlice, External, FnArgs, Function, Object, ToNapiValue};
 use napi::{Env, Result, sys};
 use napi_derive::napi;
@@ -249,6 +249,23 @@ impl NativeConsumer {
     pub fn queue(&self, index: u32) -> Option<(String, String, i32)> {
         let queue = self.running.with(|core| core.queue(index))??;
         Some((queue.topic, queue.broker_name, queue.queue_id))
+    }
+
+    /// From now on the handlers of these do not start, and those of all others do. What runs ends in peace. Of queues: their topics, the
+    /// names of their brokers, their numbers there.
+    #[napi(catch_unwind)]
+    pub fn pause(
+        &self,
+        everything: bool,
+        topics: Vec<String>,
+        queue_topics: Vec<String>,
+        broker_names: Vec<String>,
+        queue_ids: Vec<i32>,
+    ) {
+        let names = queue_topics.into_iter().zip(broker_names).zip(queue_ids);
+        let queues = names.map(|((topic, broker_name), queue_id)| MessageQueue { topic, broker_name, queue_id });
+        let paused = Paused { everything, topics: topics.into_iter().collect(), queues: queues.collect() };
+        self.running.with(|core| core.pause(paused));
     }
 
     /// The queues that are ours, as JSON.

@@ -201,6 +201,8 @@ export class NativeConsumer implements NativeClient {
   readonly clientId: string
   start(slot: number, timeoutMs: number, calls: Calls): ConsumerDoor
   queue(index: number): [topic: string, brokerName: string, queueId: number] | null
+  /** Whose handlers may not start: nobody's, those of topics, those of queues. */
+  pause(everything: boolean, topics: string[], queueTopics: string[], brokerNames: string[], queueIds: number[]): void
   assignment(): string
   close(slot: number, timeoutMs: number): void
   stats(): string

@@ -9,6 +9,7 @@ const { RocketMQError, call, errorFrom, invalid } = require('../errors.js')
 const { Lane, Places, where } = require('./lane.js')
 const { NativeConsumer, consumerSuccess } = require('../addon.js')
 const options = require('../options.js')
+const { Pauses, checked } = require('./pauses.js')
 const { Unpacker } = require('./unpacker.js')
 
 /**
@@ -51,6 +52,7 @@ class PushConsumer extends Client {
   /** @type {import('./lane').Host | null} */
   #host = null
   #unpacker = new Unpacker()
+  #pauses = new Pauses()
   /** Topics whose handler was warned of for what it returns. */
   #junkTopics = new Set()
 
@@ -68,6 +70,7 @@ class PushConsumer extends Client {
         this.#lanes.clear()
         const door = native.start(slot, parsed.client.startTimeoutMs, calls)
         this.#host = this.#makeHost(door)
+        this.#pauses.tell(native)
         return door
       },
       take: (door) => this.#unpacker.take(door),
@@ -98,6 +101,30 @@ class PushConsumer extends Client {
       throw invalid('topic', `${subscription.topic} is subscribed already`)
     this.#subscriptions.set(subscription.topic, { handler, subscription })
     return this
+  }
+
+  /** @param {string | MessageQueue} [target] */
+  pause(target) {
+    this.#flow((pauses, checked) => pauses.pause(checked), target)
+  }
+
+  /** @param {string | MessageQueue} [target] */
+  resume(target) {
+    this.#flow((pauses, checked) => pauses.resume(checked), target)
+  }
+
+  /**
+   * @param {(pauses: Pauses, target: string | MessageQueue | undefined) => void} change
+   * @param {unknown} target
+   */
+  #flow(change, target) {
+    if (this.#core.isOver()) throw this.#core.closedError()
+    change(
+      this.#pauses,
+      checked(target, (topic) => this.#subscriptions.has(topic)),
+    )
+    const { native } = this.#core
+    if (native !== null) call(() => this.#pauses.tell(native))
   }
 
   /** @returns {readonly QueueState[]} */

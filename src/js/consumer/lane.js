@@ -192,10 +192,27 @@ class Lane {
     const { places } = this.#host
     let may = this.#mayStart(generation, offsets[0])
     for (let i = 0; may;) {
-      const pending = this.#handle(generation, messages[i])
-      const verdict = 'kind' in pending ? pending : await pending
+      const message = messages[i]
+      const context = new Context(this.queue, message.reconsumeTimes + 1)
+      this.#running = { generation, message, context }
+      /** @type {Verdict} */
+      let verdict
+      let timer
+      // In place: a function that awaits would cost each message a promise, and this costs none where the handler returns none.
+      try {
+        let returned = this.#host.handle(message, context)
+        if (isThenable(returned)) {
+          timer = this.#limit(message, context)
+          returned = await returned
+        }
+        verdict = verdictOfReturned(returned)
+      } catch (thrown) {
+        verdict = verdictOfThrown(thrown)
+      }
+      if (timer !== undefined) clearTimeout(timer)
+      this.#running = null
       if (verdict.kind !== Outcome.SUCCESS) {
-        this.#failed(generation, messages[i], offsets[i], verdict)
+        this.#failed(generation, message, offsets[i], verdict)
         break
       }
       const next = i + 1 < messages.length ? offsets[i + 1] : -1
@@ -237,46 +254,6 @@ class Lane {
    */
   #defect(what, cause) {
     this.#host.warn(new RocketMQError('ERR_ROCKETMQ_INTERNAL', what, { cause, queue: this.queue }))
-  }
-
-  /**
-   * Calls the handler. One that returns no promise costs none.
-   * @param {number} generation
-   * @param {ReceivedMessage} message
-   * @returns {Verdict | Promise<Verdict>}
-   */
-  #handle(generation, message) {
-    const context = new Context(this.queue, message.reconsumeTimes + 1)
-    this.#running = { generation, message, context }
-    let returned
-    try {
-      returned = this.#host.handle(message, context)
-      if (!isThenable(returned)) return this.#ended(verdictOfReturned(returned))
-    } catch (thrown) {
-      return this.#ended(verdictOfThrown(thrown))
-    }
-    return this.#await(returned, this.#limit(message, context))
-  }
-
-  /**
-   * @param {PromiseLike<unknown>} returned
-   * @param {import('../clock').Timer | undefined} timer
-   */
-  async #await(returned, timer) {
-    try {
-      return verdictOfReturned(await returned)
-    } catch (thrown) {
-      return verdictOfThrown(thrown)
-    } finally {
-      clearTimeout(timer)
-      this.#running = null
-    }
-  }
-
-  /** @param {Verdict} verdict */
-  #ended(verdict) {
-    this.#running = null
-    return verdict
   }
 
   /**

@@ -111,6 +111,8 @@ struct Failing {
 struct State {
     generation: u32,
     open: bool,
+    /// By the program, whatever becomes of the queue meanwhile.
+    paused: bool,
     /// Beside `open`, not a state of it: a closed gate still waits for its handler to end.
     running: Option<Running>,
     tenure: Tenure,
@@ -146,6 +148,7 @@ impl Gate {
         let state = State {
             generation: 0,
             open: false,
+            paused: false,
             running: None,
             tenure: Tenure::Absent,
             outcomes: Vec::new(),
@@ -186,6 +189,11 @@ impl Gate {
             state.generation = state.generation.wrapping_add(1);
             return false;
         };
+        if state.paused {
+            // The same.
+            state.generation = state.generation.wrapping_add(1);
+            return false;
+        }
         let (now, wall) = (env::now(), (self.wall)());
         let validity = lease.check(now, wall);
         if validity == Validity::Valid && state.running.is_none() {
@@ -329,6 +337,19 @@ impl Gate {
         let mut state = self.lock();
         state.stored_attempts.retain(|(at, _)| *at != offset);
         state.stored_attempts.push((offset, times));
+    }
+
+    /// The program pauses the queue, or no longer: nothing starts meanwhile, what runs ends and counts.
+    pub(crate) fn pause(&self, paused: bool) {
+        let was_paused = std::mem::replace(&mut self.lock().paused, paused);
+        if was_paused != paused {
+            self.changed.notify_one();
+        }
+    }
+
+    /// Whether the program has paused the queue.
+    pub(crate) fn is_paused(&self) -> bool {
+        self.lock().paused
     }
 
     /// Forgets the attempts of a message that is done with.

@@ -11,6 +11,7 @@ mod initial_offsets;
 mod locks;
 mod masters;
 mod options;
+mod pauses;
 mod pushes;
 mod queue;
 mod queues;
@@ -30,6 +31,7 @@ use tokio::task::JoinHandle;
 pub use self::brokers::Brokers;
 pub use self::gate::{Ack, Outcome};
 pub use self::options::{ConsumerOptions, InitialPosition, Suspend, Wish};
+pub use self::pauses::Paused;
 pub use self::report::{ConsumerStats, Health, QueueState};
 pub use self::sink::{Delivery, Sink};
 
@@ -123,6 +125,14 @@ impl<B: Brokers> Consumer<B> {
     pub fn failed(&self, queue: u32, generation: u32, offset: i64, outcome: Outcome, reason: Option<String>) -> Ack {
         let ack = |gate: &Gate| gate.ack(generation, offset, outcome, reason, None);
         self.shared.queues.at_gate(queue, ack).unwrap_or(Ack::IGNORED)
+    }
+
+    /// From now on the handlers of these do not start, and those of all others do. What runs ends in peace.
+    pub fn pause(&self, paused: Paused) {
+        self.shared.pauses.replace(paused);
+        for queue in self.shared.queues.all() {
+            self.shared.pauses.tell(&queue);
+        }
     }
 
     /// The queues that are ours, or on their way in or out.

@@ -49,6 +49,8 @@ pub(crate) enum Phase {
     Running,
     /// A message waits for its next attempt, or for the dead-letter queue, or cannot be delivered.
     Suspended,
+    /// The program has paused it: handlers do not start.
+    Paused,
     /// The lock is uncertain.
     Doubtful,
     /// On its way out.
@@ -65,6 +67,7 @@ impl Phase {
             Self::Positioning => Some("positioning"),
             Self::Running => Some("running"),
             Self::Suspended => Some("suspended"),
+            Self::Paused => Some("paused"),
             Self::Draining => Some("draining"),
         }
     }

@@ -59,7 +59,7 @@ pub struct QueueState {
     pub broker_name: String,
     /// The queue's number there.
     pub queue_id: i32,
-    /// `locking`, `positioning`, `running`, `suspended` or `draining`.
+    /// `locking`, `positioning`, `running`, `suspended`, `paused` or `draining`.
     pub state: &'static str,
     /// What the broker has acknowledged, where that is known.
     pub committed_offset: Option<i64>,

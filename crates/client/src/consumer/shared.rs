@@ -13,6 +13,7 @@ use super::locks::Locks;
 use super::locks::lease::Wall;
 use super::masters::Sought;
 use super::options::ConsumerOptions;
+use super::pauses::Pauses;
 use super::queue::Queue;
 use super::queues::Queues;
 use super::report::Counters;
@@ -36,6 +37,8 @@ pub(crate) struct Shared<B> {
     pub(crate) subscriptions: Subscriptions,
     /// The group, and who is in it.
     pub(crate) group: Group,
+    /// What the program has paused.
+    pub(crate) pauses: Pauses,
     /// Every queue there ever was, and its actor.
     pub(crate) queues: Queues,
     /// Their locks.
@@ -73,6 +76,7 @@ impl<B: Brokers> Shared<B> {
             handlers,
             subscriptions,
             group,
+            pauses: Pauses::default(),
             queues: Queues::default(),
             locks: Locks::default(),
             initial_offsets: InitialOffsets::default(),

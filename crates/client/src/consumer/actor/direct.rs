@@ -28,6 +28,10 @@ impl<B: Brokers> Actor<B> {
             let _ = reply.send(refused("the queue's lock is uncertain"));
             return step;
         }
+        if self.queue.gate.is_paused() {
+            let _ = reply.send(refused("the program has paused this queue"));
+            return Step::Run;
+        }
         if reply.is_closed() {
             // The administrator was told that we did not answer in time.
             return Step::Run;

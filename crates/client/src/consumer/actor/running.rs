@@ -1,4 +1,4 @@
-//! Running, and Suspended, which is Running without deliveries: one pull ahead, chunks to the sink, commits behind.
+//! Running, and Suspended and Paused, which are Running without deliveries: one pull ahead, chunks to the sink, commits behind.
 
 use std::time::Duration;
 
@@ -56,7 +56,11 @@ impl<B: Brokers> Actor<B> {
             self.start_handoff();
             let is_held = self.held.is_some() && self.buffer.is_empty();
             let is_suspended = self.suspended_until.is_some() || self.giving_up.is_some() || is_held;
-            self.phase = if is_suspended { Phase::Suspended } else { Phase::Running };
+            self.phase = match (self.queue.gate.is_paused(), is_suspended) {
+                (true, _) => Phase::Paused,
+                (false, true) => Phase::Suspended,
+                (false, false) => Phase::Running,
+            };
             self.publish();
             let turn = self.turn(watched).await;
             self.take_outcomes();
@@ -88,12 +92,12 @@ impl<B: Brokers> Actor<B> {
         (self.wanted() != Wanted::Yes).then_some(Step::Drain)
     }
 
-    /// Chunks to the sink, as long as the queue is not held by its first message.
+    /// Chunks to the sink, unless the queue is paused, or held by its first message.
     fn deliver(&mut self) {
         if self.suspended_until.is_some_and(|until| until <= env::now()) {
             self.suspended_until = None;
         }
-        while self.suspended_until.is_none() && self.giving_up.is_none() {
+        while self.suspended_until.is_none() && self.giving_up.is_none() && !self.queue.gate.is_paused() {
             let Some(chunk) = self.buffer.take_chunk() else { return };
             for delivery in chunk.iter().filter(|delivery| delivery.message.reconsume_times > 0) {
                 self.queue.gate.note_attempts(delivery.message.queue_offset, delivery.message.reconsume_times);

@@ -87,7 +87,9 @@ impl<B: Brokers> Shared<B> {
             let hidden = real.topic == self.group.retry_topic;
             let gate = Gate::new(self.options.suspend, self.options.max_reconsume_times, self.wall());
             let shown = MessageQueue { topic: self.brokers.unwrap(&real.topic), ..real.clone() };
-            Arc::new(Queue::new(index, real.clone(), shown, hidden, gate, orders))
+            let queue = Queue::new(index, real.clone(), shown, hidden, gate, orders);
+            self.pauses.tell(&queue);
+            Arc::new(queue)
         };
         let begin = |queue: &Arc<Queue>| env::spawn(actor::run(Arc::clone(self), Arc::clone(queue), receiver));
         self.queues.find_or_add(real, make, begin)

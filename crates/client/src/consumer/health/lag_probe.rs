@@ -52,7 +52,7 @@ fn is_out_of_sight(view: &View) -> bool {
         Phase::Gone => false,
         Phase::Locking | Phase::Positioning | Phase::Doubtful => true,
         // The first pull of an empty queue is answered when the broker has held it for long enough.
-        Phase::Running | Phase::Suspended | Phase::Draining => view.max.is_none(),
+        Phase::Running | Phase::Suspended | Phase::Paused | Phase::Draining => view.max.is_none(),
     }
 }
 

@@ -16,7 +16,7 @@ fn reset(at: &MessageQueue, to: i64) -> Push {
     Push::ResetOffsets { topic: "orders".into(), group: GROUP.into(), timestamp: 0, offsets: vec![(at.clone(), to)] }
 }
 
-fn directly(offset: i64, broker: &str) -> Push {
+pub(super) fn directly(offset: i64, broker: &str) -> Push {
     Push::ConsumeDirectly {
         group: GROUP.into(),
         client_id: "c1".into(),

@@ -12,6 +12,7 @@ mod line;
 mod member;
 mod ordering;
 mod panics;
+mod pausing;
 mod records;
 mod shutdown;
 mod stalls;
