@@ -41,7 +41,7 @@ function floored() {
   return { flags: ['-Clinker-features=-lld'], env: { CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_LINKER: linker } }
 }
 
-/** Flags for rustc: functions that are the same become one, a twentieth of the addon, where Rust brings a linker that can. */
+/** Flags for rustc: functions that are the same become one (17 KB of the addon), where Rust brings a linker that can. */
 function folded() {
   const linker = path.join(sysroot(), 'lib', 'rustlib', host(), 'bin', 'gcc-ld', 'ld.lld')
   if (process.platform !== 'linux' || !fs.existsSync(linker)) return []

@@ -105,24 +105,22 @@ class PushConsumer extends Client {
 
   /** @param {string | MessageQueue} [target] */
   pause(target) {
-    this.#flow((pauses, checked) => pauses.pause(checked), target)
+    this.#flow(target, (pauses, target) => pauses.pause(target))
   }
 
   /** @param {string | MessageQueue} [target] */
   resume(target) {
-    this.#flow((pauses, checked) => pauses.resume(checked), target)
+    this.#flow(target, (pauses, target) => pauses.resume(target))
   }
 
   /**
+   * @param {unknown} given
    * @param {(pauses: Pauses, target: string | MessageQueue | undefined) => void} change
-   * @param {unknown} target
    */
-  #flow(change, target) {
+  #flow(given, change) {
     if (this.#core.isOver()) throw this.#core.closedError()
-    change(
-      this.#pauses,
-      checked(target, (topic) => this.#subscriptions.has(topic)),
-    )
+    const target = checked(given, (topic) => this.#subscriptions.has(topic))
+    change(this.#pauses, target)
     const { native } = this.#core
     if (native !== null) call(() => this.#pauses.tell(native))
   }
