@@ -19,13 +19,15 @@ const ADDONS = {
   'rocketmq-test-broker-addon': 'rocketmq-orderly-test-broker',
 }
 
-const sysroot = () => execFileSync('rustc', ['--print', 'sysroot'], { encoding: 'utf8' }).trim()
 const targetFolder = () => path.resolve(ROOT, process.env.CARGO_TARGET_DIR ?? 'target')
 
-/** Flags for rustc: no path of this machine ends up in the addon. */
-function remapped() {
+/**
+ * Flags for rustc: no path of this machine ends up in the addon.
+ * @param {string} sysroot
+ */
+function remapped(sysroot) {
   const cargoHome = path.resolve(process.env.CARGO_HOME ?? path.join(os.homedir(), '.cargo'))
-  const names = { [path.join(cargoHome, 'registry', 'src')]: 'crates', [sysroot()]: 'rust', [ROOT]: 'rocketmq-orderly' }
+  const names = { [path.join(cargoHome, 'registry', 'src')]: 'crates', [sysroot]: 'rust', [ROOT]: 'rocketmq-orderly' }
   return Object.entries(names).map(([folder, name]) => `--remap-path-prefix=${folder}=${name}`)
 }
 
@@ -41,9 +43,13 @@ function floored() {
   return { flags: ['-Clinker-features=-lld'], env: { CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_LINKER: linker } }
 }
 
-/** Flags for rustc: functions that are the same become one (17 KB of the addon), where Rust brings a linker that can. */
-function folded() {
-  const linker = path.join(sysroot(), 'lib', 'rustlib', host(), 'bin', 'gcc-ld', 'ld.lld')
+/**
+ * Flags for rustc: functions that are the same become one (17 KB of the addon), where Rust brings a linker that can.
+ * @param {string} sysroot
+ * @param {string} target
+ */
+function folded(sysroot, target) {
+  const linker = path.join(sysroot, 'lib', 'rustlib', target, 'bin', 'gcc-ld', 'ld.lld')
   if (process.platform !== 'linux' || !fs.existsSync(linker)) return []
   // Every gcc takes the `ld` that it finds here.
   const folder = path.join(targetFolder(), 'linker')
@@ -92,17 +98,22 @@ function place(library, addon) {
 function main() {
   const { values } = parseArgs({ options: { debug: { type: 'boolean', default: false } } })
   const { flags, env } = floored()
-  const size = values.debug ? [] : folded()
+  const [sysroot, target] = [execFileSync('rustc', ['--print', 'sysroot'], { encoding: 'utf8' }).trim(), host()]
+  const size = values.debug ? [] : folded(sysroot, target)
   const given = process.env.RUSTFLAGS?.split(' ').filter(Boolean) ?? []
   const args = ['build', '--locked', '--message-format', 'json-render-diagnostics']
   // Named, the host gets a folder of its own, which other flags for rustc leave alone.
-  args.push('--target', host(), ...Object.keys(ADDONS).flatMap((crate) => ['--package', crate]))
+  args.push('--target', target, ...Object.keys(ADDONS).flatMap((crate) => ['--package', crate]))
   const { status, stdout, error } = spawnSync('cargo', values.debug ? args : [...args, '--release'], {
     cwd: ROOT,
     stdio: ['ignore', 'pipe', 'inherit'],
     encoding: 'utf8',
     maxBuffer: Infinity,
-    env: { ...process.env, ...env, CARGO_ENCODED_RUSTFLAGS: [...given, ...remapped(), ...flags, ...size].join('\x1f') },
+    env: {
+      ...process.env,
+      ...env,
+      CARGO_ENCODED_RUSTFLAGS: [...given, ...remapped(sysroot), ...flags, ...size].join('\x1f'),
+    },
   })
   if (error) throw error
   process.exitCode = status ?? 1

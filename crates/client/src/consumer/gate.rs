@@ -184,16 +184,14 @@ impl Gate {
         if !state.open || state.generation != generation {
             return false;
         }
-        let Tenure::Held(lease) = state.tenure else {
-            // In doubt: this chunk is over, the actor delivers again once the lock is certain.
-            state.generation = state.generation.wrapping_add(1);
-            return false;
+        let lease = match state.tenure {
+            Tenure::Held(lease) if !state.paused => lease,
+            // In doubt, or paused: this chunk is over, the actor delivers again once it is neither.
+            _ => {
+                state.generation = state.generation.wrapping_add(1);
+                return false;
+            }
         };
-        if state.paused {
-            // The same.
-            state.generation = state.generation.wrapping_add(1);
-            return false;
-        }
         let (now, wall) = (env::now(), (self.wall)());
         let validity = lease.check(now, wall);
         if validity == Validity::Valid && state.running.is_none() {

@@ -19,11 +19,9 @@ pub struct Paused {
 
 impl Paused {
     fn covers(&self, queue: &Queue) -> bool {
-        if queue.hidden {
-            // Messages of any topic are in there.
-            return self.everything || !self.topics.is_empty();
-        }
-        self.everything || self.topics.contains(&queue.shown.topic) || self.queues.contains(&queue.shown)
+        // Messages of any topic are in a hidden one.
+        let by_topic = if queue.hidden { !self.topics.is_empty() } else { self.topics.contains(&queue.shown.topic) };
+        self.everything || by_topic || self.queues.contains(&queue.shown)
     }
 }
 
