@@ -7,7 +7,9 @@ use super::packing::{Packer, room_for};
 use super::running::{self, Running};
 use super::{json, refuse};
 use crate::client::Client;
-use crate::consumer::{Consumer, ConsumerOptions, Delivery, InitialPosition, Outcome, Paused, Sink, Suspend, Wish};
+use crate::consumer::{
+    Consumer, ConsumerOptions, Delivery, InitialPosition, Outcome, Paused, SeekTo, Sink, Suspend, Wish,
+};
 use crate::env;
 use crate::error::{ClientError, Code};
 use crate::protocol::{ExpressionKind, MessageQueue};
@@ -266,6 +268,40 @@ impl NativeConsumer {
         let queues = names.map(|((topic, broker_name), queue_id)| MessageQueue { topic, broker_name, queue_id });
         let paused = Paused { everything, topics: topics.into_iter().collect(), queues: queues.collect() };
         self.running.with(|core| core.pause(paused));
+    }
+
+    /// Commits what is handled at the call; answered through the bell with an error for each queue that has not acknowledged it in time.
+    #[napi(catch_unwind)]
+    pub fn commit(&self, slot: u32) -> Result<()> {
+        self.running.ask(slot, |core| {
+            let committed = core.commit();
+            async move { Ok(json(&committed.await)) }
+        })
+    }
+
+    /// Has a queue go on elsewhere: at `offset`, `first`, `last` or `timestamp`, whose number is `value`. Nothing starts at the old position from
+    /// the call on; answered through the bell with `null` when the new one is committed.
+    #[napi(catch_unwind)]
+    pub fn seek(
+        &self,
+        slot: u32,
+        topic: String,
+        broker_name: String,
+        queue_id: i32,
+        to: String,
+        value: f64,
+    ) -> Result<()> {
+        let to = match to.as_str() {
+            "first" => SeekTo::First,
+            "last" => SeekTo::Last,
+            "timestamp" => SeekTo::Timestamp(value as i64),
+            _ => SeekTo::Offset(value as i64),
+        };
+        let queue = MessageQueue { topic, broker_name, queue_id };
+        self.running.ask(slot, |core| {
+            let sought = core.seek(&queue, to);
+            async move { sought.await.map(|()| String::from("null")) }
+        })
     }
 
     /// The queues that are ours, as JSON.

@@ -203,6 +203,17 @@ export class NativeConsumer implements NativeClient {
   queue(index: number): [topic: string, brokerName: string, queueId: number] | null
   /** Whose handlers may not start: nobody's, those of topics, those of queues. */
   pause(everything: boolean, topics: string[], queueTopics: string[], brokerNames: string[], queueIds: number[]): void
+  /** Answered with an array of `NativeError`s: one of each queue that has not acknowledged in time what is handled at the call. */
+  commit(slot: number): void
+  /** Nothing starts at the queue's old position from the call on; answered when the new one is committed. */
+  seek(
+    slot: number,
+    topic: string,
+    brokerName: string,
+    queueId: number,
+    to: 'offset' | 'first' | 'last' | 'timestamp',
+    value: number,
+  ): void
   assignment(): string
   close(slot: number, timeoutMs: number): void
   stats(): string

@@ -113,6 +113,8 @@ struct State {
     open: bool,
     /// By the program, whatever becomes of the queue meanwhile.
     paused: bool,
+    /// The program wants to go on elsewhere: nothing starts here any more.
+    held: bool,
     /// Beside `open`, not a state of it: a closed gate still waits for its handler to end.
     running: Option<Running>,
     tenure: Tenure,
@@ -149,6 +151,7 @@ impl Gate {
             generation: 0,
             open: false,
             paused: false,
+            held: false,
             running: None,
             tenure: Tenure::Absent,
             outcomes: Vec::new(),
@@ -185,8 +188,8 @@ impl Gate {
             return false;
         }
         let lease = match state.tenure {
-            Tenure::Held(lease) if !state.paused => lease,
-            // In doubt, or paused: this chunk is over, the actor delivers again once it is neither.
+            Tenure::Held(lease) if !state.paused && !state.held => lease,
+            // In doubt, paused, or held: this chunk is over, the actor delivers again once that is over.
             _ => {
                 state.generation = state.generation.wrapping_add(1);
                 return false;
@@ -343,6 +346,11 @@ impl Gate {
         if was_paused != paused {
             self.changed.notify_one();
         }
+    }
+
+    /// Whether calls of `seek()` wait: nothing starts meanwhile, what runs ends and counts.
+    pub(crate) fn hold(&self, held: bool) {
+        self.lock().held = held;
     }
 
     /// Whether the program has paused the queue.

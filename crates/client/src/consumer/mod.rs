@@ -3,7 +3,9 @@
 mod actor;
 mod brokers;
 mod budget;
+mod calls;
 mod close;
+mod flow;
 mod gate;
 mod group;
 mod health;
@@ -29,6 +31,7 @@ use std::time::Duration;
 use tokio::task::JoinHandle;
 
 pub use self::brokers::Brokers;
+pub use self::flow::SeekTo;
 pub use self::gate::{Ack, Outcome};
 pub use self::options::{ConsumerOptions, InitialPosition, Suspend, Wish};
 pub use self::pauses::Paused;

@@ -25,6 +25,7 @@ impl<B: Brokers> Actor<B> {
         self.set_phase(Phase::Draining);
         loop {
             let has_ended = self.take_last_outcomes();
+            self.attend();
             self.publish();
             if let Some(step) = self.forced() {
                 return step;
@@ -35,7 +36,11 @@ impl<B: Brokers> Actor<B> {
             if has_ended {
                 break;
             }
-            self.nudged(None).await;
+            self.nudged_committing(None).await;
+        }
+        if self.queue.flow.next_seek().is_some() {
+            // The next owner would not hear of it.
+            return Step::Seek;
         }
         if let Some(step) = self.last_handoff().await {
             return step;
