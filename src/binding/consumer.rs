@@ -385,7 +385,8 @@ pub fn consumer_success<'env>(
     })
 }
 
-/// A handler has failed: 1 later, 2 after `suspendMs`, 3 to the dead-letter queue. The answer is the delay before the next attempt, in ms.
+/// A handler has failed: 1 later, 2 after `suspendMs`, 3 to the dead-letter queue; 4: it says nothing of its message. The answer is the delay before
+/// the next attempt, in ms.
 #[napi(catch_unwind)]
 pub fn consumer_failure(
     door: &External<ConsumerDoor>,
@@ -399,6 +400,10 @@ pub fn consumer_failure(
     let outcome = match outcome {
         2 => Outcome::Suspend(milliseconds(suspend_ms)),
         3 => Outcome::DeadLetter,
+        4 => {
+            door.core.left(queue, generation, offset as i64);
+            return 0.0;
+        }
         _ => Outcome::Later,
     };
     let ack = door.core.failed(queue, generation, offset as i64, outcome, reason);

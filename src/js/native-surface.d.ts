@@ -232,13 +232,16 @@ export function consumerMayStart(door: ConsumerDoor, queue: number, generation: 
  */
 export type Success = (queue: number, generation: number, offset: number, next: number) => number
 export function consumerSuccess(door: ConsumerDoor): Success
-/** How a handler has failed, for late ones, too. The delay before the next attempt in milliseconds, if it counts. */
+/**
+ * How a handler has failed, for late ones, too: 1 later, 2 after `suspendMs`, 3 to the dead-letter queue; 4 it has said nothing, and is as if it had
+ * not begun. The delay before the next attempt in milliseconds, if it counts.
+ */
 export function consumerFailure(
   door: ConsumerDoor,
   queue: number,
   generation: number,
   offset: number,
-  outcome: 1 | 2 | 3,
+  outcome: 1 | 2 | 3 | 4,
   suspendMs: number,
   reason: string | undefined,
 ): number

@@ -300,6 +300,7 @@ function suspension(value = 1000) {
  *   client: ClientSettings
  *   consumer: Omit<ConsumerSettings, 'subscriptions' | 'handlerTimeoutMs'>
  *   concurrency: number
+ *   isConcurrent: boolean
  *   handlerTimeoutMs: number | undefined
  * }}
  */
@@ -320,6 +321,7 @@ function consumerOptions(options, orderly) {
       commitIntervalMs: limit('commitIntervalMs', given.commitIntervalMs, 1000),
     },
     concurrency: concurrency(given.concurrency),
+    isConcurrent: given.concurrency !== undefined && concurrency(given.concurrency) !== 1,
     handlerTimeoutMs:
       given.handlerTimeoutMs === undefined ? undefined : check.integer('handlerTimeoutMs', given.handlerTimeoutMs),
   }
@@ -351,6 +353,17 @@ function subscription(topic, expression = '*') {
         expression: sqlText('expression.sql92', sql92, name),
       }
     : { topic: name, expressionType: 'TAG', expression: tagsText('expression.tags', tags, name) }
+}
+
+/**
+ * What `messages()` takes.
+ * @param {unknown} topic
+ * @param {unknown} options
+ * @returns {{ subscription: Subscription, signal: AbortSignal | undefined }}
+ */
+function messagesOptions(topic, options) {
+  const { expression, signal } = options === undefined ? {} : check.record('options', options, ['expression', 'signal'])
+  return { subscription: subscription(topic, expression), signal: check.optionalSignal('options.signal', signal) }
 }
 
 /**
@@ -412,6 +425,7 @@ module.exports = {
   closeTimeout,
   consumerOptions,
   credentials,
+  messagesOptions,
   nameServers,
   nameServersOfEnvironment,
   producerOptions,

@@ -9,7 +9,9 @@ const { RocketMQError, call, errorFrom, invalid } = require('../errors.js')
 const { Lane, Places, where } = require('./lane.js')
 const { NativeConsumer, consumerSuccess } = require('../addon.js')
 const options = require('../options.js')
-const { Pauses, checked } = require('./pauses.js')
+const { Messages } = require('./messages.js')
+const { Pauses, checked, checkedQueue } = require('./pauses.js')
+const { position, uncommitted } = require('./positions.js')
 const { Unpacker } = require('./unpacker.js')
 
 /**
@@ -53,6 +55,8 @@ class PushConsumer extends Client {
   #host = null
   #unpacker = new Unpacker()
   #pauses = new Pauses()
+  /** The loop, where there is one instead of handlers. @type {Messages | null} */
+  #messages = null
   /** Topics whose handler was warned of for what it returns. */
   #junkTopics = new Set()
 
@@ -79,6 +83,7 @@ class PushConsumer extends Client {
         (queue, generation, error) => this.#lanes.get(queue)?.abort(errorFrom(error), generation),
         (queue) => this.#deadLettered(this.#unpacker.single(this.#lane(queue).queue), queue),
       ],
+      leaving: () => this.#leave(),
       ended: () => {},
     })
     super(core, CONSUMER_EVENTS)
@@ -93,6 +98,7 @@ class PushConsumer extends Client {
    */
   subscribe(topic, handler, expression) {
     this.#core.mustBeIdle('subscribe')
+    if (this.#messages !== null) throw eitherOr()
     if (typeof handler !== 'function') {
       throw invalid('handler', 'must be a function: subscribe(topic, handler, expression)')
     }
@@ -101,6 +107,56 @@ class PushConsumer extends Client {
       throw invalid('topic', `${subscription.topic} is subscribed already`)
     this.#subscriptions.set(subscription.topic, { handler, subscription })
     return this
+  }
+
+  /**
+   * @param {string} topic
+   * @param {{ expression?: FilterExpression | undefined, signal?: AbortSignal | undefined }} [given]
+   * @returns {AsyncIterableIterator<import('../../../index').ReceivedMessage>}
+   */
+  messages(topic, given) {
+    this.#core.mustBeIdle('messages')
+    if (this.#messages !== null || this.#subscriptions.size > 0) throw eitherOr()
+    const { subscription, signal } = options.messagesOptions(topic, given)
+    if (this.#options.isConcurrent) {
+      throw invalid('concurrency', 'a loop over messages() has one message at a time: leave it out')
+    }
+    const messages = new Messages({ start: () => this.start(), close: () => this.close() }, signal)
+    this.#messages = messages
+    this.#subscriptions.set(subscription.topic, {
+      handler: (message) => /** @type {any} */ (messages.offer(message)),
+      subscription,
+    })
+    return messages
+  }
+
+  /** Nobody takes messages from here on. */
+  #leave() {
+    if (this.#messages === null) return
+    const { native } = this.#core
+    if (native !== null) call(() => native.pause(true, [], [], [], []))
+    this.#messages.end()
+  }
+
+  /**
+   * @param {MessageQueue} queue
+   * @param {number | 'first' | 'last' | Date} target
+   */
+  async seek(queue, target) {
+    const error = this.#core.notRunning()
+    if (error !== null) throw error
+    const { topic, brokerName, queueId } = checkedQueue('queue', queue, (topic) => this.#subscriptions.has(topic))
+    const { to, value } = position(target)
+    const native = /** @type {NativeConsumer} */ (this.#core.native)
+    await this.#core.slots.ask((slot) => native.seek(slot, topic, brokerName, queueId, to, value))
+  }
+
+  async commit() {
+    const error = this.#core.notRunning()
+    if (error !== null) throw error
+    const native = /** @type {NativeConsumer} */ (this.#core.native)
+    const failures = await this.#core.slots.ask((slot) => native.commit(slot))
+    if (failures.length > 0) throw uncommitted(failures)
   }
 
   /** @param {string | MessageQueue} [target] */
@@ -159,7 +215,7 @@ class PushConsumer extends Client {
   #settings() {
     const subscriptions = [...this.#subscriptions.values()].map(({ subscription }) => subscription)
     if (subscriptions.length === 0) {
-      throw new RocketMQError('ERR_ROCKETMQ_INVALID_STATE', 'no topic: call subscribe() before start()')
+      throw new RocketMQError('ERR_ROCKETMQ_INVALID_STATE', 'no topic: call subscribe() before start(), or messages()')
     }
     return { ...this.#options.consumer, handlerTimeoutMs: this.#options.handlerTimeoutMs ?? -1, subscriptions }
   }
@@ -174,7 +230,7 @@ class PushConsumer extends Client {
       door,
       success: consumerSuccess(door),
       unpacker: this.#unpacker,
-      places: new Places(this.#options.concurrency),
+      places: new Places(this.#messages === null ? this.#options.concurrency : 1),
       handlerTimeoutMs: this.#options.handlerTimeoutMs,
       // Each call begins in the context of `start()`, in a copy of its own: nothing leaks from one message into the next.
       handle: (message, consumeContext) => {
@@ -277,6 +333,11 @@ class PushConsumer extends Client {
     this.#core.reports.show('suspended', 'warn', 'ERR_ROCKETMQ_HANDLER', topic, text, fields, cause)
     this.#core.reports.emit('suspended', message, withCause({ delayMs }, cause))
   }
+}
+
+function eitherOr() {
+  const text = 'a consumer has handlers, or one loop over messages(): not both, and not two loops'
+  return new RocketMQError('ERR_ROCKETMQ_INVALID_STATE', text)
 }
 
 /**

@@ -242,6 +242,18 @@ impl Gate {
         ack
     }
 
+    /// A handler says nothing of its message: it stops running, and the message is delivered again if it is wanted.
+    pub(crate) fn left(&self, generation: u32, offset: i64) {
+        let mut state = self.lock();
+        if state.running.is_none_or(|running| (running.generation, running.offset) != (generation, offset)) {
+            return;
+        }
+        state.running = None;
+        state.generation = state.generation.wrapping_add(1);
+        drop(state);
+        self.changed.notify_one();
+    }
+
     fn record(&self, state: &mut State, offset: i64, outcome: Outcome, reason: Option<String>) -> Ack {
         let (verdict, delay) =
             if state.direct { (Verdict::Done, Duration::ZERO) } else { self.judge(state, offset, outcome) };

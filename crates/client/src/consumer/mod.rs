@@ -130,6 +130,11 @@ impl<B: Brokers> Consumer<B> {
         self.shared.queues.at_gate(queue, ack).unwrap_or(Ack::IGNORED)
     }
 
+    /// A handler says nothing of its message, which is as if it had not begun.
+    pub fn left(&self, queue: u32, generation: u32, offset: i64) {
+        self.shared.queues.at_gate(queue, |gate| gate.left(generation, offset));
+    }
+
     /// From now on the handlers of these do not start, and those of all others do. What runs ends in peace.
     pub fn pause(&self, paused: Paused) {
         self.shared.pauses.replace(paused);
