@@ -83,14 +83,19 @@ impl<B: Brokers> Actor<B> {
             SeekTo::Offset(offset) => self.within(offset).await,
             SeekTo::First => self.first_offset().await.map(Place::certain),
             SeekTo::Last => self.end_offset().await.map(Place::certain),
-            SeekTo::Timestamp(time) => {
-                let queue = self.queue.real.clone();
-                let (topic, broker_name, queue_id) = (queue.topic, queue.broker_name, queue.queue_id);
-                let found = self.asked(&SearchOffset { topic, broker_name, queue_id, timestamp: time }).await?;
-                let (first, end) = (self.first_offset().await?, self.end_offset().await?);
-                Ok(Place { offset: found.min(end).max(first), not_before: Some(time) })
-            }
+            SeekTo::Timestamp(time) => self.first_since(time).await,
         }
+    }
+
+    /// The first message stored at or after a time; its end, where there is none.
+    async fn first_since(&mut self, time: i64) -> Result<Place, Undone> {
+        let (first, end) = (self.first_offset().await?, self.end_offset().await?);
+        let queue = self.queue.real.clone();
+        let (topic, broker_name, queue_id) = (queue.topic, queue.broker_name, queue.queue_id);
+        let found = self.asked(&SearchOffset { topic, broker_name, queue_id, timestamp: time }).await?;
+        // 4.9 finds the last message for times behind it. What was stored since we asked for the end is wanted in any case.
+        let not_before = (found < end).then_some(time);
+        Ok(Place { offset: found.max(first), not_before })
     }
 
     /// An offset that lies in the queue, or is its end.
