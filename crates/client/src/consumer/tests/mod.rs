@@ -9,6 +9,7 @@ mod checks;
 mod cluster;
 mod committing;
 mod handover;
+mod keys;
 mod line;
 mod member;
 mod ordering;
