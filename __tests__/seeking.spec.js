@@ -163,6 +163,33 @@ test('of two calls at once the later wins, and a wrong one fails alone', async (
   })
 })
 
+test('keys side by side: what was handled above a key that fails is forgotten, too', async () => {
+  const topic = await createTopic({ queues: 1 })
+  const producer = await startProducer()
+  for (let i = 0; i < 80; i++) void producer.sendOrderly({ topic, body: 'x' }, `key-${i % 8}`)
+  await producer.flush()
+  const stored = await admin.readBack(topic, { expected: 80 })
+  const poisoned = stored.findIndex(({ properties }) => properties.__SHARDINGKEY === 'key-3')
+  const client = consumer(topic, {
+    concurrency: { max: 20, by: 'key' },
+    suspendMs: 50,
+    then: ({ queueOffset }) => {
+      if (queueOffset === poisoned) throw new Error('poisoned')
+    },
+  })
+  client.on('suspended', () => {})
+  await client.start()
+  await until(() => new Set(client.seen).size === 71, { what: () => JSON.stringify(queueOf(client)) })
+  await client.commit()
+  expect(await committed(client, queueOf(client))).toBe(poisoned)
+  client.pause()
+  await client.seek(queueOf(client), 40)
+  client.seen.length = 0
+  client.resume()
+  await through(client, 80)
+  expect(client.seen.sort((a, b) => a - b)).toEqual(upTo(80, 40))
+})
+
 test('a queue of another member is refused, and so is one that does not exist', async () => {
   const topic = await createTopic({ queues: 2 })
   const groupId = uniqueGroup()

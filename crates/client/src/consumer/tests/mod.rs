@@ -17,6 +17,7 @@ mod panics;
 mod pausing;
 mod records;
 mod seeking;
+mod seeking_by_key;
 mod shutdown;
 mod stalls;
 mod starting;

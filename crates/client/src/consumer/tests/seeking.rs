@@ -15,7 +15,7 @@ use crate::protocol::code::request;
 
 const SECOND: Duration = Duration::from_secs(1);
 
-fn offsets(range: std::ops::Range<i64>) -> Vec<i64> {
+pub(super) fn offsets(range: std::ops::Range<i64>) -> Vec<i64> {
     range.collect()
 }
 
@@ -39,12 +39,12 @@ async fn through(count: usize) -> (Arc<Cluster>, MessageQueue, Member) {
     (cluster, at, member)
 }
 
-async fn seek(member: &Member, at: &MessageQueue, to: SeekTo) -> Result<(), ClientError> {
+pub(super) async fn seek(member: &Member, at: &MessageQueue, to: SeekTo) -> Result<(), ClientError> {
     member.consumer.seek(at, to).await
 }
 
 /// Offsets in order, a second time from `from` on, as the log has them.
-fn after(cluster: &Cluster, at: &MessageQueue, begun: usize) -> Vec<i64> {
+pub(super) fn after(cluster: &Cluster, at: &MessageQueue, begun: usize) -> Vec<i64> {
     started(cluster, at)[begun..].to_vec()
 }
 
