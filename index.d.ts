@@ -208,7 +208,7 @@ export class RocketMQError extends Error {
   readonly code: ErrorCode
   /** The same call may succeed later (and duplicate the message, if `outcome` is `'unknown'`). */
   readonly retriable: boolean
-  /** Of a failed send: never stored, or possibly stored, now or later. */
+  /** Of a failed send: never stored, or possibly stored, now or later. So of offsets that `commit()` and `seek()` could not store. */
   readonly outcome?: 'not-stored' | 'unknown'
   /** Of a send that reached the wire: to look the message up or to deduplicate by. */
   readonly msgId?: string
@@ -799,6 +799,44 @@ export class PushConsumer extends Client<ConsumerEvents> {
    * target is paused and it would stay so; otherwise as `pause()`.
    */
   resume(target?: string | MessageQueue): void
+  /**
+   * Instead of `subscribe()`, once per consumer: the messages of a topic for a `for await` loop, one at a time over all queues. The first `next()` starts
+   * the consumer, and rejects if that fails. Asking for the next message acknowledges the one before as handled. Leaving the loop (`break`, `return`, a
+   * throw), `close()` and `signal` end it and close the consumer, and the message that the loop is at work on is not committed: its next owner handles
+   * it. Nobody else has its queue before the loop asks for more or is left, within `closeTimeoutMs`. After the end, `next()` is done. `expression`
+   * defaults to `'*'`. Throws as `subscribe()`, and for a `concurrency` other than 1.
+   *
+   * @example
+   * ```ts
+   * import { PushConsumer } from 'rocketmq-orderly'
+   *
+   * for await (const message of new PushConsumer({ groupId: 'GID_billing', nameServer: '127.0.0.1:9876' }).messages('orders')) {
+   *   console.log(message.shardingKey, message.text())
+   * }
+   * ```
+   */
+  messages(
+    topic: string,
+    options?: { expression?: FilterExpression | undefined; signal?: AbortSignal | undefined },
+  ): AsyncIterableIterator<ReceivedMessage>
+  /**
+   * Has a queue of this consumer go on elsewhere: at an offset, with the `'first'` message there is, behind the `'last'` one, or with the first message
+   * stored at or after a `Date`. Nothing starts at the old position from this call on; a handler that runs ends in peace, then the new position is
+   * committed, and acknowledged when this resolves. Going back repeats in order, going forward skips what lies between; attempts of a failing message
+   * are forgotten, a pause stays. Calls for one queue are obeyed one after the other, so the later wins. A handler that seeks in its own queue does not
+   * await it: it would wait for itself, which is a `warning` after 10 s. Rejects, and nothing moves, with `ERR_ROCKETMQ_INVALID_ARGUMENT` for an offset
+   * that does not lie in the queue (its end does), `ERR_ROCKETMQ_INVALID_STATE` for a queue that is not this consumer's, `ERR_ROCKETMQ_LOCK_LOST` where it
+   * was lost meanwhile, `ERR_ROCKETMQ_CLOSED`, or what the broker says three times.
+   */
+  seek(queue: MessageQueue, to: number | 'first' | 'last' | Date): Promise<void>
+  /**
+   * Resolves when what is handled at the call is acknowledged by the brokers, of all queues of this consumer; where nothing is new, at once. A refusal or
+   * a silent broker is tried again for `requestTimeoutMs`; then it rejects with what has kept it from its end, whose `outcome` tells whether it may have
+   * been committed, and it is tried again in the background. `ERR_ROCKETMQ_LOCK_LOST`: the lock of a queue was lost meanwhile, and others handle those
+   * messages again. Of several queues the first failure says how many there are, and its `cause` is an `AggregateError` of all. Also rejects with
+   * `ERR_ROCKETMQ_INVALID_STATE` before `start()`, and `ERR_ROCKETMQ_CLOSED`.
+   */
+  commit(): Promise<void>
   /** The queues of this consumer, with what blocks them. Empty before `start()` and after `close()`. */
   assignment(): readonly QueueState[]
   /** Counts of this consumer. */

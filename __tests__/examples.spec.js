@@ -43,6 +43,12 @@ test('the graceful shutdown lets the running handler end', async () => {
   expect(await output('examples/graceful-shutdown.js')).toContain('1 handler begun, 1 ended, the client is closed')
 })
 
+test('the loop ends behind its work, which comes again', async () => {
+  const text = await output('examples/loop.js')
+  expect(text.match(/^the loop has ended, the client is closed$/gm)).toHaveLength(2)
+  expect(text).toContain('created, paid, packed, packed, shipped')
+})
+
 test('the one in TypeScript compiles and runs', async () => {
   // Inside the package, whose name it imports; a folder of its own, since another worker may do the same.
   const folder = `target/examples-${process.pid}`

@@ -68,6 +68,12 @@ async function ended(program) {
   if (code !== 0) throw new Error(`The program ended with ${code ?? signal}: ${program.errors}`)
 }
 
+/** A new group begins with what is sent once it has looked where a queue ends. */
+const beginsIn = (broker, topic) =>
+  until(() =>
+    broker.offsets('GID_billing').some(({ queue, committedOffset }) => queue.topic === topic && committedOffset >= 0),
+  )
+
 const texts = async (broker, topic) => (await broker.messages(topic)).map(({ body }) => body.toString())
 
 test('README: its first program is plain JavaScript, which runs as it stands, without a broker, and ends', async () => {
@@ -134,6 +140,27 @@ test('README: a consumer, until SIGTERM', async () => {
   expect(await texts(broker, '%DLQ%GID_billing')).toEqual(['{"step":"no id"}'])
   await until(() => broker.members('GID_billing').length === 0)
 }, 120_000)
+
+test('README: a loop', async () => {
+  const broker = await testBroker({ topics: { orders: 1 } })
+  const program = start(block('README.md', 'Consume', 2), { broker })
+  await beginsIn(broker, 'orders')
+  for (const step of ['created', 'paid']) await broker.publish({ topic: 'orders', body: step }, 'order-1')
+  await program.line(({ text }) => text === 'order-1 paid', { what: 'the second message' })
+  expect(program.lines.map(({ text }) => text)).toEqual(['order-1 created', 'order-1 paid'])
+})
+
+test('docs/operations.md: a loop, until SIGTERM', async () => {
+  const broker = await testBroker({ topics: { orders: 1 } })
+  const program = start(block('docs/operations.md', 'A loop'), { broker })
+  await beginsIn(broker, 'orders')
+  await broker.publish({ topic: 'orders', body: 'paid', tags: 'paid' }, 'order-1')
+  await program.line(({ text }) => text === 'order-1 paid', { what: 'the message' })
+  await broker.caughtUp('GID_billing')
+  program.kill('SIGTERM')
+  await ended(program)
+  expect(program.lines.map(({ text }) => text)).toEqual(['order-1 paid', 'closed', 'through'])
+})
 
 test('README: a service and its test', async () => {
   const program = start(block('README.md', 'Test your service'), { reader: reader('service') })

@@ -12,6 +12,9 @@ async function main(): Promise<void> {
     return ConsumeStatus.CONSUME_SUCCESS
   })
   await consumer.start()
+  for (const queue of consumer.assignment()) await consumer.seek(queue, 'last')
+  await consumer.commit()
+  for await (const message of new rocketmq.PushConsumer('g').messages('orders')) seen.push(message)
   await Promise.all([producer.close(), consumer.close()])
 }
 

@@ -159,6 +159,18 @@ export async function consume(): Promise<void> {
   consumer.resume({ topic: 'orders', brokerName: 'broker-a', queueId: 0 })
   // @ts-expect-error several at once
   consumer.pause(states)
+  const [first] = states
+  if (first) {
+    await Promise.all([consumer.seek(first, 7), consumer.seek(first, 'first'), consumer.seek(first, new Date())])
+    // @ts-expect-error no such word
+    await consumer.seek(first, 'latest')
+    // @ts-expect-error an offset is a number
+    await consumer.seek(first, 7n)
+  }
+  // @ts-expect-error a topic has many positions
+  await consumer.seek('orders', 'last')
+  const committed = await consumer.commit()
+  same<Same<typeof committed, void>>()
   const stats: ConsumerStats = consumer.stats()
   console.log(states[0]?.blockedBy?.since, stats.lag)
   const [error] = (await once(consumer as never, 'warning')) as [RocketMQError]
@@ -174,6 +186,21 @@ export async function consume(): Promise<void> {
   consumer.subscribe('d', () => ({ suspendMs: 10 }))
   // @ts-expect-error either tags or SQL
   consumer.subscribe('d', () => undefined, { regex: '.' })
+}
+
+export async function loop(signal: AbortSignal): Promise<void> {
+  const consumer = new PushConsumer({ groupId: 'g' })
+  for await (const message of consumer.messages('orders', { expression: 'TagA || TagB', signal })) {
+    same<Same<typeof message, ReceivedMessage>>()
+  }
+  const messages: AsyncIterableIterator<ReceivedMessage> = new PushConsumer('g', true).messages('orders')
+  const { value, done } = await messages.next()
+  console.log(done, value)
+  await messages.return?.()
+  // @ts-expect-error a loop has no handler
+  consumer.messages('orders', () => undefined)
+  // @ts-expect-error not an option of a loop
+  consumer.messages('orders', { tags: 'TagA' })
 }
 
 const outcomes: ConsumeOutcome[] = [suspend(10), deadLetter(), deadLetter('x'), 'CONSUME_SUCCESS', 'RECONSUME_LATER']

@@ -207,6 +207,17 @@ export class NativeConsumer implements NativeClient {
   queue(index: number): [topic: string, brokerName: string, queueId: number] | null
   /** Whose handlers may not start: nobody's, those of topics, those of queues. */
   pause(everything: boolean, topics: string[], queueTopics: string[], brokerNames: string[], queueIds: number[]): void
+  /** Answered with an array of `NativeError`s: one of each queue that has not acknowledged in time what is handled at the call. */
+  commit(slot: number): void
+  /** Nothing starts at the queue's old position from the call on; answered when the new one is committed. */
+  seek(
+    slot: number,
+    topic: string,
+    brokerName: string,
+    queueId: number,
+    to: 'offset' | 'first' | 'last' | 'timestamp',
+    value: number,
+  ): void
   assignment(): string
   close(slot: number, timeoutMs: number): void
   stats(): string
@@ -236,13 +247,16 @@ export function consumerPass(door: ConsumerDoor, queue: number, generation: numb
  */
 export type Success = (queue: number, generation: number, offset: number, next: number) => number
 export function consumerSuccess(door: ConsumerDoor): Success
-/** How a handler has failed, for late ones, too. The delay before the next attempt in milliseconds, if it counts. */
+/**
+ * How a handler has failed, for late ones, too: 1 later, 2 after `suspendMs`, 3 to the dead-letter queue; 4 it has said nothing, and is as if it had
+ * not begun. The delay before the next attempt in milliseconds, if it counts.
+ */
 export function consumerFailure(
   door: ConsumerDoor,
   queue: number,
   generation: number,
   offset: number,
-  outcome: 1 | 2 | 3,
+  outcome: 1 | 2 | 3 | 4,
   suspendMs: number,
   reason: string | undefined,
 ): number

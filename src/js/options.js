@@ -312,6 +312,7 @@ function suspension(value = 1000) {
  *   client: ClientSettings
  *   consumer: Omit<ConsumerSettings, 'subscriptions' | 'handlerTimeoutMs' | 'maxBatchMessages'>
  *   concurrency: Concurrency
+ *   isConcurrent: boolean
  *   handlerTimeoutMs: number | undefined
  * }}
  */
@@ -334,6 +335,7 @@ function consumerOptions(options, orderly) {
       commitIntervalMs: limit('commitIntervalMs', given.commitIntervalMs, 1000),
     },
     concurrency: { max, by },
+    isConcurrent: given.concurrency !== undefined && (max !== 1 || by === 'key'),
     handlerTimeoutMs:
       given.handlerTimeoutMs === undefined ? undefined : check.integer('handlerTimeoutMs', given.handlerTimeoutMs),
   }
@@ -386,6 +388,17 @@ function batching(options = {}) {
     maxMessages === undefined ? 32 : check.integer('options.maxMessages', maxMessages, 1, MOST_BATCH_MESSAGES)
   const by = groupBy === undefined ? 'queue' : check.oneOf('options.groupBy', groupBy, ['queue', 'key'])
   return { expression, batching: { maxMessages: most, isByKey: by === 'key' } }
+}
+
+/**
+ * What `messages()` takes.
+ * @param {unknown} topic
+ * @param {unknown} options
+ * @returns {{ subscription: Subscription, signal: AbortSignal | undefined }}
+ */
+function messagesOptions(topic, options) {
+  const { expression, signal } = options === undefined ? {} : check.record('options', options, ['expression', 'signal'])
+  return { subscription: subscription(topic, expression), signal: check.optionalSignal('options.signal', signal) }
 }
 
 /**
@@ -448,6 +461,7 @@ module.exports = {
   closeTimeout,
   consumerOptions,
   credentials,
+  messagesOptions,
   nameServers,
   nameServersOfEnvironment,
   producerOptions,

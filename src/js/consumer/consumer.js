@@ -9,8 +9,10 @@ const { RocketMQError, call, errorFrom, invalid } = require('../errors.js')
 const { Lane, where } = require('./lane.js')
 const { NativeConsumer, consumerSuccess } = require('../addon.js')
 const options = require('../options.js')
-const { Pauses, checked } = require('./pauses.js')
+const { Messages } = require('./messages.js')
+const { Pauses, checked, checkedQueue } = require('./pauses.js')
 const { Places } = require('./places.js')
+const { position, uncommitted } = require('./positions.js')
 const { Unpacker } = require('./unpacker.js')
 
 /**
@@ -62,6 +64,8 @@ class PushConsumer extends Client {
   #host = null
   #unpacker = new Unpacker()
   #pauses = new Pauses()
+  /** The loop, where there is one instead of handlers. @type {Messages | null} */
+  #messages = null
   /** Topics whose handler was warned of for what it returns. */
   #junkTopics = new Set()
 
@@ -88,6 +92,7 @@ class PushConsumer extends Client {
         (queue, generation, error) => this.#lanes.get(queue)?.abort(errorFrom(error), generation),
         (queue) => this.#deadLettered(this.#unpacker.single(this.#lane(queue).queue), queue),
       ],
+      leaving: () => this.#leave(),
       ended: () => {},
     })
     super(core, CONSUMER_EVENTS)
@@ -101,7 +106,7 @@ class PushConsumer extends Client {
    * @param {FilterExpression} [expression]
    */
   subscribe(topic, handler, expression) {
-    this.#core.mustBeIdle('subscribe')
+    this.#mayBeSubscribed('subscribe')
     if (typeof handler !== 'function') {
       throw invalid('handler', 'must be a function: subscribe(topic, handler, expression)')
     }
@@ -114,12 +119,18 @@ class PushConsumer extends Client {
    * @param {{ expression?: FilterExpression, maxMessages?: number, groupBy?: 'queue' | 'key' }} [batchOptions]
    */
   subscribeBatch(topic, handler, batchOptions) {
-    this.#core.mustBeIdle('subscribeBatch')
+    this.#mayBeSubscribed('subscribeBatch')
     if (typeof handler !== 'function') {
       throw invalid('handler', 'must be a function: subscribeBatch(topic, handler, options)')
     }
     const { expression, batching } = options.batching(batchOptions)
     return this.#subscribe({ handler, subscription: options.subscription(topic, expression), batching })
+  }
+
+  /** @param {string} call */
+  #mayBeSubscribed(call) {
+    this.#core.mustBeIdle(call)
+    if (this.#messages !== null) throw eitherOr()
   }
 
   /** @param {Subscribed} subscribed */
@@ -128,6 +139,55 @@ class PushConsumer extends Client {
     if (this.#subscriptions.has(topic)) throw invalid('topic', `${topic} is subscribed already`)
     this.#subscriptions.set(topic, subscribed)
     return this
+  }
+
+  /**
+   * @param {string} topic
+   * @param {{ expression?: FilterExpression | undefined, signal?: AbortSignal | undefined }} [given]
+   * @returns {AsyncIterableIterator<import('../../../index').ReceivedMessage>}
+   */
+  messages(topic, given) {
+    this.#core.mustBeIdle('messages')
+    if (this.#messages !== null || this.#subscriptions.size > 0) throw eitherOr()
+    const { subscription, signal } = options.messagesOptions(topic, given)
+    if (this.#options.isConcurrent) {
+      throw invalid('concurrency', 'a loop over messages() has one message at a time: leave it out')
+    }
+    const messages = new Messages({ start: () => this.start(), close: () => this.close() }, signal)
+    this.#messages = messages
+    /** @type {Handler} */
+    const handler = (message) => /** @type {any} */ (messages.offer(message))
+    this.#subscribe({ handler, subscription, batching: undefined })
+    return messages
+  }
+
+  /** Nobody takes messages from here on. */
+  #leave() {
+    if (this.#messages === null) return
+    const { native } = this.#core
+    if (native !== null) call(() => native.pause(true, [], [], [], []))
+    this.#messages.end()
+  }
+
+  /**
+   * @param {MessageQueue} queue
+   * @param {number | 'first' | 'last' | Date} target
+   */
+  async seek(queue, target) {
+    const error = this.#core.notRunning()
+    if (error !== null) throw error
+    const { topic, brokerName, queueId } = checkedQueue('queue', queue, (topic) => this.#subscriptions.has(topic))
+    const { to, value } = position(target)
+    const native = /** @type {NativeConsumer} */ (this.#core.native)
+    await this.#core.slots.ask((slot) => native.seek(slot, topic, brokerName, queueId, to, value))
+  }
+
+  async commit() {
+    const error = this.#core.notRunning()
+    if (error !== null) throw error
+    const native = /** @type {NativeConsumer} */ (this.#core.native)
+    const failures = await this.#core.slots.ask((slot) => native.commit(slot))
+    if (failures.length > 0) throw uncommitted(failures)
   }
 
   /** @param {string | MessageQueue} [target] */
@@ -187,7 +247,7 @@ class PushConsumer extends Client {
   #settings() {
     const subscriptions = [...this.#subscriptions.values()].map(({ subscription }) => subscription)
     if (subscriptions.length === 0) {
-      throw new RocketMQError('ERR_ROCKETMQ_INVALID_STATE', 'no topic: call subscribe() before start()')
+      throw new RocketMQError('ERR_ROCKETMQ_INVALID_STATE', 'no topic: call subscribe() before start(), or messages()')
     }
     const most = [...this.#subscriptions.values()].map(({ batching }) => batching?.maxMessages ?? 1)
     return {
@@ -208,7 +268,7 @@ class PushConsumer extends Client {
       door,
       success: consumerSuccess(door),
       unpacker: this.#unpacker,
-      places: new Places(this.#options.concurrency.max),
+      places: new Places(this.#messages === null ? this.#options.concurrency.max : 1),
       isByKey: this.#options.concurrency.by === 'key',
       handlerTimeoutMs: this.#options.handlerTimeoutMs,
       batching: this.#batching(),
@@ -317,6 +377,11 @@ class PushConsumer extends Client {
     this.#core.reports.show('suspended', 'warn', 'ERR_ROCKETMQ_HANDLER', topic, text, fields, cause)
     this.#core.reports.emit('suspended', message, withCause({ delayMs }, cause))
   }
+}
+
+function eitherOr() {
+  const text = 'a consumer has handlers, or one loop over messages(): not both, and not two loops'
+  return new RocketMQError('ERR_ROCKETMQ_INVALID_STATE', text)
 }
 
 /**
