@@ -311,7 +311,7 @@ function suspension(value = 1000) {
  * @returns {{
  *   client: ClientSettings
  *   consumer: Omit<ConsumerSettings, 'subscriptions' | 'handlerTimeoutMs' | 'maxBatchMessages'>
- *   concurrency: Concurrency
+ *   concurrency: number
  *   isConcurrent: boolean
  *   handlerTimeoutMs: number | undefined
  * }}
@@ -334,7 +334,7 @@ function consumerOptions(options, orderly) {
       prefetchBytes: limit('prefetch.bytes', prefetch.bytes, 64 * MiB),
       commitIntervalMs: limit('commitIntervalMs', given.commitIntervalMs, 1000),
     },
-    concurrency: { max, by },
+    concurrency: max,
     isConcurrent: given.concurrency !== undefined && (max !== 1 || by === 'key'),
     handlerTimeoutMs:
       given.handlerTimeoutMs === undefined ? undefined : check.integer('handlerTimeoutMs', given.handlerTimeoutMs),

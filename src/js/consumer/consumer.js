@@ -268,8 +268,8 @@ class PushConsumer extends Client {
       door,
       success: consumerSuccess(door),
       unpacker: this.#unpacker,
-      places: new Places(this.#messages === null ? this.#options.concurrency.max : 1),
-      isByKey: this.#options.concurrency.by === 'key',
+      places: new Places(this.#messages === null ? this.#options.concurrency : 1),
+      isByKey: this.#options.consumer.orderedBy === 'key',
       handlerTimeoutMs: this.#options.handlerTimeoutMs,
       batching: this.#batching(),
       // Each call begins in the context of `start()`, in a copy of its own: nothing leaks from one message into the next.
