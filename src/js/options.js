@@ -285,10 +285,22 @@ function initialPosition(value = 'last') {
   return { initialPosition: 'timestamp', initialTimestamp: time }
 }
 
-/** @param {unknown} value */
+/**
+ * Handlers at once, and what is handled in order.
+ * @typedef {{ max: number, by: 'queue' | 'key' }} Concurrency
+ */
+
+/**
+ * @param {unknown} value
+ * @returns {Concurrency}
+ */
 function concurrency(value = 20) {
-  if (typeof value !== 'object') return check.integer('concurrency', value)
-  return limit('concurrency.max', check.record('concurrency', value, ['max']).max, 20)
+  if (typeof value !== 'object') return { max: check.integer('concurrency', value), by: 'queue' }
+  const { max, by } = check.record('concurrency', value, ['max', 'by'])
+  return {
+    max: limit('concurrency.max', max, 20),
+    by: by === undefined ? 'queue' : check.oneOf('concurrency.by', by, ['queue', 'key']),
+  }
 }
 
 /** @param {unknown} value */
@@ -312,8 +324,8 @@ function suspension(value = 1000) {
  * @param {unknown} [orderly]
  * @returns {{
  *   client: ClientSettings
- *   consumer: Omit<ConsumerSettings, 'subscriptions' | 'handlerTimeoutMs'>
- *   concurrency: number
+ *   consumer: Omit<ConsumerSettings, 'subscriptions' | 'handlerTimeoutMs' | 'maxBatchMessages'>
+ *   concurrency: Concurrency
  *   handlerTimeoutMs: number | undefined
  * }}
  */
@@ -323,9 +335,11 @@ function consumerOptions(options, orderly) {
   const prefetch = given.prefetch === undefined ? {} : check.record('prefetch', given.prefetch, ['messages', 'bytes'])
   check.oneOf('messageModel', messageModel, ['clustering'], foreign.MESSAGE_MODELS)
   check.oneOf('onUndecodable', onUndecodable, ['hold'])
+  const { max, by } = concurrency(given.concurrency)
   return {
     client: clientSettings(given),
     consumer: {
+      orderedBy: by,
       ...initialPosition(given.initialPosition),
       ...suspension(given.suspendMs),
       maxReconsumeTimes: maxReconsumeTimes === Infinity ? -1 : check.integer('maxReconsumeTimes', maxReconsumeTimes, 0),
@@ -333,7 +347,7 @@ function consumerOptions(options, orderly) {
       prefetchBytes: limit('prefetch.bytes', prefetch.bytes, 64 * MiB),
       commitIntervalMs: limit('commitIntervalMs', given.commitIntervalMs, 1000),
     },
-    concurrency: concurrency(given.concurrency),
+    concurrency: { max, by },
     handlerTimeoutMs:
       given.handlerTimeoutMs === undefined ? undefined : check.integer('handlerTimeoutMs', given.handlerTimeoutMs),
   }
@@ -365,6 +379,27 @@ function subscription(topic, expression = '*') {
         expression: sqlText('expression.sql92', sql92, name),
       }
     : { topic: name, expressionType: 'TAG', expression: tagsText('expression.tags', tags, name) }
+}
+
+/** As Java's. */
+const MOST_BATCH_MESSAGES = 1024
+
+/**
+ * The options of `subscribeBatch`.
+ * @param {unknown} options
+ * @returns {{ expression: unknown, batching: { maxMessages: number, isByKey: boolean } }}
+ */
+function batching(options = {}) {
+  const { expression, maxMessages, groupBy } = check.record(
+    'options',
+    options,
+    ['expression', 'maxMessages', 'groupBy'],
+    'options.',
+  )
+  const most =
+    maxMessages === undefined ? 32 : check.integer('options.maxMessages', maxMessages, 1, MOST_BATCH_MESSAGES)
+  const by = groupBy === undefined ? 'queue' : check.oneOf('options.groupBy', groupBy, ['queue', 'key'])
+  return { expression, batching: { maxMessages: most, isByKey: by === 'key' } }
 }
 
 /**
@@ -438,6 +473,7 @@ function writableOptions(options) {
 }
 
 module.exports = {
+  batching,
   closeTimeout,
   consumerOptions,
   credentials,

@@ -6,10 +6,11 @@ const { logged, withCause } = require('../cause.js')
 const { Client } = require('../client/client.js')
 const { Core } = require('../client/core.js')
 const { RocketMQError, call, errorFrom, invalid } = require('../errors.js')
-const { Lane, Places, where } = require('./lane.js')
+const { Lane, where } = require('./lane.js')
 const { NativeConsumer, consumerSuccess } = require('../addon.js')
 const options = require('../options.js')
 const { Pauses, checked } = require('./pauses.js')
+const { Places } = require('./places.js')
 const { Unpacker } = require('./unpacker.js')
 
 /**
@@ -17,11 +18,18 @@ const { Unpacker } = require('./unpacker.js')
  * @typedef {import('../native-surface').ConsumerDoor} ConsumerDoor
  * @typedef {import('../message').ReceivedMessage} ReceivedMessage
  * @typedef {import('../native-surface').Subscription} Subscription
+ * @typedef {import('./lane').Batching} Batching
+ * @typedef {import('../../../index').BatchHandler} BatchHandler
  * @typedef {import('../../../index').ConsumerStats} ConsumerStats
  * @typedef {import('../../../index').FilterExpression} FilterExpression
  * @typedef {import('../../../index').Handler} Handler
  * @typedef {import('../../../index').MessageQueue} MessageQueue
  * @typedef {import('../../../index').QueueState} QueueState
+ */
+
+/**
+ * A topic's handler; with `batching` it gets several messages at once.
+ * @typedef {{ subscription: Subscription } & ({ handler: Handler, batching: undefined } | { handler: BatchHandler, batching: Batching })} Subscribed
  */
 
 /** Beside those of every client. */
@@ -31,6 +39,7 @@ const CONSUMER_EVENTS = ['assigned', 'revoked', 'lockLost', 'suspended', 'deadLe
 const NO_STATS = {
   queues: 0,
   blockedQueues: 0,
+  blockedKeys: 0,
   running: 0,
   consumed: 0,
   failed: 0,
@@ -45,7 +54,7 @@ class PushConsumer extends Client {
   #core
   /** @type {ReturnType<typeof options.consumerOptions>} */
   #options
-  /** By topic. @type {Map<string, { handler: Handler, subscription: Subscription }>} */
+  /** By topic. @type {Map<string, Subscribed>} */
   #subscriptions = new Map()
   /** By the queue's number in native. @type {Map<number, Lane>} */
   #lanes = new Map()
@@ -96,10 +105,28 @@ class PushConsumer extends Client {
     if (typeof handler !== 'function') {
       throw invalid('handler', 'must be a function: subscribe(topic, handler, expression)')
     }
-    const subscription = options.subscription(topic, expression)
-    if (this.#subscriptions.has(subscription.topic))
-      throw invalid('topic', `${subscription.topic} is subscribed already`)
-    this.#subscriptions.set(subscription.topic, { handler, subscription })
+    return this.#subscribe({ handler, subscription: options.subscription(topic, expression), batching: undefined })
+  }
+
+  /**
+   * @param {string} topic
+   * @param {BatchHandler} handler
+   * @param {{ expression?: FilterExpression, maxMessages?: number, groupBy?: 'queue' | 'key' }} [batchOptions]
+   */
+  subscribeBatch(topic, handler, batchOptions) {
+    this.#core.mustBeIdle('subscribeBatch')
+    if (typeof handler !== 'function') {
+      throw invalid('handler', 'must be a function: subscribeBatch(topic, handler, options)')
+    }
+    const { expression, batching } = options.batching(batchOptions)
+    return this.#subscribe({ handler, subscription: options.subscription(topic, expression), batching })
+  }
+
+  /** @param {Subscribed} subscribed */
+  #subscribe(subscribed) {
+    const { topic } = subscribed.subscription
+    if (this.#subscriptions.has(topic)) throw invalid('topic', `${topic} is subscribed already`)
+    this.#subscriptions.set(topic, subscribed)
     return this
   }
 
@@ -140,7 +167,8 @@ class PushConsumer extends Client {
 
   /** @returns {ConsumerStats} */
   stats() {
-    const running = [...this.#lanes.values()].filter((lane) => lane.running !== undefined).length
+    let running = 0
+    for (const lane of this.#lanes.values()) running += lane.running
     return { ...(this.#core.counts() ?? NO_STATS), running }
   }
 
@@ -161,7 +189,13 @@ class PushConsumer extends Client {
     if (subscriptions.length === 0) {
       throw new RocketMQError('ERR_ROCKETMQ_INVALID_STATE', 'no topic: call subscribe() before start()')
     }
-    return { ...this.#options.consumer, handlerTimeoutMs: this.#options.handlerTimeoutMs ?? -1, subscriptions }
+    const most = [...this.#subscriptions.values()].map(({ batching }) => batching?.maxMessages ?? 1)
+    return {
+      ...this.#options.consumer,
+      handlerTimeoutMs: this.#options.handlerTimeoutMs ?? -1,
+      maxBatchMessages: Math.max(...most),
+      subscriptions,
+    }
   }
 
   /**
@@ -174,13 +208,15 @@ class PushConsumer extends Client {
       door,
       success: consumerSuccess(door),
       unpacker: this.#unpacker,
-      places: new Places(this.#options.concurrency),
+      places: new Places(this.#options.concurrency.max),
+      isByKey: this.#options.concurrency.by === 'key',
       handlerTimeoutMs: this.#options.handlerTimeoutMs,
+      batching: this.#batching(),
       // Each call begins in the context of `start()`, in a copy of its own: nothing leaks from one message into the next.
-      handle: (message, consumeContext) => {
+      handle: (message, consumeContext, messages) => {
         const own = context.runInAsyncScope(() => new AsyncResource('RocketMQHandler', { requireManualDestroy: true }))
         try {
-          return own.runInAsyncScope(this.#handle, this, message, consumeContext)
+          return own.runInAsyncScope(this.#handle, this, message, consumeContext, messages)
         } finally {
           // What the handler awaits has the context already; left to the garbage collector, it would be an open handle for a while.
           own.emitDestroy()
@@ -192,19 +228,23 @@ class PushConsumer extends Client {
     }
   }
 
+  /** How messages are handed over together, unless no handler wants that. */
+  #batching() {
+    const wanted = [...this.#subscriptions.values()].some(({ batching }) => batching !== undefined)
+    return wanted ? (/** @type {string} */ topic) => this.#subscriptions.get(topic)?.batching : null
+  }
+
   /**
    * @param {ReceivedMessage} message
-   * @param {import('../../../index').ConsumeContext} consumeContext
+   * @param {import('./context').Context} consumeContext
+   * @param {ReceivedMessage[]} [messages] of a batch, whose first it is
    */
-  #handle(message, consumeContext) {
+  #handle(message, consumeContext, messages) {
     const subscribed = this.#subscriptions.get(message.topic)
     if (subscribed === undefined)
       throw new RocketMQError('ERR_ROCKETMQ_HANDLER', `no handler for topic ${message.topic}`)
-    const { handler } = subscribed
-    return handler(
-      /** @type {import('../../../index').ReceivedMessage} */ (/** @type {any} */ (message)),
-      consumeContext,
-    )
+    const handler = /** @type {(messages: unknown, context: unknown) => unknown} */ (subscribed.handler)
+    return handler(messages ?? message, consumeContext)
   }
 
   // ------------------------------------------------------------- callbacks of native
@@ -293,12 +333,26 @@ function known(queue) {
 }
 
 /**
- * @param {MessageQueue} queue
+ * What a failing message holds, where order is kept per key.
+ * @param {import('../../../index').BlockedBy} blockedBy
+ * @param {number} blockedKeys
+ * @param {boolean} standsStill
+ */
+function keyInWords({ shardingKey }, blockedKeys, standsStill) {
+  const key = shardingKey === undefined ? 'messages without a key' : `key ${shardingKey}`
+  const others = blockedKeys > 1 ? ` and ${blockedKeys - 1} other keys` : ''
+  return standsStill ? `${key}${others}, and with it a queue` : `${key}${others} of a queue`
+}
+
+/**
+ * @param {QueueState} queue
  * @param {import('../../../index').BlockedBy} blockedBy
  */
-function blockedError({ topic, brokerName, queueId }, { msgId, queueOffset, attempt, since, cause }) {
+function blockedError({ topic, brokerName, queueId, state, blockedKeys }, blockedBy) {
+  const { msgId, queueOffset, attempt, since, cause } = blockedBy
   const queue = { topic, brokerName, queueId }
-  const text = `a failing handler blocks a queue since ${new Date(since).toISOString()} (${where(queue, queueOffset)}, message ${msgId}, attempt ${attempt})`
+  const what = blockedKeys === undefined ? 'a queue' : keyInWords(blockedBy, blockedKeys, state === 'suspended')
+  const text = `a failing handler blocks ${what} since ${new Date(since).toISOString()} (${where(queue, queueOffset)}, message ${msgId}, attempt ${attempt})`
   return new RocketMQError('ERR_ROCKETMQ_HANDLER', text, { topic, queue, msgId, cause })
 }
 

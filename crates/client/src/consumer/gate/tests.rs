@@ -17,9 +17,14 @@ fn limited(max_reconsume_times: Option<i32>) -> Gate {
     gate
 }
 
+/// The run of a whole queue, if the gate may be opened.
+fn opened(gate: &Gate) -> Option<u32> {
+    gate.open().then(|| gate.begin_run(0, i64::MAX))
+}
+
 fn open() -> (Gate, u32) {
     let gate = limited(None);
-    let generation = gate.open().unwrap();
+    let generation = opened(&gate).unwrap();
     (gate, generation)
 }
 
@@ -27,80 +32,87 @@ fn done(gate: &Gate, generation: u32, offset: i64) -> Ack {
     gate.ack(generation, offset, Outcome::Success, None, None)
 }
 
-/// The generation, and what has come since the last call.
-fn taken(gate: &Gate) -> (u32, Vec<Ended>) {
+/// What has come since the last call.
+fn taken(gate: &Gate) -> Vec<Ended> {
     let mut outcomes = Vec::new();
-    (gate.take(&mut outcomes), outcomes)
+    gate.take(&mut outcomes, &mut Vec::new());
+    outcomes
+}
+
+/// The runs that were refused since the last call.
+fn over(gate: &Gate) -> Vec<u32> {
+    let mut over = Vec::new();
+    gate.take(&mut Vec::new(), &mut over);
+    over.into_iter().map(|(_, generation)| generation).collect()
 }
 
 #[tokio::test(start_paused = true)]
 async fn one_handler_at_a_time_each_in_the_gates_generation() {
     let (gate, generation) = open();
-    assert!(gate.may_start(generation, 0));
-    assert!(gate.open().is_none(), "a new epoch does not begin beside a running handler");
+    assert!(gate.may_start(generation, 0, 0));
+    assert!(!gate.open(), "a new epoch does not begin beside a running handler");
     assert!(done(&gate, generation, 0).go_on);
-    assert!(gate.may_start(generation, 1));
+    assert!(gate.may_start(generation, 1, 1));
     assert!(!gate.ack(generation, 7, Outcome::Success, None, None).counted, "that one does not run");
     assert!(done(&gate, generation, 1).counted);
-    assert_eq!(taken(&gate).1.len(), 2);
+    assert_eq!(taken(&gate).len(), 2);
 }
 
 #[tokio::test(start_paused = true)]
 async fn the_next_handler_begins_with_the_success_of_the_one_before() {
     let (gate, generation) = open();
-    assert!(gate.may_start(generation, 0));
+    assert!(gate.may_start(generation, 0, 0));
     let ack = gate.ack(generation, 0, Outcome::Success, None, Some(1));
     assert_eq!((ack.counted, ack.go_on, ack.starts), (true, true, true));
-    assert!(!gate.may_start(generation, 2), "one is running");
+    assert!(!gate.may_start(generation, 2, 2), "one is running");
 }
 
 #[tokio::test(start_paused = true)]
 async fn behind_a_failure_or_a_doubt_the_next_handler_does_not_begin() {
     let (gate, generation) = open();
-    assert!(gate.may_start(generation, 0));
+    assert!(gate.may_start(generation, 0, 0));
     let ack = gate.ack(generation, 0, Outcome::Later, None, Some(1));
     assert_eq!((ack.counted, ack.go_on, ack.starts), (true, false, false));
 
     let (gate, generation) = open();
     gate.wake_after(100);
-    assert!(gate.may_start(generation, 0));
+    assert!(gate.may_start(generation, 0, 0));
     gate.doubt();
     gate.changed().await;
     let ack = gate.ack(generation, 0, Outcome::Success, None, Some(1));
     assert_eq!((ack.counted, ack.starts), (true, false));
-    assert_eq!(taken(&gate).0, generation + 1, "the rest of the chunk is delivered again");
+    assert_eq!(over(&gate), [generation], "the rest of the chunk is delivered again");
     tokio::time::timeout(SECOND, gate.changed()).await.expect("the actor hears of it");
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_no_is_final_for_its_generation() {
     let (gate, generation) = open();
-    assert!(gate.may_start(generation, 0));
-    assert!(!gate.may_start(generation, 1), "one is running");
+    assert!(gate.may_start(generation, 0, 0));
+    assert!(!gate.may_start(generation, 1, 1), "one is running");
     done(&gate, generation, 0);
-    assert!(!gate.may_start(generation, 1), "the second chunk must not run with the rest of the first skipped");
+    assert!(!gate.may_start(generation, 1, 1), "the second chunk must not run with the rest of the first skipped");
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_retry_raises_the_generation_inside_the_ack() {
     let (gate, generation) = open();
-    assert!(gate.may_start(generation, 0));
+    assert!(gate.may_start(generation, 0, 0));
     let ack = gate.ack(generation, 0, Outcome::Later, Some("no stock".into()), None);
     assert_eq!((ack.counted, ack.go_on, ack.delay), (true, false, SECOND));
-    assert!(!gate.may_start(generation, 1), "the second chunk is stale before the actor wakes up");
-    let (current, outcomes) = taken(&gate);
-    assert_eq!(current, generation + 1);
+    assert!(!gate.may_start(generation, 1, 1), "the second chunk is stale before the actor wakes up");
+    let outcomes = taken(&gate);
     assert_eq!(outcomes[0].verdict, Verdict::Again(env::now() + SECOND));
     assert_eq!(outcomes[0].reason.as_deref(), Some("no stock"));
-    assert!(gate.may_start(current, 0));
+    assert!(gate.may_start(gate.begin_run(0, i64::MAX), 0, 0));
 }
 
 #[tokio::test(start_paused = true)]
 async fn delays_grow_with_each_failure_of_one_message_and_a_handlers_own_wins() {
     let (gate, _) = open();
     let attempt = |offset, outcome| {
-        let (generation, _) = taken(&gate);
-        assert!(gate.may_start(generation, offset));
+        let generation = gate.begin_run(0, i64::MAX);
+        assert!(gate.may_start(generation, offset, offset));
         gate.ack(generation, offset, outcome, None, None).delay.as_millis()
     };
     assert_eq!(
@@ -115,14 +127,14 @@ async fn delays_grow_with_each_failure_of_one_message_and_a_handlers_own_wins() 
 #[tokio::test(start_paused = true)]
 async fn a_message_is_given_up_when_its_attempts_are_used_up() {
     let gate = limited(Some(2));
-    let mut generation = gate.open().unwrap();
+    let mut generation = opened(&gate).unwrap();
     let mut verdicts = Vec::new();
     for _ in 0..3 {
-        assert!(gate.may_start(generation, 4));
+        assert!(gate.may_start(generation, 4, 4));
         let ack = gate.ack(generation, 4, Outcome::Later, None, None);
-        let (current, outcomes) = taken(&gate);
+        let outcomes = taken(&gate);
         verdicts.push((outcomes[0].verdict == Verdict::GiveUp { asked: false }, ack.delay.is_zero()));
-        generation = current;
+        generation = gate.begin_run(0, i64::MAX);
     }
     assert_eq!(verdicts, [(false, false), (false, false), (true, true)]);
 }
@@ -130,53 +142,53 @@ async fn a_message_is_given_up_when_its_attempts_are_used_up() {
 #[tokio::test(start_paused = true)]
 async fn attempts_that_the_broker_counted_count() {
     let gate = limited(Some(2));
-    let generation = gate.open().unwrap();
+    let generation = opened(&gate).unwrap();
     gate.note_attempts(4, 2);
-    assert!(gate.may_start(generation, 4));
+    assert!(gate.may_start(generation, 4, 4));
     gate.ack(generation, 4, Outcome::Later, None, None);
-    assert_eq!(taken(&gate).1[0].verdict, Verdict::GiveUp { asked: false });
+    assert_eq!(taken(&gate)[0].verdict, Verdict::GiveUp { asked: false });
 }
 
 #[tokio::test(start_paused = true)]
 async fn dead_letter_holds_the_queue_until_the_actor_goes_on() {
     let (gate, generation) = open();
-    assert!(gate.may_start(generation, 0));
+    assert!(gate.may_start(generation, 0, 0));
     assert!(!gate.ack(generation, 0, Outcome::DeadLetter, None, None).go_on);
-    assert!(!gate.may_start(generation, 1));
-    assert_eq!(taken(&gate).1[0].verdict, Verdict::GiveUp { asked: true });
+    assert!(!gate.may_start(generation, 1, 1));
+    assert_eq!(taken(&gate)[0].verdict, Verdict::GiveUp { asked: true });
 }
 
 #[tokio::test(start_paused = true)]
 async fn closing_lets_the_running_handler_count() {
     let (gate, generation) = open();
-    assert!(gate.may_start(generation, 0));
+    assert!(gate.may_start(generation, 0, 0));
     gate.close();
     let ack = done(&gate, generation, 0);
     assert_eq!((ack.counted, ack.go_on), (true, false));
-    assert!(!gate.may_start(generation, 1));
-    assert!(gate.open().unwrap() > generation, "every opening is a new generation");
-    assert!(!gate.may_start(generation, 1));
+    assert!(!gate.may_start(generation, 1, 1));
+    assert!(opened(&gate).unwrap() > generation, "every opening is a new generation");
+    assert!(!gate.may_start(generation, 1, 1));
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_late_ack_after_a_lost_lock_ends_the_handler_and_does_not_count() {
     let (gate, generation) = open();
-    assert!(gate.may_start(generation, 0));
-    assert!(gate.lose().is_some_and(|running| (running.generation, running.offset) == (generation, 0)));
-    assert!(gate.open().is_none(), "lost");
+    assert!(gate.may_start(generation, 0, 0));
+    assert!(gate.lose().iter().any(|running| (running.generation, running.offset) == (generation, 0)));
+    assert!(!gate.open(), "lost");
     gate.granted(gate.lease(LEASE));
-    assert!(gate.open().is_none(), "the old handler still runs");
+    assert!(!gate.open(), "the old handler still runs");
     let ack = done(&gate, generation, 0);
     assert_eq!((ack.counted, ack.go_on), (false, false));
-    assert!(taken(&gate).1.is_empty());
-    assert!(gate.open().is_some());
+    assert!(taken(&gate).is_empty());
+    assert!(gate.open());
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_lease_that_ran_out_starts_nothing_even_before_anybody_noticed() {
     let (gate, generation) = open();
     tokio::time::advance(LEASE).await;
-    assert!(!gate.may_start(generation, 0));
+    assert!(!gate.may_start(generation, 0, 0));
     assert_eq!(gate.tenure(), Tenure::Lost);
     gate.renewed(gate.lease(LEASE));
     assert_eq!(gate.tenure(), Tenure::Lost, "a renewal does not bring back what was given up");
@@ -186,24 +198,24 @@ async fn a_lease_that_ran_out_starts_nothing_even_before_anybody_noticed() {
 async fn a_refusal_for_the_lease_alone_raises_the_generation() {
     let (gate, generation) = open();
     assert!(gate.doubt());
-    assert!(!gate.may_start(generation, 0));
+    assert!(!gate.may_start(generation, 0, 0));
     gate.renewed(gate.lease(LEASE));
     assert!(gate.acknowledge());
-    assert!(!gate.may_start(generation, 0), "the chunk is over; the actor delivers again");
-    assert!(taken(&gate).0 > generation);
+    assert!(!gate.may_start(generation, 0, 0), "the chunk is over; the actor delivers again");
+    assert_eq!(over(&gate), [generation]);
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_doubt_keeps_the_running_handlers_result() {
     let (gate, generation) = open();
-    assert!(gate.may_start(generation, 0));
+    assert!(gate.may_start(generation, 0, 0));
     gate.doubt();
     gate.close();
     assert!(done(&gate, generation, 0).counted);
     gate.renewed(gate.lease(LEASE));
-    assert!(gate.open().is_none(), "not before the actor has looked what happened meanwhile");
+    assert!(!gate.open(), "not before the actor has looked what happened meanwhile");
     assert!(gate.acknowledge());
-    assert!(gate.open().is_some());
+    assert!(gate.open());
 }
 
 #[tokio::test(start_paused = true)]
@@ -213,10 +225,10 @@ async fn a_machine_that_slept_starts_nothing() {
     let suspend = Suspend { initial: SECOND, factor: 1.0, max: SECOND };
     let gate = Gate::new(suspend, None, Arc::new(move || clock.load(Ordering::Relaxed)));
     gate.granted(gate.lease(LEASE));
-    let generation = gate.open().unwrap();
+    let generation = opened(&gate).unwrap();
     wall.store(70_000, Ordering::Relaxed);
     assert!(gate.slept());
-    assert!(!gate.may_start(generation, 0));
+    assert!(!gate.may_start(generation, 0, 0));
     assert!(matches!(gate.tenure(), Tenure::Doubtful(_)));
 }
 
@@ -224,23 +236,24 @@ async fn a_machine_that_slept_starts_nothing() {
 async fn an_administrators_message_moves_nothing() {
     let (gate, _) = open();
     gate.close();
-    let generation = gate.open_direct().unwrap();
-    assert!(gate.may_start(generation, 0));
+    assert!(gate.open_direct());
+    let generation = gate.begin_run(0, i64::MAX);
+    assert!(gate.may_start(generation, 0, 0));
     let ack = gate.ack(generation, 0, Outcome::Later, None, None);
     assert_eq!((ack.counted, ack.go_on, ack.delay), (true, false, Duration::ZERO));
-    assert!(taken(&gate).1[0].direct);
+    assert!(taken(&gate)[0].direct);
 }
 
 #[tokio::test(start_paused = true)]
 async fn c9_a_renewal_asked_for_after_the_lease_was_over_does_not_bridge_the_gap() {
     let (gate, generation) = open();
-    assert!(gate.may_start(generation, 0));
+    assert!(gate.may_start(generation, 0, 0));
     tokio::time::advance(LEASE + SECOND).await;
     // Somebody else may have had the queue in between: nothing that began before counts, whoever notices first.
     gate.renewed(gate.lease(LEASE));
     assert_eq!(gate.tenure(), Tenure::Lost);
     assert!(!done(&gate, generation, 0).counted);
-    assert!(!gate.may_start(generation, 1));
+    assert!(!gate.may_start(generation, 1, 1));
 }
 
 #[tokio::test(start_paused = true)]
@@ -250,7 +263,7 @@ async fn a_renewal_asked_for_in_time_counts_though_its_answer_came_late() {
     let lease = gate.lease(LEASE);
     tokio::time::advance(2 * SECOND).await;
     gate.renewed(lease);
-    assert!(gate.may_start(generation, 0));
+    assert!(gate.may_start(generation, 0, 0));
 }
 
 #[tokio::test(start_paused = true)]
@@ -262,7 +275,7 @@ async fn successes_wake_the_actor_once_a_chunk_and_everything_else_at_once() {
     gate.wake_after(3);
     for offset in 0..3 {
         assert!(!is_awake().await, "{offset}");
-        assert!(gate.may_start(generation, offset));
+        assert!(gate.may_start(generation, offset, offset));
         assert!(done(&gate, generation, offset).go_on);
     }
     assert!(is_awake().await);
@@ -270,13 +283,52 @@ async fn successes_wake_the_actor_once_a_chunk_and_everything_else_at_once() {
     assert!(is_awake().await, "what was there before counts");
     taken(&gate);
     gate.wake_after(2);
-    assert!(gate.may_start(generation, 3));
+    assert!(gate.may_start(generation, 3, 3));
     gate.close();
     done(&gate, generation, 3);
     assert!(is_awake().await, "somebody may wait for the end of the handler");
     taken(&gate);
-    let generation = gate.open().unwrap();
-    assert!(gate.may_start(generation, 4));
+    let generation = opened(&gate).unwrap();
+    assert!(gate.may_start(generation, 4, 4));
     gate.ack(generation, 4, Outcome::Later, None, None);
     assert!(is_awake().await, "a failure");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_handler_of_several_messages_passes_them_one_by_one_and_fails_at_the_first_that_is_not_done() {
+    let (gate, generation) = open();
+    assert!(gate.may_start(generation, 3, 9));
+    gate.pause(true);
+    gate.pass(generation, 3, 5);
+    gate.pass(generation, 3, 5);
+    gate.pass(generation, 5, 9);
+    assert_eq!(gate.running().map(|running| running.offset), Some(9), "a pause does not concern what runs");
+    assert!(gate.ack(generation, 9, Outcome::Later, None, None).counted);
+    let ended: Vec<_> = taken(&gate).into_iter().map(|ended| (ended.offset, ended.outcome)).collect();
+    assert_eq!(ended, [(3, Outcome::Success), (5, Outcome::Success), (9, Outcome::Later)]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_handler_of_several_messages_passes_after_a_lost_lock_does_not_count() {
+    let (gate, generation) = open();
+    assert!(gate.may_start(generation, 0, 2));
+    gate.pass(generation, 0, 1);
+    taken(&gate);
+    gate.lose();
+    gate.pass(generation, 1, 2);
+    assert!(!done(&gate, generation, 2).counted);
+    assert!(taken(&gate).is_empty() && gate.running().is_none());
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_goes_beyond_the_furthest_does_not_begin_once_the_gate_is_narrow() {
+    let gate = limited(None);
+    assert!(gate.open());
+    let [one, other] = [gate.begin_run(0, 9), gate.begin_run(1, 8)];
+    assert!(gate.may_start(one, 3, 5));
+    assert_eq!(gate.narrow(), 5);
+    assert!(!gate.may_start(other, 4, 8), "a part of it lies behind");
+    assert_eq!(over(&gate), [other], "so it is handed over again, up to there");
+    let again = gate.begin_run(1, 4);
+    assert!(gate.may_start(again, 4, 4));
 }
