@@ -2,6 +2,8 @@
 /// <reference types="node" />
 
 // Without this line everything declared below would be exported.
+import type { Writable } from 'node:stream'
+
 export {}
 
 // ---------------------------------------------------------------- shared
@@ -360,14 +362,23 @@ export interface SendOptions {
   timeoutMs?: number | undefined
 }
 
-/** How a sharding key becomes a queue: `'java'` as Apache's Java client, `'ons'` as Alibaba Cloud's. */
-export type ShardingHash = 'java' | 'ons'
+/**
+ * How a sharding key becomes a queue: as Apache's Java client does it (`'java'`), Alibaba Cloud's (`'ons'`), the Go client with its hash selector
+ * (`'go'`), the C++ and Python clients by sharding key (`'cpp'`), a gRPC proxy of 5.x for a message group (`'proxy'`); or a function, which
+ * returns an index of `queues`, those that {@link Producer.queues} lists.
+ *
+ * A function is called at each send, and once more for keys that wait when the queues become known or change. The same key should get the same
+ * index for the same queues. While anything of a key is unresolved, the key stays in its queue, whatever the function says. What it
+ * throws, or an index that is none, refuses the send (`ERR_ROCKETMQ_INVALID_ARGUMENT`).
+ */
+export type ShardingHash =
+  'java' | 'ons' | 'go' | 'cpp' | 'proxy' | ((shardingKey: string, queues: readonly MessageQueue[]) => number)
 
 /** Options of a {@link Producer}. An unknown option is refused, not ignored. */
 export interface ProducerOptions extends ClientOptions {
   /** Topics that `start()` checks: route, permission to write, credentials. Default: none. */
   topics?: readonly string[] | undefined
-  /** Default: `'java'`. */
+  /** Which queue a key belongs to. Who sends to a topic together must do it alike. Default: `'java'`. */
   shardingHash?: ShardingHash | undefined
   /**
    * What leaves together. `'queue'`: what waits for a queue, as one request; `'key'`: one sharding key per request (Alibaba
@@ -445,6 +456,15 @@ export class Producer extends Client<ClientEvents> {
    * and some bytes each, at most `maxMessageBytes`. Order and errors as {@link Producer.sendOrderly}.
    */
   sendOrderlyBatch(messages: readonly MessageInit[], shardingKey: string, options?: SendOptions): Promise<SendResult[]>
+  /**
+   * A stream in object mode that sends each message it is given, as {@link Producer.sendOrderly} with the key that `shardingKey` returns:
+   * in order, and no faster than there is room for (`ready()`): `await pipeline(rows, producer.writable({ shardingKey: … }))`.
+   *
+   * It finishes when all of it is stored. The first error of a send, or of `shardingKey`, destroys it with that error, and `signal` with
+   * `ERR_ROCKETMQ_ABORTED`. Once it is destroyed it sends nothing more, and takes out what still waits. Throws
+   * `ERR_ROCKETMQ_INVALID_ARGUMENT`, `ERR_ROCKETMQ_INVALID_STATE`, `ERR_ROCKETMQ_CLOSED`.
+   */
+  writable(options: { shardingKey: (message: MessageInit) => string; signal?: AbortSignal | undefined }): Writable
   /** The writable queues of a topic, in the order that sharding keys are hashed over. Rejects with `ERR_ROCKETMQ_TOPIC_NOT_FOUND`. */
   queues(topic: string): Promise<readonly MessageQueue[]>
   /** Resolves when less is held than the high-water mark, so that there is room for another. Rejects with `ERR_ROCKETMQ_ABORTED`, `ERR_ROCKETMQ_CLOSED`. */
