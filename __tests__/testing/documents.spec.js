@@ -109,11 +109,11 @@ test('README: a producer with credentials', async () => {
 test('README: many messages', async () => {
   const broker = await testBroker({ topics: ['orders'] })
   await ended(start(block('README.md', 'Produce', 2), { broker, reader: reader('many-messages') }))
-  const twice = [...Array(100).keys(), ...Array(100).keys()]
+  const thrice = [1, 2, 3].flatMap(() => [...Array(100).keys()])
   for (const order of ['order-0', 'order-1', 'order-2']) {
     const stored = (await broker.messages('orders')).filter(({ shardingKey }) => shardingKey === order)
     expect(stored.map(({ body }) => JSON.parse(body.toString()).row)).toEqual(
-      twice.filter((row) => `order-${row % 3}` === order),
+      thrice.filter((row) => `order-${row % 3}` === order),
     )
   }
 })
@@ -183,6 +183,17 @@ test('docs/ordering.md: sent again from the first failure on, in order', async (
   // Where nobody knew whether a message was stored, it may be there twice; none is behind its successors.
   const firstCopies = [...new Set(await texts(broker, 'orders'))]
   expect(firstCopies).toEqual(Array.from({ length: 50 }, (_, i) => `${i}`))
+})
+
+test('docs/ordering.md: a function chooses the queues of each region', async () => {
+  const broker = await testBroker({ topics: { orders: 8 } })
+  const piece = block('docs/ordering.md', 'A sharding key has one queue')
+  const program = start(piece, { broker, reader: reader('sharding'), defines: 'producer' })
+  await ended(program)
+  expect(program.lines.slice(1)).toEqual([
+    ...['eu', 'us', 'cn', 'ap'].map((region, i) => ({ region, queueId: 2 * i })),
+    { code: 'ERR_ROCKETMQ_INVALID_ARGUMENT' },
+  ])
 })
 
 test('docs/operations.md: dead letters are sent again', async () => {

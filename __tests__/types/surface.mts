@@ -1,5 +1,7 @@
 // The public types as a user of ES modules meets them. Compiled, not run.
 import { once } from 'node:events'
+import type { Writable } from 'node:stream'
+import { pipeline } from 'node:stream/promises'
 import {
   Client,
   ConsumeStatus,
@@ -25,6 +27,7 @@ import {
   type QueueState,
   type ReceivedMessage,
   type SendResult,
+  type ShardingHash,
 } from 'rocketmq-orderly'
 
 /** Compiles where A and B are the same type. */
@@ -66,6 +69,13 @@ export async function produce(): Promise<void> {
   same<Same<typeof result, SendResult>>()
   same<Same<typeof result.queue, MessageQueue>>()
   if (result.status === SendStatus.SLAVE_NOT_AVAILABLE) console.log(result.msgId, result.queueOffset.toFixed())
+  const sink = producer.writable({ shardingKey: (message) => message.topic, signal: undefined })
+  same<Same<typeof sink, Writable>>()
+  await pipeline([{ topic: 'orders', body: 'x' }], producer.writable({ shardingKey: ({ keys }) => String(keys) }))
+  // @ts-expect-error a key is a text
+  producer.writable({ shardingKey: () => 1 })
+  // @ts-expect-error and there must be one
+  producer.writable({})
   const results = await producer.sendOrderlyBatch([new Message('orders', Buffer.from('x'))], 'key')
   same<Same<typeof results, SendResult[]>>()
   await producer.sendOrderlyWithShardingKey(new Message('orders').setBody('x').setTags('t'), 'key')
@@ -232,12 +242,24 @@ const tls: ProducerOptions = { groupId: 'g', tls: true }
 const credentials: ProducerOptions = { groupId: 'g', credentials: () => ({ accessKey: 'a', secretKey: 'b' }) }
 // @ts-expect-error
 const compression: ProducerOptions = { groupId: 'g', compression: 'zlib' }
+const hashes: ShardingHash[] = [
+  'java',
+  'ons',
+  'go',
+  'cpp',
+  'proxy',
+  (key, queues) => key.length % queues.length,
+  () => 0,
+]
+const hash: ProducerOptions = { groupId: 'g', shardingHash: hashes[0] }
 // @ts-expect-error
-const hash: ProducerOptions = { groupId: 'g', shardingHash: 'go' }
+const rust: ProducerOptions = { groupId: 'g', shardingHash: 'rust' }
+// @ts-expect-error an index is a number, and known at once
+const later: ProducerOptions = { groupId: 'g', shardingHash: async () => 0 }
 // @ts-expect-error
 const broadcasting: PushConsumerOptions = { groupId: 'g', messageModel: 'broadcasting' }
 // @ts-expect-error
 const byKey: PushConsumerOptions = { groupId: 'g', concurrency: { by: 'key' } }
 // @ts-expect-error
 const skipping: PushConsumerOptions = { groupId: 'g', onUndecodable: 'skip' }
-console.log(tls, credentials, compression, hash, broadcasting, byKey, skipping)
+console.log(tls, credentials, compression, hash, rust, later, broadcasting, byKey, skipping)

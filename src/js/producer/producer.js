@@ -8,7 +8,9 @@ const { invalid } = require('../errors.js')
 const { flatten, shardingKey: checkShardingKey } = require('../message.js')
 const { NativeProducer } = require('../addon.js')
 const options = require('../options.js')
+const { Choices } = require('./choices.js')
 const { refused } = require('./not-sent.js')
+const { MessageStream } = require('./writable.js')
 const { Sends } = require('./sends.js')
 
 /**
@@ -42,7 +44,7 @@ class Producer extends Client {
    * @param {true} [orderly]
    */
   constructor(given, orderly) {
-    const { client, producer } = options.producerOptions(given, orderly)
+    const { client, producer, hash } = options.producerOptions(given, orderly)
     /** @type {import('./sends').Core} */
     const core = new Core(client, {
       kind: 'Producer',
@@ -55,7 +57,7 @@ class Producer extends Client {
     super(core, [])
     this.#core = core
     this.#settings = producer
-    this.#sends = new Sends(core)
+    this.#sends = new Sends(core, hash === undefined ? null : new Choices(hash))
   }
 
   /**
@@ -70,6 +72,7 @@ class Producer extends Client {
       const flat = flatten('message', message, this.#settings.maxMessageBytes)
       return this.#sends.send(flat, checkShardingKey(shardingKey), options.sendOptions(sendOptions))
     } catch (error) {
+      this.#sends.refusals++
       return Promise.reject(refusedOf(message, error))
     }
   }
@@ -98,6 +101,24 @@ class Producer extends Client {
     } catch (error) {
       return Promise.reject(refusedOf(messages?.[0], error))
     }
+  }
+
+  /**
+   * @param {{ shardingKey: (message: MessageInit) => string, signal?: AbortSignal | undefined }} writableOptions
+   * @returns {import('node:stream').Writable}
+   */
+  writable(writableOptions) {
+    const { shardingKey, signal } = options.writableOptions(writableOptions)
+    this.#mustRun()
+    const sends = this.#sends
+    const way = {
+      send: this.sendOrderly.bind(this),
+      refusals: () => sends.refusals,
+      hasRoom: () => sends.hasRoom(),
+      ready: sends.ready.bind(sends),
+      heard: sends.heard.bind(sends),
+    }
+    return new MessageStream(way, shardingKey, signal)
   }
 
   #mustRun() {

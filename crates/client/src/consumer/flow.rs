@@ -183,7 +183,7 @@ mod tests {
     fn starts(gate: &Gate) -> bool {
         assert!(gate.open());
         let generation = gate.begin_run(0, i64::MAX);
-        let starts = gate.may_start(generation, 0);
+        let starts = gate.may_start(generation, 0, 0);
         gate.left(generation, 0);
         starts
     }
