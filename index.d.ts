@@ -591,8 +591,14 @@ export interface PushConsumerOptions extends ClientOptions {
    * handler ends, and its late outcome counts. Default: none; then a handler that runs for 60 s is a `warning`, and nothing is aborted.
    */
   handlerTimeoutMs?: number | undefined
-  /** Only `'hold'`: a message that cannot be decoded is never delivered; it holds its queue, and is an `undecodable` event. */
-  onUndecodable?: 'hold' | undefined
+  /**
+   * What becomes of a stored message that cannot be decoded: its bytes are damaged, or compressed in a way that this package cannot read. It is never
+   * delivered, in any case counted (`stats().undecodable`), and told as an `undecodable` event. `'hold'`: it holds its queue. `'deadLetter'`: once everything
+   * before it is handled, its bytes as they were stored go to the group's dead-letter queue, as the body of a message that any client can read, with its
+   * properties, `UNDECODABLE_REASON`, and `UNDECODABLE_SYS_FLAG`, the bit set that says how they were to be read; the queue is held until the broker
+   * has acknowledged that. `'skip'`: the queue goes past it, and nobody handles it. Default: `'hold'`.
+   */
+  onUndecodable?: 'hold' | 'deadLetter' | 'skip' | undefined
   /** What is fetched ahead: `messages` per queue (default 1000), `bytes` over all queues (default 64 MiB); both 1..2147483647. */
   prefetch?: { messages?: number | undefined; bytes?: number | undefined } | undefined
   /** How often a changed offset is committed, in milliseconds, 1..2147483647. Default: 1000. */
@@ -660,7 +666,7 @@ export interface QueueState extends MessageQueue {
 export interface ConsumerStats {
   /** Queues owned, or on their way in or out. */
   readonly queues: number
-  /** Queues held by a failing handler. */
+  /** Queues held by a failing handler, or by a message that cannot be decoded. */
   readonly blockedQueues: number
   /** Handlers running. */
   readonly running: number
@@ -670,6 +676,10 @@ export interface ConsumerStats {
   readonly failed: number
   /** Messages that went to the dead-letter queue since `start()`. */
   readonly deadLettered: number
+  /** Messages that could not be decoded since `start()`, whatever became of them: see {@link PushConsumerOptions.onUndecodable}. */
+  readonly undecodable: number
+  /** Messages that were passed over since `start()`, handled by no handler and in no dead-letter queue. */
+  readonly skipped: number
   /** Messages fetched and not yet handled. */
   readonly buffered: number
   /** Their bytes. */
@@ -695,7 +705,7 @@ export interface ConsumerEvents extends ClientEvents {
    * a problem in `health()` for ten minutes, and a `warning` where nobody listens to this event.
    */
   offsetReset: [queue: MessageQueue, detail: { from: number; to: number; reason: ResetReason }]
-  /** A stored message cannot be decoded; it holds its queue. */
+  /** A stored message cannot be decoded: the error names its offset, its id where that can be read, and what became of it. See `onUndecodable`. */
   undecodable: [queue: MessageQueue, error: RocketMQError]
 }
 

@@ -113,7 +113,7 @@ const consumerOptions: PushConsumerOptions = {
   maxReconsumeTimes: Infinity,
   suspendMs: { initialMs: 100, factor: 2, maxMs: 1000 },
   handlerTimeoutMs: 1,
-  onUndecodable: 'hold',
+  onUndecodable: 'deadLetter',
   prefetch: { messages: 1, bytes: 1 },
   commitIntervalMs: 1,
 }

@@ -7,7 +7,9 @@ use super::packing::{Packer, room_for};
 use super::running::{self, Running};
 use super::{json, refuse};
 use crate::client::Client;
-use crate::consumer::{Consumer, ConsumerOptions, Delivery, InitialPosition, Outcome, Paused, Sink, Suspend, Wish};
+use crate::consumer::{
+    Consumer, ConsumerOptions, Delivery, InitialPosition, OnUndecodable, Outcome, Paused, Sink, Suspend, Wish,
+};
 use crate::env;
 use crate::error::{ClientError, Code};
 use crate::protocol::{ExpressionKind, MessageQueue};
@@ -41,6 +43,8 @@ pub struct NativeConsumerOptions {
     pub initial_timestamp: f64,
     /// −1: without end.
     pub max_reconsume_times: f64,
+    /// `hold`, `deadLetter` or `skip`.
+    pub on_undecodable: String,
     /// After the first failure.
     pub suspend_initial_ms: f64,
     /// 1 and more.
@@ -85,6 +89,12 @@ impl NativeConsumerOptions {
                 initial: milliseconds(self.suspend_initial_ms),
                 factor: self.suspend_factor,
                 max: milliseconds(self.suspend_max_ms),
+            },
+            on_undecodable: match self.on_undecodable.as_str() {
+                "hold" => OnUndecodable::Hold,
+                "deadLetter" => OnUndecodable::DeadLetter,
+                "skip" => OnUndecodable::Skip,
+                other => return Err(unknown("onUndecodable", other)),
             },
             prefetch_messages: count(self.prefetch_messages),
             prefetch_bytes: count(self.prefetch_bytes),

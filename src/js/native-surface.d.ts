@@ -45,6 +45,7 @@ export interface ConsumerSettings {
   initialTimestamp: number
   /** -1: without end. */
   maxReconsumeTimes: number
+  onUndecodable: 'hold' | 'deadLetter' | 'skip'
   suspendInitialMs: number
   suspendFactor: number
   suspendMaxMs: number

@@ -308,12 +308,12 @@ function consumerOptions(options, orderly) {
   const { maxReconsumeTimes = Infinity, messageModel = 'clustering', onUndecodable = 'hold' } = given
   const prefetch = given.prefetch === undefined ? {} : check.record('prefetch', given.prefetch, ['messages', 'bytes'])
   check.oneOf('messageModel', messageModel, ['clustering'], foreign.MESSAGE_MODELS)
-  check.oneOf('onUndecodable', onUndecodable, ['hold'])
   return {
     client: clientSettings(given),
     consumer: {
       ...initialPosition(given.initialPosition),
       ...suspension(given.suspendMs),
+      onUndecodable: check.oneOf('onUndecodable', onUndecodable, ['hold', 'deadLetter', 'skip']),
       maxReconsumeTimes: maxReconsumeTimes === Infinity ? -1 : check.integer('maxReconsumeTimes', maxReconsumeTimes, 0),
       prefetchMessages: limit('prefetch.messages', prefetch.messages, 1000),
       prefetchBytes: limit('prefetch.bytes', prefetch.bytes, 64 * MiB),

@@ -30,7 +30,7 @@ use tokio::task::JoinHandle;
 
 pub use self::brokers::Brokers;
 pub use self::gate::{Ack, Outcome};
-pub use self::options::{ConsumerOptions, InitialPosition, Suspend, Wish};
+pub use self::options::{ConsumerOptions, InitialPosition, OnUndecodable, Suspend, Wish};
 pub use self::pauses::Paused;
 pub use self::report::{ConsumerStats, Health, QueueState};
 pub use self::sink::{Delivery, Sink};

@@ -26,6 +26,18 @@ pub enum InitialPosition {
     Timestamp(i64),
 }
 
+/// What becomes of a stored message that cannot be decoded.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OnUndecodable {
+    /// It holds its queue.
+    #[default]
+    Hold,
+    /// Its bytes go to the dead-letter queue, then on.
+    DeadLetter,
+    /// On with the next one.
+    Skip,
+}
+
 /// How long a queue waits after a failed attempt.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Suspend {
@@ -64,6 +76,8 @@ pub struct ConsumerOptions {
     pub prefetch_bytes: usize,
     /// Between two commits of a queue.
     pub commit_interval: Duration,
+    /// What becomes of a stored message that cannot be decoded.
+    pub on_undecodable: OnUndecodable,
     /// What its user thinks of as too long for a handler, and is told of elsewhere; `None`: what we think, and tell.
     pub handler_timeout: Option<Duration>,
 }

@@ -40,6 +40,9 @@ impl<B: Brokers> Actor<B> {
         if let Some(step) = self.last_handoff().await {
             return step;
         }
+        if let Some(step) = self.last_passing().await {
+            return step;
+        }
         match self.commit_now(Patience::Attempts(COMMIT_ATTEMPTS)).await {
             // The next owner handles those messages again: told at the end of close(), otherwise already.
             Err(Interrupted::GivenUp) if self.wanted() == Wanted::Never => {

@@ -15,7 +15,7 @@ use crate::protocol::properties::{self, name};
 use crate::protocol::{SendMessage, SendReceipt};
 
 /// The producer group of all hand-offs; brokers let it pass with the consumer group's rights.
-const INNER_PRODUCER: &str = "CLIENT_INNER_PRODUCER";
+pub(super) const INNER_PRODUCER: &str = "CLIENT_INNER_PRODUCER";
 /// Properties that must not travel: a delay would hold the copy back for up to 2 h (4.9), a transaction mark would hide it.
 const LEFT_OUT: [&str; 5] =
     [name::DELAY, "TRAN_MSG", name::RETRY_TOPIC, name::RECONSUME_TIME, name::MAX_RECONSUME_TIMES];
@@ -78,7 +78,7 @@ impl<B: Brokers> Actor<B> {
     }
 
     /// j = n + 1 and l = max (of `deadLetter()`: n) reach the dead-letter queue on every version of the broker.
-    fn dead_letter(&self, front: &Delivery, asked: bool) -> SendMessage {
+    pub(super) fn dead_letter(&self, front: &Delivery, asked: bool) -> SendMessage {
         let message = &front.message;
         let attempt = i32::try_from(front.attempt).unwrap_or(i32::MAX);
         let before = attempt - 1;

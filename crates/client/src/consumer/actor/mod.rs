@@ -21,6 +21,7 @@ mod proving;
 mod pulling;
 mod resetting;
 mod running;
+mod undecodable;
 mod unpacking;
 mod waiting;
 
@@ -33,6 +34,7 @@ use self::buffer::Buffer;
 use self::handoff::GivingUp;
 use self::memory::Memory;
 use self::proving::Proof;
+use self::undecodable::Passing;
 use self::unpacking::Unpacked;
 use self::waiting::Pending;
 use super::brokers::Brokers;
@@ -129,6 +131,7 @@ struct Actor<B> {
     /// Offset and time: the first message may lie before the time asked for, 4.9 answers so behind the last message.
     not_before: Option<(i64, i64)>,
     held: Option<Held>,
+    passing: Passing,
     /// What keeps the last pull or commit from succeeding.
     problem: Option<ClientError>,
     /// Why the dead-letter queue has not acknowledged the front message yet.
@@ -230,6 +233,7 @@ impl<B: Brokers> Actor<B> {
             proof: Proof::default(),
             not_before: None,
             held: None,
+            passing: Passing::new(pause.clone()),
             problem: None,
             handoff_problem: None,
             last_pull: 0,
@@ -317,6 +321,7 @@ impl<B: Brokers> Actor<B> {
         self.proof = Proof::default();
         self.not_before = None;
         self.held = None;
+        self.passing.forget();
         self.problem = None;
         self.handoff_problem = None;
         self.queue.gate.forget();
@@ -372,8 +377,9 @@ impl<B: Brokers> Actor<B> {
         view.buffered_range = self.buffer.range();
         view.blocked.clone_from(&self.blocked);
         let held = self.held.as_ref().map(|held| &held.error);
-        view.problem = held.or(self.handoff_problem.as_ref()).or(self.problem.as_ref()).cloned();
-        view.is_held = self.held.is_some();
+        view.problem =
+            held.or(self.passing.problem()).or(self.handoff_problem.as_ref()).or(self.problem.as_ref()).cloned();
+        view.is_held = self.held.is_some() || self.passing.is_refused();
         view.last_pull = self.last_pull;
         view.last_consumed = self.last_consumed;
         if let Tenure::Held(lease) = self.queue.gate.tenure() {

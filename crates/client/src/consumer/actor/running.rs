@@ -20,6 +20,7 @@ enum Turn {
     Looked(Result<crate::protocol::Pulled, crate::client::CallError>),
     Committed((i64, Result<crate::protocol::CommitOutcome, crate::client::CallError>)),
     HandedOff(Result<crate::protocol::SendReceipt, crate::client::CallError>),
+    PassedOn(Result<crate::protocol::SendReceipt, crate::client::CallError>),
     Ordered(Order),
 }
 
@@ -54,8 +55,10 @@ impl<B: Brokers> Actor<B> {
             self.start_look();
             self.start_commit();
             self.start_handoff();
+            self.start_passing();
             let is_held = self.held.is_some() && self.buffer.is_empty();
-            let is_suspended = self.suspended_until.is_some() || self.giving_up.is_some() || is_held;
+            let is_suspended =
+                self.suspended_until.is_some() || self.giving_up.is_some() || is_held || self.passing.is_refused();
             self.phase = match (self.queue.gate.is_paused(), is_suspended) {
                 (true, _) => Phase::Paused,
                 (false, true) => Phase::Suspended,
@@ -71,6 +74,7 @@ impl<B: Brokers> Actor<B> {
                 Turn::Looked(answer) => self.looked(answer),
                 Turn::Committed((offset, answer)) => self.commit_answered(offset, answer),
                 Turn::HandedOff(answer) => self.handoff_answered(answer),
+                Turn::PassedOn(answer) => self.passed_on(answer),
                 Turn::Ordered(Order::Reset(to)) => {
                     self.correction = Some(Correction { to, reason: ResetReason::Administrator });
                 }
@@ -111,7 +115,7 @@ impl<B: Brokers> Actor<B> {
 
     async fn turn(&mut self, watched: bool) -> Turn {
         let next = self.next_deadline(watched);
-        let Self { queue, wanted, orders, pull, unpacking, proof, commit, handoff, .. } = self;
+        let Self { queue, wanted, orders, pull, unpacking, proof, commit, handoff, passing, .. } = self;
         tokio::select! {
             // Quick handlers change the gate all the time; answers must not wait for a pause of theirs.
             biased;
@@ -120,6 +124,7 @@ impl<B: Brokers> Actor<B> {
             answer = done(&mut proof.look) => Turn::Looked(answer),
             answer = done(commit) => Turn::Committed(answer),
             answer = done(handoff) => Turn::HandedOff(answer),
+            answer = done(&mut passing.send) => Turn::PassedOn(answer),
             Some(order) = orders.recv() => Turn::Ordered(order),
             () = queue.gate.changed() => Turn::Nothing,
             _ = wanted.changed() => Turn::Nothing,
@@ -137,7 +142,8 @@ impl<B: Brokers> Actor<B> {
         let handoff = (self.handoff.is_none() && self.giving_up.is_some()).then_some(self.handoff_at);
         // Successes wake nobody until a chunk is through; slow ones are to be seen and committed before.
         let progress = watched.then(|| env::now() + PROGRESS);
-        let times = [commit, handoff, self.pull_due(), self.proof.due(), self.suspended_until, progress];
+        let passing = self.passing.due(self.queue.gate.is_paused());
+        let times = [commit, handoff, passing, self.pull_due(), self.proof.due(), self.suspended_until, progress];
         times.into_iter().flatten().fold(self.lease_end(), Instant::min)
     }
 }

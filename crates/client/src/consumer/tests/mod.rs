@@ -21,6 +21,7 @@ mod storm;
 mod subscription_check;
 mod together;
 mod trouble;
+mod undecodable;
 mod unread_queues;
 mod visible;
 
