@@ -1,6 +1,6 @@
 //! A record that cannot be decoded: it holds its queue, or the queue passes it, as the user has said.
 //!
-//! A record is passed when everything before it is done, and only on a second look, at it alone: what one answer shows may be damaged on
+//! A record is passed when everything before it is done, or, with order by key, when it is met; and only on a second look, at it alone: what one answer shows may be damaged on
 //! its way, and it is that second answer's end that tells how many offsets the record has.
 
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use super::waiting::{Pending, done};
 use super::{Actor, Step};
 use crate::client::{CallError, Event};
 use crate::consumer::brokers::Brokers;
-use crate::consumer::options::OnUndecodable;
+use crate::consumer::options::{OnUndecodable, OrderedBy};
 use crate::consumer::sink::Delivery;
 use crate::env::{self, Backoff, Instant};
 use crate::error::{ClientError, Code};
@@ -98,7 +98,12 @@ impl Passing {
 impl<B: Brokers> Actor<B> {
     /// Whether it is the record's turn to be looked at alone.
     pub(super) fn may_look_closely(&self) -> bool {
-        self.passing.found.is_none() && self.buffer.is_empty() && !self.queue.gate.is_paused()
+        // Its key may be one that nothing holds.
+        let is_its_turn = match self.shared.options.ordered_by {
+            OrderedBy::Queue => self.buffer.is_empty(),
+            OrderedBy::Key => self.buffer.span() < self.shared.options.prefetch_messages,
+        };
+        self.passing.found.is_none() && is_its_turn && !self.queue.gate.is_paused()
     }
 
     /// A record of an answer that ends at `behind`: whatever comes after it comes again.

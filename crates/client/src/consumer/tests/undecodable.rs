@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use super::checks::{events, started, succeeded};
 use super::cluster::{Cluster, Entry, Fault, GROUP, property, queue};
-use super::member::{Member, options, succeeds, until};
+use super::member::{Handler, Member, options, succeeds, until};
 use super::records::{Stored, plain};
-use crate::consumer::{ConsumerOptions, OnUndecodable, Paused};
+use crate::consumer::gate::Outcome;
+use crate::consumer::{ConsumerOptions, OnUndecodable, OrderedBy, Paused};
 use crate::protocol::MessageQueue;
 use crate::protocol::code::request::SEND_MESSAGE_V2;
 use crate::protocol::properties::name;
@@ -57,6 +58,22 @@ async fn a_skipped_message_is_told_and_counted_when_its_turn_has_come() {
     assert_eq!((stats.undecodable, stats.skipped, stats.dead_lettered, stats.consumed), (1, 1, 0, 4));
     assert_eq!((stats.blocked_queues, letters(&cluster)), (0, 0));
     assert!(member.consumer.health().problems.is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn with_order_by_key_a_key_that_fails_does_not_keep_the_others_from_going_past_it() {
+    let (cluster, at) = damaged();
+    let handler: Handler = Arc::new(|delivery| {
+        let outcome = if delivery.message.queue_offset == 0 { Outcome::Later } else { Outcome::Success };
+        (Duration::from_millis(1), outcome)
+    });
+    let keyed = |key: &str| Stored { properties: vec![(name::SHARDING_KEY.to_owned(), key.to_owned())], ..plain(b"x") };
+    cluster.store(&at, keyed("other"));
+    let by_key = ConsumerOptions { ordered_by: OrderedBy::Key, ..with(OnUndecodable::Skip) };
+    let member = Member::start("c1", &cluster, by_key, handler).await;
+    until("past it", || succeeded(&cluster, &at).contains(&5)).await;
+    assert_eq!((succeeded(&cluster, &at).len(), cluster.committed(&at)), (1, Some(0)));
+    assert_eq!(member.consumer.stats().skipped, 1);
 }
 
 #[tokio::test(start_paused = true)]
