@@ -173,6 +173,10 @@ export type ErrorCode =
   | 'ERR_ROCKETMQ_HANDLER'
   /** Thrown by `require` and `import`: no native side for this platform, or one that does not load here; the text says which there are. */
   | 'ERR_ROCKETMQ_PLATFORM'
+  /** `offsetFile` is torn, of another group, in use, or cannot be read; as a `warning`: it cannot be written. */
+  | 'ERR_ROCKETMQ_OFFSET_FILE'
+  /** In `warning` and `health()`: members of the group differ in their `messageModel`. */
+  | 'ERR_ROCKETMQ_MESSAGE_MODEL'
   /** Messages of a queue are gone before anybody handled them, or its store is another one and some come again. */
   | 'ERR_ROCKETMQ_OFFSET_RESET'
   /** A defect of this package; please report it. */
@@ -574,8 +578,13 @@ export interface PushConsumerOptions extends ClientOptions {
   initialPosition?: 'last' | 'first' | Date | undefined
   /** Handlers at once, over all queues, 1..2147483647; one queue never has two. Default: 20. */
   concurrency?: number | { max?: number | undefined } | undefined
-  /** Only `'clustering'`: every message goes to one member of the group. */
-  messageModel?: 'clustering' | undefined
+  /**
+   * `'clustering'`: every message goes to one member of the group. `'broadcasting'`: every member handles every message, in order per queue, without locks,
+   * and keeps its own offsets: see {@link PushConsumerOptions.offsetFile}. A failing handler holds its queue as ever; there is no dead-letter queue, so
+   * `deadLetter()` and `maxReconsumeTimes` skip the message, with a `warning` for each, counted in `stats().skipped`. All members of a group have the
+   * same model. Default: `'clustering'`.
+   */
+  messageModel?: 'clustering' | 'broadcasting' | undefined
   /**
    * How often a message is tried again before it goes to the dead-letter queue: 0 (at its first failure) to 2147483647, or
    * `Infinity`. Default: `Infinity`.
@@ -603,6 +612,13 @@ export interface PushConsumerOptions extends ClientOptions {
   prefetch?: { messages?: number | undefined; bytes?: number | undefined } | undefined
   /** How often a changed offset is committed, in milliseconds, 1..2147483647. Default: 1000. */
   commitIntervalMs?: number | undefined
+  /**
+   * Only with `messageModel: 'broadcasting'`: the file in which this consumer keeps its offsets, in a folder that exists; a relative path is resolved when
+   * the consumer is made. It is replaced atomically about every `commitIntervalMs`, and by `close()`. One consumer at a time owns it, by a lock on a file
+   * beside it (`.lock`). A file that is torn, of another group, or in use makes `start()` reject with `ERR_ROCKETMQ_OFFSET_FILE`, and is left as it is.
+   * `initialPosition` holds for queues of which the file has no offset. Default: none, offsets live in memory, and `initialPosition` holds at every start.
+   */
+  offsetFile?: string | undefined
 }
 
 /** The message that holds a queue. */

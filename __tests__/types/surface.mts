@@ -118,6 +118,13 @@ const consumerOptions: PushConsumerOptions = {
   commitIntervalMs: 1,
 }
 
+const broadcasting: PushConsumerOptions = {
+  groupId: 'g',
+  messageModel: 'broadcasting',
+  offsetFile: '/var/lib/orders.json',
+  onUndecodable: 'skip',
+}
+
 const handler: Handler = async (message, context) => {
   same<Same<typeof message, ReceivedMessage>>()
   same<Same<typeof context, ConsumeContext>>()
@@ -195,7 +202,7 @@ export function either(client: Client<ClientEvents>): Promise<unknown> {
 const message: MessageInit = new Message('orders')
 const logger: Logger = { info() {}, warn() {}, error() {} }
 new RocketMQError('ERR_ROCKETMQ_BROKER', 'for a test', { brokerCode: 1, retriable: true })
-console.log(outcomes, message, logger, maybe)
+console.log(outcomes, message, logger, maybe, broadcasting)
 
 // @ts-expect-error abstract
 new Client()
@@ -208,9 +215,5 @@ const compression: ProducerOptions = { groupId: 'g', compression: 'zlib' }
 // @ts-expect-error
 const hash: ProducerOptions = { groupId: 'g', shardingHash: 'go' }
 // @ts-expect-error
-const broadcasting: PushConsumerOptions = { groupId: 'g', messageModel: 'broadcasting' }
-// @ts-expect-error
 const byKey: PushConsumerOptions = { groupId: 'g', concurrency: { by: 'key' } }
-// @ts-expect-error
-const skipping: PushConsumerOptions = { groupId: 'g', onUndecodable: 'skip' }
-console.log(tls, credentials, compression, hash, broadcasting, byKey, skipping)
+console.log(tls, credentials, compression, hash, byKey)

@@ -107,7 +107,7 @@ describe('a consumer refuses', () => {
     ['concurrency', 0],
     ['concurrency', { max: 0 }, 'concurrency.max'],
     ['concurrency', { by: 'key' }, 'concurrency.by'],
-    ['messageModel', 'broadcasting'],
+    ['messageModel', 'both'],
     ['maxReconsumeTimes', -1],
     ['maxReconsumeTimes', 2 ** 31],
     ['suspendMs', 9],
@@ -187,6 +187,7 @@ describe('native gets', () => {
       initialPosition: 'last',
       initialTimestamp: 0,
       maxReconsumeTimes: -1,
+      broadcasting: false,
       onUndecodable: 'hold',
       suspendInitialMs: 1000,
       suspendFactor: 1,
@@ -246,6 +247,7 @@ describe('native gets', () => {
       initialPosition: 'timestamp',
       initialTimestamp: at.getTime(),
       maxReconsumeTimes: 4,
+      broadcasting: false,
       onUndecodable: 'deadLetter',
       suspendInitialMs: 10,
       suspendFactor: 1.5,
@@ -258,6 +260,30 @@ describe('native gets', () => {
     expect(NativeConsumer.last.startTimeoutMs).toBe(2)
     await consumer.close()
     expect(NativeConsumer.last.closes).toEqual([3])
+  })
+
+  test('a broadcasting consumer keeps its offsets where it was told when it was made', async () => {
+    const consumer = new PushConsumer({
+      groupId: 'g',
+      nameServer,
+      messageModel: 'broadcasting',
+      offsetFile: 'offsets.json',
+      onUndecodable: 'skip',
+    })
+    await consumer.subscribe('orders', () => {}).start()
+    const offsetFile = require('node:path').resolve('offsets.json')
+    expect(NativeConsumer.last.settings).toMatchObject({ broadcasting: true, offsetFile, onUndecodable: 'skip' })
+    await consumer.close()
+  })
+
+  test.each([
+    ['offsetFile', { offsetFile: '' }],
+    ['offsetFile', { offsetFile: 'a\0b' }],
+    ['offsetFile', { offsetFile: new URL('file:///offsets.json') }],
+    ['onUndecodable', { onUndecodable: 'deadLetter' }],
+  ])('%s: not with broadcasting: %p', (field, options) => {
+    const make = () => new PushConsumer({ groupId: 'g', nameServer, messageModel: 'broadcasting', ...options })
+    expect(thrownBy(make)).toEqual(refusal(field))
   })
 
   test('what the sample’s calls say', async () => {

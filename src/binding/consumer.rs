@@ -8,7 +8,8 @@ use super::running::{self, Running};
 use super::{json, refuse};
 use crate::client::Client;
 use crate::consumer::{
-    Consumer, ConsumerOptions, Delivery, InitialPosition, OnUndecodable, Outcome, Paused, Sink, Suspend, Wish,
+    Consumer, ConsumerOptions, Delivery, Handover, InitialPosition, MessageModel, OnUndecodable, OrderedBy, Outcome,
+    Paused, Sink, Suspend, Wish,
 };
 use crate::env;
 use crate::error::{ClientError, Code};
@@ -16,6 +17,7 @@ use crate::protocol::{ExpressionKind, MessageQueue};
 use napi::bindgen_prelude::{BufferSlice, External, FnArgs, Function, Object, ToNapiValue};
 use napi::{Env, Result, sys};
 use napi_derive::napi;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -43,6 +45,10 @@ pub struct NativeConsumerOptions {
     pub initial_timestamp: f64,
     /// −1: without end.
     pub max_reconsume_times: f64,
+    /// Whether every member gets every message.
+    pub broadcasting: bool,
+    /// An absolute path; only when broadcasting.
+    pub offset_file: Option<String>,
     /// `hold`, `deadLetter` or `skip`.
     pub on_undecodable: String,
     /// After the first failure.
@@ -78,6 +84,7 @@ impl NativeConsumerOptions {
         Ok(ConsumerOptions {
             group,
             subscriptions,
+            ordered_by: OrderedBy::Queue,
             initial_position: match self.initial_position.as_str() {
                 "last" => InitialPosition::Last,
                 "first" => InitialPosition::First,
@@ -89,6 +96,11 @@ impl NativeConsumerOptions {
                 initial: milliseconds(self.suspend_initial_ms),
                 factor: self.suspend_factor,
                 max: milliseconds(self.suspend_max_ms),
+            },
+            message_model: if self.broadcasting {
+                MessageModel::Broadcasting { offset_file: self.offset_file.map(PathBuf::from) }
+            } else {
+                MessageModel::Clustering
             },
             on_undecodable: match self.on_undecodable.as_str() {
                 "hold" => OnUndecodable::Hold,
@@ -154,7 +166,7 @@ struct JsSink {
 }
 
 impl Sink for JsSink {
-    fn deliver(&self, queue: u32, generation: u32, messages: Vec<Delivery>) -> bool {
+    fn deliver(&self, Handover { queue, generation, messages, .. }: Handover) -> bool {
         !self.chunks.put(queue, generation, messages) || self.bell.say(Own::Chunk(queue))
     }
 

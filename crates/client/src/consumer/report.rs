@@ -232,6 +232,7 @@ impl<B: Brokers> Shared<B> {
     pub(super) fn health(&self) -> Health {
         let mut problems = self.brokers.problems();
         problems.extend(self.group.differences());
+        problems.extend(self.positions.problem());
         let now = self.brokers.wall_ms();
         problems.extend(self.watches.unread_queues.problems());
         problems.extend(self.unreadable_topics().into_iter().map(|(_, error)| error));

@@ -49,6 +49,9 @@ impl<B: Brokers> Actor<B> {
         let Some(asked) = self.buffer.trouble(offset).and_then(|trouble| Some(trouble.way_out()?.asked)) else {
             return;
         };
+        if self.shared.is_broadcasting() {
+            return self.go_past(offset);
+        }
         let Some(message) = self.buffer.message(offset) else { return };
         let request = self.dead_letter(&message, asked);
         let timeout = self.shared.brokers.timing().request_timeout;

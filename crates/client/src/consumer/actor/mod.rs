@@ -12,6 +12,7 @@ mod committing;
 mod direct;
 mod doubtful;
 mod draining;
+mod giving_up;
 mod handoff;
 mod locking;
 mod memory;
@@ -389,6 +390,10 @@ impl<B: Brokers> Actor<B> {
     fn report(&mut self, error: ClientError) {
         let error = error.with_queue(self.queue.name());
         self.shared.debug(&self.queue, error.message());
+        if error.code() == Code::OffsetFile {
+            // Whoever writes it tells, once of all its queues.
+            return;
+        }
         // What closes tells once, of all that it leaves behind.
         let is_told = error.code() == Code::Connection || self.wanted() == Wanted::Never;
         let is_news = self.problem.as_ref().is_none_or(|known| known.code() == Code::Connection);

@@ -4,6 +4,7 @@ mod admin;
 mod another_store;
 mod answers;
 mod blocked;
+mod broadcasting;
 mod broker;
 mod checks;
 mod cluster;
