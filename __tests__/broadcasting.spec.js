@@ -128,11 +128,11 @@ test('a process that is killed leaves a whole file, and nothing is skipped', asy
   const group = uniqueGroup()
   const offsetFile = path.join(folder, 'offsets.json')
   const options = JSON.stringify({ messageModel: 'broadcasting', offsetFile, commitIntervalMs: 20 })
-  const child = childProcess('integrity/member.js', [backend.nameServer, group, topic, '', options])
+  const child = childProcess('integrity/member.js', [backend.nameServer, group, topic, '', 'queue', options])
   const handled = () => child.lines.filter(({ event }) => event === 'handled')
   await child.line(() => handled().length >= 500, { what: '500 messages' })
   // Two processes never share a file.
-  const second = childProcess('integrity/member.js', [backend.nameServer, group, topic, '', options])
+  const second = childProcess('integrity/member.js', [backend.nameServer, group, topic, '', 'queue', options])
   const { code, text } = await second.line(({ event }) => event === 'failed')
   expect(code).toBe('ERR_ROCKETMQ_OFFSET_FILE')
   expect(text).toContain(`in use by client`)

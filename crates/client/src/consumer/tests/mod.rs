@@ -9,6 +9,7 @@ mod broker;
 mod checks;
 mod cluster;
 mod handover;
+mod keys;
 mod line;
 mod member;
 mod ordering;
