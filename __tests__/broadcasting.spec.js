@@ -95,7 +95,7 @@ test('with a file a consumer goes on where the one before has ended, however oft
   const group = uniqueGroup()
   const offsetFile = path.join(folder, 'offsets.json')
   let sent = 0
-  let before = {}
+  const before = {}
   for (let round = 0; round < 3; round++) {
     const { client, seen } = member(group, topic, { offsetFile, initialPosition: 'first' })
     await client.start()

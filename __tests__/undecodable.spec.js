@@ -100,7 +100,7 @@ test('deadLetter: its bytes as they were stored are in the dead-letter queue, wh
 test('a member that takes over sends nothing away a second time, and a paused queue stands before the message', async () => {
   const topic = await damagedTopic()
   const groupId = uniqueGroup()
-  const first = consumer(topic, 'deadLetter', (message) => first.client.pause(), { groupId })
+  const first = consumer(topic, 'deadLetter', () => first.client.pause(), { groupId })
   await first.client.start()
   await until(async () => (await admin.committedOffset(groupId, topic, 0)) === 1)
   first.client.resume()

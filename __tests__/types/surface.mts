@@ -120,6 +120,7 @@ const consumerOptions: PushConsumerOptions = {
 
 const broadcasting: PushConsumerOptions = {
   groupId: 'g',
+  concurrency: { max: 1, by: 'key' },
   messageModel: 'broadcasting',
   offsetFile: '/var/lib/orders.json',
   onUndecodable: 'skip',
@@ -214,6 +215,4 @@ const credentials: ProducerOptions = { groupId: 'g', credentials: () => ({ acces
 const compression: ProducerOptions = { groupId: 'g', compression: 'zlib' }
 // @ts-expect-error
 const hash: ProducerOptions = { groupId: 'g', shardingHash: 'go' }
-// @ts-expect-error
-const byKey: PushConsumerOptions = { groupId: 'g', concurrency: { by: 'key' } }
-console.log(tls, credentials, compression, hash, byKey)
+console.log(tls, credentials, compression, hash)

@@ -81,9 +81,11 @@ pub(super) fn encode(owner: &Owner, table: &Table, written: String) -> Vec<u8> {
 
 /// The offsets; an error says in words why these bytes are not the owner's.
 pub(super) fn decode(owner: &Owner, bytes: &[u8]) -> Result<Table, String> {
-    let torn = |error: serde_json::Error| match bytes.iter().any(|byte| *byte != 0) {
-        true => format!("it is torn, or no file of offsets ({error})"),
-        false => format!("it is torn: there is nothing in its {} bytes", bytes.len()),
+    let torn = |error: serde_json::Error| {
+        if bytes.iter().all(|byte| *byte == 0) {
+            return format!("it is torn: there is nothing in its {} bytes", bytes.len());
+        }
+        format!("it is torn, or no file of offsets ({error})")
     };
     let head: Head = serde_json::from_slice(bytes).map_err(torn)?;
     if head.format != FORMAT {
