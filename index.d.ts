@@ -561,6 +561,38 @@ export type Handler = (
   context: ConsumeContext,
 ) => ConsumeOutcome | void | Promise<ConsumeOutcome | void>
 
+/** What a {@link BatchHandler} gets beside its messages. Its `attempt` is that of the first of them. */
+export interface BatchContext extends ConsumeContext {
+  /**
+   * The first `count` messages are handled: they do not come again, whatever becomes of the others, and are committed while the handler goes on.
+   * May be called again with a higher count. Throws `ERR_ROCKETMQ_INVALID_ARGUMENT` for a count that is lower than before or higher than there are
+   * messages, `ERR_ROCKETMQ_INVALID_STATE` after the handler has ended.
+   */
+  done(count: number): void
+}
+
+/**
+ * Handles several messages of one topic and one queue, in their order. A success is that of all of them. A failure holds from the first message that
+ * is not `done()`: that one is in the `suspended` event, counts the attempt, and is the first that comes again.
+ */
+export type BatchHandler = (
+  messages: readonly ReceivedMessage[],
+  context: BatchContext,
+) => ConsumeOutcome | void | Promise<ConsumeOutcome | void>
+
+/** How {@link PushConsumer.subscribeBatch} hands messages over. */
+export interface BatchOptions {
+  /** As that of {@link PushConsumer.subscribe}. */
+  expression?: FilterExpression | undefined
+  /** Most messages of a call, 1..1024. What is there comes, nobody waits for more; a call has at most 256 KiB of bodies, or one message. Default: 32. */
+  maxMessages?: number | undefined
+  /**
+   * Whose messages a call has: of a queue, as they follow each other (`'queue'`, the default), or of one sharding key (`'key'`). Where a whole queue is handled
+   * in order, the latter are those that follow each other; with `concurrency.by: 'key'` a call always has the messages of one key.
+   */
+  groupBy?: 'queue' | 'key' | undefined
+}
+
 /**
  * What of a topic is wanted: tags (`'TagA || TagB'`, `'*'`), or an SQL92 condition over properties. Tags are compared whole, and nothing but `||`
  * stands between them: what would match nothing, such as `'a, b'`, `'a | b'`, `'a OR b'` or `'a*'`, is refused. All members of a group subscribe
@@ -767,6 +799,20 @@ export class PushConsumer extends Client<ConsumerEvents> {
    * match nothing, with what may have been meant. A condition is checked by a broker, in `start()`.
    */
   subscribe(topic: string, handler: Handler, expression?: FilterExpression): this
+  /**
+   * As `subscribe()`, with a handler that gets several messages at once.
+   *
+   * @example
+   * ```ts
+   * consumer.subscribeBatch('orders', async (messages, { done }) => {
+   *   for (const [i, message] of messages.entries()) {
+   *     await save(message)
+   *     done(i + 1) // what is saved does not come again, though the next one fails
+   *   }
+   * })
+   * ```
+   */
+  subscribeBatch(topic: string, handler: BatchHandler, options?: BatchOptions): this
   /**
    * Handlers of everything, of a topic, or of a queue no longer start, from this call on; what runs ends in peace, and is committed. Queues keep their
    * locks, and are handed over as any other. A pause outlives rebalances, and may be set before `start()`. While a whole topic is paused, messages that

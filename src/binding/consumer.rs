@@ -39,6 +39,8 @@ pub struct NativeSubscription {
 pub struct NativeConsumerOptions {
     /// One per topic.
     pub subscriptions: Vec<NativeSubscription>,
+    /// Most messages that a handler gets at once.
+    pub max_batch_messages: f64,
     /// `queue` or `key`.
     pub ordered_by: String,
     /// `last`, `first` or `timestamp`.
@@ -91,6 +93,7 @@ impl NativeConsumerOptions {
                 "key" => OrderedBy::Key,
                 other => return Err(unknown("concurrency.by", other)),
             },
+            batch_messages: count(self.max_batch_messages),
             initial_position: match self.initial_position.as_str() {
                 "last" => InitialPosition::Last,
                 "first" => InitialPosition::First,
@@ -256,7 +259,7 @@ impl NativeConsumer {
     pub fn start(&self, slot: u32, timeout_ms: f64, calls: Object<'_>) -> Result<External<ConsumerDoor>> {
         let bell = Bell::new(&calls, self.checked.records)?;
         bell.watch();
-        let sink = Arc::new(JsSink { bell: Arc::clone(&bell), chunks: Chunks::new(self.options.ordered_by) });
+        let sink = Arc::new(JsSink { bell: Arc::clone(&bell), chunks: Chunks::default() });
         let client = Client::start(self.checked.options.clone(), Arc::clone(&bell) as _);
         match Consumer::new(Arc::clone(&client), self.options.clone(), Arc::clone(&sink) as _) {
             Ok(core) => {
@@ -341,20 +344,33 @@ pub fn consumer_take(door: &External<ConsumerDoor>, mut scratch: BufferSlice<'_>
     })
 }
 
-/// The next messages of a queue, packed into `scratch`: their generation and number. One number is the size that `scratch` must have;
-/// `null`: there are no more, and the next ones are told of.
+/// The next messages of a queue, packed into `scratch`: their generation, their number, and how many of their chunk are left. One number is the
+/// size that `scratch` must have; `null`: there are no more, and the next ones are told of. With `rest_of` only what is left of a chunk of that
+/// generation.
 #[napi(catch_unwind)]
-pub fn consumer_chunk(door: &External<ConsumerDoor>, queue: u32, mut scratch: BufferSlice<'_>) -> Option<Vec<u32>> {
-    Some(match door.sink.chunks.take(queue, &mut scratch)? {
-        Packed::Messages { generation, count } => vec![generation, count],
+pub fn consumer_chunk(
+    door: &External<ConsumerDoor>,
+    queue: u32,
+    mut scratch: BufferSlice<'_>,
+    rest_of: Option<u32>,
+) -> Option<Vec<u32>> {
+    Some(match door.sink.chunks.take(queue, &mut scratch, rest_of)? {
+        Packed::Messages { generation, count, left } => vec![generation, count, left],
         Packed::TooSmall(size) => vec![size as u32],
     })
 }
 
-/// Whether the handler of this message may be called now, in this very tick. A "no" is final for its generation.
+/// Whether the handler of the messages from `offset` to `last`, mostly one, may be called now, in this very tick. A "no" is final for its
+/// generation.
 #[napi(catch_unwind)]
-pub fn consumer_may_start(door: &External<ConsumerDoor>, queue: u32, generation: u32, offset: f64) -> bool {
-    door.core.may_start(queue, generation, offset as i64)
+pub fn consumer_may_start(door: &External<ConsumerDoor>, queue: u32, generation: u32, offset: f64, last: f64) -> bool {
+    door.core.may_start(queue, generation, offset as i64, last as i64)
+}
+
+/// A running handler of several messages is done with one of them, and goes on with the next.
+#[napi(catch_unwind)]
+pub fn consumer_pass(door: &External<ConsumerDoor>, queue: u32, generation: u32, offset: f64, next: f64) {
+    door.core.pass(queue, generation, offset as i64, next as i64);
 }
 
 /// Queue, generation, offset, and the offset of the next message or −1.

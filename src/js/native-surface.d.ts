@@ -40,6 +40,8 @@ export interface Subscription {
 
 export interface ConsumerSettings {
   subscriptions: Subscription[]
+  /** Most messages that a handler gets at once. */
+  maxBatchMessages: number
   /** What is handled one after the other. */
   orderedBy: 'queue' | 'key'
   initialPosition: 'last' | 'first' | 'timestamp'
@@ -218,10 +220,21 @@ export class NativeConsumer implements NativeClient {
 
 /** What was said next; a message goes into `scratch`. */
 export function consumerTake(door: ConsumerDoor, scratch: Buffer): ConsumerSaid | null
-/** The next messages of a queue, packed into `scratch`: `[generation, count]`; or `[size]`, which `scratch` must have. */
-export function consumerChunk(door: ConsumerDoor, queue: number, scratch: Buffer): number[] | null
-/** Whether the handler may be called now, in this tick. Every "no" is final for its generation. */
-export function consumerMayStart(door: ConsumerDoor, queue: number, generation: number, offset: number): boolean
+/**
+ * The next messages of a queue, packed into `scratch`: `[generation, count, left of their chunk]`; or `[size]`, which `scratch` must have. With
+ * `restOf` only what is left of a chunk of that generation.
+ */
+export function consumerChunk(door: ConsumerDoor, queue: number, scratch: Buffer, restOf?: number): number[] | null
+/** Whether the handler of the messages from `offset` to `last` may be called now, in this tick. Every "no" is final for its generation. */
+export function consumerMayStart(
+  door: ConsumerDoor,
+  queue: number,
+  generation: number,
+  offset: number,
+  last: number,
+): boolean
+/** A running handler of several messages is done with one of them, and goes on with the next. */
+export function consumerPass(door: ConsumerDoor, queue: number, generation: number, offset: number, next: number): void
 /**
  * What successes of handlers are told with, of late ones, too; `next` is the offset of the message that may be handled in the same tick, or -1.
  * Bit 0 of the answer: go on with this chunk; bit 1: `next` may be handled now.

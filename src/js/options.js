@@ -337,7 +337,7 @@ function broadcasting(given) {
  * @param {unknown} [orderly]
  * @returns {{
  *   client: ClientSettings
- *   consumer: Omit<ConsumerSettings, 'subscriptions' | 'handlerTimeoutMs'>
+ *   consumer: Omit<ConsumerSettings, 'subscriptions' | 'handlerTimeoutMs' | 'maxBatchMessages'>
  *   concurrency: Concurrency
  *   handlerTimeoutMs: number | undefined
  * }}
@@ -391,6 +391,27 @@ function subscription(topic, expression = '*') {
         expression: sqlText('expression.sql92', sql92, name),
       }
     : { topic: name, expressionType: 'TAG', expression: tagsText('expression.tags', tags, name) }
+}
+
+/** As Java's. */
+const MOST_BATCH_MESSAGES = 1024
+
+/**
+ * The options of `subscribeBatch`.
+ * @param {unknown} options
+ * @returns {{ expression: unknown, batching: { maxMessages: number, isByKey: boolean } }}
+ */
+function batching(options = {}) {
+  const { expression, maxMessages, groupBy } = check.record(
+    'options',
+    options,
+    ['expression', 'maxMessages', 'groupBy'],
+    'options.',
+  )
+  const most =
+    maxMessages === undefined ? 32 : check.integer('options.maxMessages', maxMessages, 1, MOST_BATCH_MESSAGES)
+  const by = groupBy === undefined ? 'queue' : check.oneOf('options.groupBy', groupBy, ['queue', 'key'])
+  return { expression, batching: { maxMessages: most, isByKey: by === 'key' } }
 }
 
 /**
@@ -449,6 +470,7 @@ function readyOptions(options) {
 }
 
 module.exports = {
+  batching,
   closeTimeout,
   consumerOptions,
   credentials,

@@ -6,10 +6,11 @@ const { logged, withCause } = require('../cause.js')
 const { Client } = require('../client/client.js')
 const { Core } = require('../client/core.js')
 const { RocketMQError, call, errorFrom, invalid } = require('../errors.js')
-const { Lane, Places, where } = require('./lane.js')
+const { Lane, where } = require('./lane.js')
 const { NativeConsumer, consumerSuccess } = require('../addon.js')
 const options = require('../options.js')
 const { Pauses, checked } = require('./pauses.js')
+const { Places } = require('./places.js')
 const { Unpacker } = require('./unpacker.js')
 
 /**
@@ -17,11 +18,18 @@ const { Unpacker } = require('./unpacker.js')
  * @typedef {import('../native-surface').ConsumerDoor} ConsumerDoor
  * @typedef {import('../message').ReceivedMessage} ReceivedMessage
  * @typedef {import('../native-surface').Subscription} Subscription
+ * @typedef {import('./lane').Batching} Batching
+ * @typedef {import('../../../index').BatchHandler} BatchHandler
  * @typedef {import('../../../index').ConsumerStats} ConsumerStats
  * @typedef {import('../../../index').FilterExpression} FilterExpression
  * @typedef {import('../../../index').Handler} Handler
  * @typedef {import('../../../index').MessageQueue} MessageQueue
  * @typedef {import('../../../index').QueueState} QueueState
+ */
+
+/**
+ * A topic's handler; with `batching` it gets several messages at once.
+ * @typedef {{ subscription: Subscription } & ({ handler: Handler, batching: undefined } | { handler: BatchHandler, batching: Batching })} Subscribed
  */
 
 /** Beside those of every client. */
@@ -48,7 +56,7 @@ class PushConsumer extends Client {
   #core
   /** @type {ReturnType<typeof options.consumerOptions>} */
   #options
-  /** By topic. @type {Map<string, { handler: Handler, subscription: Subscription }>} */
+  /** By topic. @type {Map<string, Subscribed>} */
   #subscriptions = new Map()
   /** By the queue's number in native. @type {Map<number, Lane>} */
   #lanes = new Map()
@@ -99,10 +107,28 @@ class PushConsumer extends Client {
     if (typeof handler !== 'function') {
       throw invalid('handler', 'must be a function: subscribe(topic, handler, expression)')
     }
-    const subscription = options.subscription(topic, expression)
-    if (this.#subscriptions.has(subscription.topic))
-      throw invalid('topic', `${subscription.topic} is subscribed already`)
-    this.#subscriptions.set(subscription.topic, { handler, subscription })
+    return this.#subscribe({ handler, subscription: options.subscription(topic, expression), batching: undefined })
+  }
+
+  /**
+   * @param {string} topic
+   * @param {BatchHandler} handler
+   * @param {{ expression?: FilterExpression, maxMessages?: number, groupBy?: 'queue' | 'key' }} [batchOptions]
+   */
+  subscribeBatch(topic, handler, batchOptions) {
+    this.#core.mustBeIdle('subscribeBatch')
+    if (typeof handler !== 'function') {
+      throw invalid('handler', 'must be a function: subscribeBatch(topic, handler, options)')
+    }
+    const { expression, batching } = options.batching(batchOptions)
+    return this.#subscribe({ handler, subscription: options.subscription(topic, expression), batching })
+  }
+
+  /** @param {Subscribed} subscribed */
+  #subscribe(subscribed) {
+    const { topic } = subscribed.subscription
+    if (this.#subscriptions.has(topic)) throw invalid('topic', `${topic} is subscribed already`)
+    this.#subscriptions.set(topic, subscribed)
     return this
   }
 
@@ -165,7 +191,13 @@ class PushConsumer extends Client {
     if (subscriptions.length === 0) {
       throw new RocketMQError('ERR_ROCKETMQ_INVALID_STATE', 'no topic: call subscribe() before start()')
     }
-    return { ...this.#options.consumer, handlerTimeoutMs: this.#options.handlerTimeoutMs ?? -1, subscriptions }
+    const most = [...this.#subscriptions.values()].map(({ batching }) => batching?.maxMessages ?? 1)
+    return {
+      ...this.#options.consumer,
+      handlerTimeoutMs: this.#options.handlerTimeoutMs ?? -1,
+      maxBatchMessages: Math.max(...most),
+      subscriptions,
+    }
   }
 
   /**
@@ -181,11 +213,12 @@ class PushConsumer extends Client {
       places: new Places(this.#options.concurrency.max),
       isByKey: this.#options.concurrency.by === 'key',
       handlerTimeoutMs: this.#options.handlerTimeoutMs,
+      batching: this.#batching(),
       // Each call begins in the context of `start()`, in a copy of its own: nothing leaks from one message into the next.
-      handle: (message, consumeContext) => {
+      handle: (message, consumeContext, messages) => {
         const own = context.runInAsyncScope(() => new AsyncResource('RocketMQHandler', { requireManualDestroy: true }))
         try {
-          return own.runInAsyncScope(this.#handle, this, message, consumeContext)
+          return own.runInAsyncScope(this.#handle, this, message, consumeContext, messages)
         } finally {
           // What the handler awaits has the context already; left to the garbage collector, it would be an open handle for a while.
           own.emitDestroy()
@@ -197,19 +230,23 @@ class PushConsumer extends Client {
     }
   }
 
+  /** How messages are handed over together, unless no handler wants that. */
+  #batching() {
+    const wanted = [...this.#subscriptions.values()].some(({ batching }) => batching !== undefined)
+    return wanted ? (/** @type {string} */ topic) => this.#subscriptions.get(topic)?.batching : null
+  }
+
   /**
    * @param {ReceivedMessage} message
-   * @param {import('../../../index').ConsumeContext} consumeContext
+   * @param {import('./context').Context} consumeContext
+   * @param {ReceivedMessage[]} [messages] of a batch, whose first it is
    */
-  #handle(message, consumeContext) {
+  #handle(message, consumeContext, messages) {
     const subscribed = this.#subscriptions.get(message.topic)
     if (subscribed === undefined)
       throw new RocketMQError('ERR_ROCKETMQ_HANDLER', `no handler for topic ${message.topic}`)
-    const { handler } = subscribed
-    return handler(
-      /** @type {import('../../../index').ReceivedMessage} */ (/** @type {any} */ (message)),
-      consumeContext,
-    )
+    const handler = /** @type {(messages: unknown, context: unknown) => unknown} */ (subscribed.handler)
+    return handler(messages ?? message, consumeContext)
   }
 
   // ------------------------------------------------------------- callbacks of native

@@ -112,9 +112,14 @@ impl<B: Brokers> Consumer<B> {
         self.shared.queues.at(index).map(|queue| queue.shown.clone())
     }
 
-    /// Whether that message's handler may be called now, in this very tick.
-    pub fn may_start(&self, queue: u32, generation: u32, offset: i64) -> bool {
-        self.shared.queues.at_gate(queue, |gate| gate.may_start(generation, offset)).unwrap_or(false)
+    /// Whether the handler of the messages from `offset` to `last`, mostly one, may be called now, in this very tick.
+    pub fn may_start(&self, queue: u32, generation: u32, offset: i64, last: i64) -> bool {
+        self.shared.queues.at_gate(queue, |gate| gate.may_start(generation, offset, last)).unwrap_or(false)
+    }
+
+    /// A handler of several messages is done with one of them, and goes on with the next.
+    pub fn pass(&self, queue: u32, generation: u32, offset: i64, next: i64) {
+        self.shared.queues.at_gate(queue, |gate| gate.pass(generation, offset, next));
     }
 
     /// A handler has succeeded. Where there is a `next` message, its handler may be called in the same tick, if the answer says so.

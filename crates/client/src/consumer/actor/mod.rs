@@ -211,7 +211,8 @@ impl<B: Brokers> Actor<B> {
         let (first, most) = shared.brokers.timing().backoff;
         let pause = Backoff::new(first, most);
         let share = Share::of(&shared.budget);
-        let ordered_by = shared.options.ordered_by;
+        let options = &shared.options;
+        let buffer = Buffer::new(options.ordered_by, options.batch_messages, 0);
         Self {
             wanted: queue.wanted.subscribe(),
             shared,
@@ -220,7 +221,7 @@ impl<B: Brokers> Actor<B> {
             phase: Phase::Gone,
             positioned: false,
             opened_after: 0,
-            buffer: Buffer::new(ordered_by, 0),
+            buffer,
             share,
             committed: 0,
             max: None,
@@ -306,7 +307,8 @@ impl<B: Brokers> Actor<B> {
 
     /// A fresh start at this offset: nothing buffered, nothing failed, nothing under way.
     fn begin(&mut self, offset: i64) {
-        self.buffer = Buffer::new(self.shared.options.ordered_by, offset);
+        let options = &self.shared.options;
+        self.buffer = Buffer::new(options.ordered_by, options.batch_messages, offset);
         self.pull = None;
         self.drop_unpacking();
         self.commit = None;
