@@ -160,6 +160,7 @@ test('a file that is torn, of another group, or in use is refused, and left as i
   const inUse = member(group, topic, { offsetFile: path.join(folder, '.', 'offsets.json') })
   await expect(inUse.client.start()).rejects.toMatchObject({
     code: 'ERR_ROCKETMQ_OFFSET_FILE',
+    retriable: true,
     message: expect.stringContaining(`${offsetFile}: it is in use by client ${first.client.clientId}`),
   })
   await first.client.close()

@@ -1,11 +1,11 @@
 'use strict'
 // The options of clients, checked: every default, bound and name of them is here, and in index.d.ts.
 
-const { resolve } = require('node:path')
 const { isDate } = require('node:util').types
 const check = require('./check.js')
 const { RocketMQError, invalid } = require('./errors.js')
 const foreign = require('./foreign-names.js')
+const { messageModel } = require('./message-model.js')
 const { expressionProblem } = require('./tags.js')
 
 /**
@@ -307,31 +307,6 @@ function suspension(value = 1000) {
 }
 
 /**
- * Who handles what, where offsets are kept, and what of that is not to be had together.
- * @param {Record<string, unknown>} given
- * @returns {Pick<ConsumerSettings, 'broadcasting' | 'offsetFile' | 'onUndecodable'>}
- */
-function broadcasting(given) {
-  const { messageModel = 'clustering', onUndecodable = 'hold' } = given
-  const models = /** @type {const} */ (['clustering', 'broadcasting'])
-  const broadcasting = check.oneOf('messageModel', messageModel, models, foreign.MESSAGE_MODELS) === 'broadcasting'
-  const policy = check.oneOf('onUndecodable', onUndecodable, ['hold', 'deadLetter', 'skip'])
-  const file = check.optionalText('offsetFile', given.offsetFile)
-  if (file?.includes('\0')) throw invalid('offsetFile', 'must be a path, without NUL')
-  if (file !== undefined && !broadcasting) {
-    throw invalid(
-      'offsetFile',
-      "is for messageModel: 'broadcasting'; offsets of a clustering group are kept by the brokers",
-    )
-  }
-  if (policy === 'deadLetter' && broadcasting) {
-    throw invalid('onUndecodable', "must be 'hold' or 'skip': a broadcasting group has no dead-letter queue")
-  }
-  // Where the process is now, wherever it will be when it starts.
-  return { broadcasting, offsetFile: file === undefined ? undefined : resolve(file), onUndecodable: policy }
-}
-
-/**
  * The options of a consumer, checked: what is common, what its native side needs, and what stays in JavaScript.
  * @param {unknown} options
  * @param {unknown} [orderly]
@@ -353,7 +328,7 @@ function consumerOptions(options, orderly) {
       orderedBy: by,
       ...initialPosition(given.initialPosition),
       ...suspension(given.suspendMs),
-      ...broadcasting(given),
+      ...messageModel(given),
       maxReconsumeTimes: maxReconsumeTimes === Infinity ? -1 : check.integer('maxReconsumeTimes', maxReconsumeTimes, 0),
       prefetchMessages: limit('prefetch.messages', prefetch.messages, 1000),
       prefetchBytes: limit('prefetch.bytes', prefetch.bytes, 64 * MiB),

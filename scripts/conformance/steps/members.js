@@ -23,6 +23,7 @@ async function broadcasting(r) {
   await r.broker('11 of a broadcasting group', 11, registered)
   const second = await r.other()
   await beat(second, '34 a clustering member of a broadcasting group', 'cast@2', 'CLUSTERING')
+  await r.pushes('the broadcasting member hears of it')
   await members('203 after a clustering member')
   await beat(r, '34 the broadcasting member again', 'cast@1', 'BROADCASTING')
   await members('203 after the broadcasting member')
@@ -35,6 +36,7 @@ async function broadcasting(r) {
   await r.broker('35 the broadcasting member leaves', 35, { clientID: 'cast@1', consumerGroup: group }, undefined, {
     settleMs: 400,
   })
+  await second.pushes('the clustering member hears of that')
   second.close()
 }
 

@@ -205,7 +205,8 @@ fn open(path: &Path, owner: &Owner, words: &str) -> Result<(PathBuf, files::Owne
         let holder = holder.filter(|holder| !holder.is_empty()).unwrap_or_else(|| String::from("another client"));
         let advice =
             "Give every consumer a file of its own; it is free when that one has closed, or its process has ended";
-        return Err(refuse(format!("it is in use by {holder}"), advice));
+        // As of one that is about to close.
+        return Err(refuse(format!("it is in use by {holder}"), advice).with_retriable(true));
     };
     let Some(content) = files::read(&real).map_err(unusable)? else {
         return Ok((real, ownership, Table::new()));
