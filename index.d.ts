@@ -544,7 +544,7 @@ export interface ReceivedMessage {
 
 /** What a handler gets beside its message. */
 export interface ConsumeContext {
-  /** The queue, of which at most one handler runs in the whole group. */
+  /** The queue, of which (with `concurrency.by: 'key'`: of whose sharding key) at most one handler runs in the whole group. */
   readonly queue: MessageQueue
   /** `reconsumeTimes + 1`. */
   readonly attempt: number
@@ -555,7 +555,7 @@ export interface ConsumeContext {
   readonly signal: AbortSignal
 }
 
-/** Handles one message at a time per queue. Every call begins in the async context of `start()`. */
+/** Handles one message at a time per queue, or per sharding key with `concurrency.by: 'key'`. Every call begins in the async context of `start()`. */
 export type Handler = (
   message: ReceivedMessage,
   context: ConsumeContext,

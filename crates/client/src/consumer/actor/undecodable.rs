@@ -98,12 +98,16 @@ impl Passing {
 impl<B: Brokers> Actor<B> {
     /// Whether it is the record's turn to be looked at alone.
     pub(super) fn may_look_closely(&self) -> bool {
-        // Its key may be one that nothing holds.
-        let is_its_turn = match self.shared.options.ordered_by {
+        self.passing.found.is_none() && self.may_pass() && !self.queue.gate.is_paused()
+    }
+
+    /// Whether what lies before the next offset lets a record there be passed.
+    fn may_pass(&self) -> bool {
+        match self.shared.options.ordered_by {
             OrderedBy::Queue => self.buffer.is_empty(),
+            // Its key may be one that nothing holds.
             OrderedBy::Key => self.buffer.span() < self.shared.options.prefetch_messages,
-        };
-        self.passing.found.is_none() && is_its_turn && !self.queue.gate.is_paused()
+        }
     }
 
     /// A record of an answer that ends at `behind`: whatever comes after it comes again.
@@ -117,7 +121,8 @@ impl<B: Brokers> Actor<B> {
             }
             return self.hold(offset, self.undecodable(offset, offset + 1, &bad, "the queue waits"));
         }
-        if std::mem::take(&mut self.passing.alone) {
+        // In a batch it may come behind others.
+        if std::mem::take(&mut self.passing.alone) && self.may_pass() {
             let offset = bad.queue_offset.unwrap_or(behind - 1).max(next);
             self.passing.found = Some(Found { offset, behind, bad, at: env::now() });
             return;
