@@ -175,6 +175,10 @@ export type ErrorCode =
   | 'ERR_ROCKETMQ_HANDLER'
   /** Thrown by `require` and `import`: no native side for this platform, or one that does not load here; the text says which there are. */
   | 'ERR_ROCKETMQ_PLATFORM'
+  /** `offsetFile` is torn, of another group, in use, or cannot be read; as a `warning`: it cannot be written. */
+  | 'ERR_ROCKETMQ_OFFSET_FILE'
+  /** In `warning` and `health()`: members of the group differ in their `messageModel`. */
+  | 'ERR_ROCKETMQ_MESSAGE_MODEL'
   /** Messages of a queue are gone before anybody handled them, or its store is another one and some come again. */
   | 'ERR_ROCKETMQ_OFFSET_RESET'
   /** A defect of this package; please report it. */
@@ -633,8 +637,13 @@ export interface PushConsumerOptions extends ClientOptions {
    * `prefetch.messages` messages of a queue that lie behind it, in the order of their keys.
    */
   concurrency?: number | { max?: number | undefined; by?: 'queue' | 'key' | undefined } | undefined
-  /** Only `'clustering'`: every message goes to one member of the group. */
-  messageModel?: 'clustering' | undefined
+  /**
+   * `'clustering'`: every message goes to one member of the group. `'broadcasting'`: every member handles every message, in order per queue, without locks,
+   * and keeps its own offsets: see {@link PushConsumerOptions.offsetFile}. A failing handler holds its queue as ever; there is no dead-letter queue, so
+   * `deadLetter()` and `maxReconsumeTimes` skip the message, with a `warning` for each, counted in `stats().skipped`. All members of a group have the
+   * same model. Default: `'clustering'`.
+   */
+  messageModel?: 'clustering' | 'broadcasting' | undefined
   /**
    * How often a message is tried again before it goes to the dead-letter queue: 0 (at its first failure) to 2147483647, or
    * `Infinity`. Default: `Infinity`.
@@ -650,8 +659,14 @@ export interface PushConsumerOptions extends ClientOptions {
    * handler ends, and its late outcome counts. Default: none; then a handler that runs for 60 s is a `warning`, and nothing is aborted.
    */
   handlerTimeoutMs?: number | undefined
-  /** Only `'hold'`: a message that cannot be decoded is never delivered; it holds its queue, and is an `undecodable` event. */
-  onUndecodable?: 'hold' | undefined
+  /**
+   * What becomes of a stored message that cannot be decoded: its bytes are damaged, or compressed in a way that this package cannot read. It is never
+   * delivered, in any case counted (`stats().undecodable`), and told as an `undecodable` event. `'hold'`: it holds its queue. `'deadLetter'`: once everything
+   * before it is handled, its bytes as they were stored go to the group's dead-letter queue, as the body of a message that any client can read, with its
+   * properties, `UNDECODABLE_REASON`, and `UNDECODABLE_SYS_FLAG`, the bit set that says how they were to be read; the queue is held until the broker
+   * has acknowledged that. `'skip'`: the queue goes past it, and nobody handles it. Default: `'hold'`.
+   */
+  onUndecodable?: 'hold' | 'deadLetter' | 'skip' | undefined
   /**
    * What is fetched ahead: `messages` per queue (default 1000), `bytes` over all queues (default 64 MiB); both 1..2147483647. With
    * `concurrency.by: 'key'`, `messages` counts from the first message that is not done, with those behind it that are.
@@ -659,6 +674,13 @@ export interface PushConsumerOptions extends ClientOptions {
   prefetch?: { messages?: number | undefined; bytes?: number | undefined } | undefined
   /** How often a changed offset is committed, in milliseconds, 1..2147483647. Default: 1000. */
   commitIntervalMs?: number | undefined
+  /**
+   * Only with `messageModel: 'broadcasting'`: the file in which this consumer keeps its offsets, in a folder that exists; a relative path is resolved when
+   * the consumer is made. It is replaced atomically about every `commitIntervalMs`, and by `close()`. One consumer at a time owns it, by a lock on a file
+   * beside it (`.lock`). A file that is torn, of another group, or in use makes `start()` reject with `ERR_ROCKETMQ_OFFSET_FILE`, and is left as it is.
+   * `initialPosition` holds for queues of which the file has no offset. Default: none, offsets live in memory, and `initialPosition` holds at every start.
+   */
+  offsetFile?: string | undefined
 }
 
 /** The message that holds a queue, or its key. */
@@ -741,6 +763,10 @@ export interface ConsumerStats {
   readonly failed: number
   /** Messages that went to the dead-letter queue since `start()`. */
   readonly deadLettered: number
+  /** Messages that could not be decoded since `start()`, whatever became of them: see {@link PushConsumerOptions.onUndecodable}. */
+  readonly undecodable: number
+  /** Messages that were passed over since `start()`, handled by no handler and in no dead-letter queue. */
+  readonly skipped: number
   /** Messages fetched and not yet handled. */
   readonly buffered: number
   /** Their bytes. */
@@ -766,7 +792,7 @@ export interface ConsumerEvents extends ClientEvents {
    * a problem in `health()` for ten minutes, and a `warning` where nobody listens to this event.
    */
   offsetReset: [queue: MessageQueue, detail: { from: number; to: number; reason: ResetReason }]
-  /** A stored message cannot be decoded; it holds its queue. */
+  /** A stored message cannot be decoded: the error names its offset, its id where that can be read, and what became of it. See `onUndecodable`. */
   undecodable: [queue: MessageQueue, error: RocketMQError]
 }
 

@@ -123,9 +123,17 @@ const consumerOptions: PushConsumerOptions = {
   maxReconsumeTimes: Infinity,
   suspendMs: { initialMs: 100, factor: 2, maxMs: 1000 },
   handlerTimeoutMs: 1,
-  onUndecodable: 'hold',
+  onUndecodable: 'deadLetter',
   prefetch: { messages: 1, bytes: 1 },
   commitIntervalMs: 1,
+}
+
+const broadcasting: PushConsumerOptions = {
+  groupId: 'g',
+  concurrency: { max: 1, by: 'key' },
+  messageModel: 'broadcasting',
+  offsetFile: '/var/lib/orders.json',
+  onUndecodable: 'skip',
 }
 
 const handler: Handler = async (message, context) => {
@@ -232,7 +240,7 @@ export function either(client: Client<ClientEvents>): Promise<unknown> {
 const message: MessageInit = new Message('orders')
 const logger: Logger = { info() {}, warn() {}, error() {} }
 new RocketMQError('ERR_ROCKETMQ_BROKER', 'for a test', { brokerCode: 1, retriable: true })
-console.log(outcomes, message, logger, maybe)
+console.log(outcomes, message, logger, maybe, broadcasting)
 
 // @ts-expect-error abstract
 new Client()
@@ -257,9 +265,5 @@ const rust: ProducerOptions = { groupId: 'g', shardingHash: 'rust' }
 // @ts-expect-error an index is a number, and known at once
 const later: ProducerOptions = { groupId: 'g', shardingHash: async () => 0 }
 // @ts-expect-error
-const broadcasting: PushConsumerOptions = { groupId: 'g', messageModel: 'broadcasting' }
-// @ts-expect-error
-const byKey: PushConsumerOptions = { groupId: 'g', concurrency: { by: 'key' } }
-// @ts-expect-error
-const skipping: PushConsumerOptions = { groupId: 'g', onUndecodable: 'skip' }
-console.log(tls, credentials, compression, hash, rust, later, broadcasting, byKey, skipping)
+const byTopic: PushConsumerOptions = { groupId: 'g', concurrency: { by: 'topic' } }
+console.log(tls, credentials, compression, hash, rust, later, byTopic)

@@ -50,6 +50,11 @@ export interface ConsumerSettings {
   initialTimestamp: number
   /** -1: without end. */
   maxReconsumeTimes: number
+  /** Whether every member gets every message. */
+  broadcasting: boolean
+  /** An absolute path; only when broadcasting. */
+  offsetFile?: string | undefined
+  onUndecodable: 'hold' | 'deadLetter' | 'skip'
   suspendInitialMs: number
   suspendFactor: number
   suspendMaxMs: number

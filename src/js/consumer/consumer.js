@@ -46,6 +46,8 @@ const NO_STATS = {
   consumed: 0,
   failed: 0,
   deadLettered: 0,
+  undecodable: 0,
+  skipped: 0,
   buffered: 0,
   bufferedBytes: 0,
   lag: 0,

@@ -24,6 +24,10 @@ pub(crate) struct Counters {
     pub(crate) failed: AtomicU64,
     /// Messages handed to the dead-letter queue.
     pub(crate) dead_lettered: AtomicU64,
+    /// Messages that could not be decoded.
+    pub(crate) undecodable: AtomicU64,
+    /// Messages that nobody has handled, and that are nowhere else.
+    pub(crate) skipped: AtomicU64,
     /// When the consumer was made, ms since 1970.
     pub(crate) since: i64,
 }
@@ -31,8 +35,8 @@ pub(crate) struct Counters {
 impl Counters {
     /// Nothing was counted yet.
     pub(crate) fn since(since: i64) -> Self {
-        let (consumed, failed, dead_lettered) = <(AtomicU64, AtomicU64, AtomicU64)>::default();
-        Self { consumed, failed, dead_lettered, since }
+        let [consumed, failed, dead_lettered, undecodable, skipped] = <[AtomicU64; 5]>::default();
+        Self { consumed, failed, dead_lettered, undecodable, skipped, since }
     }
 }
 
@@ -121,6 +125,10 @@ pub struct ConsumerStats {
     pub failed: u64,
     /// Messages handed to the dead-letter queue since the start.
     pub dead_lettered: u64,
+    /// Messages that could not be decoded, since the start, whatever became of them.
+    pub undecodable: u64,
+    /// Messages passed over without a handler and without the dead-letter queue, since the start.
+    pub skipped: u64,
     /// Messages in memory.
     pub buffered: usize,
     /// Their bytes.
@@ -167,6 +175,8 @@ impl<B: Brokers> Shared<B> {
             consumed: self.counters.consumed.load(Ordering::Relaxed),
             failed: self.counters.failed.load(Ordering::Relaxed),
             dead_lettered: self.counters.dead_lettered.load(Ordering::Relaxed),
+            undecodable: self.counters.undecodable.load(Ordering::Relaxed),
+            skipped: self.counters.skipped.load(Ordering::Relaxed),
             ..ConsumerStats::default()
         };
         for queue in self.queues.all() {
@@ -222,6 +232,7 @@ impl<B: Brokers> Shared<B> {
     pub(super) fn health(&self) -> Health {
         let mut problems = self.brokers.problems();
         problems.extend(self.group.differences());
+        problems.extend(self.positions.problem());
         let now = self.brokers.wall_ms();
         problems.extend(self.watches.unread_queues.problems());
         problems.extend(self.unreadable_topics().into_iter().map(|(_, error)| error));
