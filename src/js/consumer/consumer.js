@@ -3,6 +3,7 @@
 
 const { AsyncResource } = require('node:async_hooks')
 const { logged, withCause } = require('../cause.js')
+const { clients, processing } = require('../channels.js')
 const { Client } = require('../client/client.js')
 const { Core } = require('../client/core.js')
 const { RocketMQError, call, errorFrom, invalid } = require('../errors.js')
@@ -10,6 +11,7 @@ const { Lane, Places, where } = require('./lane.js')
 const { NativeConsumer, consumerSuccess } = require('../addon.js')
 const options = require('../options.js')
 const { Pauses, checked } = require('./pauses.js')
+const { deadLettered, suspended, traced } = require('./traces.js')
 const { Unpacker } = require('./unpacker.js')
 
 /**
@@ -84,6 +86,7 @@ class PushConsumer extends Client {
     super(core, CONSUMER_EVENTS)
     this.#core = core
     this.#options = parsed
+    if (clients.hasSubscribers) clients.publish({ client: this, groupId: this.groupId })
   }
 
   /**
@@ -179,8 +182,9 @@ class PushConsumer extends Client {
       // Each call begins in the context of `start()`, in a copy of its own: nothing leaks from one message into the next.
       handle: (message, consumeContext) => {
         const own = context.runInAsyncScope(() => new AsyncResource('RocketMQHandler', { requireManualDestroy: true }))
+        const handle = processing.isObserved ? this.#traced : this.#handle
         try {
-          return own.runInAsyncScope(this.#handle, this, message, consumeContext)
+          return own.runInAsyncScope(handle, this, message, consumeContext)
         } finally {
           // What the handler awaits has the context already; left to the garbage collector, it would be an open handle for a while.
           own.emitDestroy()
@@ -204,6 +208,17 @@ class PushConsumer extends Client {
     return handler(
       /** @type {import('../../../index').ReceivedMessage} */ (/** @type {any} */ (message)),
       consumeContext,
+    )
+  }
+
+  /**
+   * @param {ReceivedMessage} message
+   * @param {import('../../../index').ConsumeContext} consumeContext
+   */
+  #traced(message, consumeContext) {
+    const { namespace } = this.#core
+    return traced(/** @type {any} */ (this), namespace, message, consumeContext, () =>
+      this.#handle(message, consumeContext),
     )
   }
 
@@ -246,6 +261,7 @@ class PushConsumer extends Client {
       { topic, queue, queueOffset, msgId, ...logged(cause) },
       'a message went to the dead-letter queue',
     )
+    deadLettered(/** @type {any} */ (this), message, cause)
     this.#core.reports.emit('deadLetter', message, withCause({}, cause))
   }
 
@@ -275,6 +291,7 @@ class PushConsumer extends Client {
     const text = `a handler failed; its queue is held for ${delayMs} ms, then the message comes again (${where(queue, queueOffset)}, attempt ${attempt})`
     const fields = { topic, queue, queueOffset, msgId, attempt, delayMs, ...logged(cause) }
     this.#core.reports.show('suspended', 'warn', 'ERR_ROCKETMQ_HANDLER', topic, text, fields, cause)
+    suspended(/** @type {any} */ (this), message, delayMs, cause)
     this.#core.reports.emit('suspended', message, withCause({ delayMs }, cause))
   }
 }

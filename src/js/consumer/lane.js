@@ -345,4 +345,4 @@ function where({ topic, brokerName, queueId }, offset) {
   return `topic ${topic}, queue ${queueId} of ${brokerName}, offset ${offset}`
 }
 
-module.exports = { Lane, Places, where }
+module.exports = { Lane, Places, isThenable, where }

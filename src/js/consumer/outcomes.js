@@ -100,4 +100,4 @@ function verdictOfThrown(value) {
   return { kind: Outcome.LATER, suspendMs: 0, cause: value }
 }
 
-module.exports = { ConsumeStatus, Outcome, deadLetter, suspend, verdictOfReturned, verdictOfThrown }
+module.exports = { ConsumeStatus, Outcome, deadLetter, said, suspend, verdictOfReturned, verdictOfThrown }

@@ -135,6 +135,8 @@ pub(crate) struct View {
     pub(crate) buffered_bytes: usize,
     /// Offsets of the first and the last of them.
     pub(crate) buffered_range: Option<(i64, i64)>,
+    /// When the first of them was stored, by the broker's clock, ms since 1970.
+    pub(crate) next_stored_at: Option<i64>,
     /// What blocks the queue after a failing handler.
     pub(crate) blocked: Option<Blocked>,
     /// What keeps it from going on otherwise: an undecodable record, a hand-off without answer, a pull that fails.

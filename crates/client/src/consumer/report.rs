@@ -67,6 +67,9 @@ pub struct QueueState {
     pub next_offset: Option<i64>,
     /// Messages stored and not committed, where that is known.
     pub lag: Option<i64>,
+    /// When the next message to handle was stored, by the broker's clock, ms since 1970; once it is in memory.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next_stored_at: Option<i64>,
     /// Handlers that run: 0 or 1.
     pub in_flight: u32,
     /// When it came into this state, ms since 1970.
@@ -213,6 +216,7 @@ fn queue_state(queue: &Arc<Queue>) -> Option<QueueState> {
         committed_offset: view.committed,
         next_offset: view.next,
         lag: view.lag(),
+        next_stored_at: view.next_stored_at,
         in_flight: u32::from(running.is_some()),
         since: view.since.map_or(0, |since| since.wall_ms),
         running_since: running.map(|running| running.since),

@@ -52,6 +52,11 @@ impl Buffer {
         self.messages.front().map_or(self.next, |first| first.message.queue_offset)
     }
 
+    /// When the lowest unfinished message was stored, by the broker's clock, ms since 1970.
+    pub(super) fn first_stored_at(&self) -> Option<i64> {
+        self.messages.front().map(|first| first.message.store_timestamp)
+    }
+
     /// Offset of the next pull.
     pub(super) fn next(&self) -> i64 {
         self.next

@@ -370,6 +370,7 @@ impl<B: Brokers> Actor<B> {
         view.buffered = self.buffer.len();
         view.buffered_bytes = self.buffer.bytes();
         view.buffered_range = self.buffer.range();
+        view.next_stored_at = self.buffer.first_stored_at();
         view.blocked.clone_from(&self.blocked);
         let held = self.held.as_ref().map(|held| &held.error);
         view.problem = held.or(self.handoff_problem.as_ref()).or(self.problem.as_ref()).cloned();
