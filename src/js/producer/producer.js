@@ -74,7 +74,7 @@ class Producer extends Client {
       const key = checkShardingKey(shardingKey)
       const checked = options.sendOptions(sendOptions)
       if (!sends.isObserved) return this.#sends.send(flat, key, checked)
-      return traced(this.#sender(), flat, key, (flat, operation) => this.#sends.send(flat, key, checked, operation))
+      return this.#traced(flat, key, checked)
     } catch (error) {
       return Promise.reject(refusedOf(message, error))
     }
@@ -103,12 +103,30 @@ class Producer extends Client {
       const key = checkShardingKey(shardingKey)
       const checked = options.sendOptions(sendOptions)
       if (!sends.isObserved) return this.#sends.sendBatch(flat, key, checked)
-      return tracedBatch(this.#sender(), flat, key, (flat, operation) =>
-        this.#sends.sendBatch(flat, key, checked, operation),
-      )
+      return this.#tracedBatch(flat, key, checked)
     } catch (error) {
       return Promise.reject(refusedOf(messages?.[0], error))
     }
+  }
+
+  /**
+   * @param {import('../message').FlatMessage} flat
+   * @param {string} key
+   * @param {ReturnType<typeof options.sendOptions>} checked
+   */
+  #traced(flat, key, checked) {
+    return traced(this.#sender(), flat, key, (flat, operation) => this.#sends.send(flat, key, checked, operation))
+  }
+
+  /**
+   * @param {import('../message').FlatMessage[]} flat
+   * @param {string} key
+   * @param {ReturnType<typeof options.sendOptions>} checked
+   */
+  #tracedBatch(flat, key, checked) {
+    return tracedBatch(this.#sender(), flat, key, (flat, operation) =>
+      this.#sends.sendBatch(flat, key, checked, operation),
+    )
   }
 
   /** Who observers see. @returns {import('./traces').Sender} */

@@ -76,12 +76,11 @@ class Sends {
    * @returns {Promise<SendResult>}
    */
   send({ topic, body, tags, keys, properties }, shardingKey, { signal, timeoutMs }, operation) {
-    return this.#make(
-      topic,
-      signal,
-      (slot) => native.producerSend(this.#door, slot, topic, shardingKey, body, tags, keys, properties, timeoutMs),
-      operation,
-    )
+    const request = (/** @type {number} */ slot) =>
+      native.producerSend(this.#door, slot, topic, shardingKey, body, tags, keys, properties, timeoutMs)
+    return operation === undefined
+      ? this.#make(topic, signal, request)
+      : this.#makeTraced(topic, signal, request, operation)
   }
 
   /**
@@ -105,31 +104,55 @@ class Sends {
         messages.map((message) => message.properties ?? []),
         timeoutMs,
       )
-    return this.#make(topic, signal, request, operation)
+    return operation === undefined
+      ? this.#make(topic, signal, request)
+      : this.#makeTraced(topic, signal, request, operation)
   }
 
   /**
    * @param {string} topic
    * @param {AbortSignal | undefined} signal
    * @param {(slot: number) => void} request
-   * @param {Operation | undefined} operation
    * @returns {Promise<any>}
    */
-  #make(topic, signal, request, operation) {
+  #make(topic, signal, request) {
+    if (signal?.aborted) return Promise.reject(aborted(signal, topic))
+    return new Promise((resolve, reject) => {
+      this.#enter({ topic, slot: -1, signal, flushGroup: this.#unsettled.enter(), resolve, reject }, request)
+    })
+  }
+
+  /**
+   * As `#make`, before the eyes of observers.
+   * @param {string} topic
+   * @param {AbortSignal | undefined} signal
+   * @param {(slot: number) => void} request
+   * @param {Operation} operation
+   * @returns {Promise<any>}
+   */
+  #makeTraced(topic, signal, request, operation) {
     if (signal?.aborted) return refusedAt(operation, aborted(signal, topic))
     return new Promise((resolve, reject) => {
-      /** @type {Send} */
       const send = { topic, slot: -1, signal, flushGroup: this.#unsettled.enter(), resolve, reject }
-      if (operation !== undefined) watch(operation, send)
-      send.slot = this.#core.slots.take(send)
-      try {
-        if (signal) this.#signals.watch(signal, send)
-        request(send.slot)
-      } catch (thrown) {
-        this.#settled(send.slot)
-        send.reject(/** @type {Error} */ (refused(errorFromThrown(thrown), topic)))
-      }
+      watch(operation, send)
+      this.#enter(send, request)
     })
+  }
+
+  /**
+   * @param {Send} send
+   * @param {(slot: number) => void} request
+   */
+  #enter(send, request) {
+    const { signal, topic } = send
+    send.slot = this.#core.slots.take(send)
+    try {
+      if (signal) this.#signals.watch(signal, send)
+      request(send.slot)
+    } catch (thrown) {
+      this.#settled(send.slot)
+      send.reject(/** @type {Error} */ (refused(errorFromThrown(thrown), topic)))
+    }
   }
 
   /** @param {Send[]} sends whose signal has fired */
