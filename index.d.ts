@@ -572,8 +572,15 @@ export interface PushConsumerOptions extends ClientOptions {
    * first message in memory begins there in any case: more is delivered, never less. Default: `'last'`.
    */
   initialPosition?: 'last' | 'first' | Date | undefined
-  /** Handlers at once, over all queues, 1..2147483647; one queue never has two. Default: 20. */
-  concurrency?: number | { max?: number | undefined } | undefined
+  /**
+   * `max`, or the number alone: handlers at once, over all queues, 1..2147483647. Default: 20. Queues take turns, and so do keys of a queue.
+   *
+   * `by`: what is handled in order. `'queue'` (default): all messages of a queue, which never has two handlers. `'key'`: the messages of a
+   * queue that have the same sharding key, and those that have none; different keys of a queue are handled at once, and a message that fails
+   * holds its key alone. What is committed are the messages up to the first that is not done, so a crash repeats up to
+   * `prefetch.messages` messages of a queue that lie behind it, in the order of their keys.
+   */
+  concurrency?: number | { max?: number | undefined; by?: 'queue' | 'key' | undefined } | undefined
   /** Only `'clustering'`: every message goes to one member of the group. */
   messageModel?: 'clustering' | undefined
   /**
@@ -593,16 +600,21 @@ export interface PushConsumerOptions extends ClientOptions {
   handlerTimeoutMs?: number | undefined
   /** Only `'hold'`: a message that cannot be decoded is never delivered; it holds its queue, and is an `undecodable` event. */
   onUndecodable?: 'hold' | undefined
-  /** What is fetched ahead: `messages` per queue (default 1000), `bytes` over all queues (default 64 MiB); both 1..2147483647. */
+  /**
+   * What is fetched ahead: `messages` per queue (default 1000), `bytes` over all queues (default 64 MiB); both 1..2147483647. With
+   * `concurrency.by: 'key'`, `messages` counts from the first message that is not done, with those behind it that are.
+   */
   prefetch?: { messages?: number | undefined; bytes?: number | undefined } | undefined
   /** How often a changed offset is committed, in milliseconds, 1..2147483647. Default: 1000. */
   commitIntervalMs?: number | undefined
 }
 
-/** The message that holds a queue. */
+/** The message that holds a queue, or its key. */
 export interface BlockedBy {
   /** Its unique id. */
   readonly msgId: string
+  /** Its sharding key, if it has one. */
+  readonly shardingKey?: string
   /** Its place in the queue. */
   readonly queueOffset: number
   /** How often it has been handled. */
@@ -649,14 +661,19 @@ export interface QueueState extends MessageQueue {
    * message is not in memory, as when there is none.
    */
   readonly nextStoredAt?: number
-  /** Handlers running: 0 or 1. */
+  /** Handlers running: 0 or 1, or with `concurrency.by: 'key'` as many as keys are handled. */
   readonly inFlight: number
   /** When the queue came into this state, in ms since 1970. */
   readonly since: number
-  /** When the running handler was called, in ms since 1970, while one runs. */
+  /** When the running handler was called, of several the one that runs longest, in ms since 1970, while one runs. */
   readonly runningSince?: number
-  /** The message that holds the queue, while one does. */
+  /**
+   * The message that holds the queue, while one does; with `concurrency.by: 'key'` the first of those that hold their keys. All other keys
+   * go on until as many messages are handled behind it as `prefetch.messages` says: then the queue's `state` is `'suspended'`.
+   */
   readonly blockedBy?: BlockedBy
+  /** With `concurrency.by: 'key'`: keys that a failing message holds. */
+  readonly blockedKeys?: number
   /** The last time that the broker or an administrator has moved the offset, while this consumer had the queue. */
   readonly lastReset?: OffsetReset
 }
@@ -665,8 +682,10 @@ export interface QueueState extends MessageQueue {
 export interface ConsumerStats {
   /** Queues owned, or on their way in or out. */
   readonly queues: number
-  /** Queues held by a failing handler. */
+  /** Queues held by a failing handler, or by a message that cannot be decoded: nothing of them goes on. */
   readonly blockedQueues: number
+  /** Keys held by a failing handler, with `concurrency.by: 'key'`; else 0. */
+  readonly blockedKeys: number
   /** Handlers running. */
   readonly running: number
   /** Messages handled since `start()`. */
@@ -705,7 +724,7 @@ export interface ConsumerEvents extends ClientEvents {
 }
 
 /**
- * Handles messages in order: of one queue at most one handler runs, in the whole group. At least once: after a crash or a lost
+ * Handles messages in order: of one queue (or with `concurrency.by: 'key'` of one sharding key in it) at most one handler runs, in the whole group. At least once: after a crash or a lost
  * lock, messages not yet committed are handled again, in order.
  *
  * @example

@@ -1,19 +1,21 @@
 'use strict'
 // A member of a group in a process of its own: tells each handler call as a JSON line, and closes when told to.
-//   node member.js <name server> <group> <topic> [<how long a handler takes, in ms>]
+//   node member.js <name server> <group> <topic> [<how long a handler takes, in ms>] [key]
 // Messages of its parent: 'close', 'stop-now', or { blockMs }: the event loop stands still for so long.
 const { setTimeout: delay } = require('node:timers/promises')
 const { PushConsumer } = require('../..')
 
-const [nameServer, groupId, topic, handlerMs] = process.argv.slice(2)
+const [nameServer, groupId, topic, handlerMs, by = 'queue'] = process.argv.slice(2)
 const say = (event, more = {}) => process.stdout.write(`${JSON.stringify({ event, ...more })}\n`)
 /** Microseconds on a clock that all processes of the machine share. */
 const now = () => Number(process.hrtime.bigint() / 1_000n)
 
-const consumer = new PushConsumer({ groupId, nameServer, initialPosition: 'first' })
+const concurrency = { max: 20, by }
+const consumer = new PushConsumer({ groupId, nameServer, initialPosition: 'first', concurrency })
 consumer.subscribe(topic, async (message, { signal }) => {
   const began = now()
-  const call = { queueId: message.queue.queueId, offset: message.queueOffset, body: message.text(), began }
+  const { queue, queueOffset: offset, shardingKey } = message
+  const call = { queueId: queue.queueId, offset, body: message.text(), shardingKey, began }
   say('began', call)
   await delay(handlerMs ? Number(handlerMs) : Math.random() * 2)
   say('handled', { ...call, ended: now(), aborted: signal.aborted ? signal.reason.code : undefined })

@@ -26,17 +26,30 @@ function handled(children) {
 
 /** The calls by queue, in the order in which they began. */
 function byQueue(calls) {
-  const queues = new Map()
-  for (const call of calls) queues.set(call.queueId, [...(queues.get(call.queueId) ?? []), call])
-  for (const list of queues.values()) list.sort((a, b) => a.began - b.began)
-  return queues
+  return grouped(calls, ({ queueId }) => queueId)
 }
 
-/** Pairs of calls of one queue that overlapped, by the clock of the machine (C1). */
-function overlapping(calls) {
-  return [...byQueue(calls).values()].flatMap((list) =>
+/** The calls by queue and sharding key, in the order in which they began. */
+function byKey(calls) {
+  return grouped(calls, ({ queueId, shardingKey }) => `${queueId}/${shardingKey}`)
+}
+
+function grouped(calls, laneOf) {
+  const lanes = new Map()
+  for (const call of calls) {
+    const lane = laneOf(call)
+    if (!lanes.has(lane)) lanes.set(lane, [])
+    lanes.get(lane).push(call)
+  }
+  for (const list of lanes.values()) list.sort((a, b) => a.began - b.began)
+  return lanes
+}
+
+/** Pairs of calls of one queue, or of what `by` says, that overlapped, by the clock of the machine (C1). */
+function overlapping(calls, by = byQueue) {
+  return [...by(calls).values()].flatMap((list) =>
     list.flatMap((call, i) => (i > 0 && list[i - 1].ended > call.began ? [[list[i - 1], call]] : [])),
   )
 }
 
-module.exports = { allHandled, byQueue, handled, overlapping }
+module.exports = { allHandled, byKey, byQueue, handled, overlapping }

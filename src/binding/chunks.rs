@@ -1,8 +1,8 @@
 //! Chunks that wait for the facade: each queue's, until its lane has a place for a handler. A thousand queues with a backlog build no
 //! objects that nobody can handle.
 
-use super::packing::{Packer, room_for};
-use crate::consumer::Delivery;
+use super::packing::{Packer, room_for, room_for_all};
+use crate::consumer::{Delivery, Handover, OrderedBy};
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -13,8 +13,11 @@ struct Chunk {
 }
 
 /// By queue, the oldest first.
-#[derive(Default)]
-pub(super) struct Chunks(Mutex<HashMap<u32, VecDeque<Chunk>>>);
+pub(super) struct Chunks {
+    waiting: Mutex<HashMap<u32, VecDeque<Chunk>>>,
+    /// Runs go side by side, each of them whole.
+    whole: bool,
+}
 
 /// What was packed into the facade's scratch memory.
 pub(super) enum Packed {
@@ -25,17 +28,24 @@ pub(super) enum Packed {
 }
 
 impl Chunks {
-    fn lock(&self) -> MutexGuard<'_, HashMap<u32, VecDeque<Chunk>>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    /// None yet.
+    pub(super) fn new(ordered_by: OrderedBy) -> Self {
+        Self { waiting: Mutex::default(), whole: ordered_by == OrderedBy::Key }
     }
 
-    /// One more; true when the queue had none, so that the facade has to hear of it. What is left of other generations goes: a gate's "no"
-    /// is final.
-    pub(super) fn put(&self, queue: u32, generation: u32, messages: Vec<Delivery>) -> bool {
+    fn lock(&self) -> MutexGuard<'_, HashMap<u32, VecDeque<Chunk>>> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// One more; true when the queue had none, so that the facade has to hear of it. What is over goes: a gate's "no" is final.
+    pub(super) fn put(&self, handover: Handover) -> bool {
+        let Handover { queue, generation, after, messages } = handover;
+        // Generations begin anew at some time.
+        let age = generation.wrapping_sub(after);
         let mut chunks = self.lock();
         let is_new = !chunks.contains_key(&queue);
         let of_queue = chunks.entry(queue).or_default();
-        of_queue.retain(|chunk| chunk.generation == generation);
+        of_queue.retain(|chunk| (1..=age).contains(&chunk.generation.wrapping_sub(after)));
         of_queue.push_back(Chunk { generation, messages: messages.into() });
         is_new
     }
@@ -55,6 +65,9 @@ impl Chunks {
         let count = chunk.messages.iter().take_while(|message| packer.pack(message)).count();
         packer.finish();
         match chunk.messages.front() {
+            Some(_) if self.whole && count < chunk.messages.len() => {
+                Some(Packed::TooSmall(room_for_all(&chunk.messages)))
+            }
             Some(message) if count == 0 => Some(Packed::TooSmall(room_for(message))),
             _ => {
                 chunk.messages.drain(..count);

@@ -7,7 +7,9 @@ use super::packing::{Packer, room_for};
 use super::running::{self, Running};
 use super::{json, refuse};
 use crate::client::Client;
-use crate::consumer::{Consumer, ConsumerOptions, Delivery, InitialPosition, Outcome, Paused, Sink, Suspend, Wish};
+use crate::consumer::{
+    Consumer, ConsumerOptions, Delivery, Handover, InitialPosition, OrderedBy, Outcome, Paused, Sink, Suspend, Wish,
+};
 use crate::env;
 use crate::error::{ClientError, Code};
 use crate::protocol::{ExpressionKind, MessageQueue};
@@ -35,6 +37,8 @@ pub struct NativeSubscription {
 pub struct NativeConsumerOptions {
     /// One per topic.
     pub subscriptions: Vec<NativeSubscription>,
+    /// `queue` or `key`.
+    pub ordered_by: String,
     /// `last`, `first` or `timestamp`.
     pub initial_position: String,
     /// Milliseconds since 1970, with `timestamp`.
@@ -74,6 +78,11 @@ impl NativeConsumerOptions {
         Ok(ConsumerOptions {
             group,
             subscriptions,
+            ordered_by: match self.ordered_by.as_str() {
+                "queue" => OrderedBy::Queue,
+                "key" => OrderedBy::Key,
+                other => return Err(unknown("concurrency.by", other)),
+            },
             initial_position: match self.initial_position.as_str() {
                 "last" => InitialPosition::Last,
                 "first" => InitialPosition::First,
@@ -144,8 +153,9 @@ struct JsSink {
 }
 
 impl Sink for JsSink {
-    fn deliver(&self, queue: u32, generation: u32, messages: Vec<Delivery>) -> bool {
-        !self.chunks.put(queue, generation, messages) || self.bell.say(Own::Chunk(queue))
+    fn deliver(&self, handover: Handover) -> bool {
+        let queue = handover.queue;
+        !self.chunks.put(handover) || self.bell.say(Own::Chunk(queue))
     }
 
     fn abort(&self, queue: u32, generation: u32, error: ClientError) {
@@ -227,7 +237,7 @@ impl NativeConsumer {
     pub fn start(&self, slot: u32, timeout_ms: f64, calls: Object<'_>) -> Result<External<ConsumerDoor>> {
         let bell = Bell::new(&calls, self.checked.records)?;
         bell.watch();
-        let sink = Arc::new(JsSink { bell: Arc::clone(&bell), chunks: Chunks::default() });
+        let sink = Arc::new(JsSink { bell: Arc::clone(&bell), chunks: Chunks::new(self.options.ordered_by) });
         let client = Client::start(self.checked.options.clone(), Arc::clone(&bell) as _);
         match Consumer::new(Arc::clone(&client), self.options.clone(), Arc::clone(&sink) as _) {
             Ok(core) => {

@@ -40,6 +40,8 @@ export interface Subscription {
 
 export interface ConsumerSettings {
   subscriptions: Subscription[]
+  /** What is handled one after the other. */
+  orderedBy: 'queue' | 'key'
   initialPosition: 'last' | 'first' | 'timestamp'
   /** Milliseconds since the epoch; 0 unless the position is a time. */
   initialTimestamp: number

@@ -271,10 +271,22 @@ function initialPosition(value = 'last') {
   return { initialPosition: 'timestamp', initialTimestamp: time }
 }
 
-/** @param {unknown} value */
+/**
+ * Handlers at once, and what is handled in order.
+ * @typedef {{ max: number, by: 'queue' | 'key' }} Concurrency
+ */
+
+/**
+ * @param {unknown} value
+ * @returns {Concurrency}
+ */
 function concurrency(value = 20) {
-  if (typeof value !== 'object') return check.integer('concurrency', value)
-  return limit('concurrency.max', check.record('concurrency', value, ['max']).max, 20)
+  if (typeof value !== 'object') return { max: check.integer('concurrency', value), by: 'queue' }
+  const { max, by } = check.record('concurrency', value, ['max', 'by'])
+  return {
+    max: limit('concurrency.max', max, 20),
+    by: by === undefined ? 'queue' : check.oneOf('concurrency.by', by, ['queue', 'key']),
+  }
 }
 
 /** @param {unknown} value */
@@ -299,7 +311,7 @@ function suspension(value = 1000) {
  * @returns {{
  *   client: ClientSettings
  *   consumer: Omit<ConsumerSettings, 'subscriptions' | 'handlerTimeoutMs'>
- *   concurrency: number
+ *   concurrency: Concurrency
  *   handlerTimeoutMs: number | undefined
  * }}
  */
@@ -309,9 +321,11 @@ function consumerOptions(options, orderly) {
   const prefetch = given.prefetch === undefined ? {} : check.record('prefetch', given.prefetch, ['messages', 'bytes'])
   check.oneOf('messageModel', messageModel, ['clustering'], foreign.MESSAGE_MODELS)
   check.oneOf('onUndecodable', onUndecodable, ['hold'])
+  const { max, by } = concurrency(given.concurrency)
   return {
     client: clientSettings(given),
     consumer: {
+      orderedBy: by,
       ...initialPosition(given.initialPosition),
       ...suspension(given.suspendMs),
       maxReconsumeTimes: maxReconsumeTimes === Infinity ? -1 : check.integer('maxReconsumeTimes', maxReconsumeTimes, 0),
@@ -319,7 +333,7 @@ function consumerOptions(options, orderly) {
       prefetchBytes: limit('prefetch.bytes', prefetch.bytes, 64 * MiB),
       commitIntervalMs: limit('commitIntervalMs', given.commitIntervalMs, 1000),
     },
-    concurrency: concurrency(given.concurrency),
+    concurrency: { max, by },
     handlerTimeoutMs:
       given.handlerTimeoutMs === undefined ? undefined : check.integer('handlerTimeoutMs', given.handlerTimeoutMs),
   }

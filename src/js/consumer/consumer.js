@@ -33,6 +33,7 @@ const CONSUMER_EVENTS = ['assigned', 'revoked', 'lockLost', 'suspended', 'deadLe
 const NO_STATS = {
   queues: 0,
   blockedQueues: 0,
+  blockedKeys: 0,
   running: 0,
   consumed: 0,
   failed: 0,
@@ -143,7 +144,8 @@ class PushConsumer extends Client {
 
   /** @returns {ConsumerStats} */
   stats() {
-    const running = [...this.#lanes.values()].filter((lane) => lane.running !== undefined).length
+    let running = 0
+    for (const lane of this.#lanes.values()) running += lane.running
     return { ...(this.#core.counts() ?? NO_STATS), running }
   }
 
@@ -177,7 +179,8 @@ class PushConsumer extends Client {
       door,
       success: consumerSuccess(door),
       unpacker: this.#unpacker,
-      places: new Places(this.#options.concurrency),
+      places: new Places(this.#options.concurrency.max),
+      isByKey: this.#options.concurrency.by === 'key',
       handlerTimeoutMs: this.#options.handlerTimeoutMs,
       // Each call begins in the context of `start()`, in a copy of its own: nothing leaks from one message into the next.
       handle: (message, consumeContext) => {
@@ -310,12 +313,26 @@ function known(queue) {
 }
 
 /**
- * @param {MessageQueue} queue
+ * What a failing message holds, where order is kept per key.
+ * @param {import('../../../index').BlockedBy} blockedBy
+ * @param {number} blockedKeys
+ * @param {boolean} standsStill
+ */
+function keyInWords({ shardingKey }, blockedKeys, standsStill) {
+  const key = shardingKey === undefined ? 'messages without a key' : `key ${shardingKey}`
+  const others = blockedKeys > 1 ? ` and ${blockedKeys - 1} other keys` : ''
+  return standsStill ? `${key}${others}, and with it a queue` : `${key}${others} of a queue`
+}
+
+/**
+ * @param {QueueState} queue
  * @param {import('../../../index').BlockedBy} blockedBy
  */
-function blockedError({ topic, brokerName, queueId }, { msgId, queueOffset, attempt, since, cause }) {
+function blockedError({ topic, brokerName, queueId, state, blockedKeys }, blockedBy) {
+  const { msgId, queueOffset, attempt, since, cause } = blockedBy
   const queue = { topic, brokerName, queueId }
-  const text = `a failing handler blocks a queue since ${new Date(since).toISOString()} (${where(queue, queueOffset)}, message ${msgId}, attempt ${attempt})`
+  const what = blockedKeys === undefined ? 'a queue' : keyInWords(blockedBy, blockedKeys, state === 'suspended')
+  const text = `a failing handler blocks ${what} since ${new Date(since).toISOString()} (${where(queue, queueOffset)}, message ${msgId}, attempt ${attempt})`
   return new RocketMQError('ERR_ROCKETMQ_HANDLER', text, { topic, queue, msgId, cause })
 }
 

@@ -18,10 +18,15 @@ const { nextTurn } = require('../turn.js')
  * @typedef {import('../../../index').MessageQueue} MessageQueue
  */
 
-/** The places for handlers, over all lanes; whoever waits longest is next. */
+/**
+ * Who of a lane waits for a place.
+ * @typedef {Fifo<() => void>} Waiting
+ */
+
+/** The places for handlers, over all lanes. Lanes take turns, and who of a lane waits longest has its turn. */
 class Places {
   #free
-  /** @type {Fifo<() => void>} */
+  /** Of the lanes that wait. @type {Fifo<Waiting>} */
   #waiting = new Fifo()
 
   /** @param {number} places */
@@ -29,13 +34,17 @@ class Places {
     this.#free = places
   }
 
-  /** @returns {Promise<void> | null} null: the place is there at once */
-  take() {
+  /**
+   * @param {Waiting} waiting of the lane
+   * @returns {Promise<void> | null} null: the place is there at once
+   */
+  take(waiting) {
     if (this.#free > 0) {
       this.#free--
       return null
     }
-    return new Promise((resolve) => this.#waiting.push(resolve))
+    if (waiting.length === 0) this.#waiting.push(waiting)
+    return new Promise((resolve) => waiting.push(resolve))
   }
 
   /** Whether somebody waits for a place. */
@@ -44,9 +53,14 @@ class Places {
   }
 
   give() {
-    const next = this.#waiting.shift()
-    if (next) next()
-    else this.#free++
+    const lane = this.#waiting.shift()
+    const next = lane?.shift()
+    if (lane === undefined || next === undefined) {
+      this.#free++
+      return
+    }
+    if (lane.length > 0) this.#waiting.push(lane)
+    next()
   }
 }
 
@@ -97,6 +111,7 @@ class Context {
  * @property {import('../native-surface').Success} success
  * @property {import('./unpacker').Unpacker} unpacker
  * @property {Places} places
+ * @property {boolean} isByKey the runs of a lane go side by side
  * @property {number | undefined} handlerTimeoutMs
  * @property {(message: ReceivedMessage, context: Context) => unknown} handle calls the handler of the message's topic
  * @property {(error: Failure) => void} warn
@@ -104,16 +119,29 @@ class Context {
  * @property {(message: ReceivedMessage, delayMs: number, cause: unknown) => void} suspended
  */
 
-/** The messages of one queue on their way through the handler, one at a time. It outlives epochs, as the gate in native does. */
+/**
+ * Messages that are handled one after the other, and the one whose handler runs.
+ * @typedef {{ generation: number, message: ReceivedMessage | null, context: Context | null }} Run
+ */
+
+/** Causes of failures that a lane keeps, of as many keys. */
+const MOST_FAILURES = 1_000
+
+/**
+ * The messages of one queue on their way through the handler: one at a time, or of each sharding key one at a time. It outlives epochs, as
+ * the gate in native does.
+ */
 class Lane {
   /** @type {Host} */
   #host
   #index
   #pumping = false
-  /** @type {{ generation: number, message: ReceivedMessage, context: Context } | null} */
-  #running = null
-  /** The last failure of a message, for whoever asks what blocks the queue. @type {{ offset: number, cause: unknown } | null} */
-  #failure = null
+  /** @type {Waiting} */
+  #waiting = new Fifo()
+  /** @type {Set<Run>} */
+  #runs = new Set()
+  /** The last failures, by offset, for whoever asks what blocks the queue. @type {Map<number, unknown>} */
+  #failures = new Map()
 
   /**
    * @param {Host} host
@@ -126,9 +154,11 @@ class Lane {
     this.queue = queue
   }
 
-  /** The message whose handler runs. */
+  /** How many handlers run. */
   get running() {
-    return this.#running?.message
+    let running = 0
+    for (const run of this.#runs) if (run.message !== null) running++
+    return running
   }
 
   /**
@@ -137,7 +167,7 @@ class Lane {
    * @returns {unknown}
    */
   causeOf(offset) {
-    return this.#failure?.offset === offset ? this.#failure.cause : undefined
+    return this.#failures.get(offset)
   }
 
   /** Native has messages of this queue. */
@@ -151,21 +181,23 @@ class Lane {
    * @param {number} [generation] only of this one
    */
   abort(reason, generation) {
-    if (this.#running === null) return
-    if (generation === undefined || this.#running.generation === generation)
-      Context.abort(this.#running.context, reason)
+    for (const run of this.#runs) {
+      if (run.context !== null && (generation === undefined || run.generation === generation))
+        Context.abort(run.context, reason)
+    }
   }
 
   async #pump() {
-    const { places } = this.#host
+    const { places, isByKey } = this.#host
     this.#pumping = true
     for (;;) {
-      const place = places.take()
+      const place = places.take(this.#waiting)
       if (place) await place
       for (let turn; (turn = nextTurn());) await turn
       const chunk = this.#take()
       if (chunk === null) break
-      await this.#work(chunk)
+      if (isByKey) void this.#work(chunk)
+      else await this.#work(chunk)
     }
     places.give()
     this.#pumping = false
@@ -190,11 +222,15 @@ class Lane {
    */
   async #work({ generation, messages, offsets }) {
     const { places } = this.#host
+    /** @type {Run} */
+    const run = { generation, message: null, context: null }
+    this.#runs.add(run)
     let may = this.#mayStart(generation, offsets[0])
     for (let i = 0; may;) {
       const message = messages[i]
       const context = new Context(this.queue, message.reconsumeTimes + 1)
-      this.#running = { generation, message, context }
+      run.message = message
+      run.context = context
       /** @type {Verdict} */
       let verdict
       let timer
@@ -210,7 +246,8 @@ class Lane {
         verdict = verdictOfThrown(thrown)
       }
       if (timer !== undefined) clearTimeout(timer)
-      this.#running = null
+      run.message = null
+      run.context = null
       if (verdict.kind !== Outcome.SUCCESS) {
         this.#failed(generation, message, offsets[i], verdict)
         break
@@ -227,11 +264,12 @@ class Lane {
         continue
       }
       places.give()
-      const place = places.take()
+      const place = places.take(this.#waiting)
       if (place) await place
       for (let later; (later = nextTurn());) await later
       may = this.#mayStart(generation, next)
     }
+    this.#runs.delete(run)
     places.give()
   }
 
@@ -282,7 +320,7 @@ class Lane {
    * @returns {number} of bits: `GO_ON` with the chunk, `STARTS` the next message
    */
   #succeeded(generation, offset, next) {
-    this.#failure = null
+    if (this.#failures.size > 0) this.#failures.delete(offset)
     try {
       return this.#host.success(this.#index, generation, offset, next)
     } catch (thrown) {
@@ -310,6 +348,22 @@ class Lane {
   }
 
   /**
+   * A queue has one message that has failed; of keys each may have one.
+   * @param {number} offset
+   * @param {unknown} cause
+   */
+  #keep(offset, cause) {
+    if (!this.#host.isByKey) this.#failures.clear()
+    this.#failures.set(offset, cause)
+    if (this.#failures.size > MOST_FAILURES) {
+      for (const [oldest] of this.#failures) {
+        this.#failures.delete(oldest)
+        break
+      }
+    }
+  }
+
+  /**
    * Of a failure.
    * @param {ReceivedMessage} message
    * @param {number} offset
@@ -320,7 +374,7 @@ class Lane {
   #tell(message, offset, delayMs, cause, junk) {
     try {
       const why = junk ? this.#host.junk(message) : cause
-      this.#failure = { offset, cause: why }
+      this.#keep(offset, why)
       if (delayMs > 0) this.#host.suspended(message, delayMs, why)
     } catch (thrown) {
       this.#defect('a failure of a handler could not be told', thrown) // its message is a stranger by now

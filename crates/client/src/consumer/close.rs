@@ -60,7 +60,7 @@ impl<B: Brokers> Consumer<B> {
         let mut actors = self.shared.queues.take_actors();
         join(&mut actors, last_call).await;
         for (queue, _) in &actors {
-            if let Some(running) = queue.gate.running() {
+            for running in queue.gate.all_running() {
                 let error = ClientError::new(Code::Closed, "the consumer is closing and its time is up")
                     .with_queue(queue.name());
                 let signal = || self.shared.handlers.sink().abort(queue.index, running.generation, error);

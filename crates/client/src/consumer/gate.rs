@@ -3,11 +3,17 @@
 //! A gate lives as long as the consumer, across epochs of ownership; its lock is held for nanoseconds. Every "no" is final
 //! for its generation, else the second chunk under way would run with the rest of the first skipped.
 
+mod runs;
+
+use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::Notify;
 
+pub(crate) use self::runs::Over;
+
+use self::runs::Runs;
 use super::locks::lease::{Lease, Validity, Wall};
 use super::options::Suspend;
 use crate::env::{self, Instant};
@@ -100,26 +106,40 @@ pub(crate) struct Running {
     pub(crate) since: i64,
 }
 
-/// The message that failed last: how often, and how often before we got it.
-#[derive(Clone, Copy, Debug)]
-struct Failing {
-    offset: i64,
+/// How often a message has failed.
+#[derive(Clone, Copy, Debug, Default)]
+struct Attempts {
+    /// Before we got it, as the broker has counted: messages of the retry topic.
+    stored: i32,
+    /// Since.
     failures: i32,
+}
+
+/// Whether a handler may be called.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Permit {
+    Granted,
+    /// Nobody has to hear of it: the run was over already, or all are.
+    Refused,
+    /// That was the end of the run: the actor has to hear of it.
+    Ended,
 }
 
 #[derive(Debug)]
 struct State {
-    generation: u32,
     open: bool,
     /// By the program, whatever becomes of the queue meanwhile.
     paused: bool,
-    /// Beside `open`, not a state of it: a closed gate still waits for its handler to end.
-    running: Option<Running>,
+    /// Beside `open`, not a state of it: a closed gate still waits for its handlers to end.
+    runs: Runs,
     tenure: Tenure,
     outcomes: Vec<Ended>,
-    failing: Option<Failing>,
-    /// Attempts counted by the broker, where there are any: messages of the retry topic.
-    stored_attempts: Vec<(i64, i32)>,
+    /// By offset, only of those that have failed and are not done.
+    attempts: BTreeMap<i64, Attempts>,
+    /// The furthest message that has begun in this epoch.
+    furthest: i64,
+    /// Nothing begins behind it.
+    limit: i64,
     /// One message of an administrator is in the lane: its outcome moves nothing.
     direct: bool,
     /// Successes that wake the actor; to wake it for each one costs more than all the rest of an ack.
@@ -146,14 +166,14 @@ impl Gate {
     /// Closed, without a lock.
     pub(crate) fn new(suspend: Suspend, max_reconsume_times: Option<i32>, wall: Wall) -> Self {
         let state = State {
-            generation: 0,
             open: false,
             paused: false,
-            running: None,
+            runs: Runs::default(),
             tenure: Tenure::Absent,
             outcomes: Vec::new(),
-            failing: None,
-            stored_attempts: Vec::new(),
+            attempts: BTreeMap::new(),
+            furthest: i64::MIN,
+            limit: i64::MAX,
             direct: false,
             wake_after: 1,
         };
@@ -168,46 +188,43 @@ impl Gate {
 
     /// Whether this message's handler may be called now, in this very tick. Yes: it counts as running.
     pub(crate) fn may_start(&self, generation: u32, offset: i64) -> bool {
-        let mut state = self.lock();
-        let before = state.generation;
-        let starts = self.begin(&mut state, generation, offset);
-        let is_over = state.generation != before;
-        drop(state);
-        if is_over {
+        let permit = self.begin(&mut self.lock(), generation, offset);
+        if permit == Permit::Ended {
             self.changed.notify_one();
         }
-        starts
+        permit == Permit::Granted
     }
 
-    /// A refusal that is not one already ends the generation: the actor has to hear of it.
-    fn begin(&self, state: &mut State, generation: u32, offset: i64) -> bool {
-        if !state.open || state.generation != generation {
-            return false;
-        }
+    /// A refusal that is not one already ends the run.
+    fn begin(&self, state: &mut State, generation: u32, offset: i64) -> Permit {
+        let Some(run) = state.runs.live(generation).filter(|_| state.open) else { return Permit::Refused };
         let lease = match state.tenure {
-            Tenure::Held(lease) if !state.paused => lease,
-            // In doubt, or paused: this chunk is over, the actor delivers again once it is neither.
+            Tenure::Held(lease) if !state.paused && offset <= state.limit => lease,
+            // In doubt, paused, or to be given back: the actor delivers again once it is none of these.
             _ => {
-                state.generation = state.generation.wrapping_add(1);
-                return false;
+                state.runs.refuse(run);
+                return Permit::Ended;
             }
         };
         let (now, wall) = (env::now(), (self.wall)());
         let validity = lease.check(now, wall);
-        if validity == Validity::Valid && state.running.is_none() {
-            state.running = Some(Running { generation, offset, began: now, since: wall });
-            return true;
+        if validity == Validity::Valid && !state.runs.is_busy(run) {
+            state.runs.start(run, Running { generation, offset, began: now, since: wall });
+            if !state.direct {
+                state.furthest = state.furthest.max(offset);
+            }
+            return Permit::Granted;
         }
-        state.generation = state.generation.wrapping_add(1);
+        state.runs.refuse(run);
         match validity {
             Validity::Valid => {}
             Validity::Slept => state.tenure = Tenure::Doubtful(lease),
             Validity::Over => state.tenure = Tenure::Lost,
         }
-        false
+        Permit::Ended
     }
 
-    /// A handler has ended. It stops running in any case; its outcome counts if its generation is still this one. Where all goes well,
+    /// A handler has ended. It stops running in any case; its outcome counts if its run is still one. Where all goes well,
     /// the handler of `next` may be called, if the answer says so.
     pub(crate) fn ack(
         &self,
@@ -218,20 +235,17 @@ impl Gate {
         next: Option<i64>,
     ) -> Ack {
         let mut state = self.lock();
-        if state.running.is_none_or(|running| (running.generation, running.offset) != (generation, offset)) {
-            return Ack::IGNORED;
+        let Some(counts) = state.runs.end(generation, offset) else { return Ack::IGNORED };
+        let mut ack = if counts { self.record(&mut state, generation, offset, outcome, reason) } else { Ack::IGNORED };
+        let mut is_over = !ack.go_on || state.runs.ends_at(generation, offset);
+        if let Some(next) = next.filter(|_| !is_over) {
+            let permit = self.begin(&mut state, generation, next);
+            ack.starts = permit == Permit::Granted;
+            is_over = permit == Permit::Ended;
+        } else if is_over {
+            state.runs.finish(generation);
         }
-        state.running = None;
-        let mut ack = if state.generation == generation {
-            self.record(&mut state, offset, outcome, reason)
-        } else {
-            Ack::IGNORED
-        };
-        if let Some(next) = next.filter(|_| ack.go_on) {
-            ack.starts = self.begin(&mut state, generation, next);
-        }
-        // A refused beginning has ended the generation.
-        let can_wait = ack.go_on && state.generation == generation && state.outcomes.len() < state.wake_after;
+        let can_wait = !is_over && state.outcomes.len() < state.wake_after;
         drop(state);
         if !can_wait {
             self.changed.notify_one();
@@ -239,31 +253,34 @@ impl Gate {
         ack
     }
 
-    fn record(&self, state: &mut State, offset: i64, outcome: Outcome, reason: Option<String>) -> Ack {
+    fn record(&self, state: &mut State, generation: u32, offset: i64, outcome: Outcome, reason: Option<String>) -> Ack {
         let (verdict, delay) =
             if state.direct { (Verdict::Done, Duration::ZERO) } else { self.judge(state, offset, outcome) };
         state.outcomes.push(Ended { offset, outcome, verdict, reason, direct: state.direct });
         let done = verdict == Verdict::Done && !state.direct;
-        if done {
-            state.failing = None;
-        } else {
+        if !done {
             // Here and not in the actor: the pump asks for the next message before the actor wakes up.
-            state.generation = state.generation.wrapping_add(1);
+            state.runs.finish(generation);
         }
         Ack { counted: true, go_on: done && state.open, starts: false, delay }
     }
 
     fn judge(&self, state: &mut State, offset: i64, outcome: Outcome) -> (Verdict, Duration) {
         let asked = match outcome {
-            Outcome::Success => return (Verdict::Done, Duration::ZERO),
+            Outcome::Success => {
+                if !state.attempts.is_empty() {
+                    state.attempts.remove(&offset);
+                }
+                return (Verdict::Done, Duration::ZERO);
+            }
             Outcome::DeadLetter => return (Verdict::GiveUp { asked: true }, Duration::ZERO),
             Outcome::Suspend(delay) => Some(delay),
             Outcome::Later => None,
         };
-        let stored = state.stored_attempts.iter().find(|(at, _)| *at == offset).map_or(0, |(_, times)| *times);
-        let before = state.failing.filter(|failing| failing.offset == offset).map_or(0, |failing| failing.failures);
-        state.failing = Some(Failing { offset, failures: before.saturating_add(1) });
-        if self.max_reconsume_times.is_some_and(|max| stored.saturating_add(before) >= max) {
+        let attempts = state.attempts.entry(offset).or_default();
+        let before = attempts.failures;
+        attempts.failures = before.saturating_add(1);
+        if self.max_reconsume_times.is_some_and(|max| attempts.stored.saturating_add(before) >= max) {
             return (Verdict::GiveUp { asked: false }, Duration::ZERO);
         }
         let delay = asked.unwrap_or_else(|| self.suspend.delay(before));
@@ -272,12 +289,12 @@ impl Gate {
 
     // ---- the queue's actor
 
-    /// A new epoch of ownership: what failed before is forgotten.
+    /// A new epoch of ownership, or another place in the queue: what failed before is forgotten.
     pub(crate) fn forget(&self) {
         let mut state = self.lock();
         state.outcomes.clear();
-        state.failing = None;
-        state.stored_attempts.clear();
+        state.attempts.clear();
+        state.furthest = i64::MIN;
     }
 
     /// Takes note of a lock that was regained, before looking what happened meanwhile. False: it was doubted again.
@@ -289,38 +306,56 @@ impl Gate {
         matches!(state.tenure, Tenure::Held(_))
     }
 
-    /// Lets handlers start, in a new generation. `None` while one still runs, or without a certain lock.
-    pub(crate) fn open(&self) -> Option<u32> {
+    /// Lets handlers start, in runs that begin from here on. False: one still runs, or the lock is not certain.
+    pub(crate) fn open(&self) -> bool {
         self.open_as(false)
     }
 
     /// As [`Gate::open`], for one message of an administrator.
-    pub(crate) fn open_direct(&self) -> Option<u32> {
+    pub(crate) fn open_direct(&self) -> bool {
         self.open_as(true)
     }
 
-    fn open_as(&self, direct: bool) -> Option<u32> {
+    fn open_as(&self, direct: bool) -> bool {
         let mut state = self.lock();
-        if !matches!(state.tenure, Tenure::Held(_)) || state.running.is_some() {
-            return None;
+        if !matches!(state.tenure, Tenure::Held(_)) || state.runs.running().next().is_some() {
+            return false;
         }
+        state.runs.void();
         state.open = true;
+        state.limit = i64::MAX;
         state.direct = direct;
-        state.generation = state.generation.wrapping_add(1);
-        Some(state.generation)
+        true
     }
 
-    /// Nothing starts. The generation stays, so that the running handler's ack counts.
+    /// Messages of this lane, up to the one at `last`, are handed over: their generation.
+    pub(crate) fn begin_run(&self, lane: usize, last: i64) -> u32 {
+        self.lock().runs.begin(lane, last)
+    }
+
+    /// The youngest generation so far.
+    pub(crate) fn generation(&self) -> u32 {
+        self.lock().runs.youngest()
+    }
+
+    /// Nothing begins any more behind the furthest message that has begun: its offset.
+    pub(crate) fn narrow(&self) -> i64 {
+        let mut state = self.lock();
+        state.limit = state.furthest;
+        state.limit
+    }
+
+    /// Nothing starts. Runs stay, so that what their handlers bring counts.
     pub(crate) fn close(&self) {
         self.lock().open = false;
     }
 
     /// The lock is lost: nothing starts, and what runs no longer counts. Returns what runs.
-    pub(crate) fn lose(&self) -> Option<Running> {
+    pub(crate) fn lose(&self) -> Vec<Running> {
         let mut state = self.lock();
         state.tenure = Tenure::Lost;
         state.void();
-        state.running
+        state.runs.running().collect()
     }
 
     /// The lock is given back.
@@ -332,9 +367,7 @@ impl Gate {
 
     /// Remembers attempts that the broker has counted; only for messages that have some.
     pub(crate) fn note_attempts(&self, offset: i64, times: i32) {
-        let mut state = self.lock();
-        state.stored_attempts.retain(|(at, _)| *at != offset);
-        state.stored_attempts.push((offset, times));
+        self.lock().attempts.entry(offset).or_default().stored = times;
     }
 
     /// The program pauses the queue, or no longer: nothing starts meanwhile, what runs ends and counts.
@@ -350,16 +383,16 @@ impl Gate {
         self.lock().paused
     }
 
-    /// Forgets the attempts of a message that is done with.
+    /// Forgets the attempts of a message that is done with otherwise than by its handler.
     pub(crate) fn drop_attempts(&self, offset: i64) {
-        self.lock().stored_attempts.retain(|(at, _)| *at > offset);
+        self.lock().attempts.remove(&offset);
     }
 
-    /// Outcomes since the last call, into a list that is empty; the generation that chunks must have now.
-    pub(crate) fn take(&self, outcomes: &mut Vec<Ended>) -> u32 {
+    /// Outcomes, and what was refused, since the last call, into lists that are empty.
+    pub(crate) fn take(&self, outcomes: &mut Vec<Ended>, over: &mut Vec<Over>) {
         let mut state = self.lock();
         std::mem::swap(&mut state.outcomes, outcomes);
-        state.generation
+        state.runs.take_over(over);
     }
 
     /// As long as all goes well, [`Gate::changed`] may wait until so many outcomes are there; whoever needs to know sooner looks
@@ -374,9 +407,19 @@ impl Gate {
         }
     }
 
-    /// The handler that runs.
+    /// Of the handlers that run, the one that runs longest.
     pub(crate) fn running(&self) -> Option<Running> {
-        self.lock().running
+        self.lock().runs.running().min_by_key(|running| running.began)
+    }
+
+    /// The handlers that run.
+    pub(crate) fn all_running(&self) -> Vec<Running> {
+        self.lock().runs.running().collect()
+    }
+
+    /// How many of them there are.
+    pub(crate) fn count_running(&self) -> usize {
+        self.lock().runs.running().count()
     }
 
     /// What is known about the lock.
@@ -455,7 +498,7 @@ impl State {
     fn void(&mut self) {
         self.open = false;
         self.direct = false;
-        self.generation = self.generation.wrapping_add(1);
+        self.runs.void();
         self.outcomes.clear();
     }
 }

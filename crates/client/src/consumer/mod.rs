@@ -30,10 +30,10 @@ use tokio::task::JoinHandle;
 
 pub use self::brokers::Brokers;
 pub use self::gate::{Ack, Outcome};
-pub use self::options::{ConsumerOptions, InitialPosition, Suspend, Wish};
+pub use self::options::{ConsumerOptions, InitialPosition, OrderedBy, Suspend, Wish};
 pub use self::pauses::Paused;
 pub use self::report::{ConsumerStats, Health, QueueState};
-pub use self::sink::{Delivery, Sink};
+pub use self::sink::{Delivery, Handover, Sink};
 
 use self::gate::Gate;
 use self::group::{Group, rebalance, subscription_check};

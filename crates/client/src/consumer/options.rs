@@ -45,6 +45,16 @@ impl Suspend {
     }
 }
 
+/// What is handled one after the other.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OrderedBy {
+    /// All messages of a queue.
+    #[default]
+    Queue,
+    /// Messages of a queue with the same sharding key, and those without one.
+    Key,
+}
+
 /// Everything that can be set on a consumer; validated by the facade.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ConsumerOptions {
@@ -52,6 +62,8 @@ pub struct ConsumerOptions {
     pub group: String,
     /// One per topic, at least one.
     pub subscriptions: Vec<Wish>,
+    /// What is handled one after the other.
+    pub ordered_by: OrderedBy,
     /// Only where the group has no committed offset.
     pub initial_position: InitialPosition,
     /// Failed attempts before a message goes to the dead-letter queue; `None`: never.

@@ -170,10 +170,9 @@ fn rates<B: Brokers>(shared: &Shared<B>, seconds: i64) -> TopicStatus {
 }
 
 fn queue_info(queue: &Queue) -> QueueInfo {
-    let running = queue.gate.running();
+    let running: Vec<i64> = queue.gate.all_running().iter().map(|running| running.offset).collect();
     let view = queue.view();
     let (first, last) = view.buffered_range.unwrap_or_default();
-    let taken = running.map_or(0, |running| running.offset);
     QueueInfo {
         cached_msg_count: i64::try_from(view.buffered).unwrap_or(i64::MAX),
         cached_msg_min_offset: first,
@@ -185,9 +184,9 @@ fn queue_info(queue: &Queue) -> QueueInfo {
         last_lock_timestamp: view.last_locked,
         last_pull_timestamp: view.last_pull,
         locked: matches!(queue.gate.tenure(), Tenure::Held(_)),
-        transaction_msg_count: i64::from(running.is_some()),
-        transaction_msg_max_offset: taken,
-        transaction_msg_min_offset: taken,
+        transaction_msg_count: i64::try_from(running.len()).unwrap_or(i64::MAX),
+        transaction_msg_max_offset: running.iter().max().copied().unwrap_or_default(),
+        transaction_msg_min_offset: running.iter().min().copied().unwrap_or_default(),
         try_unlock_times: 0,
     }
 }

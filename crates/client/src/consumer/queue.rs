@@ -87,6 +87,8 @@ pub(crate) struct Since {
 pub(crate) struct Blocked {
     /// Id of the message.
     pub(crate) msg_id: String,
+    /// Its sharding key.
+    pub(crate) sharding_key: Option<String>,
     /// Its offset.
     pub(crate) offset: i64,
     /// The attempt that failed last, from 1.
@@ -137,8 +139,10 @@ pub(crate) struct View {
     pub(crate) buffered_range: Option<(i64, i64)>,
     /// When the first of them was stored, by the broker's clock, ms since 1970.
     pub(crate) next_stored_at: Option<i64>,
-    /// What blocks the queue after a failing handler.
+    /// What has failed: of several keys, what holds the offset.
     pub(crate) blocked: Option<Blocked>,
+    /// How many keys have a message that has failed.
+    pub(crate) blocked_keys: usize,
     /// What keeps it from going on otherwise: an undecodable record, a hand-off without answer, a pull that fails.
     pub(crate) problem: Option<ClientError>,
     /// A record that cannot be delivered holds the queue.

@@ -6,7 +6,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use serde::Serialize;
 
 use super::brokers::Brokers;
-use super::queue::{Blocked, LastReset, Phase, Queue};
+use super::options::OrderedBy;
+use super::queue::{Blocked, LastReset, Phase, Queue, View};
 use super::shared::Shared;
 use crate::client::ResetReason;
 use crate::error::{ClientError, Code};
@@ -41,6 +42,9 @@ impl Counters {
 pub struct BlockedBy {
     /// Its id.
     pub msg_id: String,
+    /// Its sharding key.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sharding_key: Option<String>,
     /// Its offset.
     pub queue_offset: i64,
     /// The attempt that failed last, from 1.
@@ -70,16 +74,19 @@ pub struct QueueState {
     /// When the next message to handle was stored, by the broker's clock, ms since 1970; once it is in memory.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub next_stored_at: Option<i64>,
-    /// Handlers that run: 0 or 1.
-    pub in_flight: u32,
+    /// Handlers that run: 0 or 1, or several where order is kept per key.
+    pub in_flight: usize,
     /// When it came into this state, ms since 1970.
     pub since: i64,
-    /// When the running handler was called, ms since 1970.
+    /// When the handler was called that runs longest, ms since 1970.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub running_since: Option<i64>,
-    /// Only after a failing handler.
+    /// Only after a failing handler; of several keys, what holds the offset.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub blocked_by: Option<BlockedBy>,
+    /// Keys whose first message has failed, where order is kept per key.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub blocked_keys: Option<usize>,
     /// Only after a reset or a correction.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last_reset: Option<Reset>,
@@ -107,6 +114,8 @@ pub struct ConsumerStats {
     pub queues: usize,
     /// Of them, blocked by a failing handler or by a record that cannot be delivered.
     pub blocked_queues: usize,
+    /// Keys that are blocked by a failing handler, where order is kept per key.
+    pub blocked_keys: usize,
     /// Handlers that run.
     pub running: usize,
     /// Messages handled since the start.
@@ -133,6 +142,7 @@ pub struct Health {
 fn blocked_by(blocked: &Blocked) -> BlockedBy {
     BlockedBy {
         msg_id: blocked.msg_id.clone(),
+        sharding_key: blocked.sharding_key.clone(),
         queue_offset: blocked.offset,
         attempt: blocked.attempt,
         since: blocked.since,
@@ -143,22 +153,15 @@ fn last_reset(reset: &LastReset) -> Reset {
     Reset { from: reset.from, to: reset.to, reason: reset.reason, at: reset.at }
 }
 
-fn blocked_problem(queue: &Queue, blocked: &Blocked) -> ClientError {
-    let Blocked { msg_id, offset, attempt, since, reason } = blocked;
-    let reason = reason.as_deref().map(|reason| format!(": {reason}")).unwrap_or_default();
-    let text = format!(
-        "message {msg_id} at offset {offset} of {} has failed {attempt} times since {since} (ms since 1970) and holds the \
-         queue{reason}",
-        queue.shown
-    );
-    ClientError::new(Code::Handler, text).with_queue(queue.name()).with_msg_id(msg_id.as_str())
-}
-
 impl<B: Brokers> Shared<B> {
     /// The queues that are ours or on their way in or out.
     pub(super) fn assignment(&self) -> Vec<QueueState> {
         let queues = self.queues.all();
-        queues.iter().filter(|queue| !queue.hidden).filter_map(queue_state).collect()
+        queues
+            .iter()
+            .filter(|queue| !queue.hidden)
+            .filter_map(|queue| queue_state(queue, self.options.ordered_by))
+            .collect()
     }
 
     /// Counts.
@@ -170,18 +173,52 @@ impl<B: Brokers> Shared<B> {
             ..ConsumerStats::default()
         };
         for queue in self.queues.all() {
-            stats.running += usize::from(queue.gate.running().is_some());
+            stats.running += queue.gate.count_running();
             let view = queue.view();
             if view.phase == Phase::Gone {
                 continue;
             }
             stats.queues += usize::from(!queue.hidden);
-            stats.blocked_queues += usize::from(view.blocked.is_some() || view.is_held);
+            let is_blocked = match self.options.ordered_by {
+                OrderedBy::Queue => view.blocked.is_some(),
+                // A key that is held is no queue that stands still.
+                OrderedBy::Key => view.blocked.is_some() && view.phase == Phase::Suspended,
+            };
+            stats.blocked_queues += usize::from(is_blocked || view.is_held);
+            if self.options.ordered_by == OrderedBy::Key {
+                stats.blocked_keys += view.blocked_keys;
+            }
             stats.buffered += view.buffered;
             stats.buffered_bytes += view.buffered_bytes;
             stats.lag = stats.lag.saturating_add(view.lag().unwrap_or_default());
         }
         stats
+    }
+
+    /// What has failed, and what it holds.
+    fn blocked_problem(&self, queue: &Queue, blocked: &Blocked, view: &View) -> ClientError {
+        let Blocked { msg_id, sharding_key, offset, attempt, since, reason } = blocked;
+        let reason = reason.as_deref().map(|reason| format!(": {reason}")).unwrap_or_default();
+        let key =
+            sharding_key.as_ref().map_or_else(|| String::from("messages without a key"), |key| format!("key {key}"));
+        let others = match view.blocked_keys.saturating_sub(1) {
+            0 => String::new(),
+            others => format!(", as {others} others are"),
+        };
+        let held = match (self.options.ordered_by, view.phase) {
+            (OrderedBy::Queue, _) => String::from("the queue"),
+            (OrderedBy::Key, Phase::Suspended) => {
+                format!(
+                    "{key}{others}; as many messages are handled behind it as may come again, and the queue stands still"
+                )
+            }
+            (OrderedBy::Key, _) => format!("{key}{others}; all other keys go on"),
+        };
+        let text = format!(
+            "message {msg_id} at offset {offset} of {} has failed {attempt} times since {since} (ms since 1970) and holds {held}{reason}",
+            queue.shown
+        );
+        ClientError::new(Code::Handler, text).with_queue(queue.name()).with_msg_id(msg_id.as_str())
     }
 
     /// What is wrong.
@@ -193,10 +230,10 @@ impl<B: Brokers> Shared<B> {
         problems.extend(self.unreadable_topics().into_iter().map(|(_, error)| error));
         for queue in self.queues.all() {
             let view = queue.view().clone();
-            let reset = view.last_reset.filter(|reset| now < reset.at.saturating_add(REMEMBERED));
-            problems.extend(reset.and_then(|reset| reset.problem));
+            let reset = view.last_reset.as_ref().filter(|reset| now < reset.at.saturating_add(REMEMBERED));
+            problems.extend(reset.and_then(|reset| reset.problem.clone()));
             if view.phase != Phase::Gone {
-                problems.extend(view.blocked.as_ref().map(|blocked| blocked_problem(&queue, blocked)));
+                problems.extend(view.blocked.as_ref().map(|blocked| self.blocked_problem(&queue, blocked, &view)));
                 problems.extend(view.problem);
             }
         }
@@ -205,7 +242,7 @@ impl<B: Brokers> Shared<B> {
     }
 }
 
-fn queue_state(queue: &Arc<Queue>) -> Option<QueueState> {
+fn queue_state(queue: &Arc<Queue>, ordered_by: OrderedBy) -> Option<QueueState> {
     let running = queue.gate.running();
     let view = queue.view();
     Some(QueueState {
@@ -217,10 +254,11 @@ fn queue_state(queue: &Arc<Queue>) -> Option<QueueState> {
         next_offset: view.next,
         lag: view.lag(),
         next_stored_at: view.next_stored_at,
-        in_flight: u32::from(running.is_some()),
+        in_flight: queue.gate.count_running(),
         since: view.since.map_or(0, |since| since.wall_ms),
         running_since: running.map(|running| running.since),
         blocked_by: view.blocked.as_ref().map(blocked_by),
+        blocked_keys: (ordered_by == OrderedBy::Key).then_some(view.blocked_keys),
         last_reset: view.last_reset.as_ref().map(last_reset),
     })
 }

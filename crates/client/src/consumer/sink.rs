@@ -17,10 +17,24 @@ pub struct Delivery {
     pub attempt: u32,
 }
 
-/// Runs handlers. Every message of a chunk is asked for at the gate before its handler is called.
+/// Messages whose handlers are called one after the other.
+#[derive(Debug)]
+pub struct Handover {
+    /// Their queue.
+    pub queue: u32,
+    /// Their run, which the gate is asked by. Where order is kept per key a run comes in one piece, and those of several generations
+    /// go side by side; else what comes with the same generation follows, and what comes with another is instead of all before.
+    pub generation: u32,
+    /// Up to this generation all is over.
+    pub after: u32,
+    /// The messages.
+    pub messages: Vec<Delivery>,
+}
+
+/// Runs handlers. Every message is asked for at the gate before its handler is called.
 pub trait Sink: Send + Sync + 'static {
-    /// Consecutive messages of one queue. False: nobody is there any more.
-    fn deliver(&self, queue: u32, generation: u32, chunk: Vec<Delivery>) -> bool;
+    /// Takes them. False: nobody is there any more.
+    fn deliver(&self, handover: Handover) -> bool;
     /// The running handler of that queue and generation should stop; `error` says why.
     fn abort(&self, queue: u32, generation: u32, error: ClientError);
     /// The dead-letter queue has acknowledged the message.

@@ -1,60 +1,98 @@
-//! The messages of one queue in memory: pulled, and not done yet.
+//! The messages of one queue in memory: pulled, and not done yet. They wait in lanes, each of which is handled in order: one for the whole
+//! queue, or one for each sharding key, and one for what has none.
 
-use std::collections::VecDeque;
+mod lane;
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
 
+use self::lane::{Buffered, Lane};
+use super::troubles::Trouble;
+use crate::consumer::options::OrderedBy;
 use crate::consumer::sink::Delivery;
+use crate::env::Instant;
 use crate::protocol::StoredMessage;
+use crate::protocol::properties::name;
 
-/// Most messages of a chunk.
-const CHUNK_MESSAGES: usize = 32;
-/// Most bytes of a chunk; a larger message travels alone.
-const CHUNK_BYTES: usize = 256 * 1024;
-/// Chunks under way: the second, so that handlers never wait for a thread hop.
+/// Chunks of a queue under way: the second, so that handlers never wait for a thread hop. Of a key it is one, as there are others.
 const CHUNKS: usize = 2;
 
+/// Consecutive messages on their way to the sink.
 #[derive(Debug)]
-struct Buffered {
-    message: Arc<StoredMessage>,
-    topic: Arc<str>,
+pub(super) struct Chunk {
+    /// Where they come from.
+    pub(super) lane: usize,
+    /// The run they belong to, if it has begun.
+    pub(super) run: Option<u32>,
+    /// The last message of a run that begins with them.
+    pub(super) last: i64,
+    /// The messages.
+    pub(super) messages: Vec<Delivery>,
 }
 
-impl Buffered {
-    fn bytes(&self) -> usize {
-        self.message.weight() + size_of::<Self>()
-    }
+/// A message that is not done.
+#[derive(Debug)]
+struct Place {
+    offset: i64,
+    lane: usize,
+    /// Messages that are done between this one and the next: all that is remembered of them.
+    done_behind: usize,
 }
 
-/// The front is the first message not done; what was filtered out has no place here.
+/// What was filtered out has no place here.
 #[derive(Debug)]
 pub(super) struct Buffer {
-    messages: VecDeque<Buffered>,
+    order: OrderedBy,
+    /// By offset.
+    unfinished: VecDeque<Place>,
+    /// Those that are free have no messages.
+    lanes: Vec<Lane>,
+    free: Vec<usize>,
+    by_key: HashMap<Box<str>, usize>,
+    /// Lanes that have something for the sink, and have waited longest.
+    ready: VecDeque<usize>,
+    /// By the offset of the message that has failed.
+    troubled: BTreeMap<i64, usize>,
     bytes: usize,
-    /// How many of them are with the sink, in this generation.
+    /// With the sink.
     sent: usize,
-    /// The sizes of the chunks under way.
-    chunks: VecDeque<usize>,
+    /// Messages that are done behind the first that is not.
+    above: usize,
     /// Offset of the next pull.
     next: i64,
-    /// Failed attempts of the front message, in this epoch.
-    failures: u32,
 }
 
 impl Buffer {
     /// Empty, to be filled from this offset on.
-    pub(super) fn new(next: i64) -> Self {
-        Self { messages: VecDeque::new(), bytes: 0, sent: 0, chunks: VecDeque::new(), next, failures: 0 }
+    pub(super) fn new(order: OrderedBy, next: i64) -> Self {
+        Self {
+            order,
+            unfinished: VecDeque::new(),
+            // The first is that of the queue, or of what has no key.
+            lanes: vec![Lane::default()],
+            free: Vec::new(),
+            by_key: HashMap::new(),
+            ready: VecDeque::new(),
+            troubled: BTreeMap::new(),
+            bytes: 0,
+            sent: 0,
+            above: 0,
+            next,
+        }
     }
+
+    // ---- where it stands
 
     /// The lowest unfinished offset: what may be committed. It jumps over filtered messages only when nothing before is
     /// unfinished.
     pub(super) fn position(&self) -> i64 {
-        self.messages.front().map_or(self.next, |first| first.message.queue_offset)
+        self.unfinished.front().map_or(self.next, |first| first.offset)
     }
 
     /// When the lowest unfinished message was stored, by the broker's clock, ms since 1970.
     pub(super) fn first_stored_at(&self) -> Option<i64> {
-        self.messages.front().map(|first| first.message.store_timestamp)
+        let lane = self.unfinished.front()?.lane;
+        self.lanes[lane].messages.front().map(|first| first.message.store_timestamp)
     }
 
     /// Offset of the next pull.
@@ -69,12 +107,17 @@ impl Buffer {
 
     /// Messages in memory.
     pub(super) fn len(&self) -> usize {
-        self.messages.len()
+        self.unfinished.len()
+    }
+
+    /// From the first message that is not done to the last that is known, without what was filtered out: so many would come again.
+    pub(super) fn span(&self) -> usize {
+        self.unfinished.len() + self.above
     }
 
     /// Whether everything is done.
     pub(super) fn is_empty(&self) -> bool {
-        self.messages.is_empty()
+        self.unfinished.is_empty()
     }
 
     /// Their size.
@@ -84,197 +127,266 @@ impl Buffer {
 
     /// Offsets of the first and the last message.
     pub(super) fn range(&self) -> Option<(i64, i64)> {
-        let (first, last) = (self.messages.front()?, self.messages.back()?);
-        Some((first.message.queue_offset, last.message.queue_offset))
+        Some((self.unfinished.front()?.offset, self.unfinished.back()?.offset))
     }
+
+    /// Messages with the sink.
+    pub(super) fn sent(&self) -> usize {
+        self.sent
+    }
+
+    /// Successes that nobody has to hear of one by one: until the sink is through with the oldest chunk of a queue; of keys each
+    /// chunk's end is heard of anyway.
+    pub(super) fn patience(&self) -> usize {
+        match self.order {
+            OrderedBy::Queue => self.lanes[0].chunks.front().copied().unwrap_or(0),
+            OrderedBy::Key => self.sent,
+        }
+    }
+
+    /// A message that is not done, and its next attempt.
+    pub(super) fn message(&self, offset: i64) -> Option<Delivery> {
+        let lane = &self.lanes[self.lane_of(offset)?];
+        let index = if lane.front() == Some(offset) {
+            0
+        } else {
+            lane.messages.binary_search_by_key(&offset, |buffered| buffered.message.queue_offset).ok()?
+        };
+        lane.delivery(index)
+    }
+
+    fn place_of(&self, offset: i64) -> Option<usize> {
+        if self.unfinished.front()?.offset == offset {
+            return Some(0);
+        }
+        self.unfinished.binary_search_by_key(&offset, |place| place.offset).ok()
+    }
+
+    fn lane_of(&self, offset: i64) -> Option<usize> {
+        Some(self.unfinished[self.place_of(offset)?].lane)
+    }
+
+    // ---- messages come
 
     /// Adds a message behind the others. `topic` is the user's name of the handler's topic.
     pub(super) fn push(&mut self, message: StoredMessage, topic: Arc<str>) {
+        let offset = message.queue_offset;
+        let lane = match self.order {
+            OrderedBy::Queue => 0,
+            OrderedBy::Key => self.lane_for(message.property(name::SHARDING_KEY)),
+        };
         let buffered = Buffered { message: Arc::new(message), topic };
-        self.next = self.next.max(buffered.message.queue_offset.saturating_add(1));
+        self.next = self.next.max(offset.saturating_add(1));
         self.bytes += buffered.bytes();
-        self.messages.push_back(buffered);
+        self.lanes[lane].messages.push_back(buffered);
+        self.unfinished.push_back(Place { offset, lane, done_behind: 0 });
+        self.note(lane);
     }
 
-    /// The first message and its next attempt.
-    pub(super) fn front(&self) -> Option<Delivery> {
-        self.delivery(0)
-    }
-
-    fn delivery(&self, index: usize) -> Option<Delivery> {
-        let buffered = self.messages.get(index)?;
-        let stored = u32::try_from(buffered.message.reconsume_times).unwrap_or(0);
-        let failures = if index == 0 { self.failures } else { 0 };
-        Some(Delivery {
-            message: Arc::clone(&buffered.message),
-            topic: Arc::clone(&buffered.topic),
-            attempt: stored.saturating_add(failures).saturating_add(1),
-        })
-    }
-
-    /// The next chunk for the sink, if one more may be under way.
-    pub(super) fn take_chunk(&mut self) -> Option<Vec<Delivery>> {
-        if self.chunks.len() >= CHUNKS || self.sent >= self.messages.len() {
-            return None;
+    fn lane_for(&mut self, key: Option<&str>) -> usize {
+        let Some(key) = key else { return 0 };
+        if let Some(lane) = self.by_key.get(key) {
+            return *lane;
         }
-        let mut chunk = Vec::new();
-        let mut bytes = 0;
-        while let Some(delivery) = self.delivery(self.sent + chunk.len()) {
-            bytes += delivery.message.body.len();
-            if !chunk.is_empty() && (chunk.len() == CHUNK_MESSAGES || bytes > CHUNK_BYTES) {
-                break;
+        let lane = self.free.pop().unwrap_or_else(|| {
+            self.lanes.push(Lane::default());
+            self.lanes.len() - 1
+        });
+        self.lanes[lane].key = Some(key.into());
+        self.by_key.insert(key.into(), lane);
+        lane
+    }
+
+    // ---- messages go to the sink
+
+    /// The lane gets its turn, if it has something for the sink.
+    fn note(&mut self, lane: usize) {
+        let most = self.chunks();
+        let it = &mut self.lanes[lane];
+        if !it.is_ready && it.is_free(most) {
+            it.is_ready = true;
+            self.ready.push_back(lane);
+        }
+    }
+
+    fn chunks(&self) -> usize {
+        match self.order {
+            OrderedBy::Queue => CHUNKS,
+            OrderedBy::Key => 1,
+        }
+    }
+
+    /// The next chunk for the sink, if one more may be under way; nothing behind the offset `limit`.
+    pub(super) fn take_chunk(&mut self, limit: i64) -> Option<Chunk> {
+        let most = self.chunks();
+        while let Some(index) = self.ready.pop_front() {
+            let lane = &mut self.lanes[index];
+            lane.is_ready = false;
+            if !lane.is_free(most) {
+                continue;
             }
-            chunk.push(delivery);
+            let messages = lane.chunk(limit);
+            let Some(last) = messages.last() else { continue };
+            let last = last.message.queue_offset;
+            self.sent += messages.len();
+            let chunk = Chunk { lane: index, run: lane.run, last, messages };
+            self.note(index);
+            return Some(chunk);
         }
-        self.sent += chunk.len();
-        self.chunks.push_back(chunk.len());
-        Some(chunk)
+        None
     }
 
-    /// Messages until the sink is through with its oldest chunk; 0 when it has none.
-    pub(super) fn first_chunk_left(&self) -> usize {
-        self.chunks.front().copied().unwrap_or(0)
+    /// What the gate calls the run that this chunk is part of.
+    pub(super) fn set_run(&mut self, lane: usize, run: u32) {
+        self.lanes[lane].run = Some(run);
     }
 
-    /// A new generation: nothing is with the sink.
+    /// The gate is opened anew: nothing is with the sink.
     pub(super) fn restart(&mut self) {
         self.sent = 0;
-        self.chunks.clear();
+        self.ready.clear();
+        for lane in &mut self.lanes {
+            lane.restart();
+            lane.is_ready = false;
+        }
+        let most = self.chunks();
+        for place in &self.unfinished {
+            let lane = &mut self.lanes[place.lane];
+            if !lane.is_ready && lane.is_free(most) {
+                lane.is_ready = true;
+                self.ready.push_back(place.lane);
+            }
+        }
     }
 
-    /// Whether the front message is the one at this offset.
-    pub(super) fn begins_at(&self, offset: i64) -> bool {
-        self.messages.front().is_some_and(|first| first.message.queue_offset == offset)
+    /// The gate has refused the rest of a run.
+    pub(super) fn run_over(&mut self, lane: usize, run: u32) {
+        if self.lanes[lane].run == Some(run) {
+            self.restart_lane(lane);
+        }
     }
 
-    /// The front message is done, if that is its offset.
+    fn restart_lane(&mut self, lane: usize) {
+        self.sent -= self.lanes[lane].restart();
+        self.note(lane);
+    }
+
+    // ---- messages are done, or are not
+
+    /// A message is done: the first of its lane, else it is none of ours.
     pub(super) fn done(&mut self, offset: i64) -> bool {
-        if !self.begins_at(offset) {
+        let Some(at) = self.place_of(offset) else { return false };
+        let lane = self.unfinished[at].lane;
+        if self.lanes[lane].front() != Some(offset) {
             return false;
         }
-        self.drop_front();
+        let behind = self.unfinished.remove(at).map_or(0, |place| place.done_behind);
+        match at.checked_sub(1) {
+            None => self.above -= behind,
+            Some(before) => {
+                self.unfinished[before].done_behind += behind + 1;
+                self.above += 1;
+            }
+        }
+        self.drop_front(lane);
+        self.note(lane);
         true
     }
 
-    fn drop_front(&mut self) {
-        if let Some(first) = self.messages.pop_front() {
+    fn drop_front(&mut self, index: usize) {
+        let order = self.order;
+        let lane = &mut self.lanes[index];
+        if let Some(first) = lane.messages.pop_front() {
             self.bytes -= first.bytes();
-        }
-        self.failures = 0;
-        self.sent = self.sent.saturating_sub(1);
-        if let Some(chunk) = self.chunks.front_mut() {
-            *chunk -= 1;
-            if *chunk == 0 {
-                self.chunks.pop_front();
+            if lane.trouble.take().is_some() {
+                self.troubled.remove(&first.message.queue_offset);
             }
         }
-    }
-
-    /// The front message has failed once more.
-    pub(super) fn failed(&mut self) {
-        self.failures = self.failures.saturating_add(1);
+        if lane.sent > 0 {
+            lane.sent -= 1;
+            self.sent -= 1;
+        }
+        if let Some(chunk) = lane.chunks.front_mut() {
+            *chunk -= 1;
+            if *chunk == 0 {
+                lane.chunks.pop_front();
+                if order == OrderedBy::Key {
+                    lane.run = None;
+                }
+            }
+        }
+        if lane.messages.is_empty()
+            && let Some(key) = lane.key.take()
+        {
+            self.by_key.remove(&key);
+            lane.run = None;
+            self.free.push(index);
+        }
     }
 
     /// Somebody else has done everything below this offset.
     pub(super) fn advance_to(&mut self, offset: i64) {
-        self.restart();
-        while self.messages.front().is_some_and(|first| first.message.queue_offset < offset) {
-            self.drop_front();
+        while self.unfinished.front().is_some_and(|first| first.offset < offset) {
+            let Some(place) = self.unfinished.pop_front() else { break };
+            self.above -= place.done_behind;
+            self.drop_front(place.lane);
         }
         self.next = self.next.max(offset);
+        self.restart();
+    }
+
+    /// Whether there are messages up to this offset that nothing keeps from being handled.
+    pub(super) fn has_holes(&self, limit: i64) -> bool {
+        let below = self.unfinished.iter().take_while(|place| place.offset <= limit);
+        below.into_iter().any(|place| self.lanes[place.lane].trouble.is_none())
+    }
+
+    // ---- messages that have failed
+
+    /// The first message of its lane has failed, and waits: nothing of the lane is with the sink any more.
+    pub(super) fn set_trouble(&mut self, offset: i64, trouble: Trouble) {
+        let Some(lane) = self.lane_of(offset) else { return };
+        self.lanes[lane].trouble = Some(trouble);
+        self.troubled.insert(offset, lane);
+        self.restart_lane(lane);
+    }
+
+    /// Of a message that has failed.
+    pub(super) fn trouble(&self, offset: i64) -> Option<&Trouble> {
+        self.lanes[*self.troubled.get(&offset)?].trouble.as_ref()
+    }
+
+    /// Of a message that has failed, to be changed; it holds its lane as before.
+    pub(super) fn trouble_mut(&mut self, offset: i64) -> Option<&mut Trouble> {
+        self.lanes[*self.troubled.get(&offset)?].trouble.as_mut()
+    }
+
+    /// Those that have failed, by offset.
+    pub(super) fn troubles(&self) -> impl Iterator<Item = (i64, &Trouble)> {
+        self.troubled.iter().filter_map(|(offset, lane)| Some((*offset, self.lanes[*lane].trouble.as_ref()?)))
+    }
+
+    /// Lanes whose pause is over get their turn; returns when the next one's is.
+    pub(super) fn wake_troubled(&mut self, now: Instant) -> Option<Instant> {
+        let mut awake = Vec::new();
+        let mut next = None;
+        for (offset, lane) in &self.troubled {
+            let Some(until) = self.lanes[*lane].trouble.as_ref().and_then(Trouble::until) else { continue };
+            if until <= now {
+                awake.push((*offset, *lane));
+            } else {
+                next = Some(next.map_or(until, |next: Instant| next.min(until)));
+            }
+        }
+        for (_, lane) in awake {
+            if let Some(trouble) = self.lanes[lane].trouble.as_mut() {
+                trouble.end_pause();
+            }
+            self.note(lane);
+        }
+        next
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::consumer::tests::message;
-
-    fn filled(offsets: &[i64]) -> Buffer {
-        let mut buffer = Buffer::new(offsets[0]);
-        for offset in offsets {
-            buffer.push(message("orders", 0, *offset, b"body"), "orders".into());
-        }
-        buffer
-    }
-
-    fn offsets(chunk: &[Delivery]) -> Vec<i64> {
-        chunk.iter().map(|delivery| delivery.message.queue_offset).collect()
-    }
-
-    #[test]
-    fn the_position_jumps_over_filtered_messages_only_when_nothing_before_is_unfinished() {
-        let mut buffer = filled(&[3, 7]);
-        buffer.set_next(12);
-        assert_eq!(buffer.position(), 3);
-        assert!(buffer.done(3));
-        assert_eq!(buffer.position(), 7, "4 to 6 were filtered out");
-        assert!(buffer.done(7));
-        assert_eq!(buffer.position(), 12, "8 to 11 too");
-    }
-
-    #[test]
-    fn two_chunks_are_under_way_at_most() {
-        let mut buffer = filled(&(0..100).collect::<Vec<_>>());
-        assert_eq!(offsets(&buffer.take_chunk().unwrap()), (0..32).collect::<Vec<_>>());
-        assert_eq!(offsets(&buffer.take_chunk().unwrap()), (32..64).collect::<Vec<_>>());
-        assert!(buffer.take_chunk().is_none());
-        for offset in 0..31 {
-            assert!(buffer.done(offset));
-            assert!(buffer.take_chunk().is_none());
-        }
-        assert!(buffer.done(31));
-        assert_eq!(offsets(&buffer.take_chunk().unwrap()), (64..96).collect::<Vec<_>>());
-    }
-
-    #[test]
-    fn an_absurd_offset_of_a_peer_is_the_last() {
-        let mut buffer = Buffer::new(0);
-        let last = StoredMessage { queue_offset: i64::MAX, ..message("orders", 0, 0, b"body") };
-        buffer.push(last, "orders".into());
-        assert_eq!(buffer.next(), i64::MAX);
-        assert!(buffer.done(i64::MAX));
-    }
-
-    #[test]
-    fn all_of_a_message_counts() {
-        let mut buffer = Buffer::new(0);
-        buffer.push(message("orders", 0, 0, &[7; 100]), "orders".into());
-        assert!(buffer.bytes() > 100 + "orders".len() && buffer.bytes() < 1_024, "{}", buffer.bytes());
-    }
-
-    #[test]
-    fn a_large_message_travels_alone() {
-        let mut buffer = Buffer::new(0);
-        for (offset, size) in [(0, 200 * 1024), (1, 100 * 1024), (2, 300 * 1024), (3, 1)] {
-            buffer.push(message("orders", 0, offset, &vec![0; size]), "orders".into());
-        }
-        assert_eq!(offsets(&buffer.take_chunk().unwrap()), [0]);
-        assert_eq!(offsets(&buffer.take_chunk().unwrap()), [1]);
-        assert!(buffer.done(0) && buffer.done(1));
-        assert_eq!(offsets(&buffer.take_chunk().unwrap()), [2]);
-        assert_eq!(offsets(&buffer.take_chunk().unwrap()), [3]);
-    }
-
-    #[test]
-    fn only_the_front_message_counts_its_failures() {
-        let mut buffer = filled(&[0, 1]);
-        buffer.failed();
-        buffer.restart();
-        let attempts: Vec<_> = buffer.take_chunk().unwrap().iter().map(|delivery| delivery.attempt).collect();
-        assert_eq!(attempts, [2, 1]);
-        assert!(buffer.done(0));
-        assert_eq!(buffer.front().unwrap().attempt, 1);
-    }
-
-    #[test]
-    fn advancing_drops_what_somebody_else_has_done() {
-        let mut buffer = filled(&[0, 1, 5]);
-        buffer.take_chunk();
-        buffer.advance_to(3);
-        assert_eq!((buffer.position(), buffer.len(), buffer.next()), (5, 1, 6));
-        buffer.advance_to(9);
-        assert_eq!((buffer.position(), buffer.len(), buffer.bytes()), (9, 0, 0));
-        assert!(!buffer.done(5));
-    }
-}
+mod tests;

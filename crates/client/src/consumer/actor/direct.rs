@@ -10,7 +10,7 @@ use crate::client::Answer;
 use crate::consumer::brokers::Brokers;
 use crate::consumer::gate::{Ended, Outcome};
 use crate::consumer::queue::Wanted;
-use crate::consumer::sink::Delivery;
+use crate::consumer::sink::{Delivery, Handover};
 use crate::env::{self, Instant};
 use crate::protocol::StoredMessage;
 use crate::protocol::code::response;
@@ -36,18 +36,20 @@ impl<B: Brokers> Actor<B> {
             // The administrator was told that we did not answer in time.
             return Step::Run;
         }
-        let Some(generation) = self.queue.gate.open_direct() else {
+        self.opened_after = self.queue.gate.generation();
+        if !self.queue.gate.open_direct() {
             let _ = reply.send(refused("the queue's lock is uncertain"));
             return Step::Run;
-        };
+        }
+        // Nothing waits for it in the buffer, whatever its offset.
+        let generation = self.queue.gate.begin_run(0, i64::MAX);
         let since = env::now();
         let attempt = u32::try_from(message.reconsume_times).unwrap_or(0).saturating_add(1);
         let delivery = Delivery { message: Arc::new(message), topic, attempt };
-        let ended = if self.shared.handlers.sink().deliver(self.queue.index, generation, vec![delivery]) {
-            self.direct_outcome(generation).await
-        } else {
-            None
-        };
+        let (queue, after) = (self.queue.index, self.opened_after);
+        let alone = Handover { queue, generation, after, messages: vec![delivery] };
+        let ended =
+            if self.shared.handlers.sink().deliver(alone) { self.direct_outcome(generation).await } else { None };
         self.queue.gate.close();
         let answer = ended
             .map_or_else(|| refused("the queue was given up before the handler ended"), |ended| answer(&ended, since));
@@ -57,21 +59,21 @@ impl<B: Brokers> Actor<B> {
 
     /// Waits for the outcome. `None`: the handler was not started, or its lock was lost.
     async fn direct_outcome(&mut self, generation: u32) -> Option<Ended> {
-        let mut outcomes = Vec::new();
+        let (mut outcomes, mut over) = (Vec::new(), Vec::new());
         loop {
-            let current = self.queue.gate.take(&mut outcomes);
+            self.queue.gate.take(&mut outcomes, &mut over);
             if let Some(ended) = outcomes.pop() {
                 return Some(ended);
             }
+            let is_refused = over.iter().any(|(_, refused)| *refused == generation);
             if matches!(self.forced(), Some(Step::End(_))) {
                 return None;
             }
-            let gone = current != generation || self.wanted() != Wanted::Yes || self.forced().is_some();
-            if gone {
+            if is_refused || self.wanted() != Wanted::Yes || self.forced().is_some() {
                 self.queue.gate.close();
-                if current != generation || !self.is_running() {
+                if is_refused || !self.is_running() {
                     // It may have ended since the last look.
-                    self.queue.gate.take(&mut outcomes);
+                    self.queue.gate.take(&mut outcomes, &mut over);
                     return outcomes.pop();
                 }
             }

@@ -57,14 +57,9 @@ impl<B: Brokers> Actor<B> {
         let stored = self.ask(&self.query(), Patience::WhileHeld).await?;
         let committed = stored.unwrap_or(0);
         if committed > self.buffer.position() {
-            let front = self.buffer.position();
             self.buffer.advance_to(committed);
-            if self.buffer.position() != front {
-                self.suspended_until = None;
-                self.blocked = None;
-                self.giving_up = None;
-                self.handoff = None;
-            }
+            // Of a message that is somebody else's by now, or soon begun anew.
+            self.handoff = None;
         }
         self.committed = committed;
         self.commit_now(Patience::WhileHeld).await

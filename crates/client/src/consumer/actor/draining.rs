@@ -1,4 +1,6 @@
-//! Draining and Committing: nothing new starts, the running handler ends in peace, what is done is committed.
+//! Draining and Committing: nothing new starts, the running handlers end in peace, what is done is committed.
+
+use std::time::Duration;
 
 use super::proving::Proof;
 use super::waiting::{Interrupted, Patience, done};
@@ -10,6 +12,8 @@ use crate::env;
 
 /// A commit that fails this often is given up.
 const COMMIT_ATTEMPTS: u32 = 3;
+/// So long what may still be handled waits for a handler to be free, while none of the queue runs.
+const NO_PLACE: Duration = Duration::from_secs(5);
 
 impl<B: Brokers> Actor<B> {
     /// Drains the queue; wanted again meanwhile, it goes on where it was.
@@ -18,28 +22,14 @@ impl<B: Brokers> Actor<B> {
             // The next owner knows nothing of the store that this offset belongs to.
             return Step::Reset;
         }
-        self.queue.gate.close();
         self.pull = None;
         self.drop_unpacking();
         self.proof = Proof::default();
         self.set_phase(Phase::Draining);
-        loop {
-            let has_ended = self.take_last_outcomes();
-            self.publish();
-            if let Some(step) = self.forced() {
-                return step;
-            }
-            if self.wanted() == Wanted::Yes {
-                return Step::Run;
-            }
-            if has_ended {
-                break;
-            }
-            self.nudged(None).await;
-        }
-        if let Some(step) = self.last_handoff().await {
+        if let Some(step) = self.close_holes().await {
             return step;
         }
+        self.queue.gate.close();
         match self.commit_now(Patience::Attempts(COMMIT_ATTEMPTS)).await {
             // The next owner handles those messages again: told at the end of close(), otherwise already.
             Err(Interrupted::GivenUp) if self.wanted() == Wanted::Never => {
@@ -52,10 +42,57 @@ impl<B: Brokers> Actor<B> {
         if self.wanted() == Wanted::Yes { Step::Run } else { Step::End(End::Drained) }
     }
 
+    /// Nothing begins behind what has begun: the running handlers end in peace, and what lies between their messages is handled, too, else
+    /// all behind it would come again. What waits after a failure is left to the next owner, as is what no handler is free for.
+    async fn close_holes(&mut self) -> Option<Step> {
+        let furthest = self.queue.gate.narrow();
+        let mut is_handing_over = true;
+        let mut idle_since = env::now();
+        loop {
+            let has_ended = self.take_last_outcomes();
+            let is_paused = self.queue.gate.is_paused();
+            if !is_paused {
+                self.deliver(furthest);
+            }
+            self.publish();
+            if let Some(step) = self.forced() {
+                return Some(step);
+            }
+            if self.wanted() == Wanted::Yes {
+                return Some(Step::Run);
+            }
+            if !has_ended {
+                idle_since = env::now();
+            }
+            let is_patient = !is_paused && !self.shared.handlers.are_gone() && env::now() < idle_since + NO_PLACE;
+            if !has_ended || (is_patient && self.buffer.has_holes(furthest)) {
+                self.nudged(has_ended.then(|| idle_since + NO_PLACE)).await;
+                continue;
+            }
+            // What gets into the dead-letter queue is no hole any more, and what lies behind it may follow.
+            let Some(offset) = self.way_out().filter(|_| is_handing_over) else { return None };
+            if let Some(step) = self.last_handoff(offset).await {
+                return Some(step);
+            }
+            is_handing_over = self.buffer.trouble(offset).is_none();
+        }
+    }
+
+    /// The first message on its way to the dead-letter queue.
+    fn way_out(&self) -> Option<i64> {
+        self.buffer.troubles().find(|(_, trouble)| trouble.way_out().is_some()).map(|(offset, _)| offset)
+    }
+
     /// One last attempt for a message on its way to the dead-letter queue; else its next owner handles it again.
-    async fn last_handoff(&mut self) -> Option<Step> {
-        self.handoff_at = env::now();
-        self.start_handoff();
+    async fn last_handoff(&mut self, offset: i64) -> Option<Step> {
+        if let Some(step) = self.finish_handoff().await {
+            return Some(step);
+        }
+        self.hand_off(offset);
+        self.finish_handoff().await
+    }
+
+    async fn finish_handoff(&mut self) -> Option<Step> {
         while self.handoff.is_some() {
             if let Some(step) = self.forced() {
                 return Some(step);
@@ -67,8 +104,8 @@ impl<B: Brokers> Actor<B> {
                 () = queue.gate.changed() => None,
                 () = tokio::time::sleep_until(until) => None,
             };
-            if let Some(answer) = answer {
-                self.handoff_answered(answer);
+            if let Some((offset, answer)) = answer {
+                self.handoff_answered(offset, answer);
             }
         }
         None

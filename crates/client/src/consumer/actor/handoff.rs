@@ -6,10 +6,11 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use super::Actor;
+use super::troubles::Trouble;
 use crate::client::CallError;
 use crate::consumer::brokers::Brokers;
 use crate::consumer::sink::Delivery;
-use crate::env;
+use crate::env::{self, Instant};
 use crate::error::ClientError;
 use crate::protocol::properties::{self, name};
 use crate::protocol::{SendMessage, SendReceipt};
@@ -20,67 +21,84 @@ const INNER_PRODUCER: &str = "CLIENT_INNER_PRODUCER";
 const LEFT_OUT: [&str; 5] =
     [name::DELAY, "TRAN_MSG", name::RETRY_TOPIC, name::RECONSUME_TIME, name::MAX_RECONSUME_TIMES];
 
-/// The front message is on its way out.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct GivingUp {
-    /// The handler asked for it, rather than `maxReconsumeTimes`.
-    pub(super) asked: bool,
-}
-
 impl<B: Brokers> Actor<B> {
-    /// Starts the next attempt when it is time.
-    pub(super) fn start_handoff(&mut self) {
-        let Some(GivingUp { asked }) = self.giving_up else { return };
-        if self.handoff.is_some() || self.handoff_at > env::now() {
-            return;
-        }
-        let Some(front) = self.buffer.front() else { return };
-        let request = self.dead_letter(&front, asked);
-        let timeout = self.shared.brokers.timing().request_timeout;
-        let shared = Arc::clone(&self.shared);
-        self.handoff = Some(Box::pin(async move { shared.ask_master(&request.broker_name, &request, timeout).await }));
+    /// When the next attempt is due, over all messages that are on their way out.
+    pub(super) fn handoff_due(&self) -> Option<Instant> {
+        self.buffer.troubles().filter_map(|(_, trouble)| Some(trouble.way_out()?.at)).min()
     }
 
-    /// Takes the answer in: only an acknowledged hand-off lets the queue go on.
-    pub(super) fn handoff_answered(&mut self, answer: Result<SendReceipt, CallError>) {
-        let Some(front) = self.buffer.front() else { return };
+    /// Why a message is not in the dead-letter queue yet.
+    pub(super) fn handoff_problem(&self) -> Option<&ClientError> {
+        self.buffer.troubles().find_map(|(_, trouble)| trouble.way_out()?.problem.as_ref())
+    }
+
+    /// Starts the next attempt when it is time: one at once, first the one that waits longest.
+    pub(super) fn start_handoff(&mut self) {
+        if self.handoff.is_some() {
+            return;
+        }
+        let ways = self.buffer.troubles().filter_map(|(offset, trouble)| Some((trouble.way_out()?.at, offset)));
+        let Some((at, offset)) = ways.min() else { return };
+        if at <= env::now() {
+            self.hand_off(offset);
+        }
+    }
+
+    /// Starts an attempt for that message.
+    pub(super) fn hand_off(&mut self, offset: i64) {
+        let Some(asked) = self.buffer.trouble(offset).and_then(|trouble| Some(trouble.way_out()?.asked)) else {
+            return;
+        };
+        let Some(message) = self.buffer.message(offset) else { return };
+        let request = self.dead_letter(&message, asked);
+        let timeout = self.shared.brokers.timing().request_timeout;
+        let shared = Arc::clone(&self.shared);
+        self.handoff =
+            Some(Box::pin(async move { (offset, shared.ask_master(&request.broker_name, &request, timeout).await) }));
+    }
+
+    /// Takes the answer in: only an acknowledged hand-off lets its lane go on.
+    pub(super) fn handoff_answered(&mut self, offset: i64, answer: Result<SendReceipt, CallError>) {
+        let Some(message) = self.buffer.message(offset) else { return };
         match answer {
             Ok(_) => {
                 self.handoff_pause.reset();
-                self.handoff_problem = None;
                 self.shared.counters.dead_lettered.fetch_add(1, Ordering::Relaxed);
-                self.finished(front.message.queue_offset);
-                self.shared.handlers.sink().dead_lettered(self.queue.index, front);
+                self.buffer.done(offset);
+                self.queue.gate.drop_attempts(offset);
+                self.shared.handlers.sink().dead_lettered(self.queue.index, message);
             }
             Err(error) => {
-                self.handoff_at = env::now() + self.handoff_pause.next();
-                let error = self.not_handed_over(&front, error.into_error());
-                if self.handoff_problem.is_none() {
-                    self.shared.warn(error.clone());
+                let at = env::now() + self.handoff_pause.next();
+                let error = self.not_handed_over(&message, error.into_error());
+                let way = self.buffer.trouble_mut(offset).and_then(Trouble::way_out_mut);
+                let Some(way) = way else { return };
+                way.at = at;
+                if way.problem.replace(error.clone()).is_none() {
+                    self.shared.warn(error);
                 }
-                self.handoff_problem = Some(error);
             }
         }
     }
 
     /// What fails, and what helps: it holds the queue until somebody mends it, or decides that the group goes on without the message.
-    fn not_handed_over(&self, front: &Delivery, error: ClientError) -> ClientError {
-        let offset = front.message.queue_offset;
+    fn not_handed_over(&self, message: &Delivery, error: ClientError) -> ClientError {
+        let offset = message.message.queue_offset;
         let text = format!(
             "message {} at offset {offset} of {} cannot be handed over to the dead-letter queue, and holds its queue until it is. It is \
              tried again; if this lasts, mend what the broker says (rights, the retry topic {}, its disk), or move the group's offset \
              past the message, and keep a copy of it first",
-            front.message.msg_id(),
+            message.message.msg_id(),
             self.queue.shown,
             self.shared.group.retry_topic
         );
-        error.with_prefix(&text).with_queue(self.queue.name()).with_msg_id(front.message.msg_id())
+        error.with_prefix(&text).with_queue(self.queue.name()).with_msg_id(message.message.msg_id())
     }
 
     /// j = n + 1 and l = max (of `deadLetter()`: n) reach the dead-letter queue on every version of the broker.
-    fn dead_letter(&self, front: &Delivery, asked: bool) -> SendMessage {
-        let message = &front.message;
-        let attempt = i32::try_from(front.attempt).unwrap_or(i32::MAX);
+    fn dead_letter(&self, delivery: &Delivery, asked: bool) -> SendMessage {
+        let message = &delivery.message;
+        let attempt = i32::try_from(delivery.attempt).unwrap_or(i32::MAX);
         let before = attempt - 1;
         let most = if asked { before } else { self.shared.options.max_reconsume_times.unwrap_or(before) };
         let origin = message.property(name::RETRY_TOPIC).filter(|_| self.queue.hidden);

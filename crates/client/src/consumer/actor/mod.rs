@@ -21,6 +21,7 @@ mod proving;
 mod pulling;
 mod resetting;
 mod running;
+mod troubles;
 mod unpacking;
 mod waiting;
 
@@ -30,15 +31,14 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use self::buffer::Buffer;
-use self::handoff::GivingUp;
 use self::memory::Memory;
 use self::proving::Proof;
 use self::unpacking::Unpacked;
 use self::waiting::Pending;
 use super::brokers::Brokers;
 use super::budget::Share;
-use super::gate::{Ended, Tenure};
-use super::queue::{Blocked, Order, Phase, Queue, Wanted};
+use super::gate::{Ended, Over, Tenure};
+use super::queue::{Order, Phase, Queue, Wanted};
 use super::shared::Shared;
 use crate::client::{Answer, CallError, Event, ResetReason};
 use crate::env::{self, Backoff, Instant};
@@ -108,20 +108,22 @@ struct Actor<B> {
     phase: Phase,
     /// The committed offset was read, or set, in this epoch.
     positioned: bool,
-    generation: u32,
+    /// Chunks of runs that are not younger belong to what was before the gate was opened.
+    opened_after: u32,
     buffer: Buffer,
     share: Share,
     /// The offset that the broker has acknowledged; never sent lower, except by a reset.
     committed: i64,
     /// The queue's end as the last pull said.
     max: Option<i64>,
-    suspended_until: Option<Instant>,
     /// When handlers have last brought something.
     progress_at: Option<Instant>,
     /// Memory for outcomes, in turn with the gate's.
     outcomes: Vec<Ended>,
-    blocked: Option<Blocked>,
-    giving_up: Option<GivingUp>,
+    /// As `outcomes`, of what the gate has refused.
+    over: Vec<Over>,
+    /// When the next message that has failed comes again.
+    again_at: Option<Instant>,
     correction: Option<Correction>,
     origin: Origin,
     memory: Memory,
@@ -131,8 +133,6 @@ struct Actor<B> {
     held: Option<Held>,
     /// What keeps the last pull or commit from succeeding.
     problem: Option<ClientError>,
-    /// Why the dead-letter queue has not acknowledged the front message yet.
-    handoff_problem: Option<ClientError>,
     last_pull: i64,
     last_consumed: i64,
 
@@ -151,8 +151,8 @@ struct Actor<B> {
     commit: Pending<(i64, Result<CommitOutcome, CallError>)>,
     commit_at: Instant,
     commit_pause: Backoff,
-    handoff: Pending<Result<SendReceipt, CallError>>,
-    handoff_at: Instant,
+    /// By the offset of its message.
+    handoff: Pending<(i64, Result<SendReceipt, CallError>)>,
     handoff_pause: Backoff,
 }
 
@@ -207,6 +207,7 @@ impl<B: Brokers> Actor<B> {
         let (first, most) = shared.brokers.timing().backoff;
         let pause = Backoff::new(first, most);
         let share = Share::of(&shared.budget);
+        let ordered_by = shared.options.ordered_by;
         Self {
             wanted: queue.wanted.subscribe(),
             shared,
@@ -214,16 +215,15 @@ impl<B: Brokers> Actor<B> {
             orders,
             phase: Phase::Gone,
             positioned: false,
-            generation: 0,
-            buffer: Buffer::new(0),
+            opened_after: 0,
+            buffer: Buffer::new(ordered_by, 0),
             share,
             committed: 0,
             max: None,
-            suspended_until: None,
             progress_at: None,
             outcomes: Vec::new(),
-            blocked: None,
-            giving_up: None,
+            over: Vec::new(),
+            again_at: None,
             correction: None,
             origin: Origin::Known,
             memory: Memory::default(),
@@ -231,7 +231,6 @@ impl<B: Brokers> Actor<B> {
             not_before: None,
             held: None,
             problem: None,
-            handoff_problem: None,
             last_pull: 0,
             last_consumed: 0,
             pull: None,
@@ -246,7 +245,6 @@ impl<B: Brokers> Actor<B> {
             commit_at: now,
             commit_pause: pause.clone(),
             handoff: None,
-            handoff_at: now,
             handoff_pause: pause,
         }
     }
@@ -303,14 +301,12 @@ impl<B: Brokers> Actor<B> {
 
     /// A fresh start at this offset: nothing buffered, nothing failed, nothing under way.
     fn begin(&mut self, offset: i64) {
-        self.buffer = Buffer::new(offset);
+        self.buffer = Buffer::new(self.shared.options.ordered_by, offset);
         self.pull = None;
         self.drop_unpacking();
         self.commit = None;
         self.handoff = None;
-        self.suspended_until = None;
-        self.blocked = None;
-        self.giving_up = None;
+        self.again_at = None;
         self.correction = None;
         self.origin = Origin::Known;
         self.memory.doubt();
@@ -318,7 +314,6 @@ impl<B: Brokers> Actor<B> {
         self.not_before = None;
         self.held = None;
         self.problem = None;
-        self.handoff_problem = None;
         self.queue.gate.forget();
     }
 
@@ -329,7 +324,7 @@ impl<B: Brokers> Actor<B> {
 
     /// Whether a handler runs. One whose environment has ended never ends itself.
     fn is_running(&self) -> bool {
-        self.queue.gate.running().is_some() && !self.shared.handlers.are_gone()
+        self.queue.gate.count_running() > 0 && !self.shared.handlers.are_gone()
     }
 
     /// What the lock's state forces the actor to do; the lease's end is noticed here.
@@ -371,9 +366,11 @@ impl<B: Brokers> Actor<B> {
         view.buffered_bytes = self.buffer.bytes();
         view.buffered_range = self.buffer.range();
         view.next_stored_at = self.buffer.first_stored_at();
-        view.blocked.clone_from(&self.blocked);
+        let mut troubles = self.buffer.troubles();
+        view.blocked = troubles.next().map(|(_, trouble)| trouble.blocked.clone());
+        view.blocked_keys = usize::from(view.blocked.is_some()) + troubles.count();
         let held = self.held.as_ref().map(|held| &held.error);
-        view.problem = held.or(self.handoff_problem.as_ref()).or(self.problem.as_ref()).cloned();
+        view.problem = held.or_else(|| self.handoff_problem()).or(self.problem.as_ref()).cloned();
         view.is_held = self.held.is_some();
         view.last_pull = self.last_pull;
         view.last_consumed = self.last_consumed;
@@ -405,7 +402,7 @@ impl<B: Brokers> Actor<B> {
 
     /// The lock is gone: the handler's signal fires, its result no longer counts.
     async fn lost(&mut self) {
-        if let Some(running) = self.queue.gate.lose() {
+        for running in self.queue.gate.lose() {
             let text = format!(
                 "the lock of {} was lost while a handler ran: the queue may belong to another consumer now, and the result of \
                  this handler does not count",

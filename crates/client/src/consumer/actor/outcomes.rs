@@ -3,26 +3,27 @@
 use std::sync::atomic::Ordering;
 
 use super::Actor;
-use super::handoff::GivingUp;
+use super::troubles::Trouble;
 use crate::consumer::brokers::Brokers;
 use crate::consumer::gate::{Ended, Verdict};
 use crate::consumer::queue::Blocked;
+use crate::consumer::sink::Delivery;
 use crate::env;
+use crate::protocol::properties::name;
 
 impl<B: Brokers> Actor<B> {
-    /// Reads what handlers have brought, and follows the generation.
+    /// Reads what handlers have brought, and what the gate has refused.
     pub(super) fn take_outcomes(&mut self) {
-        let mut outcomes = std::mem::take(&mut self.outcomes);
-        let generation = self.queue.gate.take(&mut outcomes);
+        let (mut outcomes, mut over) = (std::mem::take(&mut self.outcomes), std::mem::take(&mut self.over));
+        self.queue.gate.take(&mut outcomes, &mut over);
         if !outcomes.is_empty() {
             self.progress_at = Some(env::now());
             self.take_each(outcomes.drain(..));
         }
-        self.outcomes = outcomes;
-        if generation != self.generation {
-            self.generation = generation;
-            self.buffer.restart();
+        for (lane, run) in over.drain(..) {
+            self.buffer.run_over(lane, run);
         }
+        (self.outcomes, self.over) = (outcomes, over);
     }
 
     /// The same where no handler may start any more: true once all that there will be is taken.
@@ -35,59 +36,37 @@ impl<B: Brokers> Actor<B> {
 
     fn take_each(&mut self, outcomes: impl Iterator<Item = Ended>) {
         let wall_ms = self.shared.brokers.wall_ms();
-        let (mut done, mut last) = (0, None);
+        let mut done = 0;
         for ended in outcomes {
-            if ended.direct || !self.buffer.begins_at(ended.offset) {
+            if ended.direct {
                 continue;
             }
-            self.last_consumed = wall_ms;
-            if ended.verdict == Verdict::Done {
-                self.pass(ended.offset);
-                (done, last) = (done + 1, Some(ended.offset));
-            } else {
-                self.take_failure(ended);
+            if ended.verdict != Verdict::Done {
+                self.take_failure(ended, wall_ms);
+            } else if self.buffer.done(ended.offset) {
+                self.last_consumed = wall_ms;
+                done += 1;
             }
         }
-        if let Some(offset) = last {
-            self.shared.counters.consumed.fetch_add(done, Ordering::Relaxed);
-            self.queue.gate.drop_attempts(offset);
-        }
+        self.shared.counters.consumed.fetch_add(done, Ordering::Relaxed);
     }
 
-    fn take_failure(&mut self, ended: Ended) {
-        let Some(front) = self.buffer.front() else { return };
+    fn take_failure(&mut self, ended: Ended, wall_ms: i64) {
+        let Ended { offset, verdict, reason, .. } = ended;
+        let Some(Delivery { message, attempt, .. }) = self.buffer.message(offset) else { return };
+        self.last_consumed = wall_ms;
         self.shared.counters.failed.fetch_add(1, Ordering::Relaxed);
-        let since = self.blocked.as_ref().map_or(self.last_consumed, |blocked| blocked.since);
-        self.blocked = Some(Blocked {
-            msg_id: front.message.msg_id(),
-            offset: ended.offset,
-            attempt: front.attempt,
-            since,
-            reason: ended.reason,
-        });
-        match ended.verdict {
-            Verdict::Again(at) => {
-                self.buffer.failed();
-                self.suspended_until = Some(at);
-            }
-            Verdict::GiveUp { asked } => {
-                self.giving_up = Some(GivingUp { asked });
-                self.handoff_at = env::now();
-            }
-            Verdict::Done => {}
-        }
-    }
-
-    /// The front message is done with, one way or the other.
-    pub(super) fn finished(&mut self, offset: i64) {
-        self.pass(offset);
-        self.queue.gate.drop_attempts(offset);
-    }
-
-    fn pass(&mut self, offset: i64) {
-        self.buffer.done(offset);
-        self.blocked = None;
-        self.suspended_until = None;
-        self.giving_up = None;
+        let before = self.buffer.trouble(offset);
+        let (failures, since) = before.map_or((0, wall_ms), |trouble| (trouble.failures, trouble.blocked.since));
+        let sharding_key = message.property(name::SHARDING_KEY).map(str::to_owned);
+        let blocked = Blocked { msg_id: message.msg_id(), sharding_key, offset, attempt, since, reason };
+        self.buffer.set_trouble(
+            offset,
+            match verdict {
+                Verdict::GiveUp { asked } => Trouble::giving_up(failures, blocked, asked, env::now()),
+                Verdict::Again(at) => Trouble::again(failures.saturating_add(1), blocked, at),
+                Verdict::Done => return,
+            },
+        );
     }
 }

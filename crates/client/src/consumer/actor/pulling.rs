@@ -28,15 +28,20 @@ impl<B: Brokers> Actor<B> {
     /// is free.
     fn wanted_messages(&self) -> u8 {
         let limit = self.shared.options.prefetch_messages.max(1);
-        let free = limit.saturating_sub(self.buffer.len());
+        let free = limit.saturating_sub(self.buffer.span());
         let worth = limit.div_ceil(2).min(usize::from(MOST));
         if free < worth { 0 } else { u8::try_from(free).unwrap_or(MOST).min(MOST) }
     }
 
-    /// Whether there is room for what the next pull may bring.
+    /// Whether the next pull may bring messages.
     pub(super) fn may_pull(&self) -> bool {
+        self.correction.is_none() && self.has_room()
+    }
+
+    /// Whether there is room for more messages.
+    pub(super) fn has_room(&self) -> bool {
         let fits = self.full_at.is_none_or(|size| self.buffer.is_empty() || self.buffer.bytes() <= size / 2);
-        self.wanted_messages() > 0 && fits && self.correction.is_none() && self.share.has_room()
+        self.wanted_messages() > 0 && fits && self.share.has_room()
     }
 
     /// When the next pull is due; `None` while one is under way.
@@ -159,7 +164,7 @@ impl<B: Brokers> Actor<B> {
                 }
             };
             let offset = message.queue_offset;
-            if self.buffer.len() >= self.shared.options.prefetch_messages {
+            if self.buffer.span() >= self.shared.options.prefetch_messages {
                 self.held = None;
                 return self.buffer.set_next(offset);
             }

@@ -2,11 +2,14 @@
 
 use std::time::Duration;
 
+use super::buffer::Chunk;
 use super::waiting::{at, done};
 use super::{Actor, Correction, Step};
 use crate::client::ResetReason;
 use crate::consumer::brokers::Brokers;
+use crate::consumer::options::OrderedBy;
 use crate::consumer::queue::{Order, Phase, Wanted};
+use crate::consumer::sink::Handover;
 use crate::env::{self, Instant};
 
 /// How late successes may be noticed.
@@ -19,7 +22,7 @@ enum Turn {
     Unpacked(super::unpacking::Unpacked),
     Looked(Result<crate::protocol::Pulled, crate::client::CallError>),
     Committed((i64, Result<crate::protocol::CommitOutcome, crate::client::CallError>)),
-    HandedOff(Result<crate::protocol::SendReceipt, crate::client::CallError>),
+    HandedOff((i64, Result<crate::protocol::SendReceipt, crate::client::CallError>)),
     Ordered(Order),
 }
 
@@ -35,28 +38,29 @@ impl<B: Brokers> Actor<B> {
         // Wanted again before it was given back.
         self.shared.group.assigned.excuse(&self.queue, &self.shared.brokers);
         self.shared.group.revoked.excuse(&self.queue, &self.shared.brokers);
-        let Some(generation) = self.queue.gate.open() else {
+        self.opened_after = self.queue.gate.generation();
+        if !self.queue.gate.open() {
             // Doubted in this very moment, which the next look tells.
             return self.forced().unwrap_or(Step::Run);
-        };
-        self.generation = generation;
+        }
         self.buffer.restart();
         self.want_landmark();
         loop {
             if let Some(step) = self.elsewhere() {
                 return step;
             }
-            self.deliver();
+            self.again_at = self.buffer.wake_troubled(env::now());
+            if !self.queue.gate.is_paused() {
+                self.deliver(i64::MAX);
+            }
             // Of those that stand still there may be a thousand: the first success of such a queue wakes its actor.
             let watched = self.is_watched();
-            self.queue.gate.wake_after(if watched { self.buffer.first_chunk_left() } else { 1 });
+            self.queue.gate.wake_after(if watched { self.buffer.patience() } else { 1 });
             self.start_pull();
             self.start_look();
             self.start_commit();
             self.start_handoff();
-            let is_held = self.held.is_some() && self.buffer.is_empty();
-            let is_suspended = self.suspended_until.is_some() || self.giving_up.is_some() || is_held;
-            self.phase = match (self.queue.gate.is_paused(), is_suspended) {
+            self.phase = match (self.queue.gate.is_paused(), self.stands_still()) {
                 (true, _) => Phase::Paused,
                 (false, true) => Phase::Suspended,
                 (false, false) => Phase::Running,
@@ -70,7 +74,7 @@ impl<B: Brokers> Actor<B> {
                 Turn::Unpacked(unpacked) => self.unpacked(unpacked),
                 Turn::Looked(answer) => self.looked(answer),
                 Turn::Committed((offset, answer)) => self.commit_answered(offset, answer),
-                Turn::HandedOff(answer) => self.handoff_answered(answer),
+                Turn::HandedOff((offset, answer)) => self.handoff_answered(offset, answer),
                 Turn::Ordered(Order::Reset(to)) => {
                     self.correction = Some(Correction { to, reason: ResetReason::Administrator });
                 }
@@ -92,17 +96,33 @@ impl<B: Brokers> Actor<B> {
         (self.wanted() != Wanted::Yes).then_some(Step::Drain)
     }
 
-    /// Chunks to the sink, unless the queue is paused, or held by its first message.
-    fn deliver(&mut self) {
-        if self.suspended_until.is_some_and(|until| until <= env::now()) {
-            self.suspended_until = None;
+    /// Whether nothing goes on before what has failed does, or what cannot be delivered. While a key is held, the others go on until there
+    /// are as many messages behind it as may come again.
+    fn stands_still(&self) -> bool {
+        if self.buffer.is_empty() {
+            return self.held.is_some();
         }
-        while self.suspended_until.is_none() && self.giving_up.is_none() && !self.queue.gate.is_paused() {
-            let Some(chunk) = self.buffer.take_chunk() else { return };
-            for delivery in chunk.iter().filter(|delivery| delivery.message.reconsume_times > 0) {
+        let is_blocked = self.buffer.sent() == 0 && self.buffer.troubles().any(|(_, trouble)| !trouble.is_over());
+        let is_all = self.shared.options.ordered_by == OrderedBy::Queue || self.held.is_some() || !self.has_room();
+        is_blocked && is_all
+    }
+
+    /// Chunks to the sink, of messages up to this offset.
+    pub(super) fn deliver(&mut self, limit: i64) {
+        while let Some(Chunk { lane, run, last, messages }) = self.buffer.take_chunk(limit) {
+            for delivery in messages.iter().filter(|delivery| delivery.message.reconsume_times > 0) {
                 self.queue.gate.note_attempts(delivery.message.queue_offset, delivery.message.reconsume_times);
             }
-            if !self.shared.handlers.sink().deliver(self.queue.index, self.generation, chunk) {
+            let is_one = self.shared.options.ordered_by == OrderedBy::Queue;
+            let generation = run.unwrap_or_else(|| {
+                // That of a queue has no end: chunk follows chunk.
+                let run = self.queue.gate.begin_run(lane, if is_one { i64::MAX } else { last });
+                self.buffer.set_run(lane, run);
+                run
+            });
+            let after = if is_one { generation.wrapping_sub(1) } else { self.opened_after };
+            let handover = Handover { queue: self.queue.index, generation, after, messages };
+            if !self.shared.handlers.sink().deliver(handover) {
                 self.shared.handlers.leave();
                 return;
             }
@@ -129,15 +149,15 @@ impl<B: Brokers> Actor<B> {
 
     /// Whether successes are looked for from time to time, as some have come just now.
     fn is_watched(&self) -> bool {
-        self.buffer.first_chunk_left() > 1 && self.progress_at.is_some_and(|at| env::now() < at + PROGRESS)
+        self.buffer.patience() > 1 && self.progress_at.is_some_and(|at| env::now() < at + PROGRESS)
     }
 
     fn next_deadline(&self, watched: bool) -> Instant {
         let commit = (self.commit.is_none() && self.must_commit()).then_some(self.commit_at);
-        let handoff = (self.handoff.is_none() && self.giving_up.is_some()).then_some(self.handoff_at);
+        let handoff = if self.handoff.is_none() { self.handoff_due() } else { None };
         // Successes wake nobody until a chunk is through; slow ones are to be seen and committed before.
         let progress = watched.then(|| env::now() + PROGRESS);
-        let times = [commit, handoff, self.pull_due(), self.proof.due(), self.suspended_until, progress];
+        let times = [commit, handoff, self.pull_due(), self.proof.due(), self.again_at, progress];
         times.into_iter().flatten().fold(self.lease_end(), Instant::min)
     }
 }

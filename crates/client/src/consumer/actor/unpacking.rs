@@ -76,7 +76,7 @@ impl<B: Brokers> Actor<B> {
         let bounds = Bounds {
             from: self.buffer.next(),
             end,
-            messages: self.shared.options.prefetch_messages.max(1).saturating_sub(self.buffer.len()),
+            messages: self.shared.options.prefetch_messages.max(1).saturating_sub(self.buffer.span()),
             bytes: if compressed == 0 { usize::MAX } else { self.share.reserve(size.saturating_mul(RATIO)) },
             is_alone: self.buffer.is_empty(),
             is_small: size <= TOGETHER,

@@ -2,7 +2,7 @@
 //!
 //! The actors only publish where they stand. Here it is looked at from outside, and told for all queues of a topic and a broker at once.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -72,11 +72,11 @@ struct Waiting {
 /// Those of one topic and one broker that wait for the same.
 type Together = Vec<Waiting>;
 
-/// What was told, by the queue's number.
+/// What was told: of waits by the queue's number, of handlers with their message, too.
 #[derive(Debug, Default)]
 struct Told {
     waits: HashMap<u32, (Instant, Severity)>,
-    handlers: HashMap<u32, Instant>,
+    handlers: HashSet<(u32, i64, Instant)>,
 }
 
 /// Looks until it is aborted.
@@ -125,14 +125,14 @@ impl Told {
             return;
         }
         let running = shared.long_handlers();
-        self.handlers.retain(|index, began| {
-            running.iter().any(|(queue, running)| queue.index == *index && running.began == *began)
-        });
+        let long: HashSet<_> =
+            running.iter().map(|(queue, running)| (queue.index, running.offset, running.began)).collect();
         for (queue, running) in running {
-            if self.handlers.insert(queue.index, running.began).is_none() {
+            if !self.handlers.contains(&(queue.index, running.offset, running.began)) {
                 shared.warn(long_handler(&queue, &running));
             }
         }
+        self.handlers = long;
     }
 }
 
@@ -167,7 +167,7 @@ impl<B: Brokers> Shared<B> {
         let cause = match view.problem {
             Some(problem) => Cause::Failing(problem),
             None if view.phase == Phase::Locking && view.is_refused => Cause::Held(self.holder(&queue.real)),
-            None if queue.gate.running().is_some() => Cause::Busy,
+            None if queue.gate.count_running() > 0 => Cause::Busy,
             None => Cause::Silence,
         };
         Some(Waiting { since: view.since?.at, queue, cause })
@@ -266,7 +266,10 @@ impl<B: Brokers> Shared<B> {
     fn long_handlers(&self) -> Vec<(Arc<Queue>, Running)> {
         let most = self.options.handler_timeout.unwrap_or(self.brokers.timing().long_handler);
         let queues = self.queues.all().into_iter();
-        let running = queues.filter_map(|queue| queue.gate.running().map(|running| (queue, running)));
+        let running = queues.flat_map(|queue| {
+            let all = queue.gate.all_running().into_iter();
+            all.map(move |running| (Arc::clone(&queue), running))
+        });
         running.filter(|(_, running)| running.began.elapsed() >= most).collect()
     }
 }

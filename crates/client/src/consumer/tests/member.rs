@@ -11,7 +11,7 @@ use tokio::time::sleep;
 use super::cluster::{Cluster, Entry, GROUP};
 use super::line::Line;
 use crate::consumer::gate::Outcome;
-use crate::consumer::{Consumer, ConsumerOptions, Delivery, InitialPosition, Sink, Suspend, Wish};
+use crate::consumer::{Consumer, ConsumerOptions, Delivery, Handover, InitialPosition, OrderedBy, Sink, Suspend, Wish};
 use crate::env;
 use crate::error::{ClientError, Code};
 use crate::protocol::{ExpressionKind, MessageQueue};
@@ -21,11 +21,13 @@ pub(super) type Handler = Arc<dyn Fn(&Delivery) -> (Duration, Outcome) + Send + 
 
 type Chunks = mpsc::UnboundedSender<(u32, Vec<Delivery>)>;
 
-/// The pump: one lane per queue, as JavaScript's.
+/// The pump: one lane per queue, or per run, as JavaScript's.
 pub(super) struct Pump {
     client: String,
     cluster: Arc<Cluster>,
     handler: Handler,
+    /// Each run on its own, as many at once as there are.
+    by_key: bool,
     consumer: OnceLock<Arc<Consumer<Arc<Line>>>>,
     lanes: Mutex<BTreeMap<u32, Chunks>>,
     /// Nobody takes messages any more.
@@ -45,12 +47,16 @@ impl Pump {
 
     async fn lane(self: Arc<Self>, index: u32, mut chunks: mpsc::UnboundedReceiver<(u32, Vec<Delivery>)>) {
         while let Some((generation, chunk)) = chunks.recv().await {
-            for delivery in chunk {
-                // A turn of the event loop between two messages.
-                tokio::task::yield_now().await;
-                if !self.run(index, generation, &delivery).await {
-                    break;
-                }
+            Arc::clone(&self).go_through(index, generation, chunk).await;
+        }
+    }
+
+    async fn go_through(self: Arc<Self>, index: u32, generation: u32, chunk: Vec<Delivery>) {
+        for delivery in chunk {
+            // A turn of the event loop between two messages.
+            tokio::task::yield_now().await;
+            if !self.run(index, generation, &delivery).await {
+                break;
             }
         }
     }
@@ -75,9 +81,14 @@ impl Pump {
 }
 
 impl Sink for Arc<Pump> {
-    fn deliver(&self, queue: u32, generation: u32, chunk: Vec<Delivery>) -> bool {
+    fn deliver(&self, handover: Handover) -> bool {
         if self.gone.load(Ordering::Relaxed) {
             return false;
+        }
+        let Handover { queue, generation, messages: chunk, .. } = handover;
+        if self.by_key {
+            tokio::spawn(Arc::clone(self).go_through(queue, generation, chunk));
+            return true;
         }
         let mut lanes = self.lanes.lock().unwrap();
         let lane = lanes.entry(queue).or_insert_with(|| {
@@ -121,6 +132,7 @@ pub(super) fn options() -> ConsumerOptions {
             kind: ExpressionKind::Tag,
             expression: String::from("*"),
         }],
+        ordered_by: OrderedBy::Queue,
         initial_position: InitialPosition::First,
         max_reconsume_times: None,
         suspend: Suspend { initial: second, factor: 1.0, max: second },
@@ -144,6 +156,7 @@ impl Member {
             client: id.to_owned(),
             cluster: Arc::clone(cluster),
             handler,
+            by_key: options.ordered_by == OrderedBy::Key,
             consumer: OnceLock::new(),
             lanes: Mutex::default(),
             gone: AtomicBool::new(false),

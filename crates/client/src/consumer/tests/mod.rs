@@ -8,6 +8,7 @@ mod broker;
 mod checks;
 mod cluster;
 mod handover;
+mod keys;
 mod line;
 mod member;
 mod ordering;
