@@ -875,6 +875,8 @@ export type ProcessTrace = OperationTrace<PushConsumer> &
   Traced<ReceivedMessage> & {
     /** The option `namespace`. */
     readonly namespace?: string | undefined
+    /** The option `messageModel`. */
+    readonly messageModel: 'clustering' | 'broadcasting'
     /** What the handler gets beside it. */
     readonly context: ConsumeContext
     /** The topic. */

@@ -29,6 +29,9 @@ const { Unpacker } = require('./unpacker.js')
 /** Beside those of every client. */
 const CONSUMER_EVENTS = ['assigned', 'revoked', 'lockLost', 'suspended', 'deadLetter', 'offsetReset', 'undecodable']
 
+/** Who handles a message: one member, or each. */
+const [CLUSTERING, BROADCASTING] = /** @type {const} */ (['clustering', 'broadcasting'])
+
 /** Before the start. */
 const NO_STATS = {
   queues: 0,
@@ -219,10 +222,13 @@ class PushConsumer extends Client {
    * @param {import('../../../index').ConsumeContext} consumeContext
    */
   #traced(message, consumeContext) {
-    const { namespace } = this.#core
-    return traced(/** @type {any} */ (this), namespace, message, consumeContext, () =>
-      this.#handle(message, consumeContext),
-    )
+    const { broadcasting } = /** @type {{ broadcasting?: boolean }} */ (this.#options.consumer)
+    const who = {
+      client: /** @type {any} */ (this),
+      namespace: this.#core.namespace,
+      messageModel: broadcasting ? BROADCASTING : CLUSTERING,
+    }
+    return traced(who, message, consumeContext, () => this.#handle(message, consumeContext))
   }
 
   // ------------------------------------------------------------- callbacks of native

@@ -13,6 +13,14 @@ const { ConsumeStatus, said } = require('./outcomes.js')
  */
 
 /**
+ * Who handles.
+ * @typedef {object} Handling
+ * @property {PushConsumer} client
+ * @property {string | undefined} namespace
+ * @property {'clustering' | 'broadcasting'} messageModel
+ */
+
+/**
  * What observers are told of a handler call.
  * @typedef {Record<string, any> & { [RUN]?: (handle: () => unknown) => unknown }} Trace
  */
@@ -20,15 +28,14 @@ const { ConsumeStatus, said } = require('./outcomes.js')
 /**
  * Calls a handler before the eyes of observers. Their `start` comes first, in the stores of the channel, and so does the handler; `over` is told
  * as soon as the outcome is known.
- * @param {PushConsumer} client
- * @param {string | undefined} namespace
+ * @param {Handling} who
  * @param {ReceivedMessage | ReceivedMessage[]} given a message, or those of a batch
  * @param {ConsumeContext} context
  * @param {() => unknown} handle
  * @returns {unknown} what the handler returns; what it throws is thrown
  */
-function traced(client, namespace, given, context, handle) {
-  const trace = traceOf(client, namespace, given, context)
+function traced(who, given, context, handle) {
+  const trace = traceOf(who, given, context)
   const operation = processing.of(/** @type {any} */ (trace))
   let returned
   try {
@@ -58,17 +65,16 @@ function traced(client, namespace, given, context, handle) {
 }
 
 /**
- * @param {PushConsumer} client
- * @param {string | undefined} namespace
+ * @param {Handling} who
  * @param {ReceivedMessage | ReceivedMessage[]} given
  * @param {ConsumeContext} context
  * @returns {Trace}
  */
-function traceOf(client, namespace, given, context) {
-  if (!Array.isArray(given)) return { ...ofMessage(client, given), namespace, context, message: given }
+function traceOf({ client, ...common }, given, context) {
+  if (!Array.isArray(given)) return { ...ofMessage(client, given), ...common, context, message: given }
   // What is each message's own is there.
   const { msgId: _id, shardingKey: _key, ...first } = ofMessage(client, given[0])
-  return { ...first, namespace, context, messages: given }
+  return { ...first, ...common, context, messages: given }
 }
 
 /**
