@@ -2,6 +2,8 @@
 /// <reference types="node" />
 
 // Without this line everything declared below would be exported.
+import type { Writable } from 'node:stream'
+
 export {}
 
 // ---------------------------------------------------------------- shared
@@ -208,7 +210,7 @@ export class RocketMQError extends Error {
   readonly code: ErrorCode
   /** The same call may succeed later (and duplicate the message, if `outcome` is `'unknown'`). */
   readonly retriable: boolean
-  /** Of a failed send: never stored, or possibly stored, now or later. */
+  /** Of a failed send: never stored, or possibly stored, now or later. So of offsets that `commit()` and `seek()` could not store. */
   readonly outcome?: 'not-stored' | 'unknown'
   /** Of a send that reached the wire: to look the message up or to deduplicate by. */
   readonly msgId?: string
@@ -360,14 +362,23 @@ export interface SendOptions {
   timeoutMs?: number | undefined
 }
 
-/** How a sharding key becomes a queue: `'java'` as Apache's Java client, `'ons'` as Alibaba Cloud's. */
-export type ShardingHash = 'java' | 'ons'
+/**
+ * How a sharding key becomes a queue: as Apache's Java client does it (`'java'`), Alibaba Cloud's (`'ons'`), the Go client with its hash selector
+ * (`'go'`), the C++ and Python clients by sharding key (`'cpp'`), a gRPC proxy of 5.x for a message group (`'proxy'`); or a function, which
+ * returns an index of `queues`, those that {@link Producer.queues} lists.
+ *
+ * A function is called at each send, and once more for keys that wait when the queues become known or change. The same key should get the same
+ * index for the same queues. While anything of a key is unresolved, the key stays in its queue, whatever the function says. What it
+ * throws, or an index that is none, refuses the send (`ERR_ROCKETMQ_INVALID_ARGUMENT`).
+ */
+export type ShardingHash =
+  'java' | 'ons' | 'go' | 'cpp' | 'proxy' | ((shardingKey: string, queues: readonly MessageQueue[]) => number)
 
 /** Options of a {@link Producer}. An unknown option is refused, not ignored. */
 export interface ProducerOptions extends ClientOptions {
   /** Topics that `start()` checks: route, permission to write, credentials. Default: none. */
   topics?: readonly string[] | undefined
-  /** Default: `'java'`. */
+  /** Which queue a key belongs to. Who sends to a topic together must do it alike. Default: `'java'`. */
   shardingHash?: ShardingHash | undefined
   /**
    * What leaves together. `'queue'`: what waits for a queue, as one request; `'key'`: one sharding key per request (Alibaba
@@ -445,6 +456,15 @@ export class Producer extends Client<ClientEvents> {
    * and some bytes each, at most `maxMessageBytes`. Order and errors as {@link Producer.sendOrderly}.
    */
   sendOrderlyBatch(messages: readonly MessageInit[], shardingKey: string, options?: SendOptions): Promise<SendResult[]>
+  /**
+   * A stream in object mode that sends each message it is given, as {@link Producer.sendOrderly} with the key that `shardingKey` returns:
+   * in order, and no faster than there is room for (`ready()`): `await pipeline(rows, producer.writable({ shardingKey: … }))`.
+   *
+   * It finishes when all of it is stored. The first error of a send, or of `shardingKey`, destroys it with that error, and `signal` with
+   * `ERR_ROCKETMQ_ABORTED`. Once it is destroyed it sends nothing more, and takes out what still waits. Throws
+   * `ERR_ROCKETMQ_INVALID_ARGUMENT`, `ERR_ROCKETMQ_INVALID_STATE`, `ERR_ROCKETMQ_CLOSED`.
+   */
+  writable(options: { shardingKey: (message: MessageInit) => string; signal?: AbortSignal | undefined }): Writable
   /** The writable queues of a topic, in the order that sharding keys are hashed over. Rejects with `ERR_ROCKETMQ_TOPIC_NOT_FOUND`. */
   queues(topic: string): Promise<readonly MessageQueue[]>
   /** Resolves when less is held than the high-water mark, so that there is room for another. Rejects with `ERR_ROCKETMQ_ABORTED`, `ERR_ROCKETMQ_CLOSED`. */
@@ -540,7 +560,7 @@ export interface ReceivedMessage {
 
 /** What a handler gets beside its message. */
 export interface ConsumeContext {
-  /** The queue, of which at most one handler runs in the whole group. */
+  /** The queue, of which (with `concurrency.by: 'key'`: of whose sharding key) at most one handler runs in the whole group. */
   readonly queue: MessageQueue
   /** `reconsumeTimes + 1`. */
   readonly attempt: number
@@ -551,11 +571,43 @@ export interface ConsumeContext {
   readonly signal: AbortSignal
 }
 
-/** Handles one message at a time per queue. Every call begins in the async context of `start()`. */
+/** Handles one message at a time per queue, or per sharding key with `concurrency.by: 'key'`. Every call begins in the async context of `start()`. */
 export type Handler = (
   message: ReceivedMessage,
   context: ConsumeContext,
 ) => ConsumeOutcome | void | Promise<ConsumeOutcome | void>
+
+/** What a {@link BatchHandler} gets beside its messages. Its `attempt` is that of the first of them. */
+export interface BatchContext extends ConsumeContext {
+  /**
+   * The first `count` messages are handled: they do not come again, whatever becomes of the others, and are committed while the handler goes on.
+   * May be called again with a higher count. Throws `ERR_ROCKETMQ_INVALID_ARGUMENT` for a count that is lower than before or higher than there are
+   * messages, `ERR_ROCKETMQ_INVALID_STATE` after the handler has ended.
+   */
+  done(count: number): void
+}
+
+/**
+ * Handles several messages of one topic and one queue, in their order. A success is that of all of them. A failure holds from the first message that
+ * is not `done()`: that one is in the `suspended` event, counts the attempt, and is the first that comes again.
+ */
+export type BatchHandler = (
+  messages: readonly ReceivedMessage[],
+  context: BatchContext,
+) => ConsumeOutcome | void | Promise<ConsumeOutcome | void>
+
+/** How {@link PushConsumer.subscribeBatch} hands messages over. */
+export interface BatchOptions {
+  /** As that of {@link PushConsumer.subscribe}. */
+  expression?: FilterExpression | undefined
+  /** Most messages of a call, 1..1024. What is there comes, nobody waits for more; a call has at most 256 KiB of bodies, or one message. Default: 32. */
+  maxMessages?: number | undefined
+  /**
+   * Whose messages a call has: of a queue, as they follow each other (`'queue'`, the default), or of one sharding key (`'key'`). Where a whole queue is handled
+   * in order, the latter are those that follow each other; with `concurrency.by: 'key'` a call always has the messages of one key.
+   */
+  groupBy?: 'queue' | 'key' | undefined
+}
 
 /**
  * What of a topic is wanted: tags (`'TagA || TagB'`, `'*'`), or an SQL92 condition over properties. Tags are compared whole, and nothing but `||`
@@ -747,6 +799,20 @@ export class PushConsumer extends Client<ConsumerEvents> {
    */
   subscribe(topic: string, handler: Handler, expression?: FilterExpression): this
   /**
+   * As `subscribe()`, with a handler that gets several messages at once.
+   *
+   * @example
+   * ```ts
+   * consumer.subscribeBatch('orders', async (messages, { done }) => {
+   *   for (const [i, message] of messages.entries()) {
+   *     await save(message)
+   *     done(i + 1) // what is saved does not come again, though the next one fails
+   *   }
+   * })
+   * ```
+   */
+  subscribeBatch(topic: string, handler: BatchHandler, options?: BatchOptions): this
+  /**
    * Handlers of everything, of a topic, or of a queue no longer start, from this call on; what runs ends in peace, and is committed. Queues keep their
    * locks, and are handed over as any other. A pause outlives rebalances, and may be set before `start()`. While a whole topic is paused, messages that
    * `RECONSUME_LATER` of other clients of the group has brought into its retry topic stand still, too. Throws `ERR_ROCKETMQ_INVALID_ARGUMENT` for a topic
@@ -758,6 +824,44 @@ export class PushConsumer extends Client<ConsumerEvents> {
    * target is paused and it would stay so; otherwise as `pause()`.
    */
   resume(target?: string | MessageQueue): void
+  /**
+   * Instead of `subscribe()`, once per consumer: the messages of a topic for a `for await` loop, one at a time over all queues. The first `next()` starts
+   * the consumer, and rejects if that fails. Asking for the next message acknowledges the one before as handled. Leaving the loop (`break`, `return`, a
+   * throw), `close()` and `signal` end it and close the consumer, and the message that the loop is at work on is not committed: its next owner handles
+   * it. Nobody else has its queue before the loop asks for more or is left, within `closeTimeoutMs`. After the end, `next()` is done. `expression`
+   * defaults to `'*'`. Throws as `subscribe()`, and for a `concurrency` other than 1.
+   *
+   * @example
+   * ```ts
+   * import { PushConsumer } from 'rocketmq-orderly'
+   *
+   * for await (const message of new PushConsumer({ groupId: 'GID_billing', nameServer: '127.0.0.1:9876' }).messages('orders')) {
+   *   console.log(message.shardingKey, message.text())
+   * }
+   * ```
+   */
+  messages(
+    topic: string,
+    options?: { expression?: FilterExpression | undefined; signal?: AbortSignal | undefined },
+  ): AsyncIterableIterator<ReceivedMessage>
+  /**
+   * Has a queue of this consumer go on elsewhere: at an offset, with the `'first'` message there is, behind the `'last'` one, or with the first message
+   * stored at or after a `Date`. Nothing starts at the old position from this call on; a handler that runs ends in peace, then the new position is
+   * committed, and acknowledged when this resolves. Going back repeats in order, going forward skips what lies between; attempts of a failing message
+   * are forgotten, a pause stays. Calls for one queue are obeyed one after the other, so the later wins. A handler that seeks in its own queue does not
+   * await it: it would wait for itself, which is a `warning` after 10 s. Rejects, and nothing moves, with `ERR_ROCKETMQ_INVALID_ARGUMENT` for an offset
+   * that does not lie in the queue (its end does), `ERR_ROCKETMQ_INVALID_STATE` for a queue that is not this consumer's, `ERR_ROCKETMQ_LOCK_LOST` where it
+   * was lost meanwhile, `ERR_ROCKETMQ_CLOSED`, or what the broker says three times.
+   */
+  seek(queue: MessageQueue, to: number | 'first' | 'last' | Date): Promise<void>
+  /**
+   * Resolves when what is handled at the call is acknowledged by the brokers, of all queues of this consumer; where nothing is new, at once. A refusal or
+   * a silent broker is tried again for `requestTimeoutMs`; then it rejects with what has kept it from its end, whose `outcome` tells whether it may have
+   * been committed, and it is tried again in the background. `ERR_ROCKETMQ_LOCK_LOST`: the lock of a queue was lost meanwhile, and others handle those
+   * messages again. Of several queues the first failure says how many there are, and its `cause` is an `AggregateError` of all. Also rejects with
+   * `ERR_ROCKETMQ_INVALID_STATE` before `start()`, and `ERR_ROCKETMQ_CLOSED`.
+   */
+  commit(): Promise<void>
   /** The queues of this consumer, with what blocks them. Empty before `start()` and after `close()`. */
   assignment(): readonly QueueState[]
   /** Counts of this consumer. */
@@ -891,7 +995,7 @@ export type ProcessTrace = OperationTrace<PushConsumer> &
     readonly shardingKey?: string | undefined
     /** Of a single message: its unique id. */
     readonly msgId?: string
-    /** What the handler has said; `RECONSUME_LATER` if it has thrown, or returned what is no outcome (`error`). Known in `asyncStart`. */
+    /** What the handler has said; `RECONSUME_LATER` if it has thrown, or returned what is no outcome (`error`). Known in `asyncStart`; none of a message that a loop over `messages()` leaves. */
     readonly outcome?: ConsumeOutcome
   }
 

@@ -53,6 +53,12 @@ test('the probes: a blocked queue takes no process away', async () => {
   ])
 })
 
+test('the loop ends behind its work, which comes again', async () => {
+  const text = await output('examples/loop.js')
+  expect(text.match(/^the loop has ended, the client is closed$/gm)).toHaveLength(2)
+  expect(text).toContain('created, paid, packed, packed, shipped')
+})
+
 test('the one in TypeScript compiles and runs', async () => {
   // Inside the package, whose name it imports; a folder of its own, since another worker may do the same.
   const folder = `target/examples-${process.pid}`

@@ -2,6 +2,8 @@
 import { once } from 'node:events'
 import { tracingChannel } from 'node:diagnostics_channel'
 import { Registry } from 'prom-client'
+import type { Writable } from 'node:stream'
+import { pipeline } from 'node:stream/promises'
 import {
   CHANNELS,
   Client,
@@ -32,6 +34,7 @@ import {
   type QueueState,
   type ReceivedMessage,
   type SendResult,
+  type ShardingHash,
   type SendTrace,
   type ServerKind,
   type SuspendedTrace,
@@ -78,6 +81,13 @@ export async function produce(): Promise<void> {
   same<Same<typeof result, SendResult>>()
   same<Same<typeof result.queue, MessageQueue>>()
   if (result.status === SendStatus.SLAVE_NOT_AVAILABLE) console.log(result.msgId, result.queueOffset.toFixed())
+  const sink = producer.writable({ shardingKey: (message) => message.topic, signal: undefined })
+  same<Same<typeof sink, Writable>>()
+  await pipeline([{ topic: 'orders', body: 'x' }], producer.writable({ shardingKey: ({ keys }) => String(keys) }))
+  // @ts-expect-error a key is a text
+  producer.writable({ shardingKey: () => 1 })
+  // @ts-expect-error and there must be one
+  producer.writable({})
   const results = await producer.sendOrderlyBatch([new Message('orders', Buffer.from('x'))], 'key')
   same<Same<typeof results, SendResult[]>>()
   await producer.sendOrderlyWithShardingKey(new Message('orders').setBody('x').setTags('t'), 'key')
@@ -171,6 +181,18 @@ export async function consume(): Promise<void> {
   consumer.resume({ topic: 'orders', brokerName: 'broker-a', queueId: 0 })
   // @ts-expect-error several at once
   consumer.pause(states)
+  const [first] = states
+  if (first) {
+    await Promise.all([consumer.seek(first, 7), consumer.seek(first, 'first'), consumer.seek(first, new Date())])
+    // @ts-expect-error no such word
+    await consumer.seek(first, 'latest')
+    // @ts-expect-error an offset is a number
+    await consumer.seek(first, 7n)
+  }
+  // @ts-expect-error a topic has many positions
+  await consumer.seek('orders', 'last')
+  const committed = await consumer.commit()
+  same<Same<typeof committed, void>>()
   const stats: ConsumerStats = consumer.stats()
   console.log(states[0]?.blockedBy?.since, stats.lag)
   const [error] = (await once(consumer as never, 'warning')) as [RocketMQError]
@@ -186,6 +208,21 @@ export async function consume(): Promise<void> {
   consumer.subscribe('d', () => ({ suspendMs: 10 }))
   // @ts-expect-error either tags or SQL
   consumer.subscribe('d', () => undefined, { regex: '.' })
+}
+
+export async function loop(signal: AbortSignal): Promise<void> {
+  const consumer = new PushConsumer({ groupId: 'g' })
+  for await (const message of consumer.messages('orders', { expression: 'TagA || TagB', signal })) {
+    same<Same<typeof message, ReceivedMessage>>()
+  }
+  const messages: AsyncIterableIterator<ReceivedMessage> = new PushConsumer('g', true).messages('orders')
+  const { value, done } = await messages.next()
+  console.log(done, value)
+  await messages.return?.()
+  // @ts-expect-error a loop has no handler
+  consumer.messages('orders', () => undefined)
+  // @ts-expect-error not an option of a loop
+  consumer.messages('orders', { tags: 'TagA' })
 }
 
 const outcomes: ConsumeOutcome[] = [suspend(10), deadLetter(), deadLetter('x'), 'CONSUME_SUCCESS', 'RECONSUME_LATER']
@@ -285,12 +322,24 @@ const tls: ProducerOptions = { groupId: 'g', tls: true }
 const credentials: ProducerOptions = { groupId: 'g', credentials: () => ({ accessKey: 'a', secretKey: 'b' }) }
 // @ts-expect-error
 const compression: ProducerOptions = { groupId: 'g', compression: 'zlib' }
+const hashes: ShardingHash[] = [
+  'java',
+  'ons',
+  'go',
+  'cpp',
+  'proxy',
+  (key, queues) => key.length % queues.length,
+  () => 0,
+]
+const hash: ProducerOptions = { groupId: 'g', shardingHash: hashes[0] }
 // @ts-expect-error
-const hash: ProducerOptions = { groupId: 'g', shardingHash: 'go' }
+const rust: ProducerOptions = { groupId: 'g', shardingHash: 'rust' }
+// @ts-expect-error an index is a number, and known at once
+const later: ProducerOptions = { groupId: 'g', shardingHash: async () => 0 }
 // @ts-expect-error
 const broadcasting: PushConsumerOptions = { groupId: 'g', messageModel: 'broadcasting' }
 // @ts-expect-error
 const byKey: PushConsumerOptions = { groupId: 'g', concurrency: { by: 'key' } }
 // @ts-expect-error
 const skipping: PushConsumerOptions = { groupId: 'g', onUndecodable: 'skip' }
-console.log(tls, credentials, compression, hash, broadcasting, byKey, skipping)
+console.log(tls, credentials, compression, hash, rust, later, broadcasting, byKey, skipping)

@@ -1,8 +1,8 @@
 //! Chunks that wait for the facade: each queue's, until its lane has a place for a handler. A thousand queues with a backlog build no
 //! objects that nobody can handle.
 
-use super::packing::{Packer, room_for, room_for_all};
-use crate::consumer::{Delivery, Handover, OrderedBy};
+use super::packing::{Packer, room_for};
+use crate::consumer::{Delivery, Handover};
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -13,28 +13,20 @@ struct Chunk {
 }
 
 /// By queue, the oldest first.
-pub(super) struct Chunks {
-    waiting: Mutex<HashMap<u32, VecDeque<Chunk>>>,
-    /// Runs go side by side, each of them whole.
-    whole: bool,
-}
+#[derive(Default)]
+pub(super) struct Chunks(Mutex<HashMap<u32, VecDeque<Chunk>>>);
 
 /// What was packed into the facade's scratch memory.
 pub(super) enum Packed {
-    /// So many messages of this generation.
-    Messages { generation: u32, count: u32 },
+    /// So many messages of this generation; so many of their chunk are left.
+    Messages { generation: u32, count: u32, left: u32 },
     /// Nothing: the memory must be of this size.
     TooSmall(usize),
 }
 
 impl Chunks {
-    /// None yet.
-    pub(super) fn new(ordered_by: OrderedBy) -> Self {
-        Self { waiting: Mutex::default(), whole: ordered_by == OrderedBy::Key }
-    }
-
     fn lock(&self) -> MutexGuard<'_, HashMap<u32, VecDeque<Chunk>>> {
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// One more; true when the queue had none, so that the facade has to hear of it. What is over goes: a gate's "no" is final.
@@ -50,12 +42,13 @@ impl Chunks {
         is_new
     }
 
-    /// The next messages of a queue; none when there are no more, and then the next ones are told of.
-    pub(super) fn take(&self, queue: u32, scratch: &mut [u8]) -> Option<Packed> {
+    /// The next messages of a queue; none when there are no more, and then the next ones are told of. With `rest_of` only what is left of a
+    /// chunk of that generation, which may have gone meanwhile.
+    pub(super) fn take(&self, queue: u32, scratch: &mut [u8], rest_of: Option<u32>) -> Option<Packed> {
         let mut chunks = self.lock();
         let of_queue = chunks.get_mut(&queue)?;
-        while of_queue.front().is_some_and(|chunk| chunk.messages.is_empty()) {
-            of_queue.pop_front();
+        if let Some(generation) = rest_of {
+            of_queue.front().filter(|chunk| chunk.generation == generation)?;
         }
         let Some(chunk) = of_queue.front_mut() else {
             chunks.remove(&queue);
@@ -64,15 +57,15 @@ impl Chunks {
         let mut packer = Packer::new(scratch);
         let count = chunk.messages.iter().take_while(|message| packer.pack(message)).count();
         packer.finish();
-        match chunk.messages.front() {
-            Some(_) if self.whole && count < chunk.messages.len() => {
-                Some(Packed::TooSmall(room_for_all(&chunk.messages)))
-            }
-            Some(message) if count == 0 => Some(Packed::TooSmall(room_for(message))),
-            _ => {
-                chunk.messages.drain(..count);
-                Some(Packed::Messages { generation: chunk.generation, count: count as u32 })
-            }
+        if let Some(message) = chunk.messages.front().filter(|_| count == 0) {
+            return Some(Packed::TooSmall(room_for(message)));
         }
+        chunk.messages.drain(..count);
+        let packed =
+            Packed::Messages { generation: chunk.generation, count: count as u32, left: chunk.messages.len() as u32 };
+        if chunk.messages.is_empty() {
+            of_queue.pop_front();
+        }
+        Some(packed)
     }
 }

@@ -8,7 +8,8 @@ use super::running::{self, Running};
 use super::{json, refuse};
 use crate::client::Client;
 use crate::consumer::{
-    Consumer, ConsumerOptions, Delivery, Handover, InitialPosition, OrderedBy, Outcome, Paused, Sink, Suspend, Wish,
+    Consumer, ConsumerOptions, Delivery, Handover, InitialPosition, OrderedBy, Outcome, Paused, SeekTo, Sink, Suspend,
+    Wish,
 };
 use crate::env;
 use crate::error::{ClientError, Code};
@@ -37,6 +38,8 @@ pub struct NativeSubscription {
 pub struct NativeConsumerOptions {
     /// One per topic.
     pub subscriptions: Vec<NativeSubscription>,
+    /// Most messages that a handler gets at once.
+    pub max_batch_messages: f64,
     /// `queue` or `key`.
     pub ordered_by: String,
     /// `last`, `first` or `timestamp`.
@@ -83,6 +86,7 @@ impl NativeConsumerOptions {
                 "key" => OrderedBy::Key,
                 other => return Err(unknown("concurrency.by", other)),
             },
+            batch_messages: count(self.max_batch_messages),
             initial_position: match self.initial_position.as_str() {
                 "last" => InitialPosition::Last,
                 "first" => InitialPosition::First,
@@ -237,7 +241,7 @@ impl NativeConsumer {
     pub fn start(&self, slot: u32, timeout_ms: f64, calls: Object<'_>) -> Result<External<ConsumerDoor>> {
         let bell = Bell::new(&calls, self.checked.records)?;
         bell.watch();
-        let sink = Arc::new(JsSink { bell: Arc::clone(&bell), chunks: Chunks::new(self.options.ordered_by) });
+        let sink = Arc::new(JsSink { bell: Arc::clone(&bell), chunks: Chunks::default() });
         let client = Client::start(self.checked.options.clone(), Arc::clone(&bell) as _);
         match Consumer::new(Arc::clone(&client), self.options.clone(), Arc::clone(&sink) as _) {
             Ok(core) => {
@@ -276,6 +280,40 @@ impl NativeConsumer {
         let queues = names.map(|((topic, broker_name), queue_id)| MessageQueue { topic, broker_name, queue_id });
         let paused = Paused { everything, topics: topics.into_iter().collect(), queues: queues.collect() };
         self.running.with(|core| core.pause(paused));
+    }
+
+    /// Commits what is handled at the call; answered through the bell with an error for each queue that has not acknowledged it in time.
+    #[napi(catch_unwind)]
+    pub fn commit(&self, slot: u32) -> Result<()> {
+        self.running.ask(slot, |core| {
+            let committed = core.commit();
+            async move { Ok(json(&committed.await)) }
+        })
+    }
+
+    /// Has a queue go on elsewhere: at `offset`, `first`, `last` or `timestamp`, whose number is `value`. Nothing starts at the old position from
+    /// the call on; answered through the bell with `null` when the new one is committed.
+    #[napi(catch_unwind)]
+    pub fn seek(
+        &self,
+        slot: u32,
+        topic: String,
+        broker_name: String,
+        queue_id: i32,
+        to: String,
+        value: f64,
+    ) -> Result<()> {
+        let to = match to.as_str() {
+            "first" => SeekTo::First,
+            "last" => SeekTo::Last,
+            "timestamp" => SeekTo::Timestamp(value as i64),
+            _ => SeekTo::Offset(value as i64),
+        };
+        let queue = MessageQueue { topic, broker_name, queue_id };
+        self.running.ask(slot, |core| {
+            let sought = core.seek(&queue, to);
+            async move { sought.await.map(|()| String::from("null")) }
+        })
     }
 
     /// The queues that are ours, as JSON.
@@ -322,20 +360,33 @@ pub fn consumer_take(door: &External<ConsumerDoor>, mut scratch: BufferSlice<'_>
     })
 }
 
-/// The next messages of a queue, packed into `scratch`: their generation and number. One number is the size that `scratch` must have;
-/// `null`: there are no more, and the next ones are told of.
+/// The next messages of a queue, packed into `scratch`: their generation, their number, and how many of their chunk are left. One number is the
+/// size that `scratch` must have; `null`: there are no more, and the next ones are told of. With `rest_of` only what is left of a chunk of that
+/// generation.
 #[napi(catch_unwind)]
-pub fn consumer_chunk(door: &External<ConsumerDoor>, queue: u32, mut scratch: BufferSlice<'_>) -> Option<Vec<u32>> {
-    Some(match door.sink.chunks.take(queue, &mut scratch)? {
-        Packed::Messages { generation, count } => vec![generation, count],
+pub fn consumer_chunk(
+    door: &External<ConsumerDoor>,
+    queue: u32,
+    mut scratch: BufferSlice<'_>,
+    rest_of: Option<u32>,
+) -> Option<Vec<u32>> {
+    Some(match door.sink.chunks.take(queue, &mut scratch, rest_of)? {
+        Packed::Messages { generation, count, left } => vec![generation, count, left],
         Packed::TooSmall(size) => vec![size as u32],
     })
 }
 
-/// Whether the handler of this message may be called now, in this very tick. A "no" is final for its generation.
+/// Whether the handler of the messages from `offset` to `last`, mostly one, may be called now, in this very tick. A "no" is final for its
+/// generation.
 #[napi(catch_unwind)]
-pub fn consumer_may_start(door: &External<ConsumerDoor>, queue: u32, generation: u32, offset: f64) -> bool {
-    door.core.may_start(queue, generation, offset as i64)
+pub fn consumer_may_start(door: &External<ConsumerDoor>, queue: u32, generation: u32, offset: f64, last: f64) -> bool {
+    door.core.may_start(queue, generation, offset as i64, last as i64)
+}
+
+/// A running handler of several messages is done with one of them, and goes on with the next.
+#[napi(catch_unwind)]
+pub fn consumer_pass(door: &External<ConsumerDoor>, queue: u32, generation: u32, offset: f64, next: f64) {
+    door.core.pass(queue, generation, offset as i64, next as i64);
 }
 
 /// Queue, generation, offset, and the offset of the next message or −1.
@@ -359,7 +410,8 @@ pub fn consumer_success<'env>(
     })
 }
 
-/// A handler has failed: 1 later, 2 after `suspendMs`, 3 to the dead-letter queue. The answer is the delay before the next attempt, in ms.
+/// A handler has failed: 1 later, 2 after `suspendMs`, 3 to the dead-letter queue; 4: it says nothing of its message. The answer is the delay before
+/// the next attempt, in ms.
 #[napi(catch_unwind)]
 pub fn consumer_failure(
     door: &External<ConsumerDoor>,
@@ -373,6 +425,10 @@ pub fn consumer_failure(
     let outcome = match outcome {
         2 => Outcome::Suspend(milliseconds(suspend_ms)),
         3 => Outcome::DeadLetter,
+        4 => {
+            door.core.left(queue, generation, offset as i64);
+            return 0.0;
+        }
         _ => Outcome::Later,
     };
     let ack = door.core.failed(queue, generation, offset as i64, outcome, reason);

@@ -62,12 +62,6 @@ pub(super) fn room_for(delivery: &Delivery) -> usize {
     (HEAD + room_behind_head(delivery)).next_multiple_of(ALIGNMENT)
 }
 
-/// How large scratch memory has to be for all of these together, at most as many as a chunk has.
-pub(super) fn room_for_all<'a>(deliveries: impl IntoIterator<Item = &'a Delivery>) -> usize {
-    let rooms = deliveries.into_iter().map(|delivery| room_behind_head(delivery).next_multiple_of(ALIGNMENT));
-    (HEAD + rooms.sum::<usize>()).next_multiple_of(ALIGNMENT)
-}
-
 fn room_behind_head(delivery: &Delivery) -> usize {
     let message = &delivery.message;
     delivery.topic.len() + message.properties.len() + message.body.len() + REST

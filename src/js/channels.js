@@ -75,7 +75,7 @@ class Operation {
 
   /**
    * @template R
-   * @param {() => R} run what the operation does at once, in the stores of the channel. It throws nothing
+   * @param {() => R} run what the operation does at once, in the stores of the channel
    * @returns {R}
    */
   begin(run) {

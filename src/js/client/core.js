@@ -28,6 +28,7 @@ const { Slots } = require('./slots.js')
  * @property {(native: N, slot: number, calls: import('../native-surface').Calls) => D} start
  * @property {(door: D, isFirst: boolean) => import('../native-surface').Said | 'later' | null} take what native says next, see `Bell`
  * @property {() => ((...args: any[]) => void)[]} hears what only its native side says, by kind, from 2 on
+ * @property {() => void} [leaving] before native is closed, and before a start that is under way fails
  * @property {() => void} ended after native is closed
  */
 
@@ -252,6 +253,7 @@ class Core {
   async #end(timeoutMs) {
     const wasRunning = this.state === 'running'
     this.state = 'closing'
+    this.#side.leaving?.()
     this.#unwatch?.()
     this.#starting?.reject(this.#settings.signal?.aborted ? this.#abortedError() : this.closedError())
     const { native } = this

@@ -5,6 +5,7 @@
 const native = require('../addon.js')
 const { textOf } = require('../cause.js')
 const { clearTimeout, setImmediate, setTimeout } = require('../clock.js')
+const { BatchContext, Context } = require('./context.js')
 const { Outcome, verdictOfReturned, verdictOfThrown } = require('./outcomes.js')
 const { RocketMQError } = require('../errors.js')
 const { Fifo } = require('../fifo.js')
@@ -14,95 +15,26 @@ const { nextTurn } = require('../turn.js')
  * @typedef {import('../errors').Failure} Failure
  * @typedef {import('../message').ReceivedMessage} ReceivedMessage
  * @typedef {import('../native-surface').ConsumerDoor} ConsumerDoor
+ * @typedef {import('./outcomes').Failed} Failed
  * @typedef {import('./outcomes').Verdict} Verdict
+ * @typedef {import('./places').Places} Places
+ * @typedef {import('./places').Waiting} Waiting
  * @typedef {import('../../../index').MessageQueue} MessageQueue
  */
-
-/**
- * Who of a lane waits for a place.
- * @typedef {Fifo<() => void>} Waiting
- */
-
-/** The places for handlers, over all lanes. Lanes take turns, and who of a lane waits longest has its turn. */
-class Places {
-  #free
-  /** Of the lanes that wait. @type {Fifo<Waiting>} */
-  #waiting = new Fifo()
-
-  /** @param {number} places */
-  constructor(places) {
-    this.#free = places
-  }
-
-  /**
-   * @param {Waiting} waiting of the lane
-   * @returns {Promise<void> | null} null: the place is there at once
-   */
-  take(waiting) {
-    if (this.#free > 0) {
-      this.#free--
-      return null
-    }
-    if (waiting.length === 0) this.#waiting.push(waiting)
-    return new Promise((resolve) => waiting.push(resolve))
-  }
-
-  /** Whether somebody waits for a place. */
-  get isWanted() {
-    return this.#waiting.length > 0
-  }
-
-  give() {
-    const lane = this.#waiting.shift()
-    const next = lane?.shift()
-    if (lane === undefined || next === undefined) {
-      this.#free++
-      return
-    }
-    if (lane.length > 0) this.#waiting.push(lane)
-    next()
-  }
-}
 
 /** The bits of the answer to a success. */
 const GO_ON = 1
 const STARTS = 2
 
-/** What a handler gets beside its message. */
-class Context {
-  /** @type {AbortController | undefined} */
-  #controller
-  /** @type {Failure | undefined} */
-  #reason
+/**
+ * How a topic's messages are handed over together.
+ * @typedef {{ maxMessages: number, isByKey: boolean }} Batching
+ */
 
-  /**
-   * @param {MessageQueue} queue
-   * @param {number} attempt
-   */
-  constructor(queue, attempt) {
-    this.queue = queue
-    this.attempt = attempt
-  }
-
-  /** Made when it is asked for: most handlers never do. */
-  get signal() {
-    if (this.#controller === undefined) {
-      this.#controller = new AbortController()
-      if (this.#reason) this.#controller.abort(this.#reason)
-    }
-    return this.#controller.signal
-  }
-
-  /**
-   * @param {Context} context
-   * @param {Failure} reason
-   */
-  static abort(context, reason) {
-    if (context.#reason) return
-    context.#reason = reason
-    context.#controller?.abort(reason)
-  }
-}
+/**
+ * A part of a chunk whose messages are handled together.
+ * @typedef {{ messages: ReceivedMessage[], offsets: number[], isBatch: boolean }} Batch
+ */
 
 /**
  * What a lane needs of its consumer.
@@ -113,7 +45,9 @@ class Context {
  * @property {Places} places
  * @property {boolean} isByKey the runs of a lane go side by side
  * @property {number | undefined} handlerTimeoutMs
- * @property {(message: ReceivedMessage, context: Context) => unknown} handle calls the handler of the message's topic
+ * @property {((topic: string) => Batching | undefined) | null} batching of a topic; null: all handlers take one message
+ * @property {(message: ReceivedMessage, context: Context, messages?: ReceivedMessage[]) => unknown} handle calls the handler of the message's
+ *   topic, with the messages of a batch, whose first it is
  * @property {(error: Failure) => void} warn
  * @property {(message: ReceivedMessage) => Failure} junk the failure that a returned value is no outcome
  * @property {(message: ReceivedMessage, delayMs: number, cause: unknown) => void} suspended
@@ -188,7 +122,7 @@ class Lane {
   }
 
   async #pump() {
-    const { places, isByKey } = this.#host
+    const { places, isByKey, batching } = this.#host
     this.#pumping = true
     for (;;) {
       const place = places.take(this.#waiting)
@@ -196,8 +130,8 @@ class Lane {
       for (let turn; (turn = nextTurn());) await turn
       const chunk = this.#take()
       if (chunk === null) break
-      if (isByKey) void this.#work(chunk)
-      else await this.#work(chunk)
+      const worked = batching === null ? this.#work(chunk) : this.#workInBatches(chunk, batching)
+      if (!isByKey) await worked
     }
     places.give()
     this.#pumping = false
@@ -225,7 +159,7 @@ class Lane {
     /** @type {Run} */
     const run = { generation, message: null, context: null }
     this.#runs.add(run)
-    let may = this.#mayStart(generation, offsets[0])
+    let may = this.#mayStart(generation, offsets[0], offsets[0])
     for (let i = 0; may;) {
       const message = messages[i]
       const context = new Context(this.queue, message.reconsumeTimes + 1)
@@ -267,19 +201,116 @@ class Lane {
       const place = places.take(this.#waiting)
       if (place) await place
       for (let later; (later = nextTurn());) await later
-      may = this.#mayStart(generation, next)
+      may = this.#mayStart(generation, next, next)
     }
     this.#runs.delete(run)
     places.give()
   }
 
   /**
+   * As `#work`, where a handler may get several messages at once.
+   * @param {{ generation: number, messages: ReceivedMessage[], offsets: number[] }} chunk
+   * @param {(topic: string) => Batching | undefined} batching
+   */
+  async #workInBatches(chunk, batching) {
+    const { places } = this.#host
+    const { generation } = chunk
+    /** @type {Run} */
+    const run = { generation, message: null, context: null }
+    this.#runs.add(run)
+    for (let from = 0; from < chunk.messages.length;) {
+      const { messages, offsets, isBatch } = batchAt(chunk, from, batching)
+      const last = offsets.length - 1
+      if (!this.#mayStart(generation, offsets[0], offsets[last])) break
+      const [message] = messages
+      const tell = (/** @type {number} */ done, /** @type {number} */ before) =>
+        this.#pass(generation, offsets, before, done)
+      const context = new BatchContext(this.queue, message.reconsumeTimes + 1, messages.length, tell)
+      run.message = message
+      run.context = context
+      const verdict = await this.#verdict(message, context, isBatch ? messages.slice() : undefined)
+      run.message = null
+      run.context = null
+      const done = BatchContext.end(context)
+      if (verdict.kind !== Outcome.SUCCESS) {
+        if (done <= last) {
+          this.#failed(generation, messages[done], offsets[done], verdict)
+          break
+        }
+        this.#host.warn(this.#failedInVain(message, messages.length, verdict))
+      }
+      this.#pass(generation, offsets, Math.min(done, last), messages.length)
+      const answer = this.#succeeded(generation, offsets[last], -1)
+      from += messages.length
+      if ((answer & GO_ON) === 0) break
+      if (from < chunk.messages.length && (nextTurn() !== null || places.isWanted)) {
+        places.give()
+        const place = places.take(this.#waiting)
+        if (place) await place
+        for (let later; (later = nextTurn());) await later
+      }
+    }
+    this.#runs.delete(run)
+    places.give()
+  }
+
+  /**
+   * @param {ReceivedMessage} message
+   * @param {Context} context
+   * @param {ReceivedMessage[] | undefined} messages
+   * @returns {Promise<Verdict>}
+   */
+  async #verdict(message, context, messages) {
+    let timer
+    try {
+      const returned = this.#host.handle(message, context, messages)
+      if (!isThenable(returned)) return verdictOfReturned(returned)
+      timer = this.#limit(message, context)
+      return verdictOfReturned(await returned)
+    } catch (thrown) {
+      return verdictOfThrown(thrown)
+    } finally {
+      if (timer !== undefined) clearTimeout(timer)
+    }
+  }
+
+  /**
+   * Messages of the running handler are done, and it goes on with those behind them; of the last one its end tells.
+   * @param {number} generation
+   * @param {number[]} offsets
+   * @param {number} from
+   * @param {number} to
+   */
+  #pass(generation, offsets, from, to) {
+    try {
+      for (let i = from; i < Math.min(to, offsets.length - 1); i++) {
+        this.#failures.delete(offsets[i])
+        native.consumerPass(this.#host.door, this.#index, generation, offsets[i], offsets[i + 1])
+      }
+    } catch (thrown) {
+      this.#defect('a part of a batch could not be told', thrown)
+    }
+  }
+
+  /**
+   * A handler has failed after it had said that all of its messages are done.
+   * @param {ReceivedMessage} message the first
+   * @param {number} count
+   * @param {Failed} verdict
+   */
+  #failedInVain({ topic, queueOffset, msgId }, count, { cause }) {
+    const text = `a handler failed after done(${count}) of ${count} messages: nothing comes again (${where(this.queue, queueOffset)})`
+    return new RocketMQError('ERR_ROCKETMQ_HANDLER', text, { topic, queue: this.queue, msgId, cause })
+  }
+
+  /**
    * @param {number} generation
    * @param {number} offset
+   * @param {number} last of the messages that its handler gets
    */
-  #mayStart(generation, offset) {
+  #mayStart(generation, offset, last) {
     try {
-      return native.consumerMayStart(this.#host.door, this.#index, generation, offset)
+      return native.consumerMayStart(this.#host.door, this.#index, generation, offset, last)
     } catch (cause) {
       this.#defect('mayStart failed', cause)
       return false
@@ -383,6 +414,28 @@ class Lane {
 }
 
 /**
+ * The next messages of a chunk that a handler gets at once: of one topic, as a queue of the retry topic has messages of several.
+ * @param {{ messages: ReceivedMessage[], offsets: number[] }} chunk
+ * @param {number} from
+ * @param {(topic: string) => Batching | undefined} batching
+ * @returns {Batch}
+ */
+function batchAt({ messages, offsets }, from, batching) {
+  const { topic, shardingKey } = messages[from]
+  const { maxMessages, isByKey } = batching(topic) ?? ALONE
+  const most = Math.min(messages.length, from + maxMessages)
+  let to = from + 1
+  while (to < most && messages[to].topic === topic && !(isByKey && messages[to].shardingKey !== shardingKey)) to++
+  return {
+    messages: messages.slice(from, to),
+    offsets: offsets.slice(from, to),
+    isBatch: batching(topic) !== undefined,
+  }
+}
+/** @type {Batching} */
+const ALONE = { maxMessages: 1, isByKey: false }
+
+/**
  * @param {unknown} value
  * @returns {value is PromiseLike<unknown>}
  */
@@ -399,4 +452,4 @@ function where({ topic, brokerName, queueId }, offset) {
   return `topic ${topic}, queue ${queueId} of ${brokerName}, offset ${offset}`
 }
 
-module.exports = { Lane, Places, isThenable, where }
+module.exports = { Lane, isThenable, where }

@@ -4,7 +4,7 @@
 const { RUN, deadLetters, processing, serverOf, suspensions } = require('../channels.js')
 const { RocketMQError } = require('../errors.js')
 const { isThenable } = require('./lane.js')
-const { ConsumeStatus, said } = require('./outcomes.js')
+const { ConsumeStatus, LEFT, said } = require('./outcomes.js')
 
 /**
  * @typedef {import('../message').ReceivedMessage} ReceivedMessage
@@ -92,6 +92,7 @@ function ofMessage(client, { topic, shardingKey, queue, msgId, queueOffset, reco
  * @param {unknown} value that the handler has returned
  */
 function told(trace, value) {
+  if (value === LEFT) return // as if it had not begun
   if (value === undefined) trace.outcome = ConsumeStatus.CONSUME_SUCCESS
   else if (said(value) !== null) trace.outcome = value
   else threw(trace, new RocketMQError('ERR_ROCKETMQ_HANDLER', 'the handler returned something that is no outcome'))

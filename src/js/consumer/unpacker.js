@@ -75,23 +75,54 @@ class Unpacker {
    * @param {MessageQueue} queue
    */
   chunk(door, index, queue) {
-    let taken = native.consumerChunk(door, index, this.#scratch)
-    while (taken !== null && taken.length === 1) {
-      this.#grow(taken[0])
-      taken = native.consumerChunk(door, index, this.#scratch)
-    }
+    const taken = this.#packed(door, index)
     if (taken === null) return null
-    const [generation, count] = taken
+    let [generation, count, left] = taken
+    /** @type {ReceivedMessage[]} */
     const messages = new Array(count)
     // A handler may change its message; the gate goes by what was packed.
+    /** @type {number[]} */
     const offsets = new Array(count)
-    const [texts, bodies] = [new Texts(this.#scratch, this.#fields), new Bodies(this.#scratch, this.#fields)]
-    for (let i = 0; i < count; i++) {
-      messages[i] = this.#message(i, queue, texts, bodies)
-      offsets[i] = messages[i].queueOffset
+    this.#unpack(queue, messages, offsets, 0, count)
+    // What did not fit into the memory.
+    while (left > 0) {
+      const more = this.#packed(door, index, generation)
+      if (more === null) break // Given up meanwhile: the gate refuses the rest of it, too.
+      const from = messages.length
+      ;[, count, left] = more
+      this.#unpack(queue, messages, offsets, from, count)
     }
     this.#shrink()
     return { generation, messages, offsets }
+  }
+
+  /**
+   * @param {ConsumerDoor} door
+   * @param {number} index
+   * @param {number} [generation] only more of this one
+   */
+  #packed(door, index, generation) {
+    let taken = native.consumerChunk(door, index, this.#scratch, generation)
+    while (taken !== null && taken.length === 1) {
+      this.#grow(taken[0])
+      taken = native.consumerChunk(door, index, this.#scratch, generation)
+    }
+    return taken
+  }
+
+  /**
+   * @param {MessageQueue} queue
+   * @param {ReceivedMessage[]} messages
+   * @param {number[]} offsets
+   * @param {number} from
+   * @param {number} count
+   */
+  #unpack(queue, messages, offsets, from, count) {
+    const [texts, bodies] = [new Texts(this.#scratch, this.#fields), new Bodies(this.#scratch, this.#fields)]
+    for (let i = 0; i < count; i++) {
+      messages[from + i] = this.#message(i, queue, texts, bodies)
+      offsets[from + i] = messages[from + i].queueOffset
+    }
   }
 
   /**

@@ -9,7 +9,9 @@ const { invalid } = require('../errors.js')
 const { flatten, shardingKey: checkShardingKey } = require('../message.js')
 const { NativeProducer } = require('../addon.js')
 const options = require('../options.js')
+const { Choices } = require('./choices.js')
 const { refused } = require('./not-sent.js')
+const { MessageStream } = require('./writable.js')
 const { Sends } = require('./sends.js')
 const { traced, tracedBatch } = require('./traces.js')
 
@@ -44,7 +46,7 @@ class Producer extends Client {
    * @param {true} [orderly]
    */
   constructor(given, orderly) {
-    const { client, producer } = options.producerOptions(given, orderly)
+    const { client, producer, hash } = options.producerOptions(given, orderly)
     /** @type {import('./sends').Core} */
     const core = new Core(client, {
       kind: 'Producer',
@@ -57,7 +59,7 @@ class Producer extends Client {
     super(core, [])
     this.#core = core
     this.#settings = producer
-    this.#sends = new Sends(core)
+    this.#sends = new Sends(core, hash === undefined ? null : new Choices(hash))
     if (clients.hasSubscribers) clients.publish({ client: this, groupId: this.groupId })
   }
 
@@ -76,6 +78,7 @@ class Producer extends Client {
       if (!sends.isObserved) return this.#sends.send(flat, key, checked)
       return this.#traced(flat, key, checked)
     } catch (error) {
+      this.#sends.refusals++
       return Promise.reject(refusedOf(message, error))
     }
   }
@@ -133,6 +136,24 @@ class Producer extends Client {
   #sender() {
     const { namespace, reports } = this.#core
     return { client: /** @type {any} */ (this), namespace, warn: (error) => reports.warn(/** @type {any} */ (error)) }
+  }
+
+  /**
+   * @param {{ shardingKey: (message: MessageInit) => string, signal?: AbortSignal | undefined }} writableOptions
+   * @returns {import('node:stream').Writable}
+   */
+  writable(writableOptions) {
+    const { shardingKey, signal } = options.writableOptions(writableOptions)
+    this.#mustRun()
+    const sends = this.#sends
+    const way = {
+      send: this.sendOrderly.bind(this),
+      refusals: () => sends.refusals,
+      hasRoom: () => sends.hasRoom(),
+      ready: sends.ready.bind(sends),
+      heard: sends.heard.bind(sends),
+    }
+    return new MessageStream(way, shardingKey, signal)
   }
 
   #mustRun() {

@@ -17,6 +17,7 @@ const { Unsettled } = require('./unsettled.js')
  * @typedef {import('../client/core').Core<NativeProducer, ProducerDoor>} Core
  * @typedef {import('../message').FlatMessage} FlatMessage
  * @typedef {import('./traces').Operation} Operation
+ * @typedef {import('./choices').Choices} Choices
  * @typedef {import('../../../index').SendResult} SendResult
  * @typedef {import('../../../index').SendStatus} SendStatus
  */
@@ -48,18 +49,26 @@ const MOST_FAILURES = 1_000
 class Sends {
   /** @type {Core} */
   #core
+  /** Of a user's own hash. @type {Choices | null} */
+  #choices
   /** @type {Signals<Send>} */
   #signals = new Signals((sends) => this.#abort(sends))
   #unsettled = new Unsettled()
+  /** How many sends were refused at their call: what their promises say a moment later is known by then. */
+  refusals = 0
   /** The numbers of the sends in a slice. */
   #slots = new Uint32Array(SLICE)
   #scratch = Buffer.from(this.#slots.buffer)
   /** Failures by their numbers: what they have taken along may still be under way. @type {Map<number, Failure>} */
   #failures = new Map()
 
-  /** @param {Core} core */
-  constructor(core) {
+  /**
+   * @param {Core} core
+   * @param {Choices | null} choices
+   */
+  constructor(core, choices) {
     this.#core = core
+    this.#choices = choices
   }
 
   get #door() {
@@ -76,6 +85,7 @@ class Sends {
    * @returns {Promise<SendResult>}
    */
   send({ topic, body, tags, keys, properties }, shardingKey, { signal, timeoutMs }, operation) {
+    this.#choices?.before(this.#door, topic, shardingKey)
     const request = (/** @type {number} */ slot) =>
       native.producerSend(this.#door, slot, topic, shardingKey, body, tags, keys, properties, timeoutMs)
     return operation === undefined
@@ -92,6 +102,7 @@ class Sends {
    */
   sendBatch(messages, shardingKey, { signal, timeoutMs }, operation) {
     const { topic } = messages[0]
+    this.#choices?.before(this.#door, topic, shardingKey)
     const request = (/** @type {number} */ slot) =>
       native.producerSendBatch(
         this.#door,
@@ -151,6 +162,7 @@ class Sends {
       request(send.slot)
     } catch (thrown) {
       this.#settled(send.slot)
+      this.refusals++
       send.reject(/** @type {Error} */ (refused(errorFromThrown(thrown), topic)))
     }
   }
@@ -185,6 +197,8 @@ class Sends {
     this.#failed.bind(this),
     this.#storedBatch.bind(this),
     () => this.#giveTurn(this.#door),
+    () => {}, // of what `take` keeps for itself
+    (topic) => this.#choices?.undecided(this.#door, topic),
   ]
 
   /** @param {ProducerDoor} door */
@@ -281,6 +295,11 @@ class Sends {
 
   // ------------------------------------------------------------- pace and end
 
+  /** Whether less is held than the high-water mark. */
+  hasRoom() {
+    return native.producerHasRoom(this.#door)
+  }
+
   /**
    * Resolves when less is held than the high-water mark.
    * @param {AbortSignal | undefined} signal
@@ -288,7 +307,7 @@ class Sends {
    */
   ready(signal) {
     if (signal?.aborted) return Promise.reject(aborted(signal))
-    if (native.producerHasRoom(this.#door)) return Promise.resolve()
+    if (this.hasRoom()) return Promise.resolve()
     return new Promise((resolve, reject) => {
       const abort = () => reject(aborted(/** @type {AbortSignal} */ (signal)))
       signal?.addEventListener('abort', abort, { once: true })
@@ -297,6 +316,11 @@ class Sends {
         .finally(() => signal?.removeEventListener('abort', abort))
         .then(() => resolve(), reject)
     })
+  }
+
+  /** Resolves when what is decided by now has been delivered. @returns {Promise<void>} */
+  heard() {
+    return this.#core.slots.ask((slot) => /** @type {NativeProducer} */ (this.#core.native).heard(slot))
   }
 
   /** @returns {Promise<void>} */

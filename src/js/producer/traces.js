@@ -3,6 +3,7 @@
 
 const { sends, serverOf } = require('../channels.js')
 const { copyOf, withProperties } = require('../message.js')
+const { refused } = require('./not-sent.js')
 
 /**
  * @typedef {import('../message').FlatMessage} FlatMessage
@@ -30,7 +31,7 @@ const { copyOf, withProperties } = require('../message.js')
 function traced(sender, flat, shardingKey, send) {
   const message = copyOf(flat)
   const operation = sends.of(traceOf(sender, { message }, flat, shardingKey))
-  return operation.begin(() => send(rewritten(sender, flat, message), operation))
+  return begin(operation, () => send(rewritten(sender, flat, message), operation))
 }
 
 /**
@@ -43,12 +44,27 @@ function traced(sender, flat, shardingKey, send) {
 function tracedBatch(sender, flat, shardingKey, send) {
   const messages = flat.map(copyOf)
   const operation = sends.of(traceOf(sender, { messages }, flat[0], shardingKey))
-  return operation.begin(() =>
-    send(
-      flat.map((each, i) => rewritten(sender, each, messages[i])),
-      operation,
-    ),
-  )
+  const written = () => flat.map((each, i) => rewritten(sender, each, messages[i]))
+  return begin(operation, () => send(written(), operation))
+}
+
+/**
+ * @template R
+ * @param {Operation} operation
+ * @param {() => Promise<R>} send
+ * @returns {Promise<R>}
+ */
+function begin(operation, send) {
+  return operation.begin(() => {
+    try {
+      return send()
+    } catch (error) {
+      // Of a function of the user's, as the one that chooses queues.
+      failed(/** @type {SendTrace} */ (operation.trace), refused(error, operation.trace.topic))
+      operation.over()
+      throw error
+    }
+  })
 }
 
 /**
@@ -120,7 +136,7 @@ function refusedAt(operation, error) {
  */
 function failed(trace, error) {
   trace.error = error
-  const { outcome, queue, msgId, address } = error
+  const { outcome, queue, msgId, address } = error ?? {}
   trace.outcome = outcome ?? 'unknown'
   if (queue !== undefined) trace.queue = queue
   if (msgId !== undefined) trace.msgId = msgId

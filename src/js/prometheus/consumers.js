@@ -40,6 +40,7 @@ function ageOf({ lag, nextStoredAt }) {
 /** @param {ProcessTrace} trace */
 function outcomeOf({ outcome }) {
   if (outcome === 'CONSUME_SUCCESS') return 'success'
+  if (outcome === undefined) return 'left'
   if (typeof outcome !== 'object') return 'later'
   return 'suspendMs' in outcome ? 'suspend' : 'dead_letter'
 }

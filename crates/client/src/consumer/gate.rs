@@ -130,6 +130,8 @@ struct State {
     open: bool,
     /// By the program, whatever becomes of the queue meanwhile.
     paused: bool,
+    /// The program wants to go on elsewhere: nothing starts here any more.
+    held: bool,
     /// Beside `open`, not a state of it: a closed gate still waits for its handlers to end.
     runs: Runs,
     tenure: Tenure,
@@ -168,6 +170,7 @@ impl Gate {
         let state = State {
             open: false,
             paused: false,
+            held: false,
             runs: Runs::default(),
             tenure: Tenure::Absent,
             outcomes: Vec::new(),
@@ -186,9 +189,9 @@ impl Gate {
 
     // ---- the JavaScript thread
 
-    /// Whether this message's handler may be called now, in this very tick. Yes: it counts as running.
-    pub(crate) fn may_start(&self, generation: u32, offset: i64) -> bool {
-        let permit = self.begin(&mut self.lock(), generation, offset);
+    /// Whether the handler of these messages, mostly one, may be called now, in this very tick. Yes: the first counts as running.
+    pub(crate) fn may_start(&self, generation: u32, offset: i64, last: i64) -> bool {
+        let permit = self.begin(&mut self.lock(), generation, offset, last);
         if permit == Permit::Ended {
             self.changed.notify_one();
         }
@@ -196,11 +199,11 @@ impl Gate {
     }
 
     /// A refusal that is not one already ends the run.
-    fn begin(&self, state: &mut State, generation: u32, offset: i64) -> Permit {
+    fn begin(&self, state: &mut State, generation: u32, offset: i64, last: i64) -> Permit {
         let Some(run) = state.runs.live(generation).filter(|_| state.open) else { return Permit::Refused };
         let lease = match state.tenure {
-            Tenure::Held(lease) if !state.paused && offset <= state.limit => lease,
-            // In doubt, paused, or to be given back: the actor delivers again once it is none of these.
+            Tenure::Held(lease) if !state.paused && !state.held && last <= state.limit => lease,
+            // In doubt, paused, held, or to be given back: the actor delivers again once it is none of these.
             _ => {
                 state.runs.refuse(run);
                 return Permit::Ended;
@@ -211,7 +214,7 @@ impl Gate {
         if validity == Validity::Valid && !state.runs.is_busy(run) {
             state.runs.start(run, Running { generation, offset, began: now, since: wall });
             if !state.direct {
-                state.furthest = state.furthest.max(offset);
+                state.furthest = state.furthest.max(last);
             }
             return Permit::Granted;
         }
@@ -222,6 +225,20 @@ impl Gate {
             Validity::Over => state.tenure = Tenure::Lost,
         }
         Permit::Ended
+    }
+
+    /// A handler of several messages is done with one of them, and goes on with the next.
+    pub(crate) fn pass(&self, generation: u32, offset: i64, next: i64) {
+        let mut state = self.lock();
+        let Some(counts) = state.runs.pass(generation, offset, next) else { return };
+        if counts {
+            self.record(&mut state, generation, offset, Outcome::Success, None);
+        }
+        let can_wait = state.outcomes.len() < state.wake_after;
+        drop(state);
+        if !can_wait {
+            self.changed.notify_one();
+        }
     }
 
     /// A handler has ended. It stops running in any case; its outcome counts if its run is still one. Where all goes well,
@@ -239,7 +256,7 @@ impl Gate {
         let mut ack = if counts { self.record(&mut state, generation, offset, outcome, reason) } else { Ack::IGNORED };
         let mut is_over = !ack.go_on || state.runs.ends_at(generation, offset);
         if let Some(next) = next.filter(|_| !is_over) {
-            let permit = self.begin(&mut state, generation, next);
+            let permit = self.begin(&mut state, generation, next, next);
             ack.starts = permit == Permit::Granted;
             is_over = permit == Permit::Ended;
         } else if is_over {
@@ -251,6 +268,19 @@ impl Gate {
             self.changed.notify_one();
         }
         ack
+    }
+
+    /// A handler says nothing of its message: it stops running, and the message is delivered again if it is wanted.
+    pub(crate) fn left(&self, generation: u32, offset: i64) {
+        let mut state = self.lock();
+        if state.runs.end(generation, offset).is_none() {
+            return;
+        }
+        if let Some(run) = state.runs.live(generation) {
+            state.runs.refuse(run);
+        }
+        drop(state);
+        self.changed.notify_one();
     }
 
     fn record(&self, state: &mut State, generation: u32, offset: i64, outcome: Outcome, reason: Option<String>) -> Ack {
@@ -376,6 +406,11 @@ impl Gate {
         if was_paused != paused {
             self.changed.notify_one();
         }
+    }
+
+    /// Whether calls of `seek()` wait: nothing starts meanwhile, what runs ends and counts.
+    pub(crate) fn hold(&self, held: bool) {
+        self.lock().held = held;
     }
 
     /// Whether the program has paused the queue.

@@ -3,7 +3,9 @@
 mod actor;
 mod brokers;
 mod budget;
+mod calls;
 mod close;
+mod flow;
 mod gate;
 mod group;
 mod health;
@@ -29,6 +31,7 @@ use std::time::Duration;
 use tokio::task::JoinHandle;
 
 pub use self::brokers::Brokers;
+pub use self::flow::SeekTo;
 pub use self::gate::{Ack, Outcome};
 pub use self::options::{ConsumerOptions, InitialPosition, OrderedBy, Suspend, Wish};
 pub use self::pauses::Paused;
@@ -110,9 +113,14 @@ impl<B: Brokers> Consumer<B> {
         self.shared.queues.at(index).map(|queue| queue.shown.clone())
     }
 
-    /// Whether that message's handler may be called now, in this very tick.
-    pub fn may_start(&self, queue: u32, generation: u32, offset: i64) -> bool {
-        self.shared.queues.at_gate(queue, |gate| gate.may_start(generation, offset)).unwrap_or(false)
+    /// Whether the handler of the messages from `offset` to `last`, mostly one, may be called now, in this very tick.
+    pub fn may_start(&self, queue: u32, generation: u32, offset: i64, last: i64) -> bool {
+        self.shared.queues.at_gate(queue, |gate| gate.may_start(generation, offset, last)).unwrap_or(false)
+    }
+
+    /// A handler of several messages is done with one of them, and goes on with the next.
+    pub fn pass(&self, queue: u32, generation: u32, offset: i64, next: i64) {
+        self.shared.queues.at_gate(queue, |gate| gate.pass(generation, offset, next));
     }
 
     /// A handler has succeeded. Where there is a `next` message, its handler may be called in the same tick, if the answer says so.
@@ -125,6 +133,11 @@ impl<B: Brokers> Consumer<B> {
     pub fn failed(&self, queue: u32, generation: u32, offset: i64, outcome: Outcome, reason: Option<String>) -> Ack {
         let ack = |gate: &Gate| gate.ack(generation, offset, outcome, reason, None);
         self.shared.queues.at_gate(queue, ack).unwrap_or(Ack::IGNORED)
+    }
+
+    /// A handler says nothing of its message, which is as if it had not begun.
+    pub fn left(&self, queue: u32, generation: u32, offset: i64) {
+        self.shared.queues.at_gate(queue, |gate| gate.left(generation, offset));
     }
 
     /// From now on the handlers of these do not start, and those of all others do. What runs ends in peace.

@@ -64,6 +64,8 @@ pub struct ConsumerOptions {
     pub subscriptions: Vec<Wish>,
     /// What is handled one after the other.
     pub ordered_by: OrderedBy,
+    /// Most messages that a handler gets at once, 1 and more.
+    pub batch_messages: usize,
     /// Only where the group has no committed offset.
     pub initial_position: InitialPosition,
     /// Failed attempts before a message goes to the dead-letter queue; `None`: never.

@@ -14,6 +14,8 @@ use crate::env::Instant;
 use crate::protocol::StoredMessage;
 use crate::protocol::properties::name;
 
+/// Most messages of a chunk, unless a handler wants more at once.
+const CHUNK_MESSAGES: usize = 32;
 /// Chunks of a queue under way: the second, so that handlers never wait for a thread hop. Of a key it is one, as there are others.
 const CHUNKS: usize = 2;
 
@@ -43,6 +45,8 @@ struct Place {
 #[derive(Debug)]
 pub(super) struct Buffer {
     order: OrderedBy,
+    /// Most messages of a chunk.
+    chunk_messages: usize,
     /// By offset.
     unfinished: VecDeque<Place>,
     /// Those that are free have no messages.
@@ -63,10 +67,11 @@ pub(super) struct Buffer {
 }
 
 impl Buffer {
-    /// Empty, to be filled from this offset on.
-    pub(super) fn new(order: OrderedBy, next: i64) -> Self {
+    /// Empty, to be filled from this offset on; a handler may get so many messages at once.
+    pub(super) fn new(order: OrderedBy, batch_messages: usize, next: i64) -> Self {
         Self {
             order,
+            chunk_messages: batch_messages.max(CHUNK_MESSAGES),
             unfinished: VecDeque::new(),
             // The first is that of the queue, or of what has no key.
             lanes: vec![Lane::default()],
@@ -225,7 +230,7 @@ impl Buffer {
             if !lane.is_free(most) {
                 continue;
             }
-            let messages = lane.chunk(limit);
+            let messages = lane.chunk(self.chunk_messages, limit);
             let Some(last) = messages.last() else { continue };
             let last = last.message.queue_offset;
             self.sent += messages.len();

@@ -7,6 +7,7 @@
 //! ```
 
 mod answers;
+mod attending;
 mod buffer;
 mod committing;
 mod direct;
@@ -21,6 +22,7 @@ mod proving;
 mod pulling;
 mod resetting;
 mod running;
+mod seeking;
 mod troubles;
 mod unpacking;
 mod waiting;
@@ -67,6 +69,7 @@ enum Step {
     Doubt,
     Drain,
     Reset,
+    Seek,
     Direct { message: Box<StoredMessage>, reply: oneshot::Sender<Answer> },
     End(End),
 }
@@ -112,8 +115,10 @@ struct Actor<B> {
     opened_after: u32,
     buffer: Buffer,
     share: Share,
-    /// The offset that the broker has acknowledged; never sent lower, except by a reset.
+    /// The offset that the broker has acknowledged; never sent lower, except by a reset or a seek.
     committed: i64,
+    /// The broker may have another one since, of a seek that has failed.
+    is_unsure: bool,
     /// The queue's end as the last pull said.
     max: Option<i64>,
     /// When handlers have last brought something.
@@ -207,7 +212,8 @@ impl<B: Brokers> Actor<B> {
         let (first, most) = shared.brokers.timing().backoff;
         let pause = Backoff::new(first, most);
         let share = Share::of(&shared.budget);
-        let ordered_by = shared.options.ordered_by;
+        let options = &shared.options;
+        let buffer = Buffer::new(options.ordered_by, options.batch_messages, 0);
         Self {
             wanted: queue.wanted.subscribe(),
             shared,
@@ -216,9 +222,10 @@ impl<B: Brokers> Actor<B> {
             phase: Phase::Gone,
             positioned: false,
             opened_after: 0,
-            buffer: Buffer::new(ordered_by, 0),
+            buffer,
             share,
             committed: 0,
+            is_unsure: false,
             max: None,
             progress_at: None,
             outcomes: Vec::new(),
@@ -266,7 +273,9 @@ impl<B: Brokers> Actor<B> {
     /// From the lock to its end.
     async fn tenancy(&mut self) {
         self.share.join();
+        self.queue.flow.begin();
         let end = self.own().await;
+        self.dismiss(end);
         let was_assigned = self.positioned;
         self.begin(self.buffer.position());
         self.share.part();
@@ -293,6 +302,7 @@ impl<B: Brokers> Actor<B> {
                 Step::Doubt => self.doubtful().await,
                 Step::Drain => self.draining().await,
                 Step::Reset => self.reset().await,
+                Step::Seek => self.seek().await,
                 Step::Direct { message, reply } => self.direct(*message, reply).await,
                 Step::End(end) => return end,
             }
@@ -301,10 +311,12 @@ impl<B: Brokers> Actor<B> {
 
     /// A fresh start at this offset: nothing buffered, nothing failed, nothing under way.
     fn begin(&mut self, offset: i64) {
-        self.buffer = Buffer::new(self.shared.options.ordered_by, offset);
+        let options = &self.shared.options;
+        self.buffer = Buffer::new(options.ordered_by, options.batch_messages, offset);
         self.pull = None;
         self.drop_unpacking();
         self.commit = None;
+        self.is_unsure = false;
         self.handoff = None;
         self.again_at = None;
         self.correction = None;
@@ -411,6 +423,8 @@ impl<B: Brokers> Actor<B> {
             let error = ClientError::new(Code::LockLost, text).with_queue(self.queue.name());
             self.shared.handlers.sink().abort(self.queue.index, running.generation, error);
         }
+        // After a panic, too.
+        self.dismiss(End::Lost);
         self.emit(|queue| Event::LockLost { queue });
         if self.wanted() != Wanted::Yes {
             self.unlock().await;

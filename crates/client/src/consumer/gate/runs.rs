@@ -76,6 +76,15 @@ impl Runs {
         Some(counts)
     }
 
+    /// The handler of this message is done with it, and goes on with the next; `None`: it does not run. Whether it counts.
+    pub(super) fn pass(&mut self, generation: u32, offset: i64, next: i64) -> Option<bool> {
+        let at = self.find(generation)?;
+        let run = &mut self.runs[at];
+        let running = run.running.as_mut().filter(|running| running.offset == offset)?;
+        running.offset = next;
+        Some(run.is_live)
+    }
+
     /// Whether nothing of the run comes behind this message.
     pub(super) fn ends_at(&self, generation: u32, offset: i64) -> bool {
         self.live(generation).is_some_and(|at| self.runs[at].last == offset)

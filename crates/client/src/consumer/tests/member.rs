@@ -63,7 +63,7 @@ impl Pump {
 
     async fn run(&self, index: u32, generation: u32, delivery: &Delivery) -> bool {
         let (offset, queue) = (delivery.message.queue_offset, self.name(index));
-        if !self.consumer().may_start(index, generation, offset) {
+        if !self.consumer().may_start(index, generation, offset, offset) {
             return false;
         }
         let client = self.client.clone();
@@ -133,6 +133,7 @@ pub(super) fn options() -> ConsumerOptions {
             expression: String::from("*"),
         }],
         ordered_by: OrderedBy::Queue,
+        batch_messages: 1,
         initial_position: InitialPosition::First,
         max_reconsume_times: None,
         suspend: Suspend { initial: second, factor: 1.0, max: second },

@@ -34,7 +34,7 @@ async fn c9_close_drains_commits_unlocks_and_unregisters_in_this_order() {
     tokio::time::sleep(Duration::from_secs(60)).await;
     assert_eq!(started(&cluster, &queues[0]).len(), starts, "none after close() resolved");
     assert!(member.consumer.assignment().is_empty());
-    assert!(!member.consumer.may_start(0, 1, 0));
+    assert!(!member.consumer.may_start(0, 1, 0, 0));
 }
 
 #[tokio::test(start_paused = true)]
@@ -100,7 +100,7 @@ async fn close_returns_at_its_bound_when_brokers_are_silent() {
     let began = env::now();
     member.consumer.close(Duration::from_secs(5)).await;
     assert!(began.elapsed() <= Duration::from_secs(5), "{:?}", began.elapsed());
-    assert!(!member.consumer.may_start(0, 1, 0));
+    assert!(!member.consumer.may_start(0, 1, 0, 0));
 }
 
 #[tokio::test(start_paused = true)]

@@ -7,8 +7,6 @@ use super::super::troubles::Trouble;
 use crate::consumer::sink::Delivery;
 use crate::protocol::StoredMessage;
 
-/// Most messages of a chunk.
-const CHUNK_MESSAGES: usize = 32;
 /// Most bytes of a chunk; a larger message travels alone.
 const CHUNK_BYTES: usize = 256 * 1024;
 
@@ -69,12 +67,12 @@ impl Lane {
     }
 
     /// The next messages for the sink, as many as belong into a chunk.
-    pub(super) fn chunk(&mut self, limit: i64) -> Vec<Delivery> {
+    pub(super) fn chunk(&mut self, most: usize, limit: i64) -> Vec<Delivery> {
         let mut chunk = Vec::new();
         let mut bytes = 0;
         while let Some(delivery) = self.delivery(self.sent + chunk.len()) {
             bytes += delivery.message.body.len();
-            let is_full = !chunk.is_empty() && (chunk.len() == CHUNK_MESSAGES || bytes > CHUNK_BYTES);
+            let is_full = !chunk.is_empty() && (chunk.len() == most || bytes > CHUNK_BYTES);
             if is_full || delivery.message.queue_offset > limit {
                 break;
             }

@@ -8,7 +8,7 @@ use crate::consumer::tests::message;
 use crate::env;
 
 fn filled(offsets: &[i64]) -> Buffer {
-    let mut buffer = Buffer::new(OrderedBy::Queue, offsets[0]);
+    let mut buffer = Buffer::new(OrderedBy::Queue, 1, offsets[0]);
     for offset in offsets {
         buffer.push(message("orders", 0, *offset, b"body"), "orders".into());
     }
@@ -46,7 +46,7 @@ fn two_chunks_are_under_way_at_most() {
 
 #[test]
 fn an_absurd_offset_of_a_peer_is_the_last() {
-    let mut buffer = Buffer::new(OrderedBy::Queue, 0);
+    let mut buffer = Buffer::new(OrderedBy::Queue, 1, 0);
     let last = StoredMessage { queue_offset: i64::MAX, ..message("orders", 0, 0, b"body") };
     buffer.push(last, "orders".into());
     assert_eq!(buffer.next(), i64::MAX);
@@ -55,14 +55,14 @@ fn an_absurd_offset_of_a_peer_is_the_last() {
 
 #[test]
 fn all_of_a_message_counts() {
-    let mut buffer = Buffer::new(OrderedBy::Queue, 0);
+    let mut buffer = Buffer::new(OrderedBy::Queue, 1, 0);
     buffer.push(message("orders", 0, 0, &[7; 100]), "orders".into());
     assert!(buffer.bytes() > 100 + "orders".len() && buffer.bytes() < 1_024, "{}", buffer.bytes());
 }
 
 #[test]
 fn a_large_message_travels_alone() {
-    let mut buffer = Buffer::new(OrderedBy::Queue, 0);
+    let mut buffer = Buffer::new(OrderedBy::Queue, 1, 0);
     for (offset, size) in [(0, 200 * 1024), (1, 100 * 1024), (2, 300 * 1024), (3, 1)] {
         buffer.push(message("orders", 0, offset, &vec![0; size]), "orders".into());
     }
@@ -105,7 +105,7 @@ fn trouble(offset: i64, failures: u32) -> Trouble {
 
 /// Messages of these keys, from offset 0 on.
 fn keyed(keys: &str) -> Buffer {
-    let mut buffer = Buffer::new(OrderedBy::Key, 0);
+    let mut buffer = Buffer::new(OrderedBy::Key, 1, 0);
     for (offset, key) in keys.chars().enumerate() {
         let properties = if key == '-' { String::new() } else { format!("__SHARDINGKEY\u{1}{key}\u{2}") };
         let offset = i64::try_from(offset).unwrap();
