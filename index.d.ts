@@ -730,6 +730,11 @@ export interface QueueState extends MessageQueue {
   readonly nextOffset: number | undefined
   /** Messages stored and not committed, also while the queue waits for its lock; `undefined` where one of the two is unknown. */
   readonly lag: number | undefined
+  /**
+   * When the next message to be handled was stored, by the broker's clock, in ms since 1970: what the queue is behind by, in time. Absent while that
+   * message is not in memory, as when there is none.
+   */
+  readonly nextStoredAt?: number
   /** Handlers running: 0 or 1, or with `concurrency.by: 'key'` as many as keys are handled. */
   readonly inFlight: number
   /** When the queue came into this state, in ms since 1970. */
@@ -888,3 +893,171 @@ export class PushConsumer extends Client<ConsumerEvents> {
   /** Counts of this consumer. */
   stats(): ConsumerStats
 }
+
+// ---------------------------------------------------------------- what observers see
+
+/**
+ * The channels of `node:diagnostics_channel` on which every client of the process tells what it does. `send`, `process` and `connect` are tracing
+ * channels (`tracingChannel(CHANNELS.send)`): observers hear `start`, `end` when the call has returned, and, when the operation is over, `error` if
+ * it has failed, `asyncStart` and `asyncEnd`, in this order, with one object, which knows more from event to event. Stores that are bound to `start`
+ * hold for all of them, and for the handler. The others are plain channels. Without subscribers nothing is made.
+ *
+ * @example
+ * ```ts
+ * import { tracingChannel } from 'node:diagnostics_channel'
+ * import { CHANNELS, type ProcessTrace } from 'rocketmq-orderly'
+ *
+ * tracingChannel<unknown, ProcessTrace>(CHANNELS.process).subscribe({
+ *   start() {},
+ *   end() {},
+ *   error() {},
+ *   asyncStart() {},
+ *   asyncEnd: ({ topic, queueOffset, outcome }) => console.log(topic, queueOffset, outcome),
+ * })
+ * ```
+ */
+export const CHANNELS: {
+  /** Of sends and batches, {@link SendTrace}; over when the promise is about to settle. */
+  readonly send: 'rocketmq-orderly:send'
+  /** Of handler calls, {@link ProcessTrace}; over when the handler has returned, or its promise has settled. */
+  readonly process: 'rocketmq-orderly:process'
+  /** Of attempts to connect, {@link ConnectTrace}. */
+  readonly connect: 'rocketmq-orderly:connect'
+  /** Of clients that are made, {@link ClientTrace}. */
+  readonly client: 'rocketmq-orderly:client'
+  /** Of messages that a handler has failed on and that come again, {@link SuspendedTrace}. */
+  readonly suspended: 'rocketmq-orderly:suspended'
+  /** Of messages that are in the dead-letter queue, {@link DeadLetterTrace}. */
+  readonly deadLetter: 'rocketmq-orderly:dead-letter'
+}
+
+/** Who does something. */
+export interface ClientTrace<C = Producer | PushConsumer> {
+  /** The client. */
+  readonly client: C
+  /** Its group. */
+  readonly groupId: string
+}
+
+/** What the observers of all operations are told. */
+export interface OperationTrace<C = Producer | PushConsumer> extends ClientTrace<C> {
+  /** The client's id. */
+  readonly clientId: string
+  /** Of a failure: what was thrown, or a {@link RocketMQError}. */
+  readonly error?: unknown
+  /** The host of the server, as soon as it is known. */
+  readonly serverAddress?: string
+  /** Its port. */
+  readonly serverPort?: number
+}
+
+/** One message, or those of a batch. */
+export type Traced<M> =
+  | {
+      /** The message. */
+      readonly message: M
+      /** Not of a batch. */
+      readonly messages?: undefined
+    }
+  | {
+      /** Not of one. */
+      readonly message?: undefined
+      /** Those of a batch, in order. */
+      readonly messages: readonly M[]
+    }
+
+/** A message that is being sent: our copy, whose properties may be written in `start`. The body is the caller's. */
+export interface TracedMessage extends MessageInit {
+  /** See {@link MessageInit.keys}. */
+  readonly keys?: readonly string[] | undefined
+  /**
+   * See {@link MessageInit.properties}. What is written here in `start` is sent, such as a trace context; what cannot be sent is a `warning`, and the
+   * message goes as its sender made it.
+   */
+  properties: Record<string, string>
+}
+
+/** A send (`rocketmq-orderly:send`). A call that is refused for its arguments or its client's state is none. */
+export type SendTrace = OperationTrace<Producer> &
+  Traced<TracedMessage> & {
+    /** The option `namespace`. */
+    readonly namespace?: string | undefined
+    /** The topic. */
+    readonly topic: string
+    /** The sharding key. */
+    readonly shardingKey: string
+    /** Of a message that was stored. */
+    readonly result?: SendResult
+    /** Of a batch that was stored. */
+    readonly results?: readonly SendResult[]
+    /** Stored; or, as its error's `outcome`, never stored, or possibly stored. Known in `asyncStart`. */
+    readonly outcome?: 'stored' | 'not-stored' | 'unknown'
+    /** The queue it was stored in. */
+    readonly queue?: MessageQueue
+    /** Of a single message: its unique id, once it is known. */
+    readonly msgId?: string
+    /** Its place in the queue, of a batch that of its first message. */
+    readonly queueOffset?: number
+  }
+
+/** A handler call (`rocketmq-orderly:process`). Handlers run in the stores that are bound to its `start`. */
+export type ProcessTrace = OperationTrace<PushConsumer> &
+  Traced<ReceivedMessage> & {
+    /** The option `namespace`. */
+    readonly namespace?: string | undefined
+    /** The option `messageModel`. */
+    readonly messageModel: 'clustering' | 'broadcasting'
+    /** What the handler gets beside it. */
+    readonly context: ConsumeContext
+    /** The topic. */
+    readonly topic: string
+    /** The queue. */
+    readonly queue: MessageQueue
+    /** The place in the queue, of a batch that of its first message. */
+    readonly queueOffset: number
+    /** How often a handler was called for it, from 1. */
+    readonly attempt: number
+    /** Of a single message: its sharding key, if it has one. */
+    readonly shardingKey?: string | undefined
+    /** Of a single message: its unique id. */
+    readonly msgId?: string
+    /** What the handler has said; `RECONSUME_LATER` if it has thrown, or returned what is no outcome (`error`). Known in `asyncStart`; none of a message that a loop over `messages()` leaves. */
+    readonly outcome?: ConsumeOutcome
+  }
+
+/** An attempt to connect (`rocketmq-orderly:connect`). */
+export interface ConnectTrace extends OperationTrace {
+  /** Who is to be there. */
+  readonly server: ServerKind
+  /** The host. */
+  readonly serverAddress: string
+  /** The port. */
+  readonly serverPort: number
+}
+
+/** A message that has failed; `error` is what the handler threw, or the reason of `deadLetter()`. */
+export interface FailedTrace extends OperationTrace<PushConsumer> {
+  /** The message. */
+  readonly message: ReceivedMessage
+  /** The topic. */
+  readonly topic: string
+  /** The queue. */
+  readonly queue: MessageQueue
+  /** The place in the queue. */
+  readonly queueOffset: number
+  /** The unique id. */
+  readonly msgId: string
+  /** The sharding key, if it has one. */
+  readonly shardingKey?: string | undefined
+  /** How often a handler was called for it, from 1. */
+  readonly attempt: number
+}
+
+/** A message that comes again (`rocketmq-orderly:suspended`). */
+export interface SuspendedTrace extends FailedTrace {
+  /** In so many milliseconds. */
+  readonly delayMs: number
+}
+
+/** A message that is in the dead-letter queue (`rocketmq-orderly:dead-letter`). */
+export interface DeadLetterTrace extends FailedTrace {}

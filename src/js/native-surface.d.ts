@@ -68,6 +68,8 @@ export interface ConsumerSettings {
 /** An event, as JSON. */
 export type NativeEvent =
   | { type: 'warning'; error: NativeError }
+  | { type: 'connecting'; address: string; server: 'broker' | 'nameServer' }
+  | { type: 'unconnected'; address: string; server: 'broker' | 'nameServer'; error: NativeError }
   | { type: 'connected'; address: string; server: 'broker' | 'nameServer' }
   | { type: 'disconnected'; address: string; server: 'broker' | 'nameServer'; reason: string }
   | { type: 'routeChanged'; topic: string; queues: QueueName[] }

@@ -383,6 +383,7 @@ impl<B: Brokers> Actor<B> {
         view.buffered = self.buffer.len();
         view.buffered_bytes = self.buffer.bytes();
         view.buffered_range = self.buffer.range();
+        view.next_stored_at = self.buffer.first_stored_at();
         let mut troubles = self.buffer.troubles();
         view.blocked = troubles.next().map(|(_, trouble)| trouble.blocked.clone());
         view.blocked_keys = usize::from(view.blocked.is_some()) + troubles.count();
