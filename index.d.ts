@@ -175,6 +175,10 @@ export type ErrorCode =
   | 'ERR_ROCKETMQ_HANDLER'
   /** Thrown by `require` and `import`: no native side for this platform, or one that does not load here; the text says which there are. */
   | 'ERR_ROCKETMQ_PLATFORM'
+  /** `offsetFile` is torn, of another group, in use, or cannot be read; as a `warning`: it cannot be written. */
+  | 'ERR_ROCKETMQ_OFFSET_FILE'
+  /** In `warning` and `health()`: members of the group differ in their `messageModel`. */
+  | 'ERR_ROCKETMQ_MESSAGE_MODEL'
   /** Messages of a queue are gone before anybody handled them, or its store is another one and some come again. */
   | 'ERR_ROCKETMQ_OFFSET_RESET'
   /** A defect of this package; please report it. */
@@ -633,8 +637,13 @@ export interface PushConsumerOptions extends ClientOptions {
    * `prefetch.messages` messages of a queue that lie behind it, in the order of their keys.
    */
   concurrency?: number | { max?: number | undefined; by?: 'queue' | 'key' | undefined } | undefined
-  /** Only `'clustering'`: every message goes to one member of the group. */
-  messageModel?: 'clustering' | undefined
+  /**
+   * `'clustering'`: every message goes to one member of the group. `'broadcasting'`: every member handles every message, in order per queue, without locks,
+   * and keeps its own offsets: see {@link PushConsumerOptions.offsetFile}. A failing handler holds its queue as ever; there is no dead-letter queue, so
+   * `deadLetter()` and `maxReconsumeTimes` skip the message, with a `warning` for each, counted in `stats().skipped`. All members of a group have the
+   * same model. Default: `'clustering'`.
+   */
+  messageModel?: 'clustering' | 'broadcasting' | undefined
   /**
    * How often a message is tried again before it goes to the dead-letter queue: 0 (at its first failure) to 2147483647, or
    * `Infinity`. Default: `Infinity`.
@@ -650,8 +659,14 @@ export interface PushConsumerOptions extends ClientOptions {
    * handler ends, and its late outcome counts. Default: none; then a handler that runs for 60 s is a `warning`, and nothing is aborted.
    */
   handlerTimeoutMs?: number | undefined
-  /** Only `'hold'`: a message that cannot be decoded is never delivered; it holds its queue, and is an `undecodable` event. */
-  onUndecodable?: 'hold' | undefined
+  /**
+   * What becomes of a stored message that cannot be decoded: its bytes are damaged, or compressed in a way that this package cannot read. It is never
+   * delivered, in any case counted (`stats().undecodable`), and told as an `undecodable` event. `'hold'`: it holds its queue. `'deadLetter'`: once everything
+   * before it is handled, its bytes as they were stored go to the group's dead-letter queue, as the body of a message that any client can read, with its
+   * properties, `UNDECODABLE_REASON`, and `UNDECODABLE_SYS_FLAG`, the bit set that says how they were to be read; the queue is held until the broker
+   * has acknowledged that. `'skip'`: the queue goes past it, and nobody handles it. Default: `'hold'`.
+   */
+  onUndecodable?: 'hold' | 'deadLetter' | 'skip' | undefined
   /**
    * What is fetched ahead: `messages` per queue (default 1000), `bytes` over all queues (default 64 MiB); both 1..2147483647. With
    * `concurrency.by: 'key'`, `messages` counts from the first message that is not done, with those behind it that are.
@@ -659,6 +674,13 @@ export interface PushConsumerOptions extends ClientOptions {
   prefetch?: { messages?: number | undefined; bytes?: number | undefined } | undefined
   /** How often a changed offset is committed, in milliseconds, 1..2147483647. Default: 1000. */
   commitIntervalMs?: number | undefined
+  /**
+   * Only with `messageModel: 'broadcasting'`: the file in which this consumer keeps its offsets, in a folder that exists; a relative path is resolved when
+   * the consumer is made. It is replaced atomically about every `commitIntervalMs`, and by `close()`. One consumer at a time owns it, by a lock on a file
+   * beside it (`.lock`). A file that is torn, of another group, or in use makes `start()` reject with `ERR_ROCKETMQ_OFFSET_FILE`, and is left as it is.
+   * `initialPosition` holds for queues of which the file has no offset. Default: none, offsets live in memory, and `initialPosition` holds at every start.
+   */
+  offsetFile?: string | undefined
 }
 
 /** The message that holds a queue, or its key. */
@@ -708,6 +730,11 @@ export interface QueueState extends MessageQueue {
   readonly nextOffset: number | undefined
   /** Messages stored and not committed, also while the queue waits for its lock; `undefined` where one of the two is unknown. */
   readonly lag: number | undefined
+  /**
+   * When the next message to be handled was stored, by the broker's clock, in ms since 1970: what the queue is behind by, in time. Absent while that
+   * message is not in memory, as when there is none.
+   */
+  readonly nextStoredAt?: number
   /** Handlers running: 0 or 1, or with `concurrency.by: 'key'` as many as keys are handled. */
   readonly inFlight: number
   /** When the queue came into this state, in ms since 1970. */
@@ -741,6 +768,10 @@ export interface ConsumerStats {
   readonly failed: number
   /** Messages that went to the dead-letter queue since `start()`. */
   readonly deadLettered: number
+  /** Messages that could not be decoded since `start()`, whatever became of them: see {@link PushConsumerOptions.onUndecodable}. */
+  readonly undecodable: number
+  /** Messages that were passed over since `start()`, handled by no handler and in no dead-letter queue. */
+  readonly skipped: number
   /** Messages fetched and not yet handled. */
   readonly buffered: number
   /** Their bytes. */
@@ -766,7 +797,7 @@ export interface ConsumerEvents extends ClientEvents {
    * a problem in `health()` for ten minutes, and a `warning` where nobody listens to this event.
    */
   offsetReset: [queue: MessageQueue, detail: { from: number; to: number; reason: ResetReason }]
-  /** A stored message cannot be decoded; it holds its queue. */
+  /** A stored message cannot be decoded: the error names its offset, its id where that can be read, and what became of it. See `onUndecodable`. */
   undecodable: [queue: MessageQueue, error: RocketMQError]
 }
 
@@ -862,3 +893,171 @@ export class PushConsumer extends Client<ConsumerEvents> {
   /** Counts of this consumer. */
   stats(): ConsumerStats
 }
+
+// ---------------------------------------------------------------- what observers see
+
+/**
+ * The channels of `node:diagnostics_channel` on which every client of the process tells what it does. `send`, `process` and `connect` are tracing
+ * channels (`tracingChannel(CHANNELS.send)`): observers hear `start`, `end` when the call has returned, and, when the operation is over, `error` if
+ * it has failed, `asyncStart` and `asyncEnd`, in this order, with one object, which knows more from event to event. Stores that are bound to `start`
+ * hold for all of them, and for the handler. The others are plain channels. Without subscribers nothing is made.
+ *
+ * @example
+ * ```ts
+ * import { tracingChannel } from 'node:diagnostics_channel'
+ * import { CHANNELS, type ProcessTrace } from 'rocketmq-orderly'
+ *
+ * tracingChannel<unknown, ProcessTrace>(CHANNELS.process).subscribe({
+ *   start() {},
+ *   end() {},
+ *   error() {},
+ *   asyncStart() {},
+ *   asyncEnd: ({ topic, queueOffset, outcome }) => console.log(topic, queueOffset, outcome),
+ * })
+ * ```
+ */
+export const CHANNELS: {
+  /** Of sends and batches, {@link SendTrace}; over when the promise is about to settle. */
+  readonly send: 'rocketmq-orderly:send'
+  /** Of handler calls, {@link ProcessTrace}; over when the handler has returned, or its promise has settled. */
+  readonly process: 'rocketmq-orderly:process'
+  /** Of attempts to connect, {@link ConnectTrace}. */
+  readonly connect: 'rocketmq-orderly:connect'
+  /** Of clients that are made, {@link ClientTrace}. */
+  readonly client: 'rocketmq-orderly:client'
+  /** Of messages that a handler has failed on and that come again, {@link SuspendedTrace}. */
+  readonly suspended: 'rocketmq-orderly:suspended'
+  /** Of messages that are in the dead-letter queue, {@link DeadLetterTrace}. */
+  readonly deadLetter: 'rocketmq-orderly:dead-letter'
+}
+
+/** Who does something. */
+export interface ClientTrace<C = Producer | PushConsumer> {
+  /** The client. */
+  readonly client: C
+  /** Its group. */
+  readonly groupId: string
+}
+
+/** What the observers of all operations are told. */
+export interface OperationTrace<C = Producer | PushConsumer> extends ClientTrace<C> {
+  /** The client's id. */
+  readonly clientId: string
+  /** Of a failure: what was thrown, or a {@link RocketMQError}. */
+  readonly error?: unknown
+  /** The host of the server, as soon as it is known. */
+  readonly serverAddress?: string
+  /** Its port. */
+  readonly serverPort?: number
+}
+
+/** One message, or those of a batch. */
+export type Traced<M> =
+  | {
+      /** The message. */
+      readonly message: M
+      /** Not of a batch. */
+      readonly messages?: undefined
+    }
+  | {
+      /** Not of one. */
+      readonly message?: undefined
+      /** Those of a batch, in order. */
+      readonly messages: readonly M[]
+    }
+
+/** A message that is being sent: our copy, whose properties may be written in `start`. The body is the caller's. */
+export interface TracedMessage extends MessageInit {
+  /** See {@link MessageInit.keys}. */
+  readonly keys?: readonly string[] | undefined
+  /**
+   * See {@link MessageInit.properties}. What is written here in `start` is sent, such as a trace context; what cannot be sent is a `warning`, and the
+   * message goes as its sender made it.
+   */
+  properties: Record<string, string>
+}
+
+/** A send (`rocketmq-orderly:send`). A call that is refused for its arguments or its client's state is none. */
+export type SendTrace = OperationTrace<Producer> &
+  Traced<TracedMessage> & {
+    /** The option `namespace`. */
+    readonly namespace?: string | undefined
+    /** The topic. */
+    readonly topic: string
+    /** The sharding key. */
+    readonly shardingKey: string
+    /** Of a message that was stored. */
+    readonly result?: SendResult
+    /** Of a batch that was stored. */
+    readonly results?: readonly SendResult[]
+    /** Stored; or, as its error's `outcome`, never stored, or possibly stored. Known in `asyncStart`. */
+    readonly outcome?: 'stored' | 'not-stored' | 'unknown'
+    /** The queue it was stored in. */
+    readonly queue?: MessageQueue
+    /** Of a single message: its unique id, once it is known. */
+    readonly msgId?: string
+    /** Its place in the queue, of a batch that of its first message. */
+    readonly queueOffset?: number
+  }
+
+/** A handler call (`rocketmq-orderly:process`). Handlers run in the stores that are bound to its `start`. */
+export type ProcessTrace = OperationTrace<PushConsumer> &
+  Traced<ReceivedMessage> & {
+    /** The option `namespace`. */
+    readonly namespace?: string | undefined
+    /** The option `messageModel`. */
+    readonly messageModel: 'clustering' | 'broadcasting'
+    /** What the handler gets beside it. */
+    readonly context: ConsumeContext
+    /** The topic. */
+    readonly topic: string
+    /** The queue. */
+    readonly queue: MessageQueue
+    /** The place in the queue, of a batch that of its first message. */
+    readonly queueOffset: number
+    /** How often a handler was called for it, from 1. */
+    readonly attempt: number
+    /** Of a single message: its sharding key, if it has one. */
+    readonly shardingKey?: string | undefined
+    /** Of a single message: its unique id. */
+    readonly msgId?: string
+    /** What the handler has said; `RECONSUME_LATER` if it has thrown, or returned what is no outcome (`error`). Known in `asyncStart`; none of a message that a loop over `messages()` leaves. */
+    readonly outcome?: ConsumeOutcome
+  }
+
+/** An attempt to connect (`rocketmq-orderly:connect`). */
+export interface ConnectTrace extends OperationTrace {
+  /** Who is to be there. */
+  readonly server: ServerKind
+  /** The host. */
+  readonly serverAddress: string
+  /** The port. */
+  readonly serverPort: number
+}
+
+/** A message that has failed; `error` is what the handler threw, or the reason of `deadLetter()`. */
+export interface FailedTrace extends OperationTrace<PushConsumer> {
+  /** The message. */
+  readonly message: ReceivedMessage
+  /** The topic. */
+  readonly topic: string
+  /** The queue. */
+  readonly queue: MessageQueue
+  /** The place in the queue. */
+  readonly queueOffset: number
+  /** The unique id. */
+  readonly msgId: string
+  /** The sharding key, if it has one. */
+  readonly shardingKey?: string | undefined
+  /** How often a handler was called for it, from 1. */
+  readonly attempt: number
+}
+
+/** A message that comes again (`rocketmq-orderly:suspended`). */
+export interface SuspendedTrace extends FailedTrace {
+  /** In so many milliseconds. */
+  readonly delayMs: number
+}
+
+/** A message that is in the dead-letter queue (`rocketmq-orderly:dead-letter`). */
+export interface DeadLetterTrace extends FailedTrace {}

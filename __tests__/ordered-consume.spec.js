@@ -278,6 +278,8 @@ test('assigned and revoked tell the queues, %RETRY% stays hidden, assignment() a
     consumed: 100,
     failed: 0,
     deadLettered: 0,
+    undecodable: 0,
+    skipped: 0,
   })
   await until(() => client.health().ok, { what: () => `health: ${JSON.stringify(client.health())}` })
   expect(client.health()).toEqual({ ok: true, problems: [] })

@@ -1,17 +1,18 @@
 'use strict'
 // A member of a group in a process of its own: tells each handler call as a JSON line, and closes when told to.
-//   node member.js <name server> <group> <topic> [<how long a handler takes, in ms>] [key]
+//   node member.js <name server> <group> <topic> [<how long a handler takes, in ms>] [key] [<more options, as JSON>]
 // Messages of its parent: 'close', 'stop-now', or { blockMs }: the event loop stands still for so long.
 const { setTimeout: delay } = require('node:timers/promises')
 const { PushConsumer } = require('../..')
 
-const [nameServer, groupId, topic, handlerMs, by = 'queue'] = process.argv.slice(2)
+const [nameServer, groupId, topic, handlerMs, by = 'queue', more = '{}'] = process.argv.slice(2)
 const say = (event, more = {}) => process.stdout.write(`${JSON.stringify({ event, ...more })}\n`)
 /** Microseconds on a clock that all processes of the machine share. */
 const now = () => Number(process.hrtime.bigint() / 1_000n)
 
 const concurrency = { max: 20, by }
-const consumer = new PushConsumer({ groupId, nameServer, initialPosition: 'first', concurrency })
+const defaults = { groupId, nameServer, initialPosition: 'first', concurrency }
+const consumer = new PushConsumer({ ...defaults, ...JSON.parse(more) })
 consumer.subscribe(topic, async (message, { signal }) => {
   const began = now()
   const { queue, queueOffset: offset, shardingKey } = message
@@ -38,7 +39,7 @@ process.once('SIGTERM', close)
 consumer.start().then(
   () => say('started', { clientId: consumer.clientId }),
   (error) => {
-    say('failed', { text: String(error) })
+    say('failed', { text: String(error), code: error.code })
     process.exit(1)
   },
 )

@@ -28,10 +28,10 @@ class ForeignMember {
   /**
    * Joins a group at one broker.
    * @param {string} address of the broker
-   * @param {{ group: string, clientId: string, topics: Wanted[], credentials?: object, onRequest?: Function }} options
+   * @param {{ group: string, clientId: string, topics: Wanted[], credentials?: object, onRequest?: Function, messageModel?: 'CLUSTERING' | 'BROADCASTING' }} options
    *   `onRequest` answers what the broker asks, as in Connection.open()
    */
-  static async join(address, { group, clientId, topics, credentials, onRequest }) {
+  static async join(address, { group, clientId, topics, credentials, onRequest, messageModel = 'CLUSTERING' }) {
     const requests = []
     const connection = await Connection.open(address, {
       credentials,
@@ -40,15 +40,16 @@ class ForeignMember {
         return onRequest?.(request)
       },
     })
-    const member = new ForeignMember(connection, group, clientId, requests)
+    const member = new ForeignMember(connection, group, clientId, requests, messageModel)
     await member.heartbeat(topics)
     return member
   }
 
-  constructor(connection, group, clientId, requests) {
+  constructor(connection, group, clientId, requests, messageModel) {
     this.#connection = connection
     this.group = group
     this.clientId = clientId
+    this.messageModel = messageModel
     /** What the broker has asked or told so far: { code, ext, body }. */
     this.requests = requests
   }
@@ -60,7 +61,7 @@ class ForeignMember {
       consumeFromWhere: 'CONSUME_FROM_FIRST_OFFSET',
       consumeType: 'CONSUME_PASSIVELY',
       groupName: this.group,
-      messageModel: 'CLUSTERING',
+      messageModel: this.messageModel,
       subscriptionDataSet,
       unitMode: false,
     }

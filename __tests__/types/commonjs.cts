@@ -1,7 +1,10 @@
 // The public types as a user of CommonJS meets them. Compiled, not run.
 import type { Writable } from 'node:stream'
 import rocketmq = require('rocketmq-orderly')
-import { ConsumeStatus, Producer, type ReceivedMessage } from 'rocketmq-orderly'
+import otel = require('rocketmq-orderly/otel')
+import prometheus = require('rocketmq-orderly/prometheus')
+import { Registry } from 'prom-client'
+import { CHANNELS, ConsumeStatus, Producer, type ReceivedMessage } from 'rocketmq-orderly'
 
 async function main(): Promise<void> {
   const producer: rocketmq.Producer = new Producer({ groupId: 'g', nameServer: '127.0.0.1:9876' })
@@ -17,6 +20,11 @@ async function main(): Promise<void> {
     seen.push(message)
     return ConsumeStatus.CONSUME_SUCCESS
   })
+  const names: readonly string[] = Object.values(CHANNELS)
+  const instrumentation: otel.RocketMQInstrumentation = new otel.RocketMQInstrumentation({ parent: true })
+  const traced: rocketmq.SendTrace[] = []
+  console.log(names, instrumentation.instrumentationName, traced)
+  prometheus.register(consumer, { registry: new Registry() })
   await consumer.start()
   for (const queue of consumer.assignment()) await consumer.seek(queue, 'last')
   await consumer.commit()

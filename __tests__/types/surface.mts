@@ -1,8 +1,11 @@
 // The public types as a user of ES modules meets them. Compiled, not run.
 import { once } from 'node:events'
+import { tracingChannel } from 'node:diagnostics_channel'
+import { Registry } from 'prom-client'
 import type { Writable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import {
+  CHANNELS,
   Client,
   ConsumeStatus,
   Message,
@@ -13,22 +16,31 @@ import {
   deadLetter,
   suspend,
   type ClientEvents,
+  type ClientTrace,
+  type ConnectTrace,
   type ConsumeContext,
   type ConsumeOutcome,
   type ConsumerStats,
+  type DeadLetterTrace,
   type ErrorCode,
   type Handler,
   type Health,
   type Logger,
   type MessageInit,
   type MessageQueue,
+  type ProcessTrace,
   type ProducerOptions,
   type PushConsumerOptions,
   type QueueState,
   type ReceivedMessage,
   type SendResult,
   type ShardingHash,
+  type SendTrace,
+  type ServerKind,
+  type SuspendedTrace,
 } from 'rocketmq-orderly'
+import { RocketMQInstrumentation, type RocketMQInstrumentationConfig } from 'rocketmq-orderly/otel'
+import { register, type RegisterOptions } from 'rocketmq-orderly/prometheus'
 
 /** Compiles where A and B are the same type. */
 type Same<A, B> = (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : false
@@ -123,9 +135,17 @@ const consumerOptions: PushConsumerOptions = {
   maxReconsumeTimes: Infinity,
   suspendMs: { initialMs: 100, factor: 2, maxMs: 1000 },
   handlerTimeoutMs: 1,
-  onUndecodable: 'hold',
+  onUndecodable: 'deadLetter',
   prefetch: { messages: 1, bytes: 1 },
   commitIntervalMs: 1,
+}
+
+const broadcasting: PushConsumerOptions = {
+  groupId: 'g',
+  concurrency: { max: 1, by: 'key' },
+  messageModel: 'broadcasting',
+  offsetFile: '/var/lib/orders.json',
+  onUndecodable: 'skip',
 }
 
 const handler: Handler = async (message, context) => {
@@ -215,6 +235,74 @@ export async function loop(signal: AbortSignal): Promise<void> {
 
 const outcomes: ConsumeOutcome[] = [suspend(10), deadLetter(), deadLetter('x'), 'CONSUME_SUCCESS', 'RECONSUME_LATER']
 
+// ---------------------------------------------------------------- observers
+
+const nothing = (): void => undefined
+const rest = { end: nothing, error: nothing, asyncStart: nothing }
+
+export function observe(producer: Producer, consumer: PushConsumer): void {
+  same<Same<typeof CHANNELS.deadLetter, 'rocketmq-orderly:dead-letter'>>()
+  // @ts-expect-error frozen
+  CHANNELS.send = 'x'
+  tracingChannel<unknown, SendTrace>(CHANNELS.send).subscribe({
+    ...rest,
+    start(trace) {
+      const { message, messages } = trace
+      if (message) message.properties.traceparent = 'x'
+      for (const each of messages ?? []) each.properties.traceparent = 'x'
+      // @ts-expect-error only properties may be written
+      if (message) trace.message = message
+    },
+    asyncEnd({ client, clientId, topic, shardingKey, result, results, outcome, queue, msgId, serverAddress, error }) {
+      same<Same<typeof client, Producer>>()
+      same<Same<typeof outcome, 'stored' | 'not-stored' | 'unknown' | undefined>>()
+      same<Same<typeof result, SendResult | undefined>>()
+      console.log(clientId, topic, shardingKey, results?.length, queue?.queueId, msgId, serverAddress, error)
+    },
+  })
+  tracingChannel<unknown, ProcessTrace>(CHANNELS.process).subscribe({
+    ...rest,
+    start: nothing,
+    asyncEnd(trace) {
+      same<Same<typeof trace.client, PushConsumer>>()
+      same<Same<typeof trace.outcome, ConsumeOutcome | undefined>>()
+      same<Same<typeof trace.context, ConsumeContext>>()
+      if (trace.messages) same<Same<typeof trace.messages, readonly ReceivedMessage[]>>()
+      else same<Same<typeof trace.message, ReceivedMessage>>()
+      console.log(trace.attempt.toFixed(), trace.queueOffset.toFixed(), trace.serverPort?.toFixed(), trace.messageModel)
+    },
+  })
+  const connect = ({ server, serverAddress, serverPort }: ConnectTrace): [ServerKind, string, number] => [
+    server,
+    serverAddress,
+    serverPort,
+  ]
+  const suspended = ({ message, delayMs, error }: SuspendedTrace): unknown[] => [
+    message.msgId,
+    delayMs.toFixed(),
+    error,
+  ]
+  const dead = ({ client }: DeadLetterTrace): PushConsumer => client
+  const made = ({ client }: ClientTrace): Producer | PushConsumer => client
+  console.log(connect, suspended, dead, made, consumer.assignment()[0]?.nextStoredAt?.toFixed())
+
+  const config: RocketMQInstrumentationConfig = { enabled: true, parent: false }
+  const instrumentation = new RocketMQInstrumentation(config)
+  instrumentation.setConfig()
+  instrumentation.disable()
+  // @ts-expect-error
+  new RocketMQInstrumentation({ parents: true })
+
+  const options: RegisterOptions = { registry: new Registry(), labels: { service: 'billing' } }
+  const unregister: () => void = register(producer, options)
+  register(consumer, { registry: new Registry() })
+  unregister()
+  // @ts-expect-error labels are texts
+  register(consumer, { registry: new Registry(), labels: { shard: 1 } })
+  // @ts-expect-error no registry
+  register(consumer, {})
+}
+
 // ---------------------------------------------------------------- shared
 
 export function handle(error: unknown): ErrorCode | undefined {
@@ -232,7 +320,7 @@ export function either(client: Client<ClientEvents>): Promise<unknown> {
 const message: MessageInit = new Message('orders')
 const logger: Logger = { info() {}, warn() {}, error() {} }
 new RocketMQError('ERR_ROCKETMQ_BROKER', 'for a test', { brokerCode: 1, retriable: true })
-console.log(outcomes, message, logger, maybe)
+console.log(outcomes, message, logger, maybe, broadcasting)
 
 // @ts-expect-error abstract
 new Client()
@@ -257,9 +345,5 @@ const rust: ProducerOptions = { groupId: 'g', shardingHash: 'rust' }
 // @ts-expect-error an index is a number, and known at once
 const later: ProducerOptions = { groupId: 'g', shardingHash: async () => 0 }
 // @ts-expect-error
-const broadcasting: PushConsumerOptions = { groupId: 'g', messageModel: 'broadcasting' }
-// @ts-expect-error
-const byKey: PushConsumerOptions = { groupId: 'g', concurrency: { by: 'key' } }
-// @ts-expect-error
-const skipping: PushConsumerOptions = { groupId: 'g', onUndecodable: 'skip' }
-console.log(tls, credentials, compression, hash, rust, later, broadcasting, byKey, skipping)
+const byTopic: PushConsumerOptions = { groupId: 'g', concurrency: { by: 'topic' } }
+console.log(tls, credentials, compression, hash, rust, later, byTopic)

@@ -110,7 +110,7 @@ describe('a consumer refuses', () => {
     ['concurrency', { max: 0 }, 'concurrency.max'],
     ['concurrency', { by: 'topic' }, 'concurrency.by'],
     ['concurrency', { max: 0, by: 'key' }, 'concurrency.max'],
-    ['messageModel', 'broadcasting'],
+    ['messageModel', 'both'],
     ['maxReconsumeTimes', -1],
     ['maxReconsumeTimes', 2 ** 31],
     ['suspendMs', 9],
@@ -121,7 +121,7 @@ describe('a consumer refuses', () => {
     ['suspendMs', { initialMs: 100, factor: 0.5, maxMs: 100 }, 'suspendMs.factor'],
     ['suspendMs', { initialMs: 5, factor: 2, maxMs: 100 }, 'suspendMs.initialMs'],
     ['handlerTimeoutMs', 0],
-    ['onUndecodable', 'skip'],
+    ['onUndecodable', 'drop'],
     ['prefetch', { messages: 0 }, 'prefetch.messages'],
     ['prefetch', { bytes: -1 }, 'prefetch.bytes'],
     ['prefetch', { queues: 1 }, 'prefetch.queues'],
@@ -192,6 +192,8 @@ describe('native gets', () => {
       orderedBy: 'queue',
       initialTimestamp: 0,
       maxReconsumeTimes: -1,
+      broadcasting: false,
+      onUndecodable: 'hold',
       suspendInitialMs: 1000,
       suspendFactor: 1,
       suspendMaxMs: 1000,
@@ -222,7 +224,7 @@ describe('native gets', () => {
       maxReconsumeTimes: 4,
       suspendMs: { initialMs: 10, factor: 1.5, maxMs: 900_000 },
       handlerTimeoutMs: 5,
-      onUndecodable: 'hold',
+      onUndecodable: 'deadLetter',
       prefetch: { messages: 6, bytes: 7 },
       commitIntervalMs: 8,
     })
@@ -254,6 +256,8 @@ describe('native gets', () => {
       initialPosition: 'timestamp',
       initialTimestamp: at.getTime(),
       maxReconsumeTimes: 4,
+      broadcasting: false,
+      onUndecodable: 'deadLetter',
       suspendInitialMs: 10,
       suspendFactor: 1.5,
       suspendMaxMs: 900_000,
@@ -265,6 +269,30 @@ describe('native gets', () => {
     expect(NativeConsumer.last.startTimeoutMs).toBe(2)
     await consumer.close()
     expect(NativeConsumer.last.closes).toEqual([3])
+  })
+
+  test('a broadcasting consumer keeps its offsets where it was told when it was made', async () => {
+    const consumer = new PushConsumer({
+      groupId: 'g',
+      nameServer,
+      messageModel: 'broadcasting',
+      offsetFile: 'offsets.json',
+      onUndecodable: 'skip',
+    })
+    await consumer.subscribe('orders', () => {}).start()
+    const offsetFile = require('node:path').resolve('offsets.json')
+    expect(NativeConsumer.last.settings).toMatchObject({ broadcasting: true, offsetFile, onUndecodable: 'skip' })
+    await consumer.close()
+  })
+
+  test.each([
+    ['offsetFile', { offsetFile: '' }],
+    ['offsetFile', { offsetFile: 'a\0b' }],
+    ['offsetFile', { offsetFile: new URL('file:///offsets.json') }],
+    ['onUndecodable', { onUndecodable: 'deadLetter' }],
+  ])('%s: not with broadcasting: %p', (field, options) => {
+    const make = () => new PushConsumer({ groupId: 'g', nameServer, messageModel: 'broadcasting', ...options })
+    expect(thrownBy(make)).toEqual(refusal(field))
   })
 
   test('what the sample’s calls say', async () => {

@@ -95,9 +95,11 @@ describe('options of other clients', () => {
     ],
     [{ initialPosition: 'earliest' }, /^initialPosition: must be .*, not "earliest"; did you mean first\?$/],
     [{ initialPosition: 'CONSUME_FROM_LAST_OFFSET' }, /; did you mean last\?$/],
-    [{ messageModel: 'BROADCASTING' }, /there is no broadcasting$/],
+    [{ messageModel: 'BROADCASTING' }, /; did you mean broadcasting\?$/],
+    [{ messageModel: 'broadcast' }, /; did you mean broadcasting\?$/],
     [{ messageModel: 'CLUSTERING' }, /; did you mean clustering\?$/],
-    [{ isBroadcast: true }, /there is no broadcasting$/],
+    [{ isBroadcast: true }, /; did you mean messageModel: 'broadcasting'\?$/],
+    [{ offsetStore: 'offsets.json' }, /; did you mean offsetFile\?$/],
     [{ handlerTimeout: 3 }, /; did you mean handlerTimeoutMs\?$/],
     [{ nonsense: 3 }, /^nonsense: unknown option$/],
   ])('of a consumer: %j', (options, text) => {

@@ -85,14 +85,14 @@ const subscription = (topic, expression, version, kind = 'TAG') => ({
   topic,
 })
 
-const heartbeat = (clientID, subscriptions, groupName = GROUP) => ({
+const heartbeat = (clientID, subscriptions, groupName = GROUP, messageModel = 'CLUSTERING') => ({
   clientID,
   consumerDataSet: [
     {
       consumeFromWhere: 'CONSUME_FROM_FIRST_OFFSET',
       consumeType: 'CONSUME_PASSIVELY',
       groupName,
-      messageModel: 'CLUSTERING',
+      messageModel,
       subscriptionDataSet: subscriptions,
       unitMode: false,
     },

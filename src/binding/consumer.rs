@@ -8,8 +8,8 @@ use super::running::{self, Running};
 use super::{json, refuse};
 use crate::client::Client;
 use crate::consumer::{
-    Consumer, ConsumerOptions, Delivery, Handover, InitialPosition, OrderedBy, Outcome, Paused, SeekTo, Sink, Suspend,
-    Wish,
+    Consumer, ConsumerOptions, Delivery, Handover, InitialPosition, MessageModel, OnUndecodable, OrderedBy, Outcome,
+    Paused, SeekTo, Sink, Suspend, Wish,
 };
 use crate::env;
 use crate::error::{ClientError, Code};
@@ -17,6 +17,7 @@ use crate::protocol::{ExpressionKind, MessageQueue};
 use napi::bindgen_prelude::{BufferSlice, External, FnArgs, Function, Object, ToNapiValue};
 use napi::{Env, Result, sys};
 use napi_derive::napi;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -48,6 +49,12 @@ pub struct NativeConsumerOptions {
     pub initial_timestamp: f64,
     /// −1: without end.
     pub max_reconsume_times: f64,
+    /// Whether every member gets every message.
+    pub broadcasting: bool,
+    /// An absolute path; only when broadcasting.
+    pub offset_file: Option<String>,
+    /// `hold`, `deadLetter` or `skip`.
+    pub on_undecodable: String,
     /// After the first failure.
     pub suspend_initial_ms: f64,
     /// 1 and more.
@@ -98,6 +105,17 @@ impl NativeConsumerOptions {
                 initial: milliseconds(self.suspend_initial_ms),
                 factor: self.suspend_factor,
                 max: milliseconds(self.suspend_max_ms),
+            },
+            message_model: if self.broadcasting {
+                MessageModel::Broadcasting { offset_file: self.offset_file.map(PathBuf::from) }
+            } else {
+                MessageModel::Clustering
+            },
+            on_undecodable: match self.on_undecodable.as_str() {
+                "hold" => OnUndecodable::Hold,
+                "deadLetter" => OnUndecodable::DeadLetter,
+                "skip" => OnUndecodable::Skip,
+                other => return Err(unknown("onUndecodable", other)),
             },
             prefetch_messages: count(self.prefetch_messages),
             prefetch_bytes: count(self.prefetch_bytes),

@@ -63,7 +63,8 @@ const CONSUMER_OPTIONS = foreignNames([
     'did you mean concurrency?',
     'consumeThreadNums consumeThreadMin consumeThreadMax threads parallelism maxConcurrency partitionsConsumedConcurrently',
   ],
-  ['every message goes to one member of the group: there is no broadcasting', 'isBroadcast broadcast broadcasting'],
+  ["did you mean messageModel: 'broadcasting'?", 'isBroadcast broadcast broadcasting'],
+  ['did you mean offsetFile?', 'offsetStore offsetStorePath offsetsFile offsetPath'],
   ['did you mean maxReconsumeTimes?', 'retry retries maxRetries maxRetryTimes maxAttempts'],
   [
     'did you mean suspendMs?',
@@ -118,9 +119,7 @@ const POSITIONS = foreignNames([
   ['did you mean a Date?', 'timestamp time CONSUME_FROM_TIMESTAMP'],
 ])
 
-const MESSAGE_MODELS = foreignNames([
-  ['every message goes to one member of the group: there is no broadcasting', 'broadcast broadcasting'],
-])
+const MESSAGE_MODELS = foreignNames([['did you mean broadcasting?', 'broadcast']])
 
 module.exports = {
   CONSUMER_OPTIONS,

@@ -50,6 +50,11 @@ export interface ConsumerSettings {
   initialTimestamp: number
   /** -1: without end. */
   maxReconsumeTimes: number
+  /** Whether every member gets every message. */
+  broadcasting: boolean
+  /** An absolute path; only when broadcasting. */
+  offsetFile?: string | undefined
+  onUndecodable: 'hold' | 'deadLetter' | 'skip'
   suspendInitialMs: number
   suspendFactor: number
   suspendMaxMs: number
@@ -63,6 +68,8 @@ export interface ConsumerSettings {
 /** An event, as JSON. */
 export type NativeEvent =
   | { type: 'warning'; error: NativeError }
+  | { type: 'connecting'; address: string; server: 'broker' | 'nameServer' }
+  | { type: 'unconnected'; address: string; server: 'broker' | 'nameServer'; error: NativeError }
   | { type: 'connected'; address: string; server: 'broker' | 'nameServer' }
   | { type: 'disconnected'; address: string; server: 'broker' | 'nameServer'; reason: string }
   | { type: 'routeChanged'; topic: string; queues: QueueName[] }

@@ -5,6 +5,7 @@ const { isDate } = require('node:util').types
 const check = require('./check.js')
 const { RocketMQError, invalid } = require('./errors.js')
 const foreign = require('./foreign-names.js')
+const { messageModel } = require('./message-model.js')
 const { expressionProblem } = require('./tags.js')
 
 /**
@@ -68,6 +69,7 @@ const CONSUMER_OPTIONS = [
   'onUndecodable',
   'prefetch',
   'commitIntervalMs',
+  'offsetFile',
 ]
 
 /** Room for headers and properties in the largest frame of the protocol, 16 MiB. */
@@ -332,10 +334,8 @@ function suspension(value = 1000) {
  */
 function consumerOptions(options, orderly) {
   const given = shaped(options, orderly, CONSUMER_OPTIONS, foreign.CONSUMER_OPTIONS)
-  const { maxReconsumeTimes = Infinity, messageModel = 'clustering', onUndecodable = 'hold' } = given
+  const { maxReconsumeTimes = Infinity } = given
   const prefetch = given.prefetch === undefined ? {} : check.record('prefetch', given.prefetch, ['messages', 'bytes'])
-  check.oneOf('messageModel', messageModel, ['clustering'], foreign.MESSAGE_MODELS)
-  check.oneOf('onUndecodable', onUndecodable, ['hold'])
   const { max, by } = concurrency(given.concurrency)
   return {
     client: clientSettings(given),
@@ -343,6 +343,7 @@ function consumerOptions(options, orderly) {
       orderedBy: by,
       ...initialPosition(given.initialPosition),
       ...suspension(given.suspendMs),
+      ...messageModel(given),
       maxReconsumeTimes: maxReconsumeTimes === Infinity ? -1 : check.integer('maxReconsumeTimes', maxReconsumeTimes, 0),
       prefetchMessages: limit('prefetch.messages', prefetch.messages, 1000),
       prefetchBytes: limit('prefetch.bytes', prefetch.bytes, 64 * MiB),

@@ -14,6 +14,7 @@ use tokio::net::{TcpStream, lookup_host};
 use tokio::runtime::{Builder, Handle};
 use tokio::task::JoinSet;
 
+pub(crate) mod files;
 mod panics;
 
 pub(crate) use panics::caught_now;

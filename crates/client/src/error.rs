@@ -50,6 +50,10 @@ pub enum Code {
     Filter,
     /// A handler returned something that is no outcome, or still runs at the end of `close()`.
     Handler,
+    /// The file of offsets is torn, another's, in use, or cannot be read or written.
+    OffsetFile,
+    /// Members of the group differ in who handles what.
+    MessageModel,
     /// Messages of a queue are gone, or its store is another one.
     OffsetReset,
     /// A defect of this package.
@@ -80,6 +84,8 @@ impl Code {
             Self::UnreadQueue => "ERR_ROCKETMQ_UNREAD_QUEUE",
             Self::Filter => "ERR_ROCKETMQ_FILTER",
             Self::Handler => "ERR_ROCKETMQ_HANDLER",
+            Self::OffsetFile => "ERR_ROCKETMQ_OFFSET_FILE",
+            Self::MessageModel => "ERR_ROCKETMQ_MESSAGE_MODEL",
             Self::OffsetReset => "ERR_ROCKETMQ_OFFSET_RESET",
             Self::Internal => "ERR_ROCKETMQ_INTERNAL",
         }

@@ -5,6 +5,41 @@ const { setTimeout: sleep } = require('node:timers/promises')
 const { CONDITIONS } = require('../conditions')
 const { GROUP, heartbeat, pull, send, subscription, topic } = require('../requests')
 
+/** A group whose members have another message model, or several: the last heartbeat counts. */
+async function broadcasting(r) {
+  const group = 'GID-cast'
+  const beat = (connection, name, clientId, model) =>
+    connection.broker(name, 34, {}, heartbeat(clientId, [subscription('plain', '*', 5)], group, model), {
+      settleMs: 400,
+    })
+  const members = (name) => r.broker(name, 203, { consumerGroup: group }, undefined, { ignoreBody: ['clientAddr'] })
+  const registered = pull('plain', 0, 0, { consumerGroup: group, sysFlag: 0, subscription: undefined, subVersion: 5 })
+  await beat(r, '34 a broadcasting member', 'cast@1', 'BROADCASTING')
+  await members('203 of a broadcasting group')
+  await r.names('105 the retry topic of a broadcasting group', 105, {
+    topic: `%RETRY%${group}`,
+    acceptStandardJsonOnly: true,
+  })
+  await r.broker('11 of a broadcasting group', 11, registered)
+  const second = await r.other()
+  await beat(second, '34 a clustering member of a broadcasting group', 'cast@2', 'CLUSTERING')
+  await r.pushes('the broadcasting member hears of it')
+  await members('203 after a clustering member')
+  await beat(r, '34 the broadcasting member again', 'cast@1', 'BROADCASTING')
+  await members('203 after the broadcasting member')
+  await r.broker('200 no broadcasting', 200, {}, { groupName: group, consumeBroadcastEnable: false })
+  await r.broker('11 where broadcasting is forbidden', 11, registered)
+  await r.broker('11 with an expression of its own, where broadcasting is forbidden', 11, {
+    ...pull('plain', 0, 0),
+    consumerGroup: group,
+  })
+  await r.broker('35 the broadcasting member leaves', 35, { clientID: 'cast@1', consumerGroup: group }, undefined, {
+    settleMs: 400,
+  })
+  await second.pushes('the clustering member hears of that')
+  second.close()
+}
+
 async function membership(r) {
   const registered = (version, ext) =>
     pull('plain', 0, 0, { sysFlag: 0, subscription: undefined, subVersion: version, ...ext })
@@ -202,4 +237,4 @@ async function autoCreation(r) {
   }
 }
 
-module.exports = { autoCreation, membership, unknownGroups }
+module.exports = { autoCreation, broadcasting, membership, unknownGroups }

@@ -81,6 +81,10 @@ class Core {
     return this.#settings.groupId
   }
 
+  get namespace() {
+    return this.#settings.namespace
+  }
+
   get clientId() {
     return this.native?.clientId ?? ''
   }
@@ -186,6 +190,7 @@ class Core {
   #backToIdle() {
     this.state = 'idle'
     this.context?.close()
+    this.reports.ended()
     this.native = null
     this.door = null
     this.#counts = null
@@ -261,6 +266,7 @@ class Core {
     this.context?.close()
     await null // a listener of `close` may be added behind the call
     this.state = 'closed'
+    this.reports.ended()
     this.reports.emit('close')
   }
 

@@ -3,6 +3,7 @@
 
 const { AsyncResource } = require('node:async_hooks')
 const { logged, withCause } = require('../cause.js')
+const { clients, processing } = require('../channels.js')
 const { Client } = require('../client/client.js')
 const { Core } = require('../client/core.js')
 const { RocketMQError, call, errorFrom, invalid } = require('../errors.js')
@@ -13,6 +14,7 @@ const { Messages } = require('./messages.js')
 const { Pauses, checked, checkedQueue } = require('./pauses.js')
 const { Places } = require('./places.js')
 const { position, uncommitted } = require('./positions.js')
+const { deadLettered, suspended, traced } = require('./traces.js')
 const { Unpacker } = require('./unpacker.js')
 
 /**
@@ -37,6 +39,9 @@ const { Unpacker } = require('./unpacker.js')
 /** Beside those of every client. */
 const CONSUMER_EVENTS = ['assigned', 'revoked', 'lockLost', 'suspended', 'deadLetter', 'offsetReset', 'undecodable']
 
+/** Who handles a message: one member, or each. */
+const [CLUSTERING, BROADCASTING] = /** @type {const} */ (['clustering', 'broadcasting'])
+
 /** Before the start. */
 const NO_STATS = {
   queues: 0,
@@ -46,6 +51,8 @@ const NO_STATS = {
   consumed: 0,
   failed: 0,
   deadLettered: 0,
+  undecodable: 0,
+  skipped: 0,
   buffered: 0,
   bufferedBytes: 0,
   lag: 0,
@@ -98,6 +105,7 @@ class PushConsumer extends Client {
     super(core, CONSUMER_EVENTS)
     this.#core = core
     this.#options = parsed
+    if (clients.hasSubscribers) clients.publish({ client: this, groupId: this.groupId })
   }
 
   /**
@@ -275,8 +283,9 @@ class PushConsumer extends Client {
       // Each call begins in the context of `start()`, in a copy of its own: nothing leaks from one message into the next.
       handle: (message, consumeContext, messages) => {
         const own = context.runInAsyncScope(() => new AsyncResource('RocketMQHandler', { requireManualDestroy: true }))
+        const handle = processing.isObserved ? this.#traced : this.#handle
         try {
-          return own.runInAsyncScope(this.#handle, this, message, consumeContext, messages)
+          return own.runInAsyncScope(handle, this, message, consumeContext, messages)
         } finally {
           // What the handler awaits has the context already; left to the garbage collector, it would be an open handle for a while.
           own.emitDestroy()
@@ -305,6 +314,21 @@ class PushConsumer extends Client {
       throw new RocketMQError('ERR_ROCKETMQ_HANDLER', `no handler for topic ${message.topic}`)
     const handler = /** @type {(messages: unknown, context: unknown) => unknown} */ (subscribed.handler)
     return handler(messages ?? message, consumeContext)
+  }
+
+  /**
+   * @param {ReceivedMessage} message
+   * @param {import('./context').Context} consumeContext
+   * @param {ReceivedMessage[]} [messages]
+   */
+  #traced(message, consumeContext, messages) {
+    const { broadcasting } = /** @type {{ broadcasting?: boolean }} */ (this.#options.consumer)
+    const who = {
+      client: /** @type {any} */ (this),
+      namespace: this.#core.namespace,
+      messageModel: broadcasting ? BROADCASTING : CLUSTERING,
+    }
+    return traced(who, messages ?? message, consumeContext, () => this.#handle(message, consumeContext, messages))
   }
 
   // ------------------------------------------------------------- callbacks of native
@@ -346,6 +370,7 @@ class PushConsumer extends Client {
       { topic, queue, queueOffset, msgId, ...logged(cause) },
       'a message went to the dead-letter queue',
     )
+    deadLettered(/** @type {any} */ (this), message, cause)
     this.#core.reports.emit('deadLetter', message, withCause({}, cause))
   }
 
@@ -375,6 +400,7 @@ class PushConsumer extends Client {
     const text = `a handler failed; its queue is held for ${delayMs} ms, then the message comes again (${where(queue, queueOffset)}, attempt ${attempt})`
     const fields = { topic, queue, queueOffset, msgId, attempt, delayMs, ...logged(cause) }
     this.#core.reports.show('suspended', 'warn', 'ERR_ROCKETMQ_HANDLER', topic, text, fields, cause)
+    suspended(/** @type {any} */ (this), message, delayMs, cause)
     this.#core.reports.emit('suspended', message, withCause({ delayMs }, cause))
   }
 }

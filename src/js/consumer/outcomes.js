@@ -104,4 +104,4 @@ function verdictOfThrown(value) {
   return { kind: Outcome.LATER, suspendMs: 0, cause: value }
 }
 
-module.exports = { ConsumeStatus, LEFT, Outcome, deadLetter, suspend, verdictOfReturned, verdictOfThrown }
+module.exports = { ConsumeStatus, LEFT, Outcome, deadLetter, said, suspend, verdictOfReturned, verdictOfThrown }

@@ -6,6 +6,7 @@ const { RocketMQError, call, errorFrom, errorFromThrown } = require('../errors.j
 const native = require('../addon.js')
 const { aborted, refused } = require('./not-sent.js')
 const { Signals } = require('./signals.js')
+const { refusedAt, watch } = require('./traces.js')
 const { Unsettled } = require('./unsettled.js')
 
 /**
@@ -15,6 +16,7 @@ const { Unsettled } = require('./unsettled.js')
  * @typedef {import('../native-surface').ProducerSaid} ProducerSaid
  * @typedef {import('../client/core').Core<NativeProducer, ProducerDoor>} Core
  * @typedef {import('../message').FlatMessage} FlatMessage
+ * @typedef {import('./traces').Operation} Operation
  * @typedef {import('./choices').Choices} Choices
  * @typedef {import('../../../index').SendResult} SendResult
  * @typedef {import('../../../index').SendStatus} SendStatus
@@ -79,25 +81,29 @@ class Sends {
    * @param {FlatMessage} message
    * @param {string} shardingKey
    * @param {{ signal: AbortSignal | undefined, timeoutMs: number }} options
+   * @param {Operation} [operation] of its observers
    * @returns {Promise<SendResult>}
    */
-  send({ topic, body, tags, keys, properties }, shardingKey, { signal, timeoutMs }) {
+  send({ topic, body, tags, keys, properties }, shardingKey, { signal, timeoutMs }, operation) {
     this.#choices?.before(this.#door, topic, shardingKey)
-    return this.#make(topic, signal, (slot) =>
-      native.producerSend(this.#door, slot, topic, shardingKey, body, tags, keys, properties, timeoutMs),
-    )
+    const request = (/** @type {number} */ slot) =>
+      native.producerSend(this.#door, slot, topic, shardingKey, body, tags, keys, properties, timeoutMs)
+    return operation === undefined
+      ? this.#make(topic, signal, request)
+      : this.#makeTraced(topic, signal, request, operation)
   }
 
   /**
    * @param {FlatMessage[]} messages of one topic
    * @param {string} shardingKey
    * @param {{ signal: AbortSignal | undefined, timeoutMs: number }} options
+   * @param {Operation} [operation] of its observers
    * @returns {Promise<SendResult[]>}
    */
-  sendBatch(messages, shardingKey, { signal, timeoutMs }) {
+  sendBatch(messages, shardingKey, { signal, timeoutMs }, operation) {
     const { topic } = messages[0]
     this.#choices?.before(this.#door, topic, shardingKey)
-    return this.#make(topic, signal, (slot) =>
+    const request = (/** @type {number} */ slot) =>
       native.producerSendBatch(
         this.#door,
         slot,
@@ -108,8 +114,10 @@ class Sends {
         messages.map((message) => message.keys ?? null),
         messages.map((message) => message.properties ?? []),
         timeoutMs,
-      ),
-    )
+      )
+    return operation === undefined
+      ? this.#make(topic, signal, request)
+      : this.#makeTraced(topic, signal, request, operation)
   }
 
   /**
@@ -121,18 +129,42 @@ class Sends {
   #make(topic, signal, request) {
     if (signal?.aborted) return Promise.reject(aborted(signal, topic))
     return new Promise((resolve, reject) => {
-      /** @type {Send} */
-      const send = { topic, slot: -1, signal, flushGroup: this.#unsettled.enter(), resolve, reject }
-      send.slot = this.#core.slots.take(send)
-      try {
-        if (signal) this.#signals.watch(signal, send)
-        request(send.slot)
-      } catch (thrown) {
-        this.#settled(send.slot)
-        this.refusals++
-        reject(refused(errorFromThrown(thrown), topic))
-      }
+      this.#enter({ topic, slot: -1, signal, flushGroup: this.#unsettled.enter(), resolve, reject }, request)
     })
+  }
+
+  /**
+   * As `#make`, before the eyes of observers.
+   * @param {string} topic
+   * @param {AbortSignal | undefined} signal
+   * @param {(slot: number) => void} request
+   * @param {Operation} operation
+   * @returns {Promise<any>}
+   */
+  #makeTraced(topic, signal, request, operation) {
+    if (signal?.aborted) return refusedAt(operation, aborted(signal, topic))
+    return new Promise((resolve, reject) => {
+      const send = { topic, slot: -1, signal, flushGroup: this.#unsettled.enter(), resolve, reject }
+      watch(operation, send)
+      this.#enter(send, request)
+    })
+  }
+
+  /**
+   * @param {Send} send
+   * @param {(slot: number) => void} request
+   */
+  #enter(send, request) {
+    const { signal, topic } = send
+    send.slot = this.#core.slots.take(send)
+    try {
+      if (signal) this.#signals.watch(signal, send)
+      request(send.slot)
+    } catch (thrown) {
+      this.#settled(send.slot)
+      this.refusals++
+      send.reject(/** @type {Error} */ (refused(errorFromThrown(thrown), topic)))
+    }
   }
 
   /** @param {Send[]} sends whose signal has fired */

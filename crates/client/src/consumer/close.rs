@@ -32,6 +32,7 @@ impl<B: Brokers> Consumer<B> {
             });
         }
         self.though_it_panics(self.shared.end_locks(firm)).await;
+        self.though_it_panics(self.shared.close_positions(firm)).await;
         let _ = timeout_at(deadline, self.shared.brokers.close()).await;
     }
 
@@ -105,9 +106,13 @@ impl<B: Brokers> Consumer<B> {
 
     /// Neither committed nor unlocked: the broker's lock runs out by itself, later than any handler's excuse.
     fn still_running(&self, queue: &Queue, offset: i64) {
+        let consequence = if self.shared.is_broadcasting() {
+            "its message is not committed, and comes again"
+        } else {
+            "its queue is neither committed nor unlocked, and waits up to 60 s for its next owner"
+        };
         let text = format!(
-            "the handler for offset {offset} of {} still runs at the end of close(): its queue is neither committed nor \
-             unlocked, and waits up to 60 s for its next owner",
+            "the handler for offset {offset} of {} still runs at the end of close(): {consequence}",
             queue.shown
         );
         self.shared.warn(ClientError::new(Code::Handler, text).with_queue(queue.name()));

@@ -12,7 +12,7 @@ use super::shared::Shared;
 use super::start::{LastFailure, PAUSE, passing};
 use crate::client::CallError;
 use crate::error::{ClientError, Code};
-use crate::protocol::{MaxOffset, MessageQueue, QueryOffset, SearchOffset, TopicRoute};
+use crate::protocol::{MaxOffset, MessageQueue, SearchOffset, TopicRoute};
 
 /// What the start has found out about the subscribed queues; topics by their real names.
 #[derive(Debug, Default)]
@@ -85,7 +85,7 @@ pub(super) async fn find_consumed_topics<B: Brokers>(shared: &Arc<Shared<B>>, ro
     for queue in routes.iter().flat_map(|(topic, route)| route.read_queues(topic)) {
         let shared = Arc::clone(shared);
         questions.spawn(async move {
-            let committed = committed(&shared, &queue).await;
+            let committed = shared.committed(&queue).await;
             matches!(committed, Ok(Some(_))).then_some(queue.topic)
         });
     }
@@ -94,13 +94,6 @@ pub(super) async fn find_consumed_topics<B: Brokers>(shared: &Arc<Shared<B>>, ro
             shared.initial_offsets.lock().consumed.insert(topic);
         }
     }
-}
-
-/// What the group has committed in a queue.
-async fn committed<B: Brokers>(shared: &Arc<Shared<B>>, queue: &MessageQueue) -> Result<Option<i64>, CallError> {
-    let MessageQueue { topic, broker_name, queue_id } = queue.clone();
-    let query = QueryOffset { group: shared.group.name.clone(), topic, broker_name, queue_id, zero_if_young: false };
-    shared.ask_master(&queue.broker_name, &query, shared.brokers.timing().request_timeout).await
 }
 
 /// Finds out the beginning of every queue that can be reached.
@@ -151,7 +144,7 @@ async fn look_up<B: Brokers>(
 ) -> Result<Option<InitialOffset>, CallError> {
     match beginning(shared, queue, position).await {
         Ok(found) => Ok(Some(found)),
-        Err(error) if error.is_access_denied() => match committed(shared, queue).await {
+        Err(error) if error.is_access_denied() => match shared.committed(queue).await {
             Ok(Some(_)) => Ok(None),
             _ => Err(may_not_ask(shared, queue, error)),
         },

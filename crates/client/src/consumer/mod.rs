@@ -14,6 +14,7 @@ mod locks;
 mod masters;
 mod options;
 mod pauses;
+mod positions;
 mod pushes;
 mod queue;
 mod queues;
@@ -33,7 +34,7 @@ use tokio::task::JoinHandle;
 pub use self::brokers::Brokers;
 pub use self::flow::SeekTo;
 pub use self::gate::{Ack, Outcome};
-pub use self::options::{ConsumerOptions, InitialPosition, OrderedBy, Suspend, Wish};
+pub use self::options::{ConsumerOptions, InitialPosition, MessageModel, OnUndecodable, OrderedBy, Suspend, Wish};
 pub use self::pauses::Paused;
 pub use self::report::{ConsumerStats, Health, QueueState};
 pub use self::sink::{Delivery, Handover, Sink};
@@ -67,7 +68,8 @@ impl<B: Brokers> Consumer<B> {
     pub fn new(brokers: B, options: ConsumerOptions, sink: Arc<dyn Sink>) -> Result<Self, ClientError> {
         let group = Group::new(brokers.wrap(&options.group));
         let wishes = &options.subscriptions;
-        let subscriptions = Subscriptions::new(&brokers, wishes, &group.name, &group.retry_topic)?;
+        let model = &options.message_model;
+        let subscriptions = Subscriptions::new(&brokers, wishes, model, &group)?;
         let shared = Arc::new(Shared::new(brokers, options, Handlers::new(sink), group, subscriptions));
         Ok(Self { shared, tasks: Mutex::default(), shutdown: Shutdown::default(), last: start::LastFailure::default() })
     }

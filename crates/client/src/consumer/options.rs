@@ -1,5 +1,6 @@
 //! What a consumer is told when it is made.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::protocol::ExpressionKind;
@@ -24,6 +25,31 @@ pub enum InitialPosition {
     First,
     /// At the first message stored at or after this time, ms since 1970.
     Timestamp(i64),
+}
+
+/// Who handles what.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum MessageModel {
+    /// Every message goes to one member of the group.
+    #[default]
+    Clustering,
+    /// Every message goes to every member.
+    Broadcasting {
+        /// Where this member keeps its offsets; in memory without it.
+        offset_file: Option<PathBuf>,
+    },
+}
+
+/// What becomes of a stored message that cannot be decoded.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OnUndecodable {
+    /// It holds its queue.
+    #[default]
+    Hold,
+    /// Its bytes go to the dead-letter queue, then on.
+    DeadLetter,
+    /// On with the next one.
+    Skip,
 }
 
 /// How long a queue waits after a failed attempt.
@@ -62,6 +88,8 @@ pub struct ConsumerOptions {
     pub group: String,
     /// One per topic, at least one.
     pub subscriptions: Vec<Wish>,
+    /// Who handles what.
+    pub message_model: MessageModel,
     /// What is handled one after the other.
     pub ordered_by: OrderedBy,
     /// Most messages that a handler gets at once, 1 and more.
@@ -78,6 +106,8 @@ pub struct ConsumerOptions {
     pub prefetch_bytes: usize,
     /// Between two commits of a queue.
     pub commit_interval: Duration,
+    /// What becomes of a stored message that cannot be decoded.
+    pub on_undecodable: OnUndecodable,
     /// What its user thinks of as too long for a handler, and is told of elsewhere; `None`: what we think, and tell.
     pub handler_timeout: Option<Duration>,
 }

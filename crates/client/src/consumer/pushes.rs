@@ -140,6 +140,8 @@ fn running_info<B: Brokers>(shared: &Arc<Shared<B>>) -> Answer {
         ("PROP_NAMESERVER_ADDR", shared.brokers.name_servers()),
         ("PROP_CONSUME_TYPE", String::from("CONSUME_PASSIVELY")),
         ("PROP_CONSUMEORDERLY", String::from("true")),
+        // As Java's, which members look at to see whether they are of one kind.
+        ("messageModel", String::from(if shared.is_broadcasting() { "BROADCASTING" } else { "CLUSTERING" })),
         ("PROP_THREADPOOL_CORE_SIZE", queues.len().to_string()),
         ("PROP_CLIENT_VERSION", VERSION.to_string()),
     ];
@@ -150,7 +152,7 @@ fn running_info<B: Brokers>(shared: &Arc<Shared<B>>) -> Answer {
         (subscription.topic.clone(), TopicStatus { consume_failed_msgs: failed, ..rates(shared, seconds) })
     });
     let info = RunningInfo {
-        queues: queues.iter().map(|queue| (queue.real.clone(), queue_info(queue))).collect(),
+        queues: queues.iter().map(|queue| (queue.real.clone(), queue_info(queue, shared.is_broadcasting()))).collect(),
         properties: properties.into_iter().map(|(key, value)| (key.to_owned(), value)).collect(),
         statuses: statuses.collect(),
         subscriptions: shared.subscriptions.all.clone(),
@@ -169,7 +171,7 @@ fn rates<B: Brokers>(shared: &Shared<B>, seconds: i64) -> TopicStatus {
     }
 }
 
-fn queue_info(queue: &Queue) -> QueueInfo {
+fn queue_info(queue: &Queue, is_broadcasting: bool) -> QueueInfo {
     let running: Vec<i64> = queue.gate.all_running().iter().map(|running| running.offset).collect();
     let view = queue.view();
     let (first, last) = view.buffered_range.unwrap_or_default();
@@ -183,7 +185,7 @@ fn queue_info(queue: &Queue) -> QueueInfo {
         last_consume_timestamp: view.last_consumed,
         last_lock_timestamp: view.last_locked,
         last_pull_timestamp: view.last_pull,
-        locked: matches!(queue.gate.tenure(), Tenure::Held(_)),
+        locked: matches!(queue.gate.tenure(), Tenure::Held(_)) && !is_broadcasting,
         transaction_msg_count: i64::try_from(running.len()).unwrap_or(i64::MAX),
         transaction_msg_max_offset: running.iter().max().copied().unwrap_or_default(),
         transaction_msg_min_offset: running.iter().min().copied().unwrap_or_default(),

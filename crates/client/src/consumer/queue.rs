@@ -138,6 +138,8 @@ pub(crate) struct View {
     pub(crate) buffered_bytes: usize,
     /// Offsets of the first and the last of them.
     pub(crate) buffered_range: Option<(i64, i64)>,
+    /// When the first of them was stored, by the broker's clock, ms since 1970.
+    pub(crate) next_stored_at: Option<i64>,
     /// What has failed: of several keys, what holds the offset.
     pub(crate) blocked: Option<Blocked>,
     /// How many keys have a message that has failed.

@@ -24,6 +24,10 @@ pub(crate) struct Counters {
     pub(crate) failed: AtomicU64,
     /// Messages handed to the dead-letter queue.
     pub(crate) dead_lettered: AtomicU64,
+    /// Messages that could not be decoded.
+    pub(crate) undecodable: AtomicU64,
+    /// Messages that nobody has handled, and that are nowhere else.
+    pub(crate) skipped: AtomicU64,
     /// When the consumer was made, ms since 1970.
     pub(crate) since: i64,
 }
@@ -31,8 +35,8 @@ pub(crate) struct Counters {
 impl Counters {
     /// Nothing was counted yet.
     pub(crate) fn since(since: i64) -> Self {
-        let (consumed, failed, dead_lettered) = <(AtomicU64, AtomicU64, AtomicU64)>::default();
-        Self { consumed, failed, dead_lettered, since }
+        let [consumed, failed, dead_lettered, undecodable, skipped] = <[AtomicU64; 5]>::default();
+        Self { consumed, failed, dead_lettered, undecodable, skipped, since }
     }
 }
 
@@ -71,6 +75,9 @@ pub struct QueueState {
     pub next_offset: Option<i64>,
     /// Messages stored and not committed, where that is known.
     pub lag: Option<i64>,
+    /// When the next message to handle was stored, by the broker's clock, ms since 1970; once it is in memory.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next_stored_at: Option<i64>,
     /// Handlers that run: 0 or 1, or several where order is kept per key.
     pub in_flight: usize,
     /// When it came into this state, ms since 1970.
@@ -121,6 +128,10 @@ pub struct ConsumerStats {
     pub failed: u64,
     /// Messages handed to the dead-letter queue since the start.
     pub dead_lettered: u64,
+    /// Messages that could not be decoded, since the start, whatever became of them.
+    pub undecodable: u64,
+    /// Messages passed over without a handler and without the dead-letter queue, since the start.
+    pub skipped: u64,
     /// Messages in memory.
     pub buffered: usize,
     /// Their bytes.
@@ -167,6 +178,8 @@ impl<B: Brokers> Shared<B> {
             consumed: self.counters.consumed.load(Ordering::Relaxed),
             failed: self.counters.failed.load(Ordering::Relaxed),
             dead_lettered: self.counters.dead_lettered.load(Ordering::Relaxed),
+            undecodable: self.counters.undecodable.load(Ordering::Relaxed),
+            skipped: self.counters.skipped.load(Ordering::Relaxed),
             ..ConsumerStats::default()
         };
         for queue in self.queues.all() {
@@ -222,6 +235,7 @@ impl<B: Brokers> Shared<B> {
     pub(super) fn health(&self) -> Health {
         let mut problems = self.brokers.problems();
         problems.extend(self.group.differences());
+        problems.extend(self.positions.problem());
         let now = self.brokers.wall_ms();
         problems.extend(self.watches.unread_queues.problems());
         problems.extend(self.unreadable_topics().into_iter().map(|(_, error)| error));
@@ -250,6 +264,7 @@ fn queue_state(queue: &Arc<Queue>, ordered_by: OrderedBy) -> Option<QueueState> 
         committed_offset: view.committed,
         next_offset: view.next,
         lag: view.lag(),
+        next_stored_at: view.next_stored_at,
         in_flight: queue.gate.count_running(),
         since: view.since.map_or(0, |since| since.wall_ms),
         running_since: running.map(|running| running.since),

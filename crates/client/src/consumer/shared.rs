@@ -14,6 +14,7 @@ use super::locks::lease::Wall;
 use super::masters::Sought;
 use super::options::ConsumerOptions;
 use super::pauses::Pauses;
+use super::positions::Positions;
 use super::queue::Queue;
 use super::queues::Queues;
 use super::report::Counters;
@@ -43,6 +44,8 @@ pub(crate) struct Shared<B> {
     pub(crate) queues: Queues,
     /// Their locks.
     pub(crate) locks: Locks,
+    /// Where their offsets are kept.
+    pub(crate) positions: Positions,
     /// Where they begin without a committed offset.
     pub(crate) initial_offsets: InitialOffsets,
     /// Memory of all queues.
@@ -79,6 +82,7 @@ impl<B: Brokers> Shared<B> {
             pauses: Pauses::default(),
             queues: Queues::default(),
             locks: Locks::default(),
+            positions: Positions::of(&options.message_model),
             initial_offsets: InitialOffsets::default(),
             budget: Budget::new(options.prefetch_bytes),
             unpacking: Arc::new(Semaphore::new(UNPACKING)),

@@ -33,10 +33,13 @@ pub(super) async fn prepare<B: Brokers>(
     last: &LastFailure,
     patient_until: Instant,
 ) -> Result<(), ClientError> {
+    shared.open_positions().await?;
     let routes = routes(shared, last).await?;
     check_expressions(shared, &routes, last).await?;
     find_consumed_topics(shared, &routes).await;
-    shared.brokers.watch_route(&shared.group.retry_topic);
+    if !shared.is_broadcasting() {
+        shared.brokers.watch_route(&shared.group.retry_topic);
+    }
     shared.brokers.register(Registration { consumer: Some(shared.registration()), ..Registration::default() });
     if routes.is_empty() {
         // Nothing but dead-letter queues that are still to come: there is no broker to be known to.

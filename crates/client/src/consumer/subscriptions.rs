@@ -4,7 +4,8 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::brokers::Brokers;
-use super::options::Wish;
+use super::group::Group;
+use super::options::{MessageModel, Wish};
 use crate::error::{ClientError, Code};
 use crate::protocol::{ExpressionKind, Invalid, Subscription};
 
@@ -13,7 +14,7 @@ use crate::protocol::{ExpressionKind, Invalid, Subscription};
 pub(crate) struct Subscriptions {
     /// The topics that have handlers, real name to user's name.
     pub(crate) topics: HashMap<String, Arc<str>>,
-    /// All subscriptions, the retry topic's too. Their versions never change: every pull brings its own expression, so nobody's has to
+    /// All subscriptions, the retry topic's too, which broadcasting has none of. Their versions never change: every pull brings its own expression, so nobody's has to
     /// be the newest, and members that pull by what the broker keeps, as Java's do, are not overruled by ours again and again.
     pub(crate) all: Vec<Subscription>,
     /// Their places, by topic: every pull needs one.
@@ -25,8 +26,8 @@ impl Subscriptions {
     pub(crate) fn new(
         brokers: &impl Brokers,
         wishes: &[Wish],
-        group: &str,
-        retry_topic: &str,
+        model: &MessageModel,
+        group: &Group,
     ) -> Result<Self, ClientError> {
         let now = brokers.wall_ms();
         let (mut topics, mut all) = (HashMap::new(), Vec::new());
@@ -39,9 +40,11 @@ impl Subscriptions {
             all.push(subscription.map_err(|invalid| unreadable(&invalid, &wish.topic))?);
             topics.insert(topic, Arc::from(wish.topic.as_str()));
         }
-        // Java subscribes it too; without it our heartbeats and Java's would undo each other.
-        let retry = Subscription::by_tags(retry_topic, "*", now);
-        all.push(retry.map_err(|invalid| unreadable(&invalid, group))?);
+        if *model == MessageModel::Clustering {
+            // Java subscribes it too; without it our heartbeats and Java's would undo each other.
+            let retry = Subscription::by_tags(group.retry_topic.as_str(), "*", now);
+            all.push(retry.map_err(|invalid| unreadable(&invalid, &group.name))?);
+        }
         let places = all.iter().enumerate().map(|(place, it)| (it.topic.clone(), place)).collect();
         Ok(Self { topics, all, places })
     }

@@ -1,4 +1,4 @@
-//! 203 and 307: what a group subscribes, as a broker keeps it and as one member says it.
+//! 203 and 307: what a group subscribes, and how, as a broker keeps it and as one member says it.
 
 use std::collections::BTreeMap;
 
@@ -19,7 +19,7 @@ pub struct KeptSubscriptions {
 }
 
 /// What one member subscribes, by its own word: the broker asks it, and waits up to 10 s. A member that does not know the question is a
-/// refusal with its own code, mostly 3. Nothing, where it says nothing about subscriptions.
+/// refusal with its own code, mostly 3.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MemberSubscriptions {
     /// Real (namespaced) group.
@@ -28,9 +28,27 @@ pub struct MemberSubscriptions {
     pub client_id: String,
 }
 
+/// What a broker keeps of a group.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Kept {
+    /// Its subscriptions.
+    pub announced: Vec<Announced>,
+    /// `CLUSTERING` or `BROADCASTING`, as the last heartbeat said.
+    pub message_model: Option<String>,
+}
+
+/// What a member says of itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Said {
+    /// What it subscribes; nothing, where it says nothing about subscriptions.
+    pub announced: Option<Vec<Announced>>,
+    /// As in [`Kept`], where it says that.
+    pub message_model: Option<String>,
+}
+
 impl Request for KeptSubscriptions {
     const CODE: i32 = request::GET_CONSUMER_CONNECTION_LIST;
-    type Response = Vec<Announced>;
+    type Response = Kept;
 
     fn encode(&self) -> (Fields, Bytes) {
         let mut fields = Fields::new();
@@ -38,15 +56,16 @@ impl Request for KeptSubscriptions {
         (fields, Bytes::new())
     }
 
-    fn decode(response: Command) -> Result<Vec<Announced>, ResponseError> {
+    fn decode(response: Command) -> Result<Kept, ResponseError> {
         let body: KeptBody = json::from_bytes(&success(response)?.body)?;
-        Ok(body.subscription_table.unwrap_or_default().into_values().collect())
+        let announced = body.subscription_table.unwrap_or_default().into_values().collect();
+        Ok(Kept { announced, message_model: body.message_model })
     }
 }
 
 impl Request for MemberSubscriptions {
     const CODE: i32 = request::GET_CONSUMER_RUNNING_INFO;
-    type Response = Option<Vec<Announced>>;
+    type Response = Said;
 
     fn encode(&self) -> (Fields, Bytes) {
         let mut fields = Fields::new();
@@ -56,9 +75,10 @@ impl Request for MemberSubscriptions {
         (fields, Bytes::new())
     }
 
-    fn decode(response: Command) -> Result<Option<Vec<Announced>>, ResponseError> {
+    fn decode(response: Command) -> Result<Said, ResponseError> {
         let body: MemberBody = json::from_bytes(&success(response)?.body)?;
-        Ok(body.subscription_set.filter(|subscriptions| !subscriptions.is_empty()))
+        let announced = body.subscription_set.filter(|subscriptions| !subscriptions.is_empty());
+        Ok(Said { announced, message_model: body.properties.and_then(|properties| properties.message_model) })
     }
 }
 
@@ -66,10 +86,19 @@ impl Request for MemberSubscriptions {
 #[serde(rename_all = "camelCase")]
 struct KeptBody {
     subscription_table: Option<BTreeMap<String, Announced>>,
+    message_model: Option<String>,
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct MemberBody {
     subscription_set: Option<Vec<Announced>>,
+    properties: Option<MemberProperties>,
+}
+
+/// Java's has all settings of its consumer among them.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct MemberProperties {
+    message_model: Option<String>,
 }

@@ -12,7 +12,7 @@ mod send;
 #[allow(unused_imports, reason = "the rooms above take what they need from this list")]
 pub use self::{
     cluster::GetClusters,
-    inquiry::{KeptSubscriptions, MemberSubscriptions},
+    inquiry::{Kept, KeptSubscriptions, MemberSubscriptions, Said},
     lock::{LockQueues, UnlockQueues},
     membership::{CheckClientConfig, ConsumeFrom, ConsumerData, ConsumerList, Heartbeat, Unregister},
     offset::{CommitOffset, CommitOutcome, MaxOffset, MinOffset, NOWHERE, QueryOffset, SearchOffset},

@@ -211,6 +211,11 @@ impl GroupConfig {
         self.0.get("consumeEnable").and_then(Value::as_bool).unwrap_or(true)
     }
 
+    /// Whether members may pull that have registered as broadcasting ones.
+    pub(crate) fn broadcasts(&self) -> bool {
+        self.0.get("consumeBroadcastEnable").and_then(Value::as_bool).unwrap_or(true)
+    }
+
     /// Whether members are told of each other.
     pub(crate) fn notifies(&self) -> bool {
         self.0.get("notifyConsumerIdsChangedEnable").and_then(Value::as_bool).unwrap_or(true)

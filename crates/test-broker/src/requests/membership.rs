@@ -58,7 +58,8 @@ pub(crate) fn heartbeat(
     }
     for data in list("producerDataSet") {
         let members = broker.registrations.producers.entry(string(&data, "groupName").to_owned()).or_default();
-        members.insert(connection, member.clone());
+        // Whoever was first on a connection stays.
+        members.entry(connection).or_insert_with(|| member.clone());
     }
     for topic in topics {
         state.name_server.register(&topic);

@@ -79,6 +79,7 @@ fn check(broker: &mut Broker, command: &Command) -> Result<Pull, Reply> {
         );
         return Err(Reply::refuse(response::SUBSCRIPTION_GROUP_NOT_EXIST, remark));
     };
+    let broadcasts = config.broadcasts();
     let forbidden = |what: String, kind: &str| {
         let reply = Reply::refuse(response::NO_PERMISSION, what);
         if release.is_v5() { reply.with("forbiddenType", kind) } else { reply }
@@ -113,6 +114,10 @@ fn check(broker: &mut Broker, command: &Command) -> Result<Pull, Reply> {
         // A condition that cannot be read filters nothing.
         Filter::of(kind, expression, release).unwrap_or(Filter::All)
     } else {
+        let model = broker.registrations.consumers.get(&group).map(|known| known.message_model.as_str());
+        if model == Some("BROADCASTING") && !broadcasts {
+            return Err(forbidden(format!("the consumer group[{group}] can not consume by broadcast way"), "4"));
+        }
         registered_filter(broker, &group, &topic, sub_version)?
     };
     Ok(Pull {

@@ -225,6 +225,10 @@ impl Broker {
         if !self.groups.get(group).is_none_or(GroupConfig::notifies) {
             return;
         }
+        // Broadcasting members share nothing out; 4.9 tells them all the same.
+        if self.release.is_v5() && known.message_model == "BROADCASTING" {
+            return;
+        }
         let connections: Vec<_> = known.members.keys().copied().collect();
         for connection in connections {
             let fields = [("consumerGroup", group)].into_iter().collect();

@@ -6,6 +6,7 @@ use super::Actor;
 use super::waiting::{Interrupted, Patience, done};
 use crate::client::CallError;
 use crate::consumer::brokers::Brokers;
+use crate::consumer::positions::Haste;
 use crate::env;
 use crate::protocol::CommitOutcome;
 
@@ -21,11 +22,8 @@ impl<B: Brokers> Actor<B> {
             return;
         }
         let offset = self.buffer.position();
-        let request = self.commit_of(offset);
-        let timeout = self.shared.brokers.timing().request_timeout;
-        let shared = Arc::clone(&self.shared);
-        self.commit =
-            Some(Box::pin(async move { (offset, shared.ask_master(&request.broker_name, &request, timeout).await) }));
+        let (shared, queue) = (Arc::clone(&self.shared), Arc::clone(&self.queue));
+        self.commit = Some(Box::pin(async move { (offset, shared.commit(&queue.real, offset, Haste::Soon).await) }));
     }
 
     /// Takes the answer in. `ResetPending` is none to act on: the next pull brings the new offset.
@@ -54,12 +52,28 @@ impl<B: Brokers> Actor<B> {
         }
     }
 
+    /// Commits this offset, whatever it was before.
+    pub(super) async fn commit_at_last(
+        &mut self,
+        offset: i64,
+        patience: Patience,
+    ) -> Result<CommitOutcome, Interrupted> {
+        let (shared, queue) = (Arc::clone(&self.shared), Arc::clone(&self.queue));
+        self.insist(patience, || shared.commit(&queue.real, offset, Haste::Now)).await
+    }
+
+    /// The offset that is committed, if there is one.
+    pub(super) async fn ask_committed(&mut self, patience: Patience) -> Result<Option<i64>, Interrupted> {
+        let (shared, queue) = (Arc::clone(&self.shared), Arc::clone(&self.queue));
+        self.insist(patience, || shared.committed(&queue.real)).await
+    }
+
     /// Commits what is done, now.
     pub(super) async fn commit_now(&mut self, patience: Patience) -> Result<(), Interrupted> {
         self.finish_commit().await;
         if self.must_commit() {
             let offset = self.buffer.position();
-            self.ask(&self.commit_of(offset), patience).await?;
+            self.commit_at_last(offset, patience).await?;
             self.committed = offset;
             self.has_committed();
         }

@@ -55,7 +55,7 @@ impl<B: Brokers> Actor<B> {
         self.finish_commit().await;
         // A broker that has begun anew may have another store.
         self.memory.doubt();
-        let stored = self.ask(&self.query(), Patience::WhileHeld).await?;
+        let stored = self.ask_committed(Patience::WhileHeld).await?;
         let committed = stored.unwrap_or(0);
         if committed > self.buffer.position() {
             self.buffer.advance_to(committed);

@@ -29,6 +29,9 @@ impl<B: Brokers> Actor<B> {
         if let Some(step) = self.close_holes().await {
             return step;
         }
+        if let Some(step) = self.last_passing().await {
+            return step;
+        }
         self.queue.gate.close();
         match self.commit_now(Patience::Attempts(COMMIT_ATTEMPTS)).await {
             // The next owner handles those messages again: told at the end of close(), otherwise already.

@@ -16,7 +16,7 @@ use crate::protocol::properties::{self, name};
 use crate::protocol::{SendMessage, SendReceipt};
 
 /// The producer group of all hand-offs; brokers let it pass with the consumer group's rights.
-const INNER_PRODUCER: &str = "CLIENT_INNER_PRODUCER";
+pub(super) const INNER_PRODUCER: &str = "CLIENT_INNER_PRODUCER";
 /// Properties that must not travel: a delay would hold the copy back for up to 2 h (4.9), a transaction mark would hide it.
 const LEFT_OUT: [&str; 5] =
     [name::DELAY, "TRAN_MSG", name::RETRY_TOPIC, name::RECONSUME_TIME, name::MAX_RECONSUME_TIMES];
@@ -49,6 +49,9 @@ impl<B: Brokers> Actor<B> {
         let Some(asked) = self.buffer.trouble(offset).and_then(|trouble| Some(trouble.way_out()?.asked)) else {
             return;
         };
+        if self.shared.is_broadcasting() {
+            return self.go_past(offset);
+        }
         let Some(message) = self.buffer.message(offset) else { return };
         let request = self.dead_letter(&message, asked);
         let timeout = self.shared.brokers.timing().request_timeout;
@@ -96,7 +99,7 @@ impl<B: Brokers> Actor<B> {
     }
 
     /// j = n + 1 and l = max (of `deadLetter()`: n) reach the dead-letter queue on every version of the broker.
-    fn dead_letter(&self, delivery: &Delivery, asked: bool) -> SendMessage {
+    pub(super) fn dead_letter(&self, delivery: &Delivery, asked: bool) -> SendMessage {
         let message = &delivery.message;
         let attempt = i32::try_from(delivery.attempt).unwrap_or(i32::MAX);
         let before = attempt - 1;

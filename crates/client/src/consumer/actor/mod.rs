@@ -13,6 +13,7 @@ mod committing;
 mod direct;
 mod doubtful;
 mod draining;
+mod giving_up;
 mod handoff;
 mod locking;
 mod memory;
@@ -24,6 +25,7 @@ mod resetting;
 mod running;
 mod seeking;
 mod troubles;
+mod undecodable;
 mod unpacking;
 mod waiting;
 
@@ -35,6 +37,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use self::buffer::Buffer;
 use self::memory::Memory;
 use self::proving::Proof;
+use self::undecodable::Passing;
 use self::unpacking::Unpacked;
 use self::waiting::Pending;
 use super::brokers::Brokers;
@@ -136,6 +139,7 @@ struct Actor<B> {
     /// Offset and time: the first message may lie before the time asked for, 4.9 answers so behind the last message.
     not_before: Option<(i64, i64)>,
     held: Option<Held>,
+    passing: Passing,
     /// What keeps the last pull or commit from succeeding.
     problem: Option<ClientError>,
     last_pull: i64,
@@ -237,6 +241,7 @@ impl<B: Brokers> Actor<B> {
             proof: Proof::default(),
             not_before: None,
             held: None,
+            passing: Passing::new(pause.clone()),
             problem: None,
             last_pull: 0,
             last_consumed: 0,
@@ -325,6 +330,7 @@ impl<B: Brokers> Actor<B> {
         self.proof = Proof::default();
         self.not_before = None;
         self.held = None;
+        self.passing.forget();
         self.problem = None;
         self.queue.gate.forget();
     }
@@ -377,12 +383,14 @@ impl<B: Brokers> Actor<B> {
         view.buffered = self.buffer.len();
         view.buffered_bytes = self.buffer.bytes();
         view.buffered_range = self.buffer.range();
+        view.next_stored_at = self.buffer.first_stored_at();
         let mut troubles = self.buffer.troubles();
         view.blocked = troubles.next().map(|(_, trouble)| trouble.blocked.clone());
         view.blocked_keys = usize::from(view.blocked.is_some()) + troubles.count();
         let held = self.held.as_ref().map(|held| &held.error);
-        view.problem = held.or_else(|| self.handoff_problem()).or(self.problem.as_ref()).cloned();
-        view.is_held = self.held.is_some();
+        let passing = self.passing.problem();
+        view.problem = held.or(passing).or_else(|| self.handoff_problem()).or(self.problem.as_ref()).cloned();
+        view.is_held = self.held.is_some() || self.passing.is_refused();
         view.last_pull = self.last_pull;
         view.last_consumed = self.last_consumed;
         if let Tenure::Held(lease) = self.queue.gate.tenure() {
@@ -395,6 +403,10 @@ impl<B: Brokers> Actor<B> {
     fn report(&mut self, error: ClientError) {
         let error = error.with_queue(self.queue.name());
         self.shared.debug(&self.queue, error.message());
+        if error.code() == Code::OffsetFile {
+            // Whoever writes it tells, once of all its queues.
+            return;
+        }
         // What closes tells once, of all that it leaves behind.
         let is_told = error.code() == Code::Connection || self.wanted() == Wanted::Never;
         let is_news = self.problem.as_ref().is_none_or(|known| known.code() == Code::Connection);

@@ -7,7 +7,7 @@ use crate::consumer::brokers::Brokers;
 use crate::consumer::initial_offsets::{Beginning, InitialOffset};
 use crate::consumer::options::InitialPosition;
 use crate::consumer::queue::{Phase, Wanted};
-use crate::protocol::{CommitOffset, MinOffset, QueryOffset};
+use crate::protocol::{MinOffset, QueryOffset};
 
 /// Where a queue begins.
 #[derive(Debug, Clone, Copy)]
@@ -44,7 +44,7 @@ impl<B: Brokers> Actor<B> {
     }
 
     async fn find_position(&mut self) -> Result<(), Interrupted> {
-        let stored = self.ask(&self.query(), Patience::WhileWanted).await?;
+        let stored = self.ask_committed(Patience::WhileWanted).await?;
         let Position { offset, origin, not_before } = match stored {
             Some(stored) => Position::certain(stored),
             None => self.beginning().await?,
@@ -61,7 +61,7 @@ impl<B: Brokers> Actor<B> {
         // A stored 0 may be none at all: 4.9 answers so while the first messages are in its memory, and "none" once they are not.
         // Frozen at once: a second look later could skip what was stored in between.
         if stored.is_none_or(|stored| stored == 0) {
-            self.ask(&self.commit_of(offset), Patience::WhileWanted).await?;
+            self.commit_at_last(offset, Patience::WhileWanted).await?;
         } else {
             self.tell_no_initial_position();
         }
@@ -75,7 +75,7 @@ impl<B: Brokers> Actor<B> {
             Beginning::First => return self.first().await,
             Beginning::At(found) => found,
             Beginning::AtUnlessYoung(found) => {
-                let query = QueryOffset { zero_if_young: true, ..self.query() };
+                let query = QueryOffset { zero_if_young: true, ..self.shared.query(&self.queue.real) };
                 match self.ask(&query, Patience::WhileWanted).await? {
                     Some(young) => return Ok(Position::certain(young)),
                     None => found,
@@ -111,23 +111,5 @@ impl<B: Brokers> Actor<B> {
         let fields = serde_json::json!({ "topic": self.shared.brokers.unwrap(&queue.topic) });
         let text = "initialPosition does not apply: the group has committed offsets in the topic";
         self.shared.brokers.emit(Event::log(asked_for, text, fields));
-    }
-
-    /// The question for this queue's committed offset.
-    pub(super) fn query(&self) -> QueryOffset {
-        let queue = &self.queue.real;
-        QueryOffset {
-            group: self.shared.group.name.clone(),
-            topic: queue.topic.clone(),
-            broker_name: queue.broker_name.clone(),
-            queue_id: queue.queue_id,
-            zero_if_young: false,
-        }
-    }
-
-    /// A commit of this queue.
-    pub(super) fn commit_of(&self, offset: i64) -> CommitOffset {
-        let QueryOffset { group, topic, broker_name, queue_id, .. } = self.query();
-        CommitOffset { group, topic, broker_name, queue_id, offset }
     }
 }

@@ -6,12 +6,11 @@ use std::time::Duration;
 use super::answers::{Reading, read};
 use super::unpacking::apart;
 use super::{Actor, Correction, Held, Origin};
-use crate::client::{CallError, Event, ResetReason};
+use crate::client::{CallError, ResetReason};
 use crate::consumer::brokers::Brokers;
 use crate::env::{self, Instant};
 use crate::error::{ClientError, Code};
 use crate::protocol::code::response;
-use crate::protocol::message::UndecodableReason;
 use crate::protocol::properties::name;
 use crate::protocol::{Decoded, ExpressionKind, Pull, Pulled, StoredMessage, Subscription};
 
@@ -27,6 +26,10 @@ impl<B: Brokers> Actor<B> {
     /// Messages that the next pull is to bring: never more than there is room for. With little room it is worth a pull when half of it
     /// is free.
     fn wanted_messages(&self) -> u8 {
+        if self.passing.is_wanted() {
+            // The record alone, once it is the first that is not done.
+            return u8::from(self.may_look_closely());
+        }
         let limit = self.shared.options.prefetch_messages.max(1);
         let free = limit.saturating_sub(self.buffer.span());
         let worth = limit.div_ceil(2).min(usize::from(MOST));
@@ -64,6 +67,7 @@ impl<B: Brokers> Actor<B> {
         self.pull_asked = self.buffer.next();
         let (most, suspend) =
             if self.only_looking { (1, Duration::ZERO) } else { (self.wanted_messages(), timing.pull_suspend) };
+        self.passing.begin_look(!self.only_looking);
         let request = self.pull_of(self.pull_asked, most, suspend);
         self.pull_since = env::now();
         self.last_pull = self.shared.brokers.wall_ms();
@@ -119,6 +123,9 @@ impl<B: Brokers> Actor<B> {
     pub(super) fn take_in(&mut self, pulled: &Pulled, reading: Reading) {
         let to = pulled.next_offset;
         let correct = |to, reason| Some(Correction { to, reason });
+        if !self.only_looking {
+            self.passing.end_look(&reading);
+        }
         match reading {
             Reading::Stretch(_) | Reading::Unwanted | Reading::End if self.only_looking => return,
             Reading::Stretch(records) => self.start_unpacking(records, to, pulled.body.len()),
@@ -140,7 +147,12 @@ impl<B: Brokers> Actor<B> {
     /// An answer that came at once and brought us nowhere.
     pub(super) fn rest_if_empty_handed(&mut self) {
         let quick = env::now() < self.pull_since + EMPTY_HANDED;
-        if quick && self.buffer.next() == self.pull_asked && self.held.is_none() && self.unpacking.is_none() {
+        if quick
+            && self.buffer.next() == self.pull_asked
+            && self.held.is_none()
+            && self.unpacking.is_none()
+            && !self.passing.is_wanted()
+        {
             self.pull_at = env::now() + EMPTY_HANDED;
         }
     }
@@ -158,10 +170,7 @@ impl<B: Brokers> Actor<B> {
                 // Of a batch that the broker cannot send in part.
                 Ok(message) if message.queue_offset < next => continue,
                 Ok(message) => message,
-                Err(bad) => {
-                    let error = self.undecodable(bad.queue_offset.unwrap_or(next), &bad.reason);
-                    return self.hold(bad.queue_offset.unwrap_or(next), error);
-                }
+                Err(bad) => return self.meet(bad, behind),
             };
             let offset = message.queue_offset;
             if self.buffer.span() >= self.shared.options.prefetch_messages {
@@ -204,14 +213,6 @@ impl<B: Brokers> Actor<B> {
         topics.get(origin).or_else(|| topics.get(&self.shared.brokers.wrap(origin))).cloned()
     }
 
-    fn undecodable(&self, offset: i64, reason: &UndecodableReason) -> ClientError {
-        let text = format!(
-            "the message at offset {offset} of {} cannot be decoded: {reason}; the queue waits",
-            self.queue.shown
-        );
-        ClientError::new(Code::Undecodable, text).with_queue(self.queue.name())
-    }
-
     fn without_handler(&self, message: &StoredMessage) -> ClientError {
         let origin = message.property(name::RETRY_TOPIC).unwrap_or("no topic");
         let text = format!(
@@ -223,23 +224,21 @@ impl<B: Brokers> Actor<B> {
     }
 
     /// The queue waits before this record, and the record is looked at again from time to time. Told once.
-    fn hold(&mut self, offset: i64, error: ClientError) {
+    pub(super) fn hold(&mut self, offset: i64, error: ClientError) {
         self.buffer.set_next(offset);
         self.pull_at = env::now() + self.held_pause();
         if self.held.as_ref().is_some_and(|held| held.offset == offset) {
             return;
         }
         if error.code() == Code::Undecodable {
-            let event = error.clone();
-            self.emit(|queue| Event::Undecodable { queue, error: event });
-        }
-        if self.queue.hidden || error.code() != Code::Undecodable {
+            self.tell_undecodable(error.clone());
+        } else {
             self.shared.warn(error.clone());
         }
         self.held = Some(Held { offset, error });
     }
 
-    fn held_pause(&mut self) -> Duration {
+    pub(super) fn held_pause(&mut self) -> Duration {
         self.pull_pause.next().max(self.shared.brokers.timing().backoff.1)
     }
 

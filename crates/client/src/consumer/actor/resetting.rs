@@ -28,7 +28,7 @@ impl<B: Brokers> Actor<B> {
             Err(Interrupted::Forced(step)) => return step,
             Err(Interrupted::GivenUp) => return Step::Reset,
         };
-        match self.ask(&self.commit_of(to), Patience::WhileHeld).await {
+        match self.commit_at_last(to, Patience::WhileHeld).await {
             Ok(_) => {}
             Err(Interrupted::Forced(step)) => return step,
             Err(Interrupted::GivenUp) => return Step::Reset,

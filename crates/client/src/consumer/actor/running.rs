@@ -23,6 +23,7 @@ enum Turn {
     Looked(Result<crate::protocol::Pulled, crate::client::CallError>),
     Committed((i64, Result<crate::protocol::CommitOutcome, crate::client::CallError>)),
     HandedOff((i64, Result<crate::protocol::SendReceipt, crate::client::CallError>)),
+    PassedOn(Result<crate::protocol::SendReceipt, crate::client::CallError>),
     Ordered(Order),
 }
 
@@ -60,6 +61,7 @@ impl<B: Brokers> Actor<B> {
             self.start_look();
             self.start_commit();
             self.start_handoff();
+            self.start_passing();
             self.phase = match (self.queue.gate.is_paused(), self.stands_still()) {
                 (true, _) => Phase::Paused,
                 (false, true) => Phase::Suspended,
@@ -76,6 +78,7 @@ impl<B: Brokers> Actor<B> {
                 Turn::Looked(answer) => self.looked(answer),
                 Turn::Committed((offset, answer)) => self.commit_answered(offset, answer),
                 Turn::HandedOff((offset, answer)) => self.handoff_answered(offset, answer),
+                Turn::PassedOn(answer) => self.passed_on(answer),
                 Turn::Ordered(Order::Reset(to)) => {
                     self.correction = Some(Correction { to, reason: ResetReason::Administrator });
                 }
@@ -104,7 +107,7 @@ impl<B: Brokers> Actor<B> {
     /// are as many messages behind it as may come again.
     fn stands_still(&self) -> bool {
         if self.buffer.is_empty() {
-            return self.held.is_some();
+            return self.held.is_some() || self.passing.is_refused();
         }
         let is_blocked = self.buffer.sent() == 0 && self.buffer.troubles().any(|(_, trouble)| !trouble.is_over());
         let is_all = self.shared.options.ordered_by == OrderedBy::Queue || self.held.is_some() || !self.has_room();
@@ -135,7 +138,7 @@ impl<B: Brokers> Actor<B> {
 
     async fn turn(&mut self, watched: bool) -> Turn {
         let next = self.next_deadline(watched);
-        let Self { queue, wanted, orders, pull, unpacking, proof, commit, handoff, .. } = self;
+        let Self { queue, wanted, orders, pull, unpacking, proof, commit, handoff, passing, .. } = self;
         tokio::select! {
             // Quick handlers change the gate all the time; answers must not wait for a pause of theirs.
             biased;
@@ -144,6 +147,7 @@ impl<B: Brokers> Actor<B> {
             answer = done(&mut proof.look) => Turn::Looked(answer),
             answer = done(commit) => Turn::Committed(answer),
             answer = done(handoff) => Turn::HandedOff(answer),
+            answer = done(&mut passing.send) => Turn::PassedOn(answer),
             Some(order) = orders.recv() => Turn::Ordered(order),
             () = queue.gate.changed() => Turn::Nothing,
             _ = wanted.changed() => Turn::Nothing,
@@ -161,7 +165,8 @@ impl<B: Brokers> Actor<B> {
         let handoff = if self.handoff.is_none() { self.handoff_due() } else { None };
         // Successes wake nobody until a chunk is through; slow ones are to be seen and committed before.
         let progress = watched.then(|| env::now() + PROGRESS);
-        let times = [commit, handoff, self.pull_due(), self.proof.due(), self.again_at, progress];
+        let passing = self.passing.due(self.queue.gate.is_paused());
+        let times = [commit, handoff, passing, self.pull_due(), self.proof.due(), self.again_at, progress];
         times.into_iter().flatten().fold(self.lease_end(), Instant::min)
     }
 }

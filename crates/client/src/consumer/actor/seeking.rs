@@ -162,9 +162,8 @@ impl<B: Brokers> Actor<B> {
     }
 
     async fn commit_place(&mut self, offset: i64) -> Result<(), Undone> {
-        let commit = self.commit_of(offset);
         for _ in 0..ATTEMPTS {
-            match self.ask(&commit, Patience::Attempts(ATTEMPTS)).await {
+            match self.commit_at_last(offset, Patience::Attempts(ATTEMPTS)).await {
                 Ok(CommitOutcome::Committed) => return Ok(()),
                 Ok(CommitOutcome::ResetPending) => self.hear_reset().await?,
                 Err(Interrupted::Forced(step)) => return Err(Undone::Elsewhere(step)),

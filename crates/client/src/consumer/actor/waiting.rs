@@ -7,6 +7,7 @@ use std::sync::Arc;
 use tokio::time::sleep_until;
 
 use super::{Actor, Step};
+use crate::client::CallError;
 use crate::consumer::brokers::Brokers;
 use crate::consumer::queue::Wanted;
 use crate::env::{self, Backoff, Instant};
@@ -74,14 +75,21 @@ impl<B: Brokers> Actor<B> {
         R: Request + Sync,
         R::Response: Send,
     {
+        let (shared, queue) = (Arc::clone(&self.shared), Arc::clone(&self.queue));
+        let timeout = shared.brokers.timing().request_timeout;
+        self.insist(patience, || shared.ask_master(&queue.real.broker_name, request, timeout)).await
+    }
+
+    /// Tries something again and again until it succeeds.
+    pub(super) async fn insist<T, F>(&mut self, patience: Patience, attempt: impl Fn() -> F) -> Result<T, Interrupted>
+    where
+        F: Future<Output = Result<T, CallError>> + Send,
+    {
         let timing = self.shared.brokers.timing();
-        let timeout = timing.request_timeout;
         let mut pause = Backoff::new(timing.backoff.0, timing.backoff.1);
         let mut attempts = 0;
         loop {
-            let shared = Arc::clone(&self.shared);
-            let queue = Arc::clone(&self.queue);
-            let mut call = Box::pin(shared.ask_master(&queue.real.broker_name, request, timeout));
+            let mut call = Box::pin(attempt());
             let error = loop {
                 self.interrupted(patience)?;
                 tokio::select! {

@@ -2,6 +2,7 @@
 
 mod assignment_events;
 mod members;
+mod models;
 pub(super) mod rebalance;
 pub(super) mod subscription_check;
 mod subscription_difference;

@@ -43,7 +43,7 @@ impl<B: Brokers> Shared<B> {
                 InitialPosition::First => ConsumeFrom::FirstOffset,
                 InitialPosition::Timestamp(_) => ConsumeFrom::Timestamp,
             },
-            broadcasting: false,
+            broadcasting: self.is_broadcasting(),
             subscriptions: self.subscriptions.all.clone(),
         }
     }
@@ -182,6 +182,11 @@ impl<B: Brokers> Rebalance<B> {
         if self.shared.group.heartbeat_wanted.swap(false, Ordering::AcqRel) {
             self.shared.brokers.heartbeat_all().await;
         }
+        if self.shared.is_broadcasting() {
+            // Whoever else is there.
+            let changed = self.allocate(&[]);
+            self.tell_allocated(&changed);
+        }
         if self.shared.masters().is_empty() {
             // Nobody to ask; a route that comes wakes us.
             return self.shared.brokers.timing().rebalance_interval;
@@ -199,16 +204,22 @@ impl<B: Brokers> Rebalance<B> {
             self.shared.brokers.heartbeat_all().await;
             return env::jittered(MISSING);
         }
-        self.shared.note_members(&members);
-        let changed = self.allocate(&members);
-        if !changed.is_empty() {
-            let fields = serde_json::json!({ "group": self.shared.options.group, "topics": changed });
-            self.shared.brokers.emit(Event::log(Level::Debug, "the group was rebalanced", fields));
+        if !self.shared.is_broadcasting() {
+            self.shared.note_members(&members);
+            let changed = self.allocate(&members);
+            self.tell_allocated(&changed);
         }
         if self.shared.group.lost_masters().is_empty() {
             self.shared.brokers.timing().rebalance_interval
         } else {
             MISSING
+        }
+    }
+
+    fn tell_allocated(&self, topics: &[String]) {
+        if !topics.is_empty() {
+            let fields = serde_json::json!({ "group": self.shared.options.group, "topics": topics });
+            self.shared.brokers.emit(Event::log(Level::Debug, "the group was rebalanced", fields));
         }
     }
 
@@ -252,7 +263,9 @@ impl<B: Brokers> Rebalance<B> {
         for Subscription { topic, .. } in &shared.subscriptions.all {
             let Some(route) = shared.brokers.watch_route(topic).borrow().route.clone() else { continue };
             let queues = route.read_queues(topic);
-            let Some(ours) = averagely(&queues, members, shared.brokers.id()) else { continue };
+            let ours =
+                if shared.is_broadcasting() { Some(queues) } else { averagely(&queues, members, shared.brokers.id()) };
+            let Some(ours) = ours else { continue };
             let ours: BTreeSet<_> = ours.into_iter().collect();
             let before = self.allocated.insert(topic.clone(), ours.clone()).unwrap_or_default();
             if ours == before {

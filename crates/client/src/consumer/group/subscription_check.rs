@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use tokio::time::{sleep, timeout};
 
+use super::models::{Models, is_broadcasting};
 use super::subscription_difference::{Difference, Key, Subject};
 use crate::client::{CallError, Event, Level};
 use crate::consumer::brokers::Brokers;
@@ -17,7 +18,7 @@ use crate::consumer::shared::Shared;
 use crate::env::{self, Instant};
 use crate::error::ClientError;
 use crate::protocol::code::response;
-use crate::protocol::{Announced, KeptSubscriptions, MemberSubscriptions};
+use crate::protocol::{Announced, Kept, KeptSubscriptions, MemberSubscriptions, Said};
 
 /// After the members have changed: a new one has subscribed, and the change has reached everybody.
 const SETTLED: Duration = Duration::from_secs(1);
@@ -66,6 +67,7 @@ struct SubscriptionCheck<B> {
     /// Topics that brokers were seen to keep or to miss, by members that do not tell: each heartbeat replaces the topics of the one before.
     seen: BTreeMap<Key, Subject>,
     silent: BTreeSet<String>,
+    models: Models,
     others: Others,
     /// When the members changed last.
     changed_at: Instant,
@@ -89,6 +91,7 @@ pub(crate) async fn run<B: Brokers>(shared: Arc<Shared<B>>) {
         puzzles: BTreeSet::new(),
         seen: BTreeMap::new(),
         silent: BTreeSet::new(),
+        models: Models::default(),
         others: Others::new(),
         changed_at: env::now(),
         differences: BTreeMap::new(),
@@ -104,6 +107,12 @@ pub(crate) async fn run<B: Brokers>(shared: Arc<Shared<B>>) {
     }
 }
 
+impl<B: Brokers> Shared<B> {
+    fn differs(&self, message_model: &str) -> bool {
+        is_broadcasting(message_model) != self.is_broadcasting()
+    }
+}
+
 impl<B: Brokers> SubscriptionCheck<B> {
     /// One look at the group; returns when the next one is due.
     async fn look(&mut self, others: &Others) -> Duration {
@@ -111,6 +120,7 @@ impl<B: Brokers> SubscriptionCheck<B> {
         if self.others != *others {
             self.others.clone_from(others);
             self.changed_at = env::now();
+            self.models.renew(others);
         }
         let asked = following(self.shared.brokers.id(), others);
         if self.denied_until.is_none_or(|until| env::now() >= until) {
@@ -141,7 +151,10 @@ impl<B: Brokers> SubscriptionCheck<B> {
         };
         let request = KeptSubscriptions { group: self.shared.group.name.clone() };
         match self.shared.brokers.call(address, &request, PATIENCE).await {
-            Ok(kept) => self.keep(kept),
+            Ok(Kept { announced, message_model }) => {
+                self.models.show(message_model.is_some_and(|model| self.shared.differs(&model)));
+                self.keep(announced);
+            }
             Err(error) if error.is_access_denied() => return Err(error.into_error()),
             Err(_) => self.kept = None,
         }
@@ -150,8 +163,15 @@ impl<B: Brokers> SubscriptionCheck<B> {
             sleep(env::jittered(APART)).await;
             let request = MemberSubscriptions { group: self.shared.group.name.clone(), client_id: member.clone() };
             match self.shared.brokers.call(address, &request, PATIENCE).await {
-                Ok(Some(said)) => _ = self.members.insert(member.clone(), Known::Said(said)),
-                Ok(None) => self.silent(member, TRIES),
+                Ok(Said { announced, message_model }) => {
+                    if let Some(model) = message_model {
+                        self.models.say(member, self.shared.differs(&model));
+                    }
+                    match announced {
+                        Some(announced) => _ = self.members.insert(member.clone(), Known::Said(announced)),
+                        None => self.silent(member, TRIES),
+                    }
+                }
                 Err(error) if error.is_access_denied() => return Err(error.into_error()),
                 Err(CallError::Refused { refusal, .. }) if refusal.code == response::REQUEST_CODE_NOT_SUPPORTED => {
                     self.silent(member, TRIES);
@@ -285,6 +305,12 @@ impl<B: Brokers> SubscriptionCheck<B> {
             let fields = serde_json::json!({ "group": group, "topic": shared.brokers.unwrap(ended.subject.topic()) });
             let text = "no member is left that differed in what it subscribes of this topic";
             shared.brokers.emit(Event::log(Level::Info, text, fields));
+        }
+        if let Some((problem, is_news)) = self.models.problem(&self.others, group, shared.is_broadcasting()) {
+            if is_news {
+                shared.warn(problem.clone());
+            }
+            problems.push(problem);
         }
         shared.group.set_differences(problems);
     }

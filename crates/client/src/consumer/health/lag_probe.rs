@@ -13,7 +13,7 @@ use crate::client::CallError;
 use crate::consumer::brokers::Brokers;
 use crate::consumer::queue::{Phase, Queue, View};
 use crate::consumer::shared::Shared;
-use crate::protocol::{MaxOffset, QueryOffset};
+use crate::protocol::MaxOffset;
 
 /// Queues begin to wait together, and a queue that is ours learns its end from its first pull, if there is anything in it.
 const TOGETHER: Duration = Duration::from_millis(50);
@@ -123,14 +123,7 @@ async fn ask<B: Brokers>(shared: &Shared<B>, queue: &Queue, end: bool, committed
     }
     let is_ours = queue.view().next.is_some();
     if committed && !is_ours {
-        let request = QueryOffset {
-            group: shared.group.name.clone(),
-            topic: real.topic,
-            broker_name: real.broker_name.clone(),
-            queue_id: real.queue_id,
-            zero_if_young: false,
-        };
-        answers.committed = Some(shared.ask_master(&real.broker_name, &request, timeout).await);
+        answers.committed = Some(shared.committed(&real).await);
     }
     answers
 }

@@ -13,7 +13,7 @@ use crate::consumer::queue::View;
 use crate::consumer::shared::Shared;
 use crate::env::{self, Instant};
 use crate::error::ClientError;
-use crate::protocol::{MaxOffset, MessageQueue, MinOffset, QueryOffset, TopicRoute};
+use crate::protocol::{MaxOffset, MessageQueue, MinOffset, TopicRoute};
 
 /// A queue that has gone is being drained and committed by its owner, whoever that is.
 const SETTLES: Duration = Duration::from_secs(5);
@@ -170,11 +170,9 @@ impl<B: Brokers> Watch<B> {
         if end <= 0 {
             return Ok((false, None));
         }
-        let first = MinOffset { topic: topic.clone(), broker_name: broker_name.clone(), queue_id };
+        let first = MinOffset { topic, broker_name, queue_id };
         let first = self.shared.ask_master(&broker, &first, bound).await?;
-        let query =
-            QueryOffset { group: self.shared.group.name.clone(), topic, broker_name, queue_id, zero_if_young: false };
-        let committed = match self.shared.ask_master(&broker, &query, bound).await? {
+        let committed = match self.shared.committed(queue).await? {
             // 4.x answers 0 for nothing, too: this group may never have consumed it.
             None | Some(0) if known == Known::Supposed => return Ok((true, None)),
             committed => committed.unwrap_or(0).max(first),

@@ -11,12 +11,17 @@ pub(crate) type Wall = Arc<dyn Fn() -> i64 + Send + Sync>;
 /// How far the wall clock may run ahead of the monotonic one before the machine must have slept.
 const TOLERANCE_MS: i128 = 5_000;
 
+/// Longer than any process, and short enough to be a point of the clock.
+const FOREVER: Duration = Duration::from_secs(86_400 * 365 * 30);
+
 /// A lock from the moment it was asked for: the broker's own 60 s begin later, so this end comes first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Lease {
     since: Instant,
     wall_ms: i64,
     until: Instant,
+    /// Nobody else can have the queue, however long we sleep.
+    is_without_end: bool,
 }
 
 /// Whether a lease counts.
@@ -33,7 +38,12 @@ pub(crate) enum Validity {
 impl Lease {
     /// A lease that was asked for at `now`, when the wall clock said `wall_ms`.
     pub(crate) fn begin(now: Instant, wall_ms: i64, length: Duration) -> Self {
-        Self { since: now, wall_ms, until: now + length }
+        Self { since: now, wall_ms, until: now + length, is_without_end: false }
+    }
+
+    /// Of a queue that no lock is needed for.
+    pub(crate) fn without_end(now: Instant) -> Self {
+        Self { since: now, wall_ms: 0, until: now + FOREVER, is_without_end: true }
     }
 
     /// The end, on the monotonic clock.
@@ -46,13 +56,16 @@ impl Lease {
         self.since < before.until
     }
 
-    /// When it was asked for, ms since 1970.
+    /// When it was asked for, ms since 1970; 0 for never.
     pub(crate) fn wall_ms(&self) -> i64 {
         self.wall_ms
     }
 
     /// Whether it counts. The wall clock can make it doubtful, never valid.
     pub(crate) fn check(&self, now: Instant, wall_ms: i64) -> Validity {
+        if self.is_without_end {
+            return Validity::Valid;
+        }
         if now >= self.until {
             return Validity::Over;
         }
@@ -77,6 +90,15 @@ mod tests {
         assert_eq!(lease.check(just_before, 1_029_999), Validity::Valid);
         assert_eq!(lease.check(now + LENGTH, 1_000_000), Validity::Over);
         assert_eq!(lease.check(now + LENGTH, -3_600_000), Validity::Over);
+    }
+
+    #[test]
+    fn without_a_lock_no_clock_ends_it() {
+        let now = env::now();
+        let lease = Lease::without_end(now);
+        assert_eq!(lease.check(now + 100 * LENGTH, i64::MAX), Validity::Valid);
+        assert_eq!(lease.check(now, 1_000_000_000), Validity::Valid, "the machine slept for days");
+        assert!(lease.until() > now + 1_000_000 * LENGTH);
     }
 
     #[test]

@@ -132,7 +132,8 @@ impl State {
         let mut body = Vec::new();
         let mut next = offset;
         let first = usize::try_from(offset).unwrap();
-        let stored: Vec<_> = self.queue(&queue).iter().skip(first).take(32).cloned().collect();
+        let most = command.fields.parse::<usize>("maxMsgNums").unwrap().clamp(1, 32);
+        let stored: Vec<_> = self.queue(&queue).iter().skip(first).take(most).cloned().collect();
         for message in &stored {
             body.extend_from_slice(&record(&queue.topic, queue.queue_id, next, message));
             next += 1;

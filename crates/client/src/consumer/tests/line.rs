@@ -154,6 +154,11 @@ impl Line {
     }
 
     /// What heartbeats say.
+    pub(super) fn registration(&self) -> Option<ConsumerData> {
+        self.registration.lock().unwrap().clone()
+    }
+
+    /// Of that, what is subscribed.
     pub(super) fn subscriptions(&self) -> Vec<Subscription> {
         self.registration.lock().unwrap().as_ref().map(|data| data.subscriptions.clone()).unwrap_or_default()
     }

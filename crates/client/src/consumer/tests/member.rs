@@ -11,7 +11,10 @@ use tokio::time::sleep;
 use super::cluster::{Cluster, Entry, GROUP};
 use super::line::Line;
 use crate::consumer::gate::Outcome;
-use crate::consumer::{Consumer, ConsumerOptions, Delivery, Handover, InitialPosition, OrderedBy, Sink, Suspend, Wish};
+use crate::consumer::{
+    Consumer, ConsumerOptions, Delivery, Handover, InitialPosition, MessageModel, OnUndecodable, OrderedBy, Sink,
+    Suspend, Wish,
+};
 use crate::env;
 use crate::error::{ClientError, Code};
 use crate::protocol::{ExpressionKind, MessageQueue};
@@ -140,6 +143,8 @@ pub(super) fn options() -> ConsumerOptions {
         prefetch_messages: 1_000,
         prefetch_bytes: 64 * 1024 * 1024,
         commit_interval: second,
+        message_model: MessageModel::Clustering,
+        on_undecodable: OnUndecodable::Hold,
         handler_timeout: None,
     }
 }

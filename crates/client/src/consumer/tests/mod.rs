@@ -4,6 +4,7 @@ mod admin;
 mod another_store;
 mod answers;
 mod blocked;
+mod broadcasting;
 mod broker;
 mod checks;
 mod cluster;
@@ -25,6 +26,7 @@ mod storm;
 mod subscription_check;
 mod together;
 mod trouble;
+mod undecodable;
 mod unread_queues;
 mod visible;
 
