@@ -38,6 +38,14 @@ test('close() with the broker gone ends at once, and warns once of what comes ag
   await until(() => client.health().problems.some(({ code }) => code === 'ERR_ROCKETMQ_CONNECTION'), {
     what: () => `the broker to be missed: ${JSON.stringify(client.health())}`,
   })
+  await expect(client.commit()).rejects.toMatchObject({
+    code: expect.stringMatching(/_(CONNECTION|NO_MASTER|TIMEOUT)$/),
+    message: expect.stringContaining(
+      `what was handled of ${topic}@${queue.brokerName}:${queue.queueId} is not acknowledged`,
+    ),
+    outcome: expect.stringMatching(/^(not-stored|unknown)$/),
+    queue,
+  })
   const began = performance.now()
   await client.close()
   expect(performance.now() - began).toBeLessThan(5_000) // far from closeTimeoutMs and from the 30 s of a lease

@@ -163,3 +163,87 @@ impl Flow {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    use super::*;
+    use crate::consumer::options::Suspend;
+    use crate::error::Code;
+
+    fn gate() -> Gate {
+        let suspend = Suspend { initial: Duration::ZERO, factor: 1.0, max: Duration::ZERO };
+        let gate = Gate::new(suspend, None, Arc::new(|| 0));
+        gate.granted(gate.lease(Duration::from_secs(30)));
+        gate
+    }
+
+    fn starts(gate: &Gate) -> bool {
+        assert!(gate.open());
+        let generation = gate.begin_run(0, i64::MAX);
+        let starts = gate.may_start(generation, 0, 0);
+        gate.left(generation, 0);
+        starts
+    }
+
+    #[test]
+    fn the_gate_is_held_until_the_last_call_is_answered() {
+        let (flow, gate) = (Flow::default(), gate());
+        assert!(flow.seek(SeekTo::First, &gate).is_none() && starts(&gate), "it is not ours");
+        flow.begin();
+        let (mut first, mut second) =
+            (flow.seek(SeekTo::First, &gate).unwrap(), flow.seek(SeekTo::Last, &gate).unwrap());
+        assert!(!starts(&gate));
+        assert_eq!(flow.next_seek(), Some(SeekTo::First));
+        flow.sought(&gate, Err(ClientError::new(Code::InvalidArgument, "no")));
+        assert!(!starts(&gate));
+        assert_eq!(flow.next_seek(), Some(SeekTo::Last));
+        flow.sought(&gate, Ok(()));
+        assert!(starts(&gate) && flow.next_seek().is_none());
+        assert!(first.try_recv().unwrap().is_err() && second.try_recv().unwrap().is_ok());
+    }
+
+    #[test]
+    fn whoever_asks_waits_for_what_was_handled_by_then() {
+        let (flow, gate) = (Flow::default(), gate());
+        assert!(flow.commit().is_none());
+        flow.begin();
+        let mut early = flow.commit().unwrap();
+        flow.wait_for(5);
+        let mut late = flow.commit().unwrap();
+        assert!(flow.is_asked() && flow.acknowledged(5));
+        assert!(early.try_recv().unwrap().is_ok() && late.try_recv().is_err());
+        flow.wait_for(7);
+        assert!(!flow.is_asked() && flow.acknowledged(6) && late.try_recv().is_err());
+        flow.end(&gate, |call| ClientError::new(Code::LockLost, call));
+        assert_eq!(late.try_recv().unwrap().unwrap_err().message(), "commit()");
+        assert!(flow.commit().is_none());
+    }
+
+    #[test]
+    fn what_may_have_been_committed_once_stays_unknown_until_something_is() {
+        let flow = Flow::default();
+        let told = || flow.failure().map(|error| error.to_json().contains("unknown"));
+        let fail = |is_uncertain| flow.has_failed(ClientError::new(Code::Broker, "no"), is_uncertain);
+        fail(false);
+        assert_eq!(told(), Some(false));
+        fail(true);
+        fail(false);
+        assert_eq!(told(), Some(true));
+        flow.has_committed();
+        assert_eq!(told(), None);
+        fail(false);
+        assert_eq!(told(), Some(false));
+    }
+
+    #[test]
+    fn whoever_has_run_out_of_patience_is_forgotten() {
+        let flow = Flow::default();
+        flow.begin();
+        drop(flow.commit());
+        flow.wait_for(5);
+        assert!(!flow.acknowledged(0));
+    }
+}

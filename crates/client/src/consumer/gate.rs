@@ -125,13 +125,18 @@ enum Permit {
     Ended,
 }
 
+/// By the program, whatever becomes of the queue meanwhile.
+#[derive(Clone, Copy, Debug, Default)]
+struct Stopped {
+    paused: bool,
+    /// It wants to go on elsewhere: nothing starts here any more.
+    held: bool,
+}
+
 #[derive(Debug)]
 struct State {
     open: bool,
-    /// By the program, whatever becomes of the queue meanwhile.
-    paused: bool,
-    /// The program wants to go on elsewhere: nothing starts here any more.
-    held: bool,
+    stopped: Stopped,
     /// Beside `open`, not a state of it: a closed gate still waits for its handlers to end.
     runs: Runs,
     tenure: Tenure,
@@ -169,8 +174,7 @@ impl Gate {
     pub(crate) fn new(suspend: Suspend, max_reconsume_times: Option<i32>, wall: Wall) -> Self {
         let state = State {
             open: false,
-            paused: false,
-            held: false,
+            stopped: Stopped::default(),
             runs: Runs::default(),
             tenure: Tenure::Absent,
             outcomes: Vec::new(),
@@ -202,7 +206,7 @@ impl Gate {
     fn begin(&self, state: &mut State, generation: u32, offset: i64, last: i64) -> Permit {
         let Some(run) = state.runs.live(generation).filter(|_| state.open) else { return Permit::Refused };
         let lease = match state.tenure {
-            Tenure::Held(lease) if !state.paused && !state.held && last <= state.limit => lease,
+            Tenure::Held(lease) if !state.stopped.paused && !state.stopped.held && last <= state.limit => lease,
             // In doubt, paused, held, or to be given back: the actor delivers again once it is none of these.
             _ => {
                 state.runs.refuse(run);
@@ -402,7 +406,7 @@ impl Gate {
 
     /// The program pauses the queue, or no longer: nothing starts meanwhile, what runs ends and counts.
     pub(crate) fn pause(&self, paused: bool) {
-        let was_paused = std::mem::replace(&mut self.lock().paused, paused);
+        let was_paused = std::mem::replace(&mut self.lock().stopped.paused, paused);
         if was_paused != paused {
             self.changed.notify_one();
         }
@@ -410,12 +414,12 @@ impl Gate {
 
     /// Whether calls of `seek()` wait: nothing starts meanwhile, what runs ends and counts.
     pub(crate) fn hold(&self, held: bool) {
-        self.lock().held = held;
+        self.lock().stopped.held = held;
     }
 
     /// Whether the program has paused the queue.
     pub(crate) fn is_paused(&self) -> bool {
-        self.lock().paused
+        self.lock().stopped.paused
     }
 
     /// Forgets the attempts of a message that is done with otherwise than by its handler.

@@ -35,6 +35,10 @@ impl<B: Brokers> Actor<B> {
 
     /// Answers those whose commit is acknowledged; others wait for no interval.
     pub(super) fn answer_commits(&mut self) {
+        // Whoever is answered may look at once.
+        if self.positioned {
+            self.queue.view().committed = Some(self.committed);
+        }
         let committed = if self.is_unsure { -1 } else { self.committed };
         if self.queue.flow.acknowledged(committed) && self.commit.is_none() {
             self.commit_at = self.commit_at.min(env::now());

@@ -295,6 +295,38 @@ async fn successes_wake_the_actor_once_a_chunk_and_everything_else_at_once() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn from_a_call_of_seek_on_nothing_starts_and_what_runs_counts() {
+    let (gate, generation) = open();
+    assert!(gate.may_start(generation, 0, 0));
+    gate.hold(true);
+    let ack = gate.ack(generation, 0, Outcome::Success, None, Some(1));
+    assert_eq!((ack.counted, ack.starts), (true, false));
+    assert_eq!((taken(&gate).len(), over(&gate)), (1, vec![]), "both were looked at together");
+    // The actor may not have heard of it yet.
+    let generation = opened(&gate).unwrap();
+    assert!(!gate.may_start(generation, 1, 1));
+    gate.hold(false);
+    assert!(!gate.may_start(generation, 1, 1), "a no is final");
+    let generation = opened(&gate).unwrap();
+    assert!(gate.may_start(generation, 7, 7));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_message_that_was_left_has_no_outcome_and_comes_again() {
+    let (gate, generation) = open();
+    gate.wake_after(100);
+    assert!(gate.may_start(generation, 0, 0));
+    gate.left(generation, 1);
+    assert!(gate.running().is_some(), "that one does not run");
+    gate.left(generation, 0);
+    assert!(gate.running().is_none() && !gate.may_start(generation, 1, 1));
+    tokio::time::timeout(SECOND, gate.changed()).await.expect("the actor hears of it");
+    let (mut outcomes, mut over) = (Vec::new(), Vec::new());
+    gate.take(&mut outcomes, &mut over);
+    assert_eq!((outcomes.len(), over), (0, vec![(0, generation)]));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_handler_of_several_messages_passes_them_one_by_one_and_fails_at_the_first_that_is_not_done() {
     let (gate, generation) = open();
     assert!(gate.may_start(generation, 3, 9));

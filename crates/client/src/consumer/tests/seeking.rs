@@ -306,24 +306,25 @@ async fn a_lock_that_is_lost_meanwhile_fails_it() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_refused_commit_leaves_the_queue_where_it_was() {
-    let cluster = Cluster::new(&["a"], 1);
-    let at = queue("orders", "a", 0);
-    cluster.send(&at, 1_000);
-    let member = Member::start("c1", &cluster, options(), succeeds(10)).await;
-    until("working", || cluster.committed(&at) > Some(0)).await;
-    // One of them was executed, and nobody knows.
-    cluster.fault("a", request::UPDATE_CONSUMER_OFFSET, 1, Fault::Mute);
-    cluster.fault("a", request::UPDATE_CONSUMER_OFFSET, 2, Fault::Refuse(1, "no"));
-    let error = seek(&member, &at, SeekTo::Offset(900)).await.unwrap_err();
-    assert_eq!(error.code(), Code::Broker);
-    assert!(error.message().starts_with("seek() of orders@a:0 has failed, and nothing has moved: "), "{error}");
-    assert!(error.to_json().contains("\"outcome\":\"unknown\""));
-    let begun = started(&cluster, &at).len();
-    assert_eq!(cluster.committed(&at), Some(900));
-    until("the old position again", || cluster.committed(&at) < Some(900)).await;
-    until("all handled", || cluster.committed(&at) == Some(1_000)).await;
-    assert_eq!(started(&cluster, &at), offsets(0..1_000), "{begun}");
+async fn a_refused_commit_leaves_the_queue_where_it_was_for_the_broker_too() {
+    for to in [40, 90] {
+        let (cluster, at, member) = through(80).await;
+        cluster.send(&at, 20);
+        member.consumer.pause(Paused { everything: true, ..Paused::default() });
+        // One of them was executed, and nobody knows.
+        cluster.fault("a", request::UPDATE_CONSUMER_OFFSET, 1, Fault::Mute);
+        cluster.fault("a", request::UPDATE_CONSUMER_OFFSET, 2, Fault::Refuse(1, "no"));
+        let error = seek(&member, &at, SeekTo::Offset(to)).await.unwrap_err();
+        assert_eq!(error.code(), Code::Broker);
+        assert!(error.message().starts_with("seek() of orders@a:0 has failed, and nothing has moved: "), "{error}");
+        assert!(error.to_json().contains("\"outcome\":\"unknown\""));
+        assert_eq!(cluster.committed(&at), Some(to));
+        assert!(member.consumer.commit().await.is_empty());
+        assert_eq!(cluster.committed(&at), Some(80), "nothing new was handled, but that is what counts");
+        member.consumer.pause(Paused::default());
+        until("all handled", || cluster.committed(&at) == Some(100)).await;
+        assert_eq!(started(&cluster, &at), offsets(0..100));
+    }
 }
 
 #[tokio::test(start_paused = true)]

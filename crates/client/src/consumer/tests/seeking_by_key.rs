@@ -25,7 +25,7 @@ fn send_by_key(cluster: &Cluster, at: &MessageQueue, count: i64, keys: i64) {
 }
 
 /// Of each key the offsets rise, and together they are these.
-fn assert_each_key_in_order(started: &[i64], keys: i64, expected: Vec<i64>) {
+fn assert_each_key_in_order(started: &[i64], keys: i64, expected: &[i64]) {
     for key in 0..keys {
         let of_key: Vec<_> = started.iter().filter(|offset| *offset % keys == key).collect();
         assert!(of_key.is_sorted(), "{of_key:?}");
@@ -55,13 +55,13 @@ async fn of_keys_side_by_side_all_handlers_end_first_and_what_was_handled_above_
     assert_eq!((cluster.committed(&at), started(&cluster, &at).len()), (Some(320), begun));
     assert_eq!(member.consumer.assignment()[0].in_flight, 0);
     until("all handled", || cluster.committed(&at) == Some(400)).await;
-    assert_each_key_in_order(&after(&cluster, &at, begun), 8, offsets(320..400));
+    assert_each_key_in_order(&after(&cluster, &at, begun), 8, &offsets(320..400));
     assert!(member.consumer.assignment()[0].blocked_by.is_none());
 
     let begun = started(&cluster, &at).len();
     seek(&member, &at, SeekTo::Offset(4)).await.unwrap();
     until("all handled again", || cluster.committed(&at) == Some(400)).await;
-    assert_each_key_in_order(&after(&cluster, &at, begun), 8, offsets(4..400));
+    assert_each_key_in_order(&after(&cluster, &at, begun), 8, &offsets(4..400));
     assert_eq!(events(&cluster, "offsetReset").len(), 0);
 }
 
@@ -78,6 +78,6 @@ async fn of_keys_side_by_side_a_queue_on_its_way_out_is_handed_over_at_the_new_p
     let begun = started(&cluster, &at).len();
     sought.await.unwrap();
     until("all handled", || cluster.committed(&at) == Some(200)).await;
-    assert_each_key_in_order(&after(&cluster, &at, begun), 8, offsets(150..200));
+    assert_each_key_in_order(&after(&cluster, &at, begun), 8, &offsets(150..200));
     assert_eq!(cluster.owner(&at).as_deref(), Some("c2"));
 }
