@@ -2,6 +2,8 @@
 /// <reference types="node" />
 
 // Without this line everything declared below would be exported.
+import type { Writable } from 'node:stream'
+
 export {}
 
 // ---------------------------------------------------------------- shared
@@ -212,7 +214,7 @@ export class RocketMQError extends Error {
   readonly code: ErrorCode
   /** The same call may succeed later (and duplicate the message, if `outcome` is `'unknown'`). */
   readonly retriable: boolean
-  /** Of a failed send: never stored, or possibly stored, now or later. */
+  /** Of a failed send: never stored, or possibly stored, now or later. So of offsets that `commit()` and `seek()` could not store. */
   readonly outcome?: 'not-stored' | 'unknown'
   /** Of a send that reached the wire: to look the message up or to deduplicate by. */
   readonly msgId?: string
@@ -364,14 +366,23 @@ export interface SendOptions {
   timeoutMs?: number | undefined
 }
 
-/** How a sharding key becomes a queue: `'java'` as Apache's Java client, `'ons'` as Alibaba Cloud's. */
-export type ShardingHash = 'java' | 'ons'
+/**
+ * How a sharding key becomes a queue: as Apache's Java client does it (`'java'`), Alibaba Cloud's (`'ons'`), the Go client with its hash selector
+ * (`'go'`), the C++ and Python clients by sharding key (`'cpp'`), a gRPC proxy of 5.x for a message group (`'proxy'`); or a function, which
+ * returns an index of `queues`, those that {@link Producer.queues} lists.
+ *
+ * A function is called at each send, and once more for keys that wait when the queues become known or change. The same key should get the same
+ * index for the same queues. While anything of a key is unresolved, the key stays in its queue, whatever the function says. What it
+ * throws, or an index that is none, refuses the send (`ERR_ROCKETMQ_INVALID_ARGUMENT`).
+ */
+export type ShardingHash =
+  'java' | 'ons' | 'go' | 'cpp' | 'proxy' | ((shardingKey: string, queues: readonly MessageQueue[]) => number)
 
 /** Options of a {@link Producer}. An unknown option is refused, not ignored. */
 export interface ProducerOptions extends ClientOptions {
   /** Topics that `start()` checks: route, permission to write, credentials. Default: none. */
   topics?: readonly string[] | undefined
-  /** Default: `'java'`. */
+  /** Which queue a key belongs to. Who sends to a topic together must do it alike. Default: `'java'`. */
   shardingHash?: ShardingHash | undefined
   /**
    * What leaves together. `'queue'`: what waits for a queue, as one request; `'key'`: one sharding key per request (Alibaba
@@ -449,6 +460,15 @@ export class Producer extends Client<ClientEvents> {
    * and some bytes each, at most `maxMessageBytes`. Order and errors as {@link Producer.sendOrderly}.
    */
   sendOrderlyBatch(messages: readonly MessageInit[], shardingKey: string, options?: SendOptions): Promise<SendResult[]>
+  /**
+   * A stream in object mode that sends each message it is given, as {@link Producer.sendOrderly} with the key that `shardingKey` returns:
+   * in order, and no faster than there is room for (`ready()`): `await pipeline(rows, producer.writable({ shardingKey: … }))`.
+   *
+   * It finishes when all of it is stored. The first error of a send, or of `shardingKey`, destroys it with that error, and `signal` with
+   * `ERR_ROCKETMQ_ABORTED`. Once it is destroyed it sends nothing more, and takes out what still waits. Throws
+   * `ERR_ROCKETMQ_INVALID_ARGUMENT`, `ERR_ROCKETMQ_INVALID_STATE`, `ERR_ROCKETMQ_CLOSED`.
+   */
+  writable(options: { shardingKey: (message: MessageInit) => string; signal?: AbortSignal | undefined }): Writable
   /** The writable queues of a topic, in the order that sharding keys are hashed over. Rejects with `ERR_ROCKETMQ_TOPIC_NOT_FOUND`. */
   queues(topic: string): Promise<readonly MessageQueue[]>
   /** Resolves when less is held than the high-water mark, so that there is room for another. Rejects with `ERR_ROCKETMQ_ABORTED`, `ERR_ROCKETMQ_CLOSED`. */
@@ -710,6 +730,11 @@ export interface QueueState extends MessageQueue {
   readonly nextOffset: number | undefined
   /** Messages stored and not committed, also while the queue waits for its lock; `undefined` where one of the two is unknown. */
   readonly lag: number | undefined
+  /**
+   * When the next message to be handled was stored, by the broker's clock, in ms since 1970: what the queue is behind by, in time. Absent while that
+   * message is not in memory, as when there is none.
+   */
+  readonly nextStoredAt?: number
   /** Handlers running: 0 or 1, or with `concurrency.by: 'key'` as many as keys are handled. */
   readonly inFlight: number
   /** When the queue came into this state, in ms since 1970. */
@@ -825,8 +850,214 @@ export class PushConsumer extends Client<ConsumerEvents> {
    * target is paused and it would stay so; otherwise as `pause()`.
    */
   resume(target?: string | MessageQueue): void
+  /**
+   * Instead of `subscribe()`, once per consumer: the messages of a topic for a `for await` loop, one at a time over all queues. The first `next()` starts
+   * the consumer, and rejects if that fails. Asking for the next message acknowledges the one before as handled. Leaving the loop (`break`, `return`, a
+   * throw), `close()` and `signal` end it and close the consumer, and the message that the loop is at work on is not committed: its next owner handles
+   * it. Nobody else has its queue before the loop asks for more or is left, within `closeTimeoutMs`. After the end, `next()` is done. `expression`
+   * defaults to `'*'`. Throws as `subscribe()`, and for a `concurrency` other than 1.
+   *
+   * @example
+   * ```ts
+   * import { PushConsumer } from 'rocketmq-orderly'
+   *
+   * for await (const message of new PushConsumer({ groupId: 'GID_billing', nameServer: '127.0.0.1:9876' }).messages('orders')) {
+   *   console.log(message.shardingKey, message.text())
+   * }
+   * ```
+   */
+  messages(
+    topic: string,
+    options?: { expression?: FilterExpression | undefined; signal?: AbortSignal | undefined },
+  ): AsyncIterableIterator<ReceivedMessage>
+  /**
+   * Has a queue of this consumer go on elsewhere: at an offset, with the `'first'` message there is, behind the `'last'` one, or with the first message
+   * stored at or after a `Date`. Nothing starts at the old position from this call on; a handler that runs ends in peace, then the new position is
+   * committed, and acknowledged when this resolves. Going back repeats in order, going forward skips what lies between; attempts of a failing message
+   * are forgotten, a pause stays. Calls for one queue are obeyed one after the other, so the later wins. A handler that seeks in its own queue does not
+   * await it: it would wait for itself, which is a `warning` after 10 s. Rejects, and nothing moves, with `ERR_ROCKETMQ_INVALID_ARGUMENT` for an offset
+   * that does not lie in the queue (its end does), `ERR_ROCKETMQ_INVALID_STATE` for a queue that is not this consumer's, `ERR_ROCKETMQ_LOCK_LOST` where it
+   * was lost meanwhile, `ERR_ROCKETMQ_CLOSED`, or what the broker says three times.
+   */
+  seek(queue: MessageQueue, to: number | 'first' | 'last' | Date): Promise<void>
+  /**
+   * Resolves when what is handled at the call is acknowledged by the brokers, of all queues of this consumer; where nothing is new, at once. A refusal or
+   * a silent broker is tried again for `requestTimeoutMs`; then it rejects with what has kept it from its end, whose `outcome` tells whether it may have
+   * been committed, and it is tried again in the background. `ERR_ROCKETMQ_LOCK_LOST`: the lock of a queue was lost meanwhile, and others handle those
+   * messages again. Of several queues the first failure says how many there are, and its `cause` is an `AggregateError` of all. Also rejects with
+   * `ERR_ROCKETMQ_INVALID_STATE` before `start()`, and `ERR_ROCKETMQ_CLOSED`.
+   */
+  commit(): Promise<void>
   /** The queues of this consumer, with what blocks them. Empty before `start()` and after `close()`. */
   assignment(): readonly QueueState[]
   /** Counts of this consumer. */
   stats(): ConsumerStats
 }
+
+// ---------------------------------------------------------------- what observers see
+
+/**
+ * The channels of `node:diagnostics_channel` on which every client of the process tells what it does. `send`, `process` and `connect` are tracing
+ * channels (`tracingChannel(CHANNELS.send)`): observers hear `start`, `end` when the call has returned, and, when the operation is over, `error` if
+ * it has failed, `asyncStart` and `asyncEnd`, in this order, with one object, which knows more from event to event. Stores that are bound to `start`
+ * hold for all of them, and for the handler. The others are plain channels. Without subscribers nothing is made.
+ *
+ * @example
+ * ```ts
+ * import { tracingChannel } from 'node:diagnostics_channel'
+ * import { CHANNELS, type ProcessTrace } from 'rocketmq-orderly'
+ *
+ * tracingChannel<unknown, ProcessTrace>(CHANNELS.process).subscribe({
+ *   start() {},
+ *   end() {},
+ *   error() {},
+ *   asyncStart() {},
+ *   asyncEnd: ({ topic, queueOffset, outcome }) => console.log(topic, queueOffset, outcome),
+ * })
+ * ```
+ */
+export const CHANNELS: {
+  /** Of sends and batches, {@link SendTrace}; over when the promise is about to settle. */
+  readonly send: 'rocketmq-orderly:send'
+  /** Of handler calls, {@link ProcessTrace}; over when the handler has returned, or its promise has settled. */
+  readonly process: 'rocketmq-orderly:process'
+  /** Of attempts to connect, {@link ConnectTrace}. */
+  readonly connect: 'rocketmq-orderly:connect'
+  /** Of clients that are made, {@link ClientTrace}. */
+  readonly client: 'rocketmq-orderly:client'
+  /** Of messages that a handler has failed on and that come again, {@link SuspendedTrace}. */
+  readonly suspended: 'rocketmq-orderly:suspended'
+  /** Of messages that are in the dead-letter queue, {@link DeadLetterTrace}. */
+  readonly deadLetter: 'rocketmq-orderly:dead-letter'
+}
+
+/** Who does something. */
+export interface ClientTrace<C = Producer | PushConsumer> {
+  /** The client. */
+  readonly client: C
+  /** Its group. */
+  readonly groupId: string
+}
+
+/** What the observers of all operations are told. */
+export interface OperationTrace<C = Producer | PushConsumer> extends ClientTrace<C> {
+  /** The client's id. */
+  readonly clientId: string
+  /** Of a failure: what was thrown, or a {@link RocketMQError}. */
+  readonly error?: unknown
+  /** The host of the server, as soon as it is known. */
+  readonly serverAddress?: string
+  /** Its port. */
+  readonly serverPort?: number
+}
+
+/** One message, or those of a batch. */
+export type Traced<M> =
+  | {
+      /** The message. */
+      readonly message: M
+      /** Not of a batch. */
+      readonly messages?: undefined
+    }
+  | {
+      /** Not of one. */
+      readonly message?: undefined
+      /** Those of a batch, in order. */
+      readonly messages: readonly M[]
+    }
+
+/** A message that is being sent: our copy, whose properties may be written in `start`. The body is the caller's. */
+export interface TracedMessage extends MessageInit {
+  /** See {@link MessageInit.keys}. */
+  readonly keys?: readonly string[] | undefined
+  /**
+   * See {@link MessageInit.properties}. What is written here in `start` is sent, such as a trace context; what cannot be sent is a `warning`, and the
+   * message goes as its sender made it.
+   */
+  properties: Record<string, string>
+}
+
+/** A send (`rocketmq-orderly:send`). A call that is refused for its arguments or its client's state is none. */
+export type SendTrace = OperationTrace<Producer> &
+  Traced<TracedMessage> & {
+    /** The option `namespace`. */
+    readonly namespace?: string | undefined
+    /** The topic. */
+    readonly topic: string
+    /** The sharding key. */
+    readonly shardingKey: string
+    /** Of a message that was stored. */
+    readonly result?: SendResult
+    /** Of a batch that was stored. */
+    readonly results?: readonly SendResult[]
+    /** Stored; or, as its error's `outcome`, never stored, or possibly stored. Known in `asyncStart`. */
+    readonly outcome?: 'stored' | 'not-stored' | 'unknown'
+    /** The queue it was stored in. */
+    readonly queue?: MessageQueue
+    /** Of a single message: its unique id, once it is known. */
+    readonly msgId?: string
+    /** Its place in the queue, of a batch that of its first message. */
+    readonly queueOffset?: number
+  }
+
+/** A handler call (`rocketmq-orderly:process`). Handlers run in the stores that are bound to its `start`. */
+export type ProcessTrace = OperationTrace<PushConsumer> &
+  Traced<ReceivedMessage> & {
+    /** The option `namespace`. */
+    readonly namespace?: string | undefined
+    /** The option `messageModel`. */
+    readonly messageModel: 'clustering' | 'broadcasting'
+    /** What the handler gets beside it. */
+    readonly context: ConsumeContext
+    /** The topic. */
+    readonly topic: string
+    /** The queue. */
+    readonly queue: MessageQueue
+    /** The place in the queue, of a batch that of its first message. */
+    readonly queueOffset: number
+    /** How often a handler was called for it, from 1. */
+    readonly attempt: number
+    /** Of a single message: its sharding key, if it has one. */
+    readonly shardingKey?: string | undefined
+    /** Of a single message: its unique id. */
+    readonly msgId?: string
+    /** What the handler has said; `RECONSUME_LATER` if it has thrown, or returned what is no outcome (`error`). Known in `asyncStart`; none of a message that a loop over `messages()` leaves. */
+    readonly outcome?: ConsumeOutcome
+  }
+
+/** An attempt to connect (`rocketmq-orderly:connect`). */
+export interface ConnectTrace extends OperationTrace {
+  /** Who is to be there. */
+  readonly server: ServerKind
+  /** The host. */
+  readonly serverAddress: string
+  /** The port. */
+  readonly serverPort: number
+}
+
+/** A message that has failed; `error` is what the handler threw, or the reason of `deadLetter()`. */
+export interface FailedTrace extends OperationTrace<PushConsumer> {
+  /** The message. */
+  readonly message: ReceivedMessage
+  /** The topic. */
+  readonly topic: string
+  /** The queue. */
+  readonly queue: MessageQueue
+  /** The place in the queue. */
+  readonly queueOffset: number
+  /** The unique id. */
+  readonly msgId: string
+  /** The sharding key, if it has one. */
+  readonly shardingKey?: string | undefined
+  /** How often a handler was called for it, from 1. */
+  readonly attempt: number
+}
+
+/** A message that comes again (`rocketmq-orderly:suspended`). */
+export interface SuspendedTrace extends FailedTrace {
+  /** In so many milliseconds. */
+  readonly delayMs: number
+}
+
+/** A message that is in the dead-letter queue (`rocketmq-orderly:dead-letter`). */
+export interface DeadLetterTrace extends FailedTrace {}

@@ -3,6 +3,7 @@
 const api = require('./src/js/index.js')
 
 // One line each, so that Node finds the names for `import { … }`, too.
+exports.CHANNELS = api.CHANNELS
 exports.Client = api.Client
 exports.ConsumeStatus = api.ConsumeStatus
 exports.Message = api.Message

@@ -1,4 +1,5 @@
 export {
+  CHANNELS,
   Client,
   ConsumeStatus,
   Message,

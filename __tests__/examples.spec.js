@@ -43,6 +43,22 @@ test('the graceful shutdown lets the running handler end', async () => {
   expect(await output('examples/graceful-shutdown.js')).toContain('1 handler begun, 1 ended, the client is closed')
 })
 
+test('the probes: a blocked queue takes no process away', async () => {
+  expect((await output('examples/probes.js')).trim().split('\n')).toEqual([
+    'not started: live 200, ready 503',
+    'running: live 200, ready 200',
+    'a queue is blocked: live 200, ready 200',
+    'and goes on: live 200, ready 200',
+    'closed: live 200, ready 503',
+  ])
+})
+
+test('the loop ends behind its work, which comes again', async () => {
+  const text = await output('examples/loop.js')
+  expect(text.match(/^the loop has ended, the client is closed$/gm)).toHaveLength(2)
+  expect(text).toContain('created, paid, packed, packed, shipped')
+})
+
 test('the one in TypeScript compiles and runs', async () => {
   // Inside the package, whose name it imports; a folder of its own, since another worker may do the same.
   const folder = `target/examples-${process.pid}`

@@ -14,7 +14,7 @@ const DOCUMENTS = [
     .filter((name) => name.endsWith('.md'))
     .map((name) => `docs/${name}`),
 ]
-const DECLARATIONS = ['index.d.ts', 'testing.d.ts']
+const DECLARATIONS = ['index.d.ts', 'otel.d.ts', 'prometheus.d.ts', 'testing.d.ts']
 
 /** The text of a document; of declarations, their comments only, on the same lines. */
 function text(document) {

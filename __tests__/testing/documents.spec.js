@@ -68,6 +68,12 @@ async function ended(program) {
   if (code !== 0) throw new Error(`The program ended with ${code ?? signal}: ${program.errors}`)
 }
 
+/** A new group begins with what is sent once it has looked where a queue ends. */
+const beginsIn = (broker, topic) =>
+  until(() =>
+    broker.offsets('GID_billing').some(({ queue, committedOffset }) => queue.topic === topic && committedOffset >= 0),
+  )
+
 const texts = async (broker, topic) => (await broker.messages(topic)).map(({ body }) => body.toString())
 
 test('README: its first program is plain JavaScript, which runs as it stands, without a broker, and ends', async () => {
@@ -103,11 +109,11 @@ test('README: a producer with credentials', async () => {
 test('README: many messages', async () => {
   const broker = await testBroker({ topics: ['orders'] })
   await ended(start(block('README.md', 'Produce', 2), { broker, reader: reader('many-messages') }))
-  const twice = [...Array(100).keys(), ...Array(100).keys()]
+  const thrice = [1, 2, 3].flatMap(() => [...Array(100).keys()])
   for (const order of ['order-0', 'order-1', 'order-2']) {
     const stored = (await broker.messages('orders')).filter(({ shardingKey }) => shardingKey === order)
     expect(stored.map(({ body }) => JSON.parse(body.toString()).row)).toEqual(
-      twice.filter((row) => `order-${row % 3}` === order),
+      thrice.filter((row) => `order-${row % 3}` === order),
     )
   }
 })
@@ -135,6 +141,27 @@ test('README: a consumer, until SIGTERM', async () => {
   await until(() => broker.members('GID_billing').length === 0)
 }, 120_000)
 
+test('README: a loop', async () => {
+  const broker = await testBroker({ topics: { orders: 1 } })
+  const program = start(block('README.md', 'Consume', 2), { broker })
+  await beginsIn(broker, 'orders')
+  for (const step of ['created', 'paid']) await broker.publish({ topic: 'orders', body: step }, 'order-1')
+  await program.line(({ text }) => text === 'order-1 paid', { what: 'the second message' })
+  expect(program.lines.map(({ text }) => text)).toEqual(['order-1 created', 'order-1 paid'])
+})
+
+test('docs/operations.md: a loop, until SIGTERM', async () => {
+  const broker = await testBroker({ topics: { orders: 1 } })
+  const program = start(block('docs/operations.md', 'A loop'), { broker })
+  await beginsIn(broker, 'orders')
+  await broker.publish({ topic: 'orders', body: 'paid', tags: 'paid' }, 'order-1')
+  await program.line(({ text }) => text === 'order-1 paid', { what: 'the message' })
+  await broker.caughtUp('GID_billing')
+  program.kill('SIGTERM')
+  await ended(program)
+  expect(program.lines.map(({ text }) => text)).toEqual(['order-1 paid', 'closed', 'through'])
+})
+
 test('README: a service and its test', async () => {
   const program = start(block('README.md', 'Test your service'), { reader: reader('service') })
   await ended(program)
@@ -156,6 +183,17 @@ test('docs/ordering.md: sent again from the first failure on, in order', async (
   // Where nobody knew whether a message was stored, it may be there twice; none is behind its successors.
   const firstCopies = [...new Set(await texts(broker, 'orders'))]
   expect(firstCopies).toEqual(Array.from({ length: 50 }, (_, i) => `${i}`))
+})
+
+test('docs/ordering.md: a function chooses the queues of each region', async () => {
+  const broker = await testBroker({ topics: { orders: 8 } })
+  const piece = block('docs/ordering.md', 'A sharding key has one queue')
+  const program = start(piece, { broker, reader: reader('sharding'), defines: 'producer' })
+  await ended(program)
+  expect(program.lines.slice(1)).toEqual([
+    ...['eu', 'us', 'cn', 'ap'].map((region, i) => ({ region, queueId: 2 * i })),
+    { code: 'ERR_ROCKETMQ_INVALID_ARGUMENT' },
+  ])
 })
 
 test('docs/operations.md: dead letters are sent again', async () => {

@@ -1,6 +1,11 @@
 // The public types as a user of ES modules meets them. Compiled, not run.
 import { once } from 'node:events'
+import { tracingChannel } from 'node:diagnostics_channel'
+import { Registry } from 'prom-client'
+import type { Writable } from 'node:stream'
+import { pipeline } from 'node:stream/promises'
 import {
+  CHANNELS,
   Client,
   ConsumeStatus,
   Message,
@@ -11,21 +16,31 @@ import {
   deadLetter,
   suspend,
   type ClientEvents,
+  type ClientTrace,
+  type ConnectTrace,
   type ConsumeContext,
   type ConsumeOutcome,
   type ConsumerStats,
+  type DeadLetterTrace,
   type ErrorCode,
   type Handler,
   type Health,
   type Logger,
   type MessageInit,
   type MessageQueue,
+  type ProcessTrace,
   type ProducerOptions,
   type PushConsumerOptions,
   type QueueState,
   type ReceivedMessage,
   type SendResult,
+  type ShardingHash,
+  type SendTrace,
+  type ServerKind,
+  type SuspendedTrace,
 } from 'rocketmq-orderly'
+import { RocketMQInstrumentation, type RocketMQInstrumentationConfig } from 'rocketmq-orderly/otel'
+import { register, type RegisterOptions } from 'rocketmq-orderly/prometheus'
 
 /** Compiles where A and B are the same type. */
 type Same<A, B> = (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : false
@@ -66,6 +81,13 @@ export async function produce(): Promise<void> {
   same<Same<typeof result, SendResult>>()
   same<Same<typeof result.queue, MessageQueue>>()
   if (result.status === SendStatus.SLAVE_NOT_AVAILABLE) console.log(result.msgId, result.queueOffset.toFixed())
+  const sink = producer.writable({ shardingKey: (message) => message.topic, signal: undefined })
+  same<Same<typeof sink, Writable>>()
+  await pipeline([{ topic: 'orders', body: 'x' }], producer.writable({ shardingKey: ({ keys }) => String(keys) }))
+  // @ts-expect-error a key is a text
+  producer.writable({ shardingKey: () => 1 })
+  // @ts-expect-error and there must be one
+  producer.writable({})
   const results = await producer.sendOrderlyBatch([new Message('orders', Buffer.from('x'))], 'key')
   same<Same<typeof results, SendResult[]>>()
   await producer.sendOrderlyWithShardingKey(new Message('orders').setBody('x').setTags('t'), 'key')
@@ -167,6 +189,18 @@ export async function consume(): Promise<void> {
   consumer.resume({ topic: 'orders', brokerName: 'broker-a', queueId: 0 })
   // @ts-expect-error several at once
   consumer.pause(states)
+  const [first] = states
+  if (first) {
+    await Promise.all([consumer.seek(first, 7), consumer.seek(first, 'first'), consumer.seek(first, new Date())])
+    // @ts-expect-error no such word
+    await consumer.seek(first, 'latest')
+    // @ts-expect-error an offset is a number
+    await consumer.seek(first, 7n)
+  }
+  // @ts-expect-error a topic has many positions
+  await consumer.seek('orders', 'last')
+  const committed = await consumer.commit()
+  same<Same<typeof committed, void>>()
   const stats: ConsumerStats = consumer.stats()
   console.log(states[0]?.blockedBy?.since, stats.lag)
   const [error] = (await once(consumer as never, 'warning')) as [RocketMQError]
@@ -184,7 +218,90 @@ export async function consume(): Promise<void> {
   consumer.subscribe('d', () => undefined, { regex: '.' })
 }
 
+export async function loop(signal: AbortSignal): Promise<void> {
+  const consumer = new PushConsumer({ groupId: 'g' })
+  for await (const message of consumer.messages('orders', { expression: 'TagA || TagB', signal })) {
+    same<Same<typeof message, ReceivedMessage>>()
+  }
+  const messages: AsyncIterableIterator<ReceivedMessage> = new PushConsumer('g', true).messages('orders')
+  const { value, done } = await messages.next()
+  console.log(done, value)
+  await messages.return?.()
+  // @ts-expect-error a loop has no handler
+  consumer.messages('orders', () => undefined)
+  // @ts-expect-error not an option of a loop
+  consumer.messages('orders', { tags: 'TagA' })
+}
+
 const outcomes: ConsumeOutcome[] = [suspend(10), deadLetter(), deadLetter('x'), 'CONSUME_SUCCESS', 'RECONSUME_LATER']
+
+// ---------------------------------------------------------------- observers
+
+const nothing = (): void => undefined
+const rest = { end: nothing, error: nothing, asyncStart: nothing }
+
+export function observe(producer: Producer, consumer: PushConsumer): void {
+  same<Same<typeof CHANNELS.deadLetter, 'rocketmq-orderly:dead-letter'>>()
+  // @ts-expect-error frozen
+  CHANNELS.send = 'x'
+  tracingChannel<unknown, SendTrace>(CHANNELS.send).subscribe({
+    ...rest,
+    start(trace) {
+      const { message, messages } = trace
+      if (message) message.properties.traceparent = 'x'
+      for (const each of messages ?? []) each.properties.traceparent = 'x'
+      // @ts-expect-error only properties may be written
+      if (message) trace.message = message
+    },
+    asyncEnd({ client, clientId, topic, shardingKey, result, results, outcome, queue, msgId, serverAddress, error }) {
+      same<Same<typeof client, Producer>>()
+      same<Same<typeof outcome, 'stored' | 'not-stored' | 'unknown' | undefined>>()
+      same<Same<typeof result, SendResult | undefined>>()
+      console.log(clientId, topic, shardingKey, results?.length, queue?.queueId, msgId, serverAddress, error)
+    },
+  })
+  tracingChannel<unknown, ProcessTrace>(CHANNELS.process).subscribe({
+    ...rest,
+    start: nothing,
+    asyncEnd(trace) {
+      same<Same<typeof trace.client, PushConsumer>>()
+      same<Same<typeof trace.outcome, ConsumeOutcome | undefined>>()
+      same<Same<typeof trace.context, ConsumeContext>>()
+      if (trace.messages) same<Same<typeof trace.messages, readonly ReceivedMessage[]>>()
+      else same<Same<typeof trace.message, ReceivedMessage>>()
+      console.log(trace.attempt.toFixed(), trace.queueOffset.toFixed(), trace.serverPort?.toFixed(), trace.messageModel)
+    },
+  })
+  const connect = ({ server, serverAddress, serverPort }: ConnectTrace): [ServerKind, string, number] => [
+    server,
+    serverAddress,
+    serverPort,
+  ]
+  const suspended = ({ message, delayMs, error }: SuspendedTrace): unknown[] => [
+    message.msgId,
+    delayMs.toFixed(),
+    error,
+  ]
+  const dead = ({ client }: DeadLetterTrace): PushConsumer => client
+  const made = ({ client }: ClientTrace): Producer | PushConsumer => client
+  console.log(connect, suspended, dead, made, consumer.assignment()[0]?.nextStoredAt?.toFixed())
+
+  const config: RocketMQInstrumentationConfig = { enabled: true, parent: false }
+  const instrumentation = new RocketMQInstrumentation(config)
+  instrumentation.setConfig()
+  instrumentation.disable()
+  // @ts-expect-error
+  new RocketMQInstrumentation({ parents: true })
+
+  const options: RegisterOptions = { registry: new Registry(), labels: { service: 'billing' } }
+  const unregister: () => void = register(producer, options)
+  register(consumer, { registry: new Registry() })
+  unregister()
+  // @ts-expect-error labels are texts
+  register(consumer, { registry: new Registry(), labels: { shard: 1 } })
+  // @ts-expect-error no registry
+  register(consumer, {})
+}
 
 // ---------------------------------------------------------------- shared
 
@@ -213,6 +330,20 @@ const tls: ProducerOptions = { groupId: 'g', tls: true }
 const credentials: ProducerOptions = { groupId: 'g', credentials: () => ({ accessKey: 'a', secretKey: 'b' }) }
 // @ts-expect-error
 const compression: ProducerOptions = { groupId: 'g', compression: 'zlib' }
+const hashes: ShardingHash[] = [
+  'java',
+  'ons',
+  'go',
+  'cpp',
+  'proxy',
+  (key, queues) => key.length % queues.length,
+  () => 0,
+]
+const hash: ProducerOptions = { groupId: 'g', shardingHash: hashes[0] }
 // @ts-expect-error
-const hash: ProducerOptions = { groupId: 'g', shardingHash: 'go' }
-console.log(tls, credentials, compression, hash)
+const rust: ProducerOptions = { groupId: 'g', shardingHash: 'rust' }
+// @ts-expect-error an index is a number, and known at once
+const later: ProducerOptions = { groupId: 'g', shardingHash: async () => 0 }
+// @ts-expect-error
+const byTopic: PushConsumerOptions = { groupId: 'g', concurrency: { by: 'topic' } }
+console.log(tls, credentials, compression, hash, rust, later, byTopic)

@@ -5,7 +5,8 @@ const fs = require('node:fs')
 const path = require('node:path')
 const ts = require('typescript')
 const { DOCUMENTS, ROOT, blocks, text } = require('../support/documents')
-const { RocketMQError } = require('../..')
+const { CHANNELS, Producer, RocketMQError } = require('../..')
+const { register } = require('../../prometheus')
 const options = require('../../src/js/options')
 const { scripts } = require('../../package.json')
 
@@ -127,6 +128,28 @@ test('docs/operations.md has each event', () => {
   const [, cell] = table('docs/operations.md', 'Is it healthy\\?').find(([call]) => call === 'events')
   const known = [...members('index.d.ts', 'ClientEvents'), ...members('index.d.ts', 'ConsumerEvents')]
   expect(codes(cell).sort()).toEqual(known.sort())
+})
+
+test('docs/observing.md has each channel, and each metric of Prometheus with its type and labels', () => {
+  const channels = table('docs/observing.md', 'Channels').flatMap(([name]) => codes(name))
+  expect(channels.sort()).toEqual(Object.values(CHANNELS).sort())
+  const registered = new Map()
+  const registry = {
+    getSingleMetric: (name) => registered.get(name),
+    registerMetric: (metric) => registered.set(metric.name, metric),
+  }
+  const unregister = register(new Producer({ groupId: 'g', nameServer: 'a:1' }), { registry })
+  unregister()
+  const told = table('docs/observing.md', 'Prometheus').map(([name, type]) => [codes(name)[0], type])
+  expect(told.sort()).toEqual([...registered.values()].map(({ name, type }) => [name, type]).sort())
+})
+
+test('docs/operations.md and its example pass over the same problems', () => {
+  const listed = (code) => [...code.matchAll(/'(ERR_\w+)'/g)].map(([, name]) => name)
+  const [recipe] = blocks('docs/operations.md').filter(({ heading }) => heading === 'Probes')
+  expect(listed(recipe.code)).toEqual(listed(text('examples/probes.js')))
+  const known = declaration('index.d.ts', 'ErrorCode').type.types.map((type) => type.literal.text)
+  expect(listed(recipe.code).filter((code) => !known.includes(code))).toEqual([])
 })
 
 test('docs/testing.md has each option, effect and condition', () => {

@@ -16,7 +16,7 @@ beforeAll(() => {
   project = fs.realpathSync(fs.mkdtempSync(path.join(os.tmpdir(), 'documents-')))
   fs.mkdirSync(path.join(project, 'node_modules'))
   fs.symlinkSync(ROOT, path.join(project, 'node_modules/rocketmq-orderly'))
-  for (const name of ['@jest', '@types']) {
+  for (const name of ['@jest', '@opentelemetry', '@types', 'prom-client']) {
     fs.symlinkSync(path.join(ROOT, 'node_modules', name), path.join(project, 'node_modules', name))
   }
   fs.copyFileSync(READER, path.join(project, 'reader.d.mts'))

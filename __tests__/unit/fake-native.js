@@ -243,6 +243,21 @@ class NativeConsumer extends FakeClient {
     this.paused = { everything, topics, queues }
   }
 
+  /** Calls of `seek()`, each answered at once. */
+  seeks = []
+
+  seek(slot, topic, brokerName, queueId, to, value) {
+    this.seeks.push({ topic, brokerName, queueId, to, value })
+    answer(this, slot, null, 'null')
+  }
+
+  /** What `commit()` answers: the failures. */
+  uncommitted = []
+
+  commit(slot) {
+    answer(this, slot, null, JSON.stringify(this.uncommitted))
+  }
+
   assignment() {
     return JSON.stringify(this.states)
   }

@@ -70,8 +70,10 @@ describe('a producer refuses', () => {
     ['topics', 'orders'],
     ['topics', ['orders', 'a b'], 'topics[1]'],
     ['topics', ['SCHEDULE_TOPIC_XXXX'], 'topics[0]'],
-    ['shardingHash', 'go'],
-    ['shardingHash', () => 0],
+    ['shardingHash', 'rust'],
+    ['shardingHash', 1],
+    ['shardingHash', null],
+    ['shardingHash', {}],
     ['batching', 'some'],
     ['sendTimeoutMs', -1],
     ['maxPendingMessages', 0],
@@ -106,7 +108,8 @@ describe('a consumer refuses', () => {
     ['initialPosition', 5],
     ['concurrency', 0],
     ['concurrency', { max: 0 }, 'concurrency.max'],
-    ['concurrency', { by: 'key' }, 'concurrency.by'],
+    ['concurrency', { by: 'topic' }, 'concurrency.by'],
+    ['concurrency', { max: 0, by: 'key' }, 'concurrency.max'],
     ['messageModel', 'both'],
     ['maxReconsumeTimes', -1],
     ['maxReconsumeTimes', 2 ** 31],
@@ -185,6 +188,8 @@ describe('native gets', () => {
     expect(NativeConsumer.last.settings).toEqual({
       subscriptions: [{ topic: 'orders', expressionType: 'TAG', expression: '*' }],
       initialPosition: 'last',
+      maxBatchMessages: 1,
+      orderedBy: 'queue',
       initialTimestamp: 0,
       maxReconsumeTimes: -1,
       broadcasting: false,
@@ -214,7 +219,7 @@ describe('native gets', () => {
       closeTimeoutMs: 3,
       logger: { debug() {}, info() {}, warn() {}, error() {} },
       initialPosition: at,
-      concurrency: { max: 3 },
+      concurrency: { max: 3, by: 'key' },
       messageModel: 'clustering',
       maxReconsumeTimes: 4,
       suspendMs: { initialMs: 10, factor: 1.5, maxMs: 900_000 },
@@ -223,7 +228,9 @@ describe('native gets', () => {
       prefetch: { messages: 6, bytes: 7 },
       commitIntervalMs: 8,
     })
-    consumer.subscribe('orders', () => {}, { tags: 'a || b' }).subscribe('payments', () => {}, { sql92: 'x > 1' })
+    consumer
+      .subscribe('orders', () => {}, { tags: 'a || b' })
+      .subscribeBatch('payments', () => {}, { expression: { sql92: 'x > 1' }, maxMessages: 100, groupBy: 'key' })
     await consumer.start()
     expect(NativeConsumer.last.config).toEqual({
       groupId: 'g',
@@ -244,6 +251,8 @@ describe('native gets', () => {
         { topic: 'orders', expressionType: 'TAG', expression: 'a || b' },
         { topic: 'payments', expressionType: 'SQL92', expression: 'x > 1' },
       ],
+      maxBatchMessages: 100,
+      orderedBy: 'key',
       initialPosition: 'timestamp',
       initialTimestamp: at.getTime(),
       maxReconsumeTimes: 4,

@@ -9,7 +9,7 @@ use super::{json, refuse};
 use crate::client::Client;
 use crate::consumer::{
     Consumer, ConsumerOptions, Delivery, Handover, InitialPosition, MessageModel, OnUndecodable, OrderedBy, Outcome,
-    Paused, Sink, Suspend, Wish,
+    Paused, SeekTo, Sink, Suspend, Wish,
 };
 use crate::env;
 use crate::error::{ClientError, Code};
@@ -300,6 +300,40 @@ impl NativeConsumer {
         self.running.with(|core| core.pause(paused));
     }
 
+    /// Commits what is handled at the call; answered through the bell with an error for each queue that has not acknowledged it in time.
+    #[napi(catch_unwind)]
+    pub fn commit(&self, slot: u32) -> Result<()> {
+        self.running.ask(slot, |core| {
+            let committed = core.commit();
+            async move { Ok(json(&committed.await)) }
+        })
+    }
+
+    /// Has a queue go on elsewhere: at `offset`, `first`, `last` or `timestamp`, whose number is `value`. Nothing starts at the old position from
+    /// the call on; answered through the bell with `null` when the new one is committed.
+    #[napi(catch_unwind)]
+    pub fn seek(
+        &self,
+        slot: u32,
+        topic: String,
+        broker_name: String,
+        queue_id: i32,
+        to: String,
+        value: f64,
+    ) -> Result<()> {
+        let to = match to.as_str() {
+            "first" => SeekTo::First,
+            "last" => SeekTo::Last,
+            "timestamp" => SeekTo::Timestamp(value as i64),
+            _ => SeekTo::Offset(value as i64),
+        };
+        let queue = MessageQueue { topic, broker_name, queue_id };
+        self.running.ask(slot, |core| {
+            let sought = core.seek(&queue, to);
+            async move { sought.await.map(|()| String::from("null")) }
+        })
+    }
+
     /// The queues that are ours, as JSON.
     #[napi(catch_unwind)]
     pub fn assignment(&self) -> Result<String> {
@@ -394,7 +428,8 @@ pub fn consumer_success<'env>(
     })
 }
 
-/// A handler has failed: 1 later, 2 after `suspendMs`, 3 to the dead-letter queue. The answer is the delay before the next attempt, in ms.
+/// A handler has failed: 1 later, 2 after `suspendMs`, 3 to the dead-letter queue; 4: it says nothing of its message. The answer is the delay before
+/// the next attempt, in ms.
 #[napi(catch_unwind)]
 pub fn consumer_failure(
     door: &External<ConsumerDoor>,
@@ -408,6 +443,10 @@ pub fn consumer_failure(
     let outcome = match outcome {
         2 => Outcome::Suspend(milliseconds(suspend_ms)),
         3 => Outcome::DeadLetter,
+        4 => {
+            door.core.left(queue, generation, offset as i64);
+            return 0.0;
+        }
         _ => Outcome::Later,
     };
     let ack = door.core.failed(queue, generation, offset as i64, outcome, reason);

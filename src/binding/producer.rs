@@ -8,8 +8,8 @@ use super::{json, refuse};
 use crate::client::Client;
 use crate::error::{ClientError, Code};
 use crate::producer::{
-    Batching, Calls, Content, Gathered, OnRouteChange, Outgoing, OutgoingBatch, Producer, ProducerOptions, Settlement,
-    ShardingHash,
+    Batching, Calls, Content, Gathered, OnRouteChange, Outgoing, OutgoingBatch, Producer, ProducerOptions, QueueList,
+    Settlement, ShardingHash,
 };
 use bytes::Bytes;
 use napi::Result;
@@ -27,7 +27,7 @@ const GATHER: Duration = Duration::from_millis(5);
 pub struct NativeProducerOptions {
     /// Checked by `start()`.
     pub topics: Vec<String>,
-    /// `java` or `ons`.
+    /// `java`, `ons`, `go`, `cpp`, `proxy`, or `caller`: the facade has a function.
     pub sharding_hash: String,
     /// `auto`, `queue`, `key` or `off`.
     pub batching: String,
@@ -54,6 +54,10 @@ impl NativeProducerOptions {
             sharding_hash: match self.sharding_hash.as_str() {
                 "java" => ShardingHash::Java,
                 "ons" => ShardingHash::Ons,
+                "go" => ShardingHash::Go,
+                "cpp" => ShardingHash::Cpp,
+                "proxy" => ShardingHash::Proxy,
+                "caller" => ShardingHash::Caller,
                 other => return Err(unknown("shardingHash", other)),
             },
             batching: match self.batching.as_str() {
@@ -78,11 +82,21 @@ impl NativeProducerOptions {
 }
 
 /// What is said to the facade.
-type ProducerBell = Bell<Outcomes>;
+enum Saying {
+    Outcomes(Outcomes),
+    /// Keys of this topic wait for its choice.
+    Undecided(String),
+}
+
+type ProducerBell = Bell<Saying>;
 
 impl Calls for ProducerBell {
     fn settled(&self, settlements: Vec<Settlement>) {
-        self.keep(settlements.into_iter().map(Outcomes::from));
+        self.keep(settlements.into_iter().map(|settlement| Saying::Outcomes(settlement.into())));
+    }
+
+    fn undecided(&self, topic: &str) {
+        self.say(Saying::Undecided(topic.to_owned()));
     }
 
     fn ring(&self) {
@@ -184,6 +198,12 @@ impl NativeProducer {
         self.running.ask(slot, |core| async move { core.ready().await.map(|()| String::from("null")) })
     }
 
+    /// Answered with `null` behind all that has been decided by now.
+    #[napi(catch_unwind)]
+    pub fn heard(&self, slot: u32) -> Result<()> {
+        self.running.ask(slot, |_| async { Ok(String::from("null")) })
+    }
+
     /// The writable queues of a topic, through the bell: an array of `{ brokerName, queueId, topic }`.
     #[napi(catch_unwind)]
     pub fn queues(&self, slot: u32, topic: String) -> Result<()> {
@@ -278,8 +298,10 @@ pub fn producer_take(
         turns.turning = std::mem::take(&mut turns.settled);
         return Some(Heard::Own(Slice::Turn));
     }
-    let heard = door.bell.take(|outcomes| {
-        if outcomes.opens_key() && !is_first { Taken::Part(Slice::FailureNext) } else { outcomes.take(&mut scratch) }
+    let heard = door.bell.take(|saying| match saying {
+        Saying::Outcomes(outcomes) if outcomes.opens_key() && !is_first => Taken::Part(Slice::FailureNext),
+        Saying::Outcomes(outcomes) => outcomes.take(&mut scratch),
+        Saying::Undecided(topic) => Taken::Whole(Slice::Undecided { topic: std::mem::take(topic) }),
     });
     match &heard {
         Some(Heard::Own(Slice::Failed { failure: Some(failure), .. })) => {
@@ -303,6 +325,50 @@ pub fn producer_turned(door: &External<ProducerDoor>) {
     if !turned.is_empty() {
         door.core.turned(&turned);
     }
+}
+
+/// A list of queues as it crosses: its number, the names of the brokers, and the numbers of the queues.
+type Listed = (u32, Vec<String>, Vec<i32>);
+
+fn listed(list: QueueList) -> Listed {
+    let (brokers, ids) = list.queues.into_iter().map(|queue| (queue.broker_name, queue.queue_id)).unzip();
+    (list.number, brokers, ids)
+}
+
+/// The list that a choice for a topic's keys addresses; `null` while it is not known.
+#[napi(catch_unwind)]
+pub fn producer_list(door: &External<ProducerDoor>, topic: String) -> Option<Listed> {
+    door.core.queue_list(&topic).map(listed)
+}
+
+/// The facade's choice for a key, by its index in the list of this number. False when the list is another by now.
+#[napi(catch_unwind)]
+pub fn producer_choose(
+    door: &External<ProducerDoor>,
+    topic: String,
+    sharding_key: String,
+    list: u32,
+    index: u32,
+) -> bool {
+    door.core.choose(&topic, &sharding_key, list, index as usize)
+}
+
+/// The keys that wait for a choice, and behind them the list; `null` when none can be made.
+#[napi(catch_unwind)]
+pub fn producer_undecided(door: &External<ProducerDoor>, topic: String) -> Option<(Vec<String>, Listed)> {
+    door.core.undecided(&topic).map(|(list, keys)| (keys, listed(list)))
+}
+
+/// A choice was made, or none can be made, for all keys that were undecided.
+#[napi(catch_unwind)]
+pub fn producer_decided(door: &External<ProducerDoor>, topic: String) {
+    door.core.decided(&topic);
+}
+
+/// No choice can be made for a key: what waits of it fails, for this reason.
+#[napi(catch_unwind)]
+pub fn producer_refuse(door: &External<ProducerDoor>, topic: String, sharding_key: String, reason: String) {
+    door.core.refuse(&topic, &sharding_key, &reason);
 }
 
 /// Whether less is held than the high-water mark.

@@ -56,6 +56,10 @@ pub enum Slice {
     Turn,
     /// A failure that opens its key is next: to be taken when no code of the user is due.
     FailureNext,
+    /// Keys of this topic wait for a choice.
+    Undecided {
+        topic: String,
+    },
 }
 
 /// One message of a batch that was stored, for the facade.
@@ -162,6 +166,7 @@ impl ToNapiValue for Slice {
             }
             Self::Batch { slot, receipts } => unsafe { ToNapiValue::to_napi_value(env, (4u32, slot, receipts)) },
             Self::Turn => unsafe { ToNapiValue::to_napi_value(env, vec![5u32]) },
+            Self::Undecided { topic } => unsafe { ToNapiValue::to_napi_value(env, (7u32, topic)) },
             Self::FailureNext => unsafe { ToNapiValue::to_napi_value(env, vec![6u32]) },
         }
     }

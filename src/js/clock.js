@@ -8,6 +8,9 @@ const timers = require('node:timers')
 /** Of the prototype: whoever fakes `performance` gives the object itself another `now`. */
 const now = Object.getPrototypeOf(performance).now.bind(performance)
 
+/** The time of the day, in milliseconds since 1970. */
+const wall = Date.now
+
 /**
  * A timer that has been set.
  * @typedef {{ unref?: () => unknown, cancelled?: boolean }} Timer
@@ -55,4 +58,4 @@ const V8S_OWN = {
   },
 }
 
-module.exports = { now, ...(areNodesOwn() ? NODES_OWN : V8S_OWN) }
+module.exports = { now, wall, ...(areNodesOwn() ? NODES_OWN : V8S_OWN) }

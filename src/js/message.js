@@ -196,6 +196,30 @@ function checkPropertiesSize(field, texts) {
  * @property {string[] | undefined} properties
  */
 
+/**
+ * A copy of a message, for observers: they may write its properties.
+ * @param {FlatMessage} flat
+ */
+function copyOf({ topic, body, tags, keys, properties }) {
+  /** @type {Record<string, string>} */
+  const own = Object.create(null)
+  for (let i = 0; properties !== undefined && i < properties.length; i += 2) own[properties[i]] = properties[i + 1]
+  return { topic, body, tags, keys: keys === undefined ? undefined : splitKeys(keys), properties: own }
+}
+
+/**
+ * The message with other properties.
+ * @param {FlatMessage} flat
+ * @param {unknown} properties
+ * @returns {FlatMessage}
+ */
+function withProperties(flat, properties) {
+  const { tags, keys } = flat
+  const written = flatProperties('message.properties', properties)
+  checkPropertiesSize('message', [tags, keys, ...(written ?? [])])
+  return { ...flat, properties: written }
+}
+
 /** What may be said of a message to send. */
 const FIELDS = ['topic', 'body', 'tags', 'keys', 'properties']
 /** What a message that was received has beside: its copy may be sent as it is. */
@@ -403,4 +427,4 @@ class ReceivedMessage {
   }
 }
 
-module.exports = { Message, ReceivedMessage, flatten, parseProperties, shardingKey }
+module.exports = { Message, ReceivedMessage, copyOf, flatten, parseProperties, shardingKey, withProperties }

@@ -23,7 +23,8 @@ export interface NativeConfig {
 
 export interface ProducerSettings {
   topics: string[]
-  shardingHash: 'java' | 'ons'
+  /** `caller`: a function, which stays in JavaScript. */
+  shardingHash: 'java' | 'ons' | 'go' | 'cpp' | 'proxy' | 'caller'
   batching: 'auto' | 'queue' | 'key' | 'off'
   sendTimeoutMs: number
   maxPendingMessages: number
@@ -67,6 +68,8 @@ export interface ConsumerSettings {
 /** An event, as JSON. */
 export type NativeEvent =
   | { type: 'warning'; error: NativeError }
+  | { type: 'connecting'; address: string; server: 'broker' | 'nameServer' }
+  | { type: 'unconnected'; address: string; server: 'broker' | 'nameServer'; error: NativeError }
   | { type: 'connected'; address: string; server: 'broker' | 'nameServer' }
   | { type: 'disconnected'; address: string; server: 'broker' | 'nameServer'; reason: string }
   | { type: 'routeChanged'; topic: string; queues: QueueName[] }
@@ -102,7 +105,7 @@ export interface Calls {
 export type Said = [kind: number, ...rest: any[]]
 
 export type ClientSaid =
-  /** Of `start`, `close`, `queues` and `ready`: an error as JSON, or a result as JSON. */
+  /** Of `start`, `close`, `queues`, `ready` and `heard`: an error as JSON, or a result as JSON. */
   | [kind: 0, slot: number, error: string | null, json: string]
   /** A `NativeEvent` as JSON. */
   | [kind: 1, json: string]
@@ -132,6 +135,11 @@ export type ProducerSaid =
   | [kind: 5]
   /** A failure that closes its key is next: `producerTake` it when no code of the user is due. */
   | [kind: 6]
+  /** Keys of this topic wait for a choice: see `producerUndecided`. Only with the hash `caller`. */
+  | [kind: 7, topic: string]
+
+/** The queues that a choice addresses by index: a number to know them by, and of each queue the broker's name and its id. */
+export type Listed = [number: number, brokerNames: string[], queueIds: number[]]
 
 /** What a started consumer is called through. */
 export interface ConsumerDoor {
@@ -163,6 +171,8 @@ export class NativeProducer implements NativeClient {
   start(slot: number, timeoutMs: number, calls: Calls): ProducerDoor
   /** Answered when less is held than the high-water mark. */
   ready(slot: number): void
+  /** Answered behind the outcomes that are decided by now. */
+  heard(slot: number): void
   queues(slot: number, topic: string): void
   close(slot: number, timeoutMs: number): void
   stats(): string
@@ -200,6 +210,25 @@ export function producerSendBatch(
 export function producerTake(door: ProducerDoor, scratch: Buffer, isFirst: boolean): ProducerSaid | null
 /** Those whose sends were settled have had their turn to send again. */
 export function producerTurned(door: ProducerDoor): void
+/** The list of a topic, while it is known. */
+export function producerList(door: ProducerDoor, topic: string): Listed | null
+/**
+ * The queue of a key: of its message that is sent next, or of those that wait for a choice. A key with messages that have a queue stays there.
+ * False when the list is another by now.
+ */
+export function producerChoose(
+  door: ProducerDoor,
+  topic: string,
+  shardingKey: string,
+  list: number,
+  index: number,
+): boolean
+/** The keys that wait for a choice, and their list. */
+export function producerUndecided(door: ProducerDoor, topic: string): [keys: string[], list: Listed] | null
+/** All keys that were undecided have a choice, or were refused. */
+export function producerDecided(door: ProducerDoor, topic: string): void
+/** There is no choice for a key: what waits of it fails with `ERR_ROCKETMQ_INVALID_ARGUMENT`. */
+export function producerRefuse(door: ProducerDoor, topic: string, shardingKey: string, reason: string): void
 export function producerHasRoom(door: ProducerDoor): boolean
 /** Takes these sends out, unless they are on the wire. */
 export function producerAbort(door: ProducerDoor, slots: number[]): void
@@ -212,6 +241,17 @@ export class NativeConsumer implements NativeClient {
   queue(index: number): [topic: string, brokerName: string, queueId: number] | null
   /** Whose handlers may not start: nobody's, those of topics, those of queues. */
   pause(everything: boolean, topics: string[], queueTopics: string[], brokerNames: string[], queueIds: number[]): void
+  /** Answered with an array of `NativeError`s: one of each queue that has not acknowledged in time what is handled at the call. */
+  commit(slot: number): void
+  /** Nothing starts at the queue's old position from the call on; answered when the new one is committed. */
+  seek(
+    slot: number,
+    topic: string,
+    brokerName: string,
+    queueId: number,
+    to: 'offset' | 'first' | 'last' | 'timestamp',
+    value: number,
+  ): void
   assignment(): string
   close(slot: number, timeoutMs: number): void
   stats(): string
@@ -241,13 +281,16 @@ export function consumerPass(door: ConsumerDoor, queue: number, generation: numb
  */
 export type Success = (queue: number, generation: number, offset: number, next: number) => number
 export function consumerSuccess(door: ConsumerDoor): Success
-/** How a handler has failed, for late ones, too. The delay before the next attempt in milliseconds, if it counts. */
+/**
+ * How a handler has failed, for late ones, too: 1 later, 2 after `suspendMs`, 3 to the dead-letter queue; 4 it has said nothing, and is as if it had
+ * not begun. The delay before the next attempt in milliseconds, if it counts.
+ */
 export function consumerFailure(
   door: ConsumerDoor,
   queue: number,
   generation: number,
   offset: number,
-  outcome: 1 | 2 | 3,
+  outcome: 1 | 2 | 3 | 4,
   suspendMs: number,
   reason: string | undefined,
 ): number

@@ -230,21 +230,35 @@ function clientSettings(given) {
   return settings
 }
 
+/** @typedef {(shardingKey: string, queues: readonly import('../../index').MessageQueue[]) => unknown} Hash */
+
+const SHARDING_HASHES = /** @type {const} */ (['java', 'ons', 'go', 'cpp', 'proxy'])
+
+/** @param {unknown} value */
+function shardingHashName(value) {
+  if (typeof value !== 'string') {
+    throw invalid('shardingHash', `must be a name or a function, not ${check.describe(value)}`)
+  }
+  return check.oneOf('shardingHash', value, SHARDING_HASHES)
+}
+
 /**
  * The options of a producer, checked: what is common, and what is its own.
  * @param {unknown} options
  * @param {unknown} [orderly]
- * @returns {{ client: ClientSettings, producer: ProducerSettings }}
+ * @returns {{ client: ClientSettings, producer: ProducerSettings, hash: Hash | undefined }} `hash`: a function of the user's
  */
 function producerOptions(options, orderly) {
   const given = shaped(options, orderly, PRODUCER_OPTIONS, foreign.PRODUCER_OPTIONS)
   const { topics = [], shardingHash = 'java', batching = 'auto', onRouteChange = 'follow' } = given
   if (!Array.isArray(topics)) throw invalid('topics', `must be an array of topics, not ${check.describe(topics)}`)
+  const hash = typeof shardingHash === 'function' ? /** @type {Hash} */ (shardingHash) : undefined
   return {
     client: clientSettings(given),
+    hash,
     producer: {
       topics: topics.map((topic, i) => check.topic(`topics[${i}]`, topic)),
-      shardingHash: check.oneOf('shardingHash', shardingHash, ['java', 'ons']),
+      shardingHash: hash ? 'caller' : shardingHashName(shardingHash),
       batching: check.oneOf('batching', batching, ['auto', 'queue', 'key', 'off']),
       sendTimeoutMs: limit('sendTimeoutMs', given.sendTimeoutMs, 30_000),
       maxPendingMessages: limit('maxPendingMessages', given.maxPendingMessages, 65_536),
@@ -313,7 +327,8 @@ function suspension(value = 1000) {
  * @returns {{
  *   client: ClientSettings
  *   consumer: Omit<ConsumerSettings, 'subscriptions' | 'handlerTimeoutMs' | 'maxBatchMessages'>
- *   concurrency: Concurrency
+ *   concurrency: number
+ *   isConcurrent: boolean
  *   handlerTimeoutMs: number | undefined
  * }}
  */
@@ -334,7 +349,8 @@ function consumerOptions(options, orderly) {
       prefetchBytes: limit('prefetch.bytes', prefetch.bytes, 64 * MiB),
       commitIntervalMs: limit('commitIntervalMs', given.commitIntervalMs, 1000),
     },
-    concurrency: { max, by },
+    concurrency: max,
+    isConcurrent: given.concurrency !== undefined && (max !== 1 || by === 'key'),
     handlerTimeoutMs:
       given.handlerTimeoutMs === undefined ? undefined : check.integer('handlerTimeoutMs', given.handlerTimeoutMs),
   }
@@ -387,6 +403,17 @@ function batching(options = {}) {
     maxMessages === undefined ? 32 : check.integer('options.maxMessages', maxMessages, 1, MOST_BATCH_MESSAGES)
   const by = groupBy === undefined ? 'queue' : check.oneOf('options.groupBy', groupBy, ['queue', 'key'])
   return { expression, batching: { maxMessages: most, isByKey: by === 'key' } }
+}
+
+/**
+ * What `messages()` takes.
+ * @param {unknown} topic
+ * @param {unknown} options
+ * @returns {{ subscription: Subscription, signal: AbortSignal | undefined }}
+ */
+function messagesOptions(topic, options) {
+  const { expression, signal } = options === undefined ? {} : check.record('options', options, ['expression', 'signal'])
+  return { subscription: subscription(topic, expression), signal: check.optionalSignal('options.signal', signal) }
 }
 
 /**
@@ -444,15 +471,32 @@ function readyOptions(options) {
   return check.optionalSignal('options.signal', check.record('options', options, ['signal'], 'options.').signal)
 }
 
+/**
+ * @param {unknown} options
+ * @returns {{ shardingKey: (message: import('../../index').MessageInit) => string, signal: AbortSignal | undefined }}
+ */
+function writableOptions(options) {
+  const { shardingKey, signal } = check.record('options', options, ['shardingKey', 'signal'], 'options.')
+  if (typeof shardingKey !== 'function') {
+    throw invalid('options.shardingKey', `must be a function of a message, not ${check.describe(shardingKey)}`)
+  }
+  return {
+    shardingKey: /** @type {(message: import('../../index').MessageInit) => string} */ (shardingKey),
+    signal: check.optionalSignal('options.signal', signal),
+  }
+}
+
 module.exports = {
   batching,
   closeTimeout,
   consumerOptions,
   credentials,
+  messagesOptions,
   nameServers,
   nameServersOfEnvironment,
   producerOptions,
   readyOptions,
   sendOptions,
   subscription,
+  writableOptions,
 }

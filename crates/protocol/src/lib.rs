@@ -22,6 +22,7 @@ pub mod queue;
 pub mod request;
 pub mod requests;
 pub mod route;
+pub mod sharding;
 pub mod signature;
 pub mod subscription;
 #[cfg(test)]
@@ -42,6 +43,7 @@ pub use self::{
     request::{Refusal, Request, ResponseError},
     requests::*,
     route::TopicRoute,
+    sharding::{fnv1a, guava_consistent_hash, libstdcxx_hash},
     signature::Credentials,
     subscription::{ExpressionKind, Subscription},
 };

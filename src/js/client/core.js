@@ -28,6 +28,7 @@ const { Slots } = require('./slots.js')
  * @property {(native: N, slot: number, calls: import('../native-surface').Calls) => D} start
  * @property {(door: D, isFirst: boolean) => import('../native-surface').Said | 'later' | null} take what native says next, see `Bell`
  * @property {() => ((...args: any[]) => void)[]} hears what only its native side says, by kind, from 2 on
+ * @property {() => void} [leaving] before native is closed, and before a start that is under way fails
  * @property {() => void} ended after native is closed
  */
 
@@ -78,6 +79,10 @@ class Core {
 
   get groupId() {
     return this.#settings.groupId
+  }
+
+  get namespace() {
+    return this.#settings.namespace
   }
 
   get clientId() {
@@ -185,6 +190,7 @@ class Core {
   #backToIdle() {
     this.state = 'idle'
     this.context?.close()
+    this.reports.ended()
     this.native = null
     this.door = null
     this.#counts = null
@@ -247,6 +253,7 @@ class Core {
   async #end(timeoutMs) {
     const wasRunning = this.state === 'running'
     this.state = 'closing'
+    this.#side.leaving?.()
     this.#unwatch?.()
     this.#starting?.reject(this.#settings.signal?.aborted ? this.#abortedError() : this.closedError())
     const { native } = this
@@ -259,6 +266,7 @@ class Core {
     this.context?.close()
     await null // a listener of `close` may be added behind the call
     this.state = 'closed'
+    this.reports.ended()
     this.reports.emit('close')
   }
 

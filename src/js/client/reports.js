@@ -4,6 +4,7 @@
 const { textOf } = require('../cause.js')
 const { setImmediate } = require('../clock.js')
 const { errorFrom } = require('../errors.js')
+const { Connects } = require('./connects.js')
 
 /**
  * @typedef {import('node:events').EventEmitter} EventEmitter
@@ -40,6 +41,7 @@ class Reports {
   #logger
   /** @type {EventEmitter | null} */
   #emitter = null
+  #connects = new Connects()
   /** What was said by `process.emitWarning`. */
   #said = new Set()
 
@@ -66,8 +68,13 @@ class Reports {
         return this.warn(errorFrom(event.error))
       case 'log':
         return this.log(event.level, event.fields, event.text)
+      case 'connecting':
+        return this.#connects.begin(this.#emitter, event)
+      case 'unconnected':
+        return this.#connects.end(event, event.error)
       case 'connected': {
         const { address, server } = event
+        this.#connects.end(event)
         this.log('info', { address, server }, `connected to ${SERVERS[server]}`)
         return this.emit('connected', address, { server })
       }
@@ -103,6 +110,11 @@ class Reports {
         return this.emit('undecodable', event.queue, error)
       }
     }
+  }
+
+  /** Native tells no more. */
+  ended() {
+    this.#connects.abandon()
   }
 
   /**

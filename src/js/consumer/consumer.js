@@ -3,14 +3,18 @@
 
 const { AsyncResource } = require('node:async_hooks')
 const { logged, withCause } = require('../cause.js')
+const { clients, processing } = require('../channels.js')
 const { Client } = require('../client/client.js')
 const { Core } = require('../client/core.js')
 const { RocketMQError, call, errorFrom, invalid } = require('../errors.js')
 const { Lane, where } = require('./lane.js')
 const { NativeConsumer, consumerSuccess } = require('../addon.js')
 const options = require('../options.js')
-const { Pauses, checked } = require('./pauses.js')
+const { Messages } = require('./messages.js')
+const { Pauses, checked, checkedQueue } = require('./pauses.js')
 const { Places } = require('./places.js')
+const { position, uncommitted } = require('./positions.js')
+const { deadLettered, suspended, traced } = require('./traces.js')
 const { Unpacker } = require('./unpacker.js')
 
 /**
@@ -34,6 +38,9 @@ const { Unpacker } = require('./unpacker.js')
 
 /** Beside those of every client. */
 const CONSUMER_EVENTS = ['assigned', 'revoked', 'lockLost', 'suspended', 'deadLetter', 'offsetReset', 'undecodable']
+
+/** Who handles a message: one member, or each. */
+const [CLUSTERING, BROADCASTING] = /** @type {const} */ (['clustering', 'broadcasting'])
 
 /** Before the start. */
 const NO_STATS = {
@@ -64,6 +71,8 @@ class PushConsumer extends Client {
   #host = null
   #unpacker = new Unpacker()
   #pauses = new Pauses()
+  /** The loop, where there is one instead of handlers. @type {Messages | null} */
+  #messages = null
   /** Topics whose handler was warned of for what it returns. */
   #junkTopics = new Set()
 
@@ -90,11 +99,13 @@ class PushConsumer extends Client {
         (queue, generation, error) => this.#lanes.get(queue)?.abort(errorFrom(error), generation),
         (queue) => this.#deadLettered(this.#unpacker.single(this.#lane(queue).queue), queue),
       ],
+      leaving: () => this.#leave(),
       ended: () => {},
     })
     super(core, CONSUMER_EVENTS)
     this.#core = core
     this.#options = parsed
+    if (clients.hasSubscribers) clients.publish({ client: this, groupId: this.groupId })
   }
 
   /**
@@ -103,7 +114,7 @@ class PushConsumer extends Client {
    * @param {FilterExpression} [expression]
    */
   subscribe(topic, handler, expression) {
-    this.#core.mustBeIdle('subscribe')
+    this.#mayBeSubscribed('subscribe')
     if (typeof handler !== 'function') {
       throw invalid('handler', 'must be a function: subscribe(topic, handler, expression)')
     }
@@ -116,12 +127,18 @@ class PushConsumer extends Client {
    * @param {{ expression?: FilterExpression, maxMessages?: number, groupBy?: 'queue' | 'key' }} [batchOptions]
    */
   subscribeBatch(topic, handler, batchOptions) {
-    this.#core.mustBeIdle('subscribeBatch')
+    this.#mayBeSubscribed('subscribeBatch')
     if (typeof handler !== 'function') {
       throw invalid('handler', 'must be a function: subscribeBatch(topic, handler, options)')
     }
     const { expression, batching } = options.batching(batchOptions)
     return this.#subscribe({ handler, subscription: options.subscription(topic, expression), batching })
+  }
+
+  /** @param {string} call */
+  #mayBeSubscribed(call) {
+    this.#core.mustBeIdle(call)
+    if (this.#messages !== null) throw eitherOr()
   }
 
   /** @param {Subscribed} subscribed */
@@ -130,6 +147,55 @@ class PushConsumer extends Client {
     if (this.#subscriptions.has(topic)) throw invalid('topic', `${topic} is subscribed already`)
     this.#subscriptions.set(topic, subscribed)
     return this
+  }
+
+  /**
+   * @param {string} topic
+   * @param {{ expression?: FilterExpression | undefined, signal?: AbortSignal | undefined }} [given]
+   * @returns {AsyncIterableIterator<import('../../../index').ReceivedMessage>}
+   */
+  messages(topic, given) {
+    this.#core.mustBeIdle('messages')
+    if (this.#messages !== null || this.#subscriptions.size > 0) throw eitherOr()
+    const { subscription, signal } = options.messagesOptions(topic, given)
+    if (this.#options.isConcurrent) {
+      throw invalid('concurrency', 'a loop over messages() has one message at a time: leave it out')
+    }
+    const messages = new Messages({ start: () => this.start(), close: () => this.close() }, signal)
+    this.#messages = messages
+    /** @type {Handler} */
+    const handler = (message) => /** @type {any} */ (messages.offer(message))
+    this.#subscribe({ handler, subscription, batching: undefined })
+    return messages
+  }
+
+  /** Nobody takes messages from here on. */
+  #leave() {
+    if (this.#messages === null) return
+    const { native } = this.#core
+    if (native !== null) call(() => native.pause(true, [], [], [], []))
+    this.#messages.end()
+  }
+
+  /**
+   * @param {MessageQueue} queue
+   * @param {number | 'first' | 'last' | Date} target
+   */
+  async seek(queue, target) {
+    const error = this.#core.notRunning()
+    if (error !== null) throw error
+    const { topic, brokerName, queueId } = checkedQueue('queue', queue, (topic) => this.#subscriptions.has(topic))
+    const { to, value } = position(target)
+    const native = /** @type {NativeConsumer} */ (this.#core.native)
+    await this.#core.slots.ask((slot) => native.seek(slot, topic, brokerName, queueId, to, value))
+  }
+
+  async commit() {
+    const error = this.#core.notRunning()
+    if (error !== null) throw error
+    const native = /** @type {NativeConsumer} */ (this.#core.native)
+    const failures = await this.#core.slots.ask((slot) => native.commit(slot))
+    if (failures.length > 0) throw uncommitted(failures)
   }
 
   /** @param {string | MessageQueue} [target] */
@@ -189,7 +255,7 @@ class PushConsumer extends Client {
   #settings() {
     const subscriptions = [...this.#subscriptions.values()].map(({ subscription }) => subscription)
     if (subscriptions.length === 0) {
-      throw new RocketMQError('ERR_ROCKETMQ_INVALID_STATE', 'no topic: call subscribe() before start()')
+      throw new RocketMQError('ERR_ROCKETMQ_INVALID_STATE', 'no topic: call subscribe() before start(), or messages()')
     }
     const most = [...this.#subscriptions.values()].map(({ batching }) => batching?.maxMessages ?? 1)
     return {
@@ -210,15 +276,16 @@ class PushConsumer extends Client {
       door,
       success: consumerSuccess(door),
       unpacker: this.#unpacker,
-      places: new Places(this.#options.concurrency.max),
-      isByKey: this.#options.concurrency.by === 'key',
+      places: new Places(this.#messages === null ? this.#options.concurrency : 1),
+      isByKey: this.#options.consumer.orderedBy === 'key',
       handlerTimeoutMs: this.#options.handlerTimeoutMs,
       batching: this.#batching(),
       // Each call begins in the context of `start()`, in a copy of its own: nothing leaks from one message into the next.
       handle: (message, consumeContext, messages) => {
         const own = context.runInAsyncScope(() => new AsyncResource('RocketMQHandler', { requireManualDestroy: true }))
+        const handle = processing.isObserved ? this.#traced : this.#handle
         try {
-          return own.runInAsyncScope(this.#handle, this, message, consumeContext, messages)
+          return own.runInAsyncScope(handle, this, message, consumeContext, messages)
         } finally {
           // What the handler awaits has the context already; left to the garbage collector, it would be an open handle for a while.
           own.emitDestroy()
@@ -247,6 +314,21 @@ class PushConsumer extends Client {
       throw new RocketMQError('ERR_ROCKETMQ_HANDLER', `no handler for topic ${message.topic}`)
     const handler = /** @type {(messages: unknown, context: unknown) => unknown} */ (subscribed.handler)
     return handler(messages ?? message, consumeContext)
+  }
+
+  /**
+   * @param {ReceivedMessage} message
+   * @param {import('./context').Context} consumeContext
+   * @param {ReceivedMessage[]} [messages]
+   */
+  #traced(message, consumeContext, messages) {
+    const { broadcasting } = /** @type {{ broadcasting?: boolean }} */ (this.#options.consumer)
+    const who = {
+      client: /** @type {any} */ (this),
+      namespace: this.#core.namespace,
+      messageModel: broadcasting ? BROADCASTING : CLUSTERING,
+    }
+    return traced(who, messages ?? message, consumeContext, () => this.#handle(message, consumeContext, messages))
   }
 
   // ------------------------------------------------------------- callbacks of native
@@ -288,6 +370,7 @@ class PushConsumer extends Client {
       { topic, queue, queueOffset, msgId, ...logged(cause) },
       'a message went to the dead-letter queue',
     )
+    deadLettered(/** @type {any} */ (this), message, cause)
     this.#core.reports.emit('deadLetter', message, withCause({}, cause))
   }
 
@@ -317,8 +400,14 @@ class PushConsumer extends Client {
     const text = `a handler failed; its queue is held for ${delayMs} ms, then the message comes again (${where(queue, queueOffset)}, attempt ${attempt})`
     const fields = { topic, queue, queueOffset, msgId, attempt, delayMs, ...logged(cause) }
     this.#core.reports.show('suspended', 'warn', 'ERR_ROCKETMQ_HANDLER', topic, text, fields, cause)
+    suspended(/** @type {any} */ (this), message, delayMs, cause)
     this.#core.reports.emit('suspended', message, withCause({ delayMs }, cause))
   }
+}
+
+function eitherOr() {
+  const text = 'a consumer has handlers, or one loop over messages(): not both, and not two loops'
+  return new RocketMQError('ERR_ROCKETMQ_INVALID_STATE', text)
 }
 
 /**

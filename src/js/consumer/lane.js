@@ -452,4 +452,4 @@ function where({ topic, brokerName, queueId }, offset) {
   return `topic ${topic}, queue ${queueId} of ${brokerName}, offset ${offset}`
 }
 
-module.exports = { Lane, where }
+module.exports = { Lane, isThenable, where }

@@ -39,12 +39,15 @@ function deadLetter(reason) {
 }
 
 /** How the native side counts a handler call; the numbers are those of `consumerFailure`. */
-const Outcome = Object.freeze({ SUCCESS: 0, LATER: 1, SUSPEND: 2, DEAD_LETTER: 3 })
+const Outcome = Object.freeze({ SUCCESS: 0, LATER: 1, SUSPEND: 2, DEAD_LETTER: 3, LEFT: 4 })
+
+/** What a loop says of a message that it has left: as if it had not begun. Of this package only. */
+const LEFT = Symbol('left')
 
 /**
  * What a handler said. `cause` is what the `suspended` and `deadLetter` events tell; `junk` marks a returned value that is no
  * outcome.
- * @typedef {{ kind: 1 | 2 | 3, suspendMs: number, cause?: unknown, junk?: boolean }} Failed
+ * @typedef {{ kind: 1 | 2 | 3 | 4, suspendMs: number, cause?: unknown, junk?: boolean }} Failed
  * @typedef {{ kind: 0 } | Failed} Verdict
  */
 
@@ -68,6 +71,7 @@ function isSuspension(ms) {
 function said(value) {
   if (value === ConsumeStatus.CONSUME_SUCCESS) return SUCCESS
   if (value === ConsumeStatus.RECONSUME_LATER) return { kind: Outcome.LATER, suspendMs: 0 }
+  if (value === LEFT) return { kind: Outcome.LEFT, suspendMs: 0 }
   if (typeof value !== 'object' || value === null) return null
   const outcome = /** @type {Record<string | symbol, unknown>} */ (value)
   if (outcome[OUTCOME] === 'deadLetter') return { kind: Outcome.DEAD_LETTER, suspendMs: 0, cause: outcome.reason }
@@ -100,4 +104,4 @@ function verdictOfThrown(value) {
   return { kind: Outcome.LATER, suspendMs: 0, cause: value }
 }
 
-module.exports = { ConsumeStatus, Outcome, deadLetter, suspend, verdictOfReturned, verdictOfThrown }
+module.exports = { ConsumeStatus, LEFT, Outcome, deadLetter, said, suspend, verdictOfReturned, verdictOfThrown }

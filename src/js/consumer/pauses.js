@@ -77,11 +77,24 @@ function still(what, way) {
 function checked(target, isSubscribed) {
   if (target === undefined) return undefined
   if (typeof target !== 'object' || target === null) return subscribed('target', target, isSubscribed)
-  const queue = /** @type {Record<string, unknown>} */ (target)
+  return checkedQueue('target', target, isSubscribed)
+}
+
+/**
+ * A queue of a topic that is subscribed, as `assignment()` and messages name it.
+ * @param {string} field
+ * @param {unknown} value
+ * @param {(topic: string) => boolean} isSubscribed
+ * @returns {MessageQueue}
+ */
+function checkedQueue(field, value, isSubscribed) {
+  if (typeof value !== 'object' || value === null)
+    throw invalid(field, `must be a queue, as assignment() lists them, not ${check.describe(value)}`)
+  const queue = /** @type {Record<string, unknown>} */ (value)
   return Object.freeze({
-    topic: subscribed('target.topic', queue.topic, isSubscribed),
-    brokerName: check.text('target.brokerName', queue.brokerName),
-    queueId: check.integer('target.queueId', queue.queueId, 0),
+    topic: subscribed(`${field}.topic`, queue.topic, isSubscribed),
+    brokerName: check.text(`${field}.brokerName`, queue.brokerName),
+    queueId: check.integer(`${field}.queueId`, queue.queueId, 0),
   })
 }
 
@@ -92,8 +105,8 @@ function checked(target, isSubscribed) {
  */
 function subscribed(field, value, isSubscribed) {
   const topic = check.topic(field, value)
-  if (!isSubscribed(topic)) throw invalid(field, `there is no subscription to ${topic}, so nothing of it to pause`)
+  if (!isSubscribed(topic)) throw invalid(field, `there is no subscription to ${topic}, so it has no queues here`)
   return topic
 }
 
-module.exports = { Pauses, checked }
+module.exports = { Pauses, checked, checkedQueue }

@@ -2,14 +2,18 @@
 // `Producer`: checks what it is called with. The way of a send is in `Sends`.
 
 const check = require('../check.js')
+const { clients, sends } = require('../channels.js')
 const { Client } = require('../client/client.js')
 const { Core } = require('../client/core.js')
 const { invalid } = require('../errors.js')
 const { flatten, shardingKey: checkShardingKey } = require('../message.js')
 const { NativeProducer } = require('../addon.js')
 const options = require('../options.js')
+const { Choices } = require('./choices.js')
 const { refused } = require('./not-sent.js')
+const { MessageStream } = require('./writable.js')
 const { Sends } = require('./sends.js')
+const { traced, tracedBatch } = require('./traces.js')
 
 /**
  * @typedef {import('../../../index').MessageInit} MessageInit
@@ -42,7 +46,7 @@ class Producer extends Client {
    * @param {true} [orderly]
    */
   constructor(given, orderly) {
-    const { client, producer } = options.producerOptions(given, orderly)
+    const { client, producer, hash } = options.producerOptions(given, orderly)
     /** @type {import('./sends').Core} */
     const core = new Core(client, {
       kind: 'Producer',
@@ -55,7 +59,8 @@ class Producer extends Client {
     super(core, [])
     this.#core = core
     this.#settings = producer
-    this.#sends = new Sends(core)
+    this.#sends = new Sends(core, hash === undefined ? null : new Choices(hash))
+    if (clients.hasSubscribers) clients.publish({ client: this, groupId: this.groupId })
   }
 
   /**
@@ -68,8 +73,12 @@ class Producer extends Client {
     try {
       this.#mustRun()
       const flat = flatten('message', message, this.#settings.maxMessageBytes)
-      return this.#sends.send(flat, checkShardingKey(shardingKey), options.sendOptions(sendOptions))
+      const key = checkShardingKey(shardingKey)
+      const checked = options.sendOptions(sendOptions)
+      if (!sends.isObserved) return this.#sends.send(flat, key, checked)
+      return this.#traced(flat, key, checked)
     } catch (error) {
+      this.#sends.refusals++
       return Promise.reject(refusedOf(message, error))
     }
   }
@@ -94,10 +103,57 @@ class Producer extends Client {
     try {
       this.#mustRun()
       const flat = this.#flattenAll(messages)
-      return this.#sends.sendBatch(flat, checkShardingKey(shardingKey), options.sendOptions(sendOptions))
+      const key = checkShardingKey(shardingKey)
+      const checked = options.sendOptions(sendOptions)
+      if (!sends.isObserved) return this.#sends.sendBatch(flat, key, checked)
+      return this.#tracedBatch(flat, key, checked)
     } catch (error) {
       return Promise.reject(refusedOf(messages?.[0], error))
     }
+  }
+
+  /**
+   * @param {import('../message').FlatMessage} flat
+   * @param {string} key
+   * @param {ReturnType<typeof options.sendOptions>} checked
+   */
+  #traced(flat, key, checked) {
+    return traced(this.#sender(), flat, key, (flat, operation) => this.#sends.send(flat, key, checked, operation))
+  }
+
+  /**
+   * @param {import('../message').FlatMessage[]} flat
+   * @param {string} key
+   * @param {ReturnType<typeof options.sendOptions>} checked
+   */
+  #tracedBatch(flat, key, checked) {
+    return tracedBatch(this.#sender(), flat, key, (flat, operation) =>
+      this.#sends.sendBatch(flat, key, checked, operation),
+    )
+  }
+
+  /** Who observers see. @returns {import('./traces').Sender} */
+  #sender() {
+    const { namespace, reports } = this.#core
+    return { client: /** @type {any} */ (this), namespace, warn: (error) => reports.warn(/** @type {any} */ (error)) }
+  }
+
+  /**
+   * @param {{ shardingKey: (message: MessageInit) => string, signal?: AbortSignal | undefined }} writableOptions
+   * @returns {import('node:stream').Writable}
+   */
+  writable(writableOptions) {
+    const { shardingKey, signal } = options.writableOptions(writableOptions)
+    this.#mustRun()
+    const sends = this.#sends
+    const way = {
+      send: this.sendOrderly.bind(this),
+      refusals: () => sends.refusals,
+      hasRoom: () => sends.hasRoom(),
+      ready: sends.ready.bind(sends),
+      heard: sends.heard.bind(sends),
+    }
+    return new MessageStream(way, shardingKey, signal)
   }
 
   #mustRun() {

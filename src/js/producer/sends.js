@@ -6,6 +6,7 @@ const { RocketMQError, call, errorFrom, errorFromThrown } = require('../errors.j
 const native = require('../addon.js')
 const { aborted, refused } = require('./not-sent.js')
 const { Signals } = require('./signals.js')
+const { refusedAt, watch } = require('./traces.js')
 const { Unsettled } = require('./unsettled.js')
 
 /**
@@ -15,6 +16,8 @@ const { Unsettled } = require('./unsettled.js')
  * @typedef {import('../native-surface').ProducerSaid} ProducerSaid
  * @typedef {import('../client/core').Core<NativeProducer, ProducerDoor>} Core
  * @typedef {import('../message').FlatMessage} FlatMessage
+ * @typedef {import('./traces').Operation} Operation
+ * @typedef {import('./choices').Choices} Choices
  * @typedef {import('../../../index').SendResult} SendResult
  * @typedef {import('../../../index').SendStatus} SendStatus
  */
@@ -46,18 +49,26 @@ const MOST_FAILURES = 1_000
 class Sends {
   /** @type {Core} */
   #core
+  /** Of a user's own hash. @type {Choices | null} */
+  #choices
   /** @type {Signals<Send>} */
   #signals = new Signals((sends) => this.#abort(sends))
   #unsettled = new Unsettled()
+  /** How many sends were refused at their call: what their promises say a moment later is known by then. */
+  refusals = 0
   /** The numbers of the sends in a slice. */
   #slots = new Uint32Array(SLICE)
   #scratch = Buffer.from(this.#slots.buffer)
   /** Failures by their numbers: what they have taken along may still be under way. @type {Map<number, Failure>} */
   #failures = new Map()
 
-  /** @param {Core} core */
-  constructor(core) {
+  /**
+   * @param {Core} core
+   * @param {Choices | null} choices
+   */
+  constructor(core, choices) {
     this.#core = core
+    this.#choices = choices
   }
 
   get #door() {
@@ -70,23 +81,29 @@ class Sends {
    * @param {FlatMessage} message
    * @param {string} shardingKey
    * @param {{ signal: AbortSignal | undefined, timeoutMs: number }} options
+   * @param {Operation} [operation] of its observers
    * @returns {Promise<SendResult>}
    */
-  send({ topic, body, tags, keys, properties }, shardingKey, { signal, timeoutMs }) {
-    return this.#make(topic, signal, (slot) =>
-      native.producerSend(this.#door, slot, topic, shardingKey, body, tags, keys, properties, timeoutMs),
-    )
+  send({ topic, body, tags, keys, properties }, shardingKey, { signal, timeoutMs }, operation) {
+    this.#choices?.before(this.#door, topic, shardingKey)
+    const request = (/** @type {number} */ slot) =>
+      native.producerSend(this.#door, slot, topic, shardingKey, body, tags, keys, properties, timeoutMs)
+    return operation === undefined
+      ? this.#make(topic, signal, request)
+      : this.#makeTraced(topic, signal, request, operation)
   }
 
   /**
    * @param {FlatMessage[]} messages of one topic
    * @param {string} shardingKey
    * @param {{ signal: AbortSignal | undefined, timeoutMs: number }} options
+   * @param {Operation} [operation] of its observers
    * @returns {Promise<SendResult[]>}
    */
-  sendBatch(messages, shardingKey, { signal, timeoutMs }) {
+  sendBatch(messages, shardingKey, { signal, timeoutMs }, operation) {
     const { topic } = messages[0]
-    return this.#make(topic, signal, (slot) =>
+    this.#choices?.before(this.#door, topic, shardingKey)
+    const request = (/** @type {number} */ slot) =>
       native.producerSendBatch(
         this.#door,
         slot,
@@ -97,8 +114,10 @@ class Sends {
         messages.map((message) => message.keys ?? null),
         messages.map((message) => message.properties ?? []),
         timeoutMs,
-      ),
-    )
+      )
+    return operation === undefined
+      ? this.#make(topic, signal, request)
+      : this.#makeTraced(topic, signal, request, operation)
   }
 
   /**
@@ -110,17 +129,42 @@ class Sends {
   #make(topic, signal, request) {
     if (signal?.aborted) return Promise.reject(aborted(signal, topic))
     return new Promise((resolve, reject) => {
-      /** @type {Send} */
-      const send = { topic, slot: -1, signal, flushGroup: this.#unsettled.enter(), resolve, reject }
-      send.slot = this.#core.slots.take(send)
-      try {
-        if (signal) this.#signals.watch(signal, send)
-        request(send.slot)
-      } catch (thrown) {
-        this.#settled(send.slot)
-        reject(refused(errorFromThrown(thrown), topic))
-      }
+      this.#enter({ topic, slot: -1, signal, flushGroup: this.#unsettled.enter(), resolve, reject }, request)
     })
+  }
+
+  /**
+   * As `#make`, before the eyes of observers.
+   * @param {string} topic
+   * @param {AbortSignal | undefined} signal
+   * @param {(slot: number) => void} request
+   * @param {Operation} operation
+   * @returns {Promise<any>}
+   */
+  #makeTraced(topic, signal, request, operation) {
+    if (signal?.aborted) return refusedAt(operation, aborted(signal, topic))
+    return new Promise((resolve, reject) => {
+      const send = { topic, slot: -1, signal, flushGroup: this.#unsettled.enter(), resolve, reject }
+      watch(operation, send)
+      this.#enter(send, request)
+    })
+  }
+
+  /**
+   * @param {Send} send
+   * @param {(slot: number) => void} request
+   */
+  #enter(send, request) {
+    const { signal, topic } = send
+    send.slot = this.#core.slots.take(send)
+    try {
+      if (signal) this.#signals.watch(signal, send)
+      request(send.slot)
+    } catch (thrown) {
+      this.#settled(send.slot)
+      this.refusals++
+      send.reject(/** @type {Error} */ (refused(errorFromThrown(thrown), topic)))
+    }
   }
 
   /** @param {Send[]} sends whose signal has fired */
@@ -153,6 +197,8 @@ class Sends {
     this.#failed.bind(this),
     this.#storedBatch.bind(this),
     () => this.#giveTurn(this.#door),
+    () => {}, // of what `take` keeps for itself
+    (topic) => this.#choices?.undecided(this.#door, topic),
   ]
 
   /** @param {ProducerDoor} door */
@@ -249,6 +295,11 @@ class Sends {
 
   // ------------------------------------------------------------- pace and end
 
+  /** Whether less is held than the high-water mark. */
+  hasRoom() {
+    return native.producerHasRoom(this.#door)
+  }
+
   /**
    * Resolves when less is held than the high-water mark.
    * @param {AbortSignal | undefined} signal
@@ -256,7 +307,7 @@ class Sends {
    */
   ready(signal) {
     if (signal?.aborted) return Promise.reject(aborted(signal))
-    if (native.producerHasRoom(this.#door)) return Promise.resolve()
+    if (this.hasRoom()) return Promise.resolve()
     return new Promise((resolve, reject) => {
       const abort = () => reject(aborted(/** @type {AbortSignal} */ (signal)))
       signal?.addEventListener('abort', abort, { once: true })
@@ -265,6 +316,11 @@ class Sends {
         .finally(() => signal?.removeEventListener('abort', abort))
         .then(() => resolve(), reject)
     })
+  }
+
+  /** Resolves when what is decided by now has been delivered. @returns {Promise<void>} */
+  heard() {
+    return this.#core.slots.ask((slot) => /** @type {NativeProducer} */ (this.#core.native).heard(slot))
   }
 
   /** @returns {Promise<void>} */

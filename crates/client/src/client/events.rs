@@ -47,6 +47,22 @@ pub enum Event {
         /// What happened.
         error: ClientError,
     },
+    /// A connection is about to be made.
+    Connecting {
+        /// `host:port`.
+        address: String,
+        /// Who should be there.
+        server: Server,
+    },
+    /// No connection came of it.
+    Unconnected {
+        /// `host:port`.
+        address: String,
+        /// Who should have been there.
+        server: Server,
+        /// Why.
+        error: ClientError,
+    },
     /// A connection is ready.
     Connected {
         /// `host:port`.

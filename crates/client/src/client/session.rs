@@ -191,6 +191,20 @@ impl Session {
         result
     }
 
+    fn connecting(&self, address: &str, server: Server) {
+        self.events.emit(Event::Connecting { address: address.to_owned(), server });
+    }
+
+    fn unconnected(&self, address: &str, server: Server, why: Option<ClientError>) {
+        let error =
+            why.unwrap_or_else(|| ClientError::new(Code::Timeout, format!("no connection to {address} in time")));
+        self.events.emit(Event::Unconnected {
+            address: address.to_owned(),
+            server,
+            error: error.with_address(address),
+        });
+    }
+
     fn connected(&self, address: &str, server: Server) {
         self.events.emit(Event::Connected { address: address.to_owned(), server });
     }
@@ -225,6 +239,14 @@ impl Greeter for ToBroker {
         "The address comes from the route: check that the broker runs, and that its brokerIP1 and port can be reached from here"
     }
 
+    fn connecting(&self, address: &str) {
+        self.0.connecting(address, Server::Broker);
+    }
+
+    fn unconnected(&self, address: &str, why: Option<&CallError>) {
+        self.0.unconnected(address, Server::Broker, why.map(|why| why.clone().into_error()));
+    }
+
     fn connected(&self, address: &str) {
         self.0.connected(address, Server::Broker);
     }
@@ -247,6 +269,14 @@ impl Greeter for ToNameServer {
 
     fn advice(&self) -> &'static str {
         "Check the address of the name server, that it runs, and that it can be reached from here"
+    }
+
+    fn connecting(&self, address: &str) {
+        self.0.connecting(address, Server::NameServer);
+    }
+
+    fn unconnected(&self, address: &str, why: Option<&ClientError>) {
+        self.0.unconnected(address, Server::NameServer, why.cloned());
     }
 
     fn connected(&self, address: &str) {

@@ -26,6 +26,10 @@ impl<B: Brokers> Consumer<B> {
         self.though_it_panics(self.give_back(bound, firm)).await;
         for queue in self.shared.queues.all() {
             queue.gate.lose();
+            queue.flow.end(&queue.gate, |call| {
+                let text = format!("the consumer was closed before {call} of {} was through", queue.shown);
+                ClientError::new(Code::Closed, text).with_queue(queue.name())
+            });
         }
         self.though_it_panics(self.shared.end_locks(firm)).await;
         self.though_it_panics(self.shared.close_positions(firm)).await;

@@ -130,6 +130,8 @@ struct State {
     open: bool,
     /// By the program, whatever becomes of the queue meanwhile.
     paused: bool,
+    /// The program wants to go on elsewhere: nothing starts here any more.
+    held: bool,
     /// Beside `open`, not a state of it: a closed gate still waits for its handlers to end.
     runs: Runs,
     tenure: Tenure,
@@ -168,6 +170,7 @@ impl Gate {
         let state = State {
             open: false,
             paused: false,
+            held: false,
             runs: Runs::default(),
             tenure: Tenure::Absent,
             outcomes: Vec::new(),
@@ -199,8 +202,8 @@ impl Gate {
     fn begin(&self, state: &mut State, generation: u32, offset: i64, last: i64) -> Permit {
         let Some(run) = state.runs.live(generation).filter(|_| state.open) else { return Permit::Refused };
         let lease = match state.tenure {
-            Tenure::Held(lease) if !state.paused && last <= state.limit => lease,
-            // In doubt, paused, or to be given back: the actor delivers again once it is none of these.
+            Tenure::Held(lease) if !state.paused && !state.held && last <= state.limit => lease,
+            // In doubt, paused, held, or to be given back: the actor delivers again once it is none of these.
             _ => {
                 state.runs.refuse(run);
                 return Permit::Ended;
@@ -265,6 +268,19 @@ impl Gate {
             self.changed.notify_one();
         }
         ack
+    }
+
+    /// A handler says nothing of its message: it stops running, and the message is delivered again if it is wanted.
+    pub(crate) fn left(&self, generation: u32, offset: i64) {
+        let mut state = self.lock();
+        if state.runs.end(generation, offset).is_none() {
+            return;
+        }
+        if let Some(run) = state.runs.live(generation) {
+            state.runs.refuse(run);
+        }
+        drop(state);
+        self.changed.notify_one();
     }
 
     fn record(&self, state: &mut State, generation: u32, offset: i64, outcome: Outcome, reason: Option<String>) -> Ack {
@@ -390,6 +406,11 @@ impl Gate {
         if was_paused != paused {
             self.changed.notify_one();
         }
+    }
+
+    /// Whether calls of `seek()` wait: nothing starts meanwhile, what runs ends and counts.
+    pub(crate) fn hold(&self, held: bool) {
+        self.lock().held = held;
     }
 
     /// Whether the program has paused the queue.

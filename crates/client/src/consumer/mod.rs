@@ -3,7 +3,9 @@
 mod actor;
 mod brokers;
 mod budget;
+mod calls;
 mod close;
+mod flow;
 mod gate;
 mod group;
 mod health;
@@ -30,6 +32,7 @@ use std::time::Duration;
 use tokio::task::JoinHandle;
 
 pub use self::brokers::Brokers;
+pub use self::flow::SeekTo;
 pub use self::gate::{Ack, Outcome};
 pub use self::options::{ConsumerOptions, InitialPosition, MessageModel, OnUndecodable, OrderedBy, Suspend, Wish};
 pub use self::pauses::Paused;
@@ -132,6 +135,11 @@ impl<B: Brokers> Consumer<B> {
     pub fn failed(&self, queue: u32, generation: u32, offset: i64, outcome: Outcome, reason: Option<String>) -> Ack {
         let ack = |gate: &Gate| gate.ack(generation, offset, outcome, reason, None);
         self.shared.queues.at_gate(queue, ack).unwrap_or(Ack::IGNORED)
+    }
+
+    /// A handler says nothing of its message, which is as if it had not begun.
+    pub fn left(&self, queue: u32, generation: u32, offset: i64) {
+        self.shared.queues.at_gate(queue, |gate| gate.left(generation, offset));
     }
 
     /// From now on the handlers of these do not start, and those of all others do. What runs ends in peace.

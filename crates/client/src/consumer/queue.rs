@@ -4,6 +4,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::{mpsc, oneshot, watch};
 
+use super::flow::Flow;
 use super::gate::Gate;
 use crate::client::{Answer, ResetReason};
 use crate::env::{self, Instant};
@@ -137,6 +138,8 @@ pub(crate) struct View {
     pub(crate) buffered_bytes: usize,
     /// Offsets of the first and the last of them.
     pub(crate) buffered_range: Option<(i64, i64)>,
+    /// When the first of them was stored, by the broker's clock, ms since 1970.
+    pub(crate) next_stored_at: Option<i64>,
     /// What has failed: of several keys, what holds the offset.
     pub(crate) blocked: Option<Blocked>,
     /// How many keys have a message that has failed.
@@ -196,6 +199,8 @@ pub(crate) struct Queue {
     pub(crate) hidden: bool,
     /// May this message start?
     pub(crate) gate: Gate,
+    /// What the program asks of it.
+    pub(crate) flow: Flow,
     /// Level-triggered, never a message that can be lost.
     pub(crate) wanted: watch::Sender<Wanted>,
     /// To the actor.
@@ -214,7 +219,7 @@ impl Queue {
         orders: mpsc::Sender<Order>,
     ) -> Self {
         let wanted = watch::Sender::new(Wanted::No);
-        Self { index, real, shown, hidden, gate, wanted, orders, view: Mutex::default() }
+        Self { index, real, shown, hidden, gate, flow: Flow::default(), wanted, orders, view: Mutex::default() }
     }
 
     /// Its name for errors.

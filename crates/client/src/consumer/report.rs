@@ -75,6 +75,9 @@ pub struct QueueState {
     pub next_offset: Option<i64>,
     /// Messages stored and not committed, where that is known.
     pub lag: Option<i64>,
+    /// When the next message to handle was stored, by the broker's clock, ms since 1970; once it is in memory.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next_stored_at: Option<i64>,
     /// Handlers that run: 0 or 1, or several where order is kept per key.
     pub in_flight: usize,
     /// When it came into this state, ms since 1970.
@@ -261,6 +264,7 @@ fn queue_state(queue: &Arc<Queue>, ordered_by: OrderedBy) -> Option<QueueState> 
         committed_offset: view.committed,
         next_offset: view.next,
         lag: view.lag(),
+        next_stored_at: view.next_stored_at,
         in_flight: queue.gate.count_running(),
         since: view.since.map_or(0, |since| since.wall_ms),
         running_since: running.map(|running| running.since),

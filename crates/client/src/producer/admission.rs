@@ -31,12 +31,12 @@ impl State {
         }
     }
 
-    /// The queue of a key: the one it has while anything of it is unresolved, else what the list says.
+    /// The queue of a key: the one it has while anything of it is unresolved, else what the list says, or the caller has chosen.
     pub(super) fn choose(&self, key: u32) -> Option<u32> {
         let key = &self.keys[key];
         let topic = &self.topics[key.topic];
-        if key.home.is_some() {
-            return key.home;
+        if key.home.is_some() || self.is_asking() {
+            return key.home.or(key.chosen);
         }
         topic.list.get(queue_index(self.options.sharding_hash, &key.name, topic.list.len())).copied()
     }
@@ -48,10 +48,16 @@ impl State {
         if self.keys[key].undelivered > 0 {
             return self.refuse_closed_key(key, message.slot, message.load.messages, out);
         }
-        let it = &self.topics[topic];
-        let queue = if it.list.is_empty() { None } else { self.choose(key) };
-        let lane = queue.map_or(it.lane, |queue| self.lane_of(key, queue));
+        let queue = match self.is_asking() {
+            _ if self.topics[topic].list.is_empty() => None,
+            true => self.choice_of(topic, key),
+            false => self.choose(key),
+        };
+        let lane = queue.map_or(self.topics[topic].lane, |queue| self.lane_of(key, queue));
         self.enter(key, queue, lane, message, out);
+        if queue.is_none() {
+            self.ask(topic, out);
+        }
     }
 
     fn enter(&mut self, key: u32, queue: Option<u32>, lane: u32, message: Prepared, out: &mut Out) {

@@ -162,6 +162,8 @@ pub enum Settlement {
 pub trait Calls: Send + Sync + 'static {
     /// Takes what has been decided, to be heard in this order. Called under the producer's lock: it does nothing else.
     fn settled(&self, settlements: Vec<Settlement>);
+    /// Keys of this topic wait for the caller's choice ([`undecided`](super::Producer::undecided)). Never calls back on the same stack.
+    fn undecided(&self, topic: &str);
     /// There is something to be heard. Never blocks and never calls the producer back on the same stack.
     fn ring(&self);
 }

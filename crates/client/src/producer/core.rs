@@ -90,6 +90,9 @@ impl<B: Masters> Core<B> {
         for topic in out.refresh {
             self.brokers.refresh_route(&topic);
         }
+        for topic in out.asks {
+            self.calls.undecided(&topic);
+        }
         for warning in out.warnings {
             self.brokers.warn(warning);
         }

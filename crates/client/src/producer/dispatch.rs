@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use super::model::Out;
+use super::model::{Lane, Out};
 use super::queue_selector::queue_list;
 use super::state::State;
 use crate::env::Instant;
@@ -42,7 +42,7 @@ impl State {
     fn relist(&mut self, topic: u32, route: &TopicRoute) {
         let before = self.list(topic);
         let name = Arc::clone(&self.topics[topic].name);
-        let list = queue_list(route, &name, &before, self.options.on_route_change);
+        let list = queue_list(route, &name, &before, self.options.sharding_hash, self.options.on_route_change);
         if list == before {
             return;
         }
@@ -55,6 +55,7 @@ impl State {
             it.queues[id as usize].listed = true;
         }
         it.list = ids;
+        self.forget_choices(topic);
         // Lanes that rest before another attempt have to look where their queue is now.
         for id in self.lanes_of(topic) {
             if !self.lanes[id].is_idle() && self.has_vanished(id) {
@@ -77,11 +78,11 @@ impl State {
     }
 
     /// Gives every message that waits for a queue its queue.
-    fn dispatch(&mut self, topic: u32, out: &mut Out) {
+    pub(super) fn dispatch(&mut self, topic: u32, out: &mut Out) {
         let of_topic = self.topics[topic].lane;
         while let Some(id) = self.front(of_topic) {
             let key = self.pending[id].key;
-            let Some(queue) = self.choose(key) else { return };
+            let Some(queue) = self.choose(key) else { return self.ask(topic, out) };
             self.lanes[of_topic].fifo.pop_front();
             self.keys[key].home = Some(queue);
             let lane = self.lane_of(key, queue);
@@ -92,7 +93,8 @@ impl State {
 
     /// Messages of a lane whose queue has gone, in order, to the queues their keys have now. Those of `staying` keys stay.
     pub(super) fn move_away(&mut self, lane: u32, ids: Vec<u32>, staying: &HashSet<u32>, out: &mut Out) {
-        let from = self.lanes[lane].queue;
+        let Lane { queue: from, topic, .. } = self.lanes[lane];
+        let mut undecided = Vec::new();
         for id in ids {
             let key = self.pending[id].key;
             if staying.contains(&key) {
@@ -104,13 +106,20 @@ impl State {
                 self.keys[key].home = None;
             }
             let Some(queue) = self.choose(key) else {
-                self.keys[key].home = from;
-                self.push(lane, id, out);
+                if self.is_asking() {
+                    undecided.push(id);
+                } else {
+                    self.keys[key].home = from;
+                    self.push(lane, id, out);
+                }
                 continue;
             };
             self.keys[key].home = Some(queue);
             let to = self.lane_of(key, queue);
             self.push(to, id, out);
+        }
+        if !undecided.is_empty() {
+            self.wait_for_choices(topic, undecided, out);
         }
     }
 
@@ -179,6 +188,10 @@ impl State {
             return last.clone().with_retriable(true);
         }
         if it.queue.is_none() {
+            if self.is_asking() && !topic.list.is_empty() {
+                let text = "the time of this send was up before shardingHash could be asked: the event loop was busy";
+                return ClientError::new(Code::Timeout, text);
+            }
             if topic.route.is_some() {
                 return ClientError::new(
                     Code::NoWritableQueue,

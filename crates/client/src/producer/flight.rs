@@ -195,7 +195,7 @@ impl State {
     ///
     /// False: the request stays, as it may be stored; only what waits behind it, of other keys, has moved.
     pub(super) fn leave_queue(&mut self, lane: u32, flight: &mut Flight, out: &mut Out) -> bool {
-        if self.lanes[lane].key.is_some() {
+        if self.lanes[lane].key.is_some() && !self.is_asking() {
             if flight.unknown {
                 return false;
             }

@@ -10,6 +10,7 @@ mod answers;
 mod batch_limit;
 mod batches;
 mod calls;
+mod choices;
 mod core;
 mod dispatch;
 mod encoder;
@@ -57,6 +58,7 @@ pub use self::{
         Calls, Content, FailedRun, Failure, Gathered, Outgoing, OutgoingBatch, ProducerStats, Receipt, Settlement,
         StoredRun, StoredSend,
     },
+    choices::QueueList,
     flight::Wire,
     masters::{Masters, Unsent},
     options::{Batching, OnRouteChange, ProducerOptions, ShardingHash},
@@ -177,7 +179,9 @@ impl<B: Masters> Producer<B> {
             Some(queues) if !queues.is_empty() => Ok(queues),
             _ => {
                 let route = self.core.brokers.route(&self.core.brokers.wrap(topic)).await;
-                Ok(route.map_err(|error| error.with_topic(topic))?.write_queues(topic))
+                let route = route.map_err(|error| error.with_topic(topic))?;
+                let hash = self.core.with(|state, _| state.options.sharding_hash);
+                Ok(queue_selector::write_queues(&route, topic, hash))
             }
         }
     }

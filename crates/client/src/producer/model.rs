@@ -116,6 +116,8 @@ pub(super) struct Key {
     pub(super) unresolved: usize,
     /// The topic's queue it goes to; kept while anything is unresolved.
     pub(super) home: Option<u32>,
+    /// The caller's choice, until it is its home.
+    pub(super) chosen: Option<u32>,
     /// Its own lane, where lanes are keys.
     pub(super) lane: Option<u32>,
     /// First and last unsettled message.
@@ -151,6 +153,10 @@ pub(super) struct Topic {
     pub(super) queue_ids: HashMap<(u32, i32), u32>,
     /// What a key's index addresses: numbers into `queues`. Empty while nothing can be chosen.
     pub(super) list: Vec<u32>,
+    /// Of this list, to be known by.
+    pub(super) list_number: u32,
+    /// The caller was told that it has to choose, and has not looked yet.
+    pub(super) is_asked: bool,
     pub(super) keys: HashMap<Arc<str>, u32>,
     /// The lane of messages without a queue.
     pub(super) lane: u32,
@@ -225,6 +231,8 @@ pub(super) struct Out {
     pub(super) tick: bool,
     /// Topics, by real name, whose route is wanted.
     pub(super) refresh: Vec<Arc<str>>,
+    /// Topics whose keys wait for the caller's choice.
+    pub(super) asks: Vec<Arc<str>>,
     pub(super) warnings: Vec<ClientError>,
 }
 

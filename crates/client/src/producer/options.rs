@@ -10,6 +10,14 @@ pub enum ShardingHash {
     Java,
     /// Alibaba Cloud's ONS client: `|hashCode| % n`, and 0 for the one hash that has no absolute value.
     Ons,
+    /// The Go client's hash selector: FNV-1a modulo `n`.
+    Go,
+    /// The C++ client's, and so Python's, by sharding key: `std::hash` of libstdc++ modulo `n`.
+    Cpp,
+    /// A 5.x gRPC proxy's for a message group: Guava's consistent hash of Java's hash code.
+    Proxy,
+    /// The caller's own: it is asked for an index.
+    Caller,
 }
 
 /// What one request may hold, and so what a lane is.

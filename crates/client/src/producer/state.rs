@@ -5,6 +5,7 @@ use std::collections::{BinaryHeap, HashMap};
 use std::sync::Arc;
 use tokio::sync::Semaphore;
 
+use super::choices::Choice;
 use super::model::{Broker, Course, Key, Lane, Load, Out, Pending, Phase, Queue, Stage, Topic};
 use super::options::{Batching, ProducerOptions};
 use super::slab::{NIL, Slab};
@@ -41,6 +42,10 @@ pub(super) struct State {
     pub(super) is_room_wanted: bool,
     /// It was told that far too much is held.
     pub(super) is_flood_told: bool,
+    /// How many lists of queues there were.
+    pub(super) lists: u32,
+    /// What the caller has chosen for its next send.
+    pub(super) choice: Choice,
     /// How many sends have closed their keys.
     pub(super) failures: u64,
     /// How many runs were stored.
@@ -71,6 +76,8 @@ impl State {
             load: Load::default(),
             is_room_wanted: false,
             is_flood_told: false,
+            lists: 0,
+            choice: Choice::default(),
             failures: 0,
             runs: 0,
             parts: 0,
@@ -93,6 +100,8 @@ impl State {
             queues: Vec::new(),
             queue_ids: HashMap::new(),
             list: Vec::new(),
+            list_number: 0,
+            is_asked: false,
             keys: HashMap::new(),
             lane: NIL,
             limits: HashMap::new(),
@@ -169,6 +178,7 @@ impl State {
             name: Arc::clone(&name),
             unresolved: 0,
             home: None,
+            chosen: None,
             lane: None,
             first: NIL,
             last: NIL,
@@ -235,6 +245,7 @@ impl State {
         let it = &mut self.keys[key];
         if it.unresolved == 0 {
             it.home = None;
+            it.chosen = None;
             if it.undelivered == 0 && it.lane.is_none() {
                 let name = Arc::clone(&it.name);
                 let topic = it.topic;

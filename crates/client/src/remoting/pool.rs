@@ -25,6 +25,10 @@ pub(crate) trait Greeter: Send + Sync + 'static {
     ) -> impl Future<Output = Result<(), Self::Failure>> + Send;
     /// What to look at when such a peer cannot be reached.
     fn advice(&self) -> &'static str;
+    /// A connection is about to be made.
+    fn connecting(&self, _address: &str) {}
+    /// No connection came of it; without a reason where nobody has waited for it any longer.
+    fn unconnected(&self, _address: &str, _why: Option<&Self::Failure>) {}
     /// A connection is ready.
     fn connected(&self, address: &str);
     /// A connection that was ready has ended, or takes no more requests; told before another is ready.
@@ -251,6 +255,20 @@ impl Opener {
         }
         // Set first: a caller that gives up in the middle counts as a failed attempt.
         attempt.not_before = Some(env::now() + attempt.pause.next());
+        let told = ToldOf::begin(&**greeter, &slot.address);
+        let result = self.open(slot, &mut attempt, greeter, deadline).await;
+        told.end(&result);
+        result
+    }
+
+    /// Makes the connection, and greets the peer.
+    async fn open<G: Greeter>(
+        &self,
+        slot: &Arc<Slot>,
+        attempt: &mut Attempt,
+        greeter: &Arc<G>,
+        deadline: Instant,
+    ) -> Result<Connection, G::Failure> {
         let socket = match tokio::time::timeout(self.connect_timeout, env::connect(&slot.address)).await {
             Ok(Ok(socket)) => socket,
             Ok(Err(error)) => return Err(slot.unreachable(&error.to_string(), greeter.advice()).into()),
@@ -282,6 +300,35 @@ impl Opener {
             slot.tell_end(&*greeter, Some(&watched));
         });
         Ok(connection)
+    }
+}
+
+/// Tells of an attempt to connect how it ends, also when the caller gave up in between. Of its success the connection's own life tells.
+struct ToldOf<'a, G: Greeter> {
+    greeter: &'a G,
+    address: &'a str,
+    is_over: bool,
+}
+
+impl<'a, G: Greeter> ToldOf<'a, G> {
+    fn begin(greeter: &'a G, address: &'a str) -> Self {
+        let _ = env::caught_now(|| greeter.connecting(address));
+        Self { greeter, address, is_over: false }
+    }
+
+    fn end(mut self, result: &Result<Connection, G::Failure>) {
+        self.is_over = true;
+        if let Err(why) = result {
+            let _ = env::caught_now(|| self.greeter.unconnected(self.address, Some(why)));
+        }
+    }
+}
+
+impl<G: Greeter> Drop for ToldOf<'_, G> {
+    fn drop(&mut self) {
+        if !self.is_over {
+            let _ = env::caught_now(|| self.greeter.unconnected(self.address, None));
+        }
     }
 }
 

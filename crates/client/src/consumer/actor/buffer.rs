@@ -94,6 +94,12 @@ impl Buffer {
         self.unfinished.front().map_or(self.next, |first| first.offset)
     }
 
+    /// When the lowest unfinished message was stored, by the broker's clock, ms since 1970.
+    pub(super) fn first_stored_at(&self) -> Option<i64> {
+        let lane = self.unfinished.front()?.lane;
+        self.lanes[lane].messages.front().map(|first| first.message.store_timestamp)
+    }
+
     /// Offset of the next pull.
     pub(super) fn next(&self) -> i64 {
         self.next

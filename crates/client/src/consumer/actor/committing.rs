@@ -1,4 +1,4 @@
-//! Commits: when changed, one in flight, awaited; never lower except by a reset, none after the lock is known lost.
+//! Commits: when changed, one in flight, awaited; never lower except by a reset or a seek, none after the lock is known lost.
 
 use std::sync::Arc;
 
@@ -13,7 +13,7 @@ use crate::protocol::CommitOutcome;
 impl<B: Brokers> Actor<B> {
     /// Whether something is done that the broker does not know of.
     pub(super) fn must_commit(&self) -> bool {
-        self.buffer.position() > self.committed
+        self.buffer.position() > self.committed || self.is_unsure
     }
 
     /// Starts the next commit when it is time.
@@ -32,11 +32,14 @@ impl<B: Brokers> Actor<B> {
             Ok(_) => {
                 self.committed = self.committed.max(offset);
                 self.commit_pause.reset();
-                self.commit_at = env::now() + self.shared.options.commit_interval;
+                self.has_committed();
             }
             Err(error) => {
                 self.commit_at = env::now() + self.commit_pause.next();
-                self.report(error.into_error());
+                let is_uncertain = error.is_uncertain();
+                let error = error.into_error();
+                self.queue.flow.has_failed(error.clone(), is_uncertain);
+                self.report(error);
             }
         }
     }
@@ -50,9 +53,13 @@ impl<B: Brokers> Actor<B> {
     }
 
     /// Commits this offset, whatever it was before.
-    pub(super) async fn commit_at_last(&mut self, offset: i64, patience: Patience) -> Result<(), Interrupted> {
+    pub(super) async fn commit_at_last(
+        &mut self,
+        offset: i64,
+        patience: Patience,
+    ) -> Result<CommitOutcome, Interrupted> {
         let (shared, queue) = (Arc::clone(&self.shared), Arc::clone(&self.queue));
-        self.insist(patience, || shared.commit(&queue.real, offset, Haste::Now)).await.map(drop)
+        self.insist(patience, || shared.commit(&queue.real, offset, Haste::Now)).await
     }
 
     /// The offset that is committed, if there is one.
@@ -68,8 +75,9 @@ impl<B: Brokers> Actor<B> {
             let offset = self.buffer.position();
             self.commit_at_last(offset, patience).await?;
             self.committed = offset;
-            self.commit_at = env::now() + self.shared.options.commit_interval;
+            self.has_committed();
         }
+        self.answer_commits();
         Ok(())
     }
 }

@@ -17,6 +17,7 @@ impl<B: Brokers> Actor<B> {
         self.set_phase(Phase::Doubtful);
         loop {
             let has_ended = self.take_last_outcomes();
+            self.attend();
             self.publish();
             match self.queue.gate.tenure() {
                 Tenure::Absent | Tenure::Lost => return Step::End(End::Lost),

@@ -57,9 +57,14 @@ impl<B: Brokers> Actor<B> {
             if !is_paused {
                 self.deliver(furthest);
             }
+            self.attend();
             self.publish();
             if let Some(step) = self.forced() {
                 return Some(step);
+            }
+            if self.queue.flow.next_seek().is_some() {
+                // The next owner would not hear of it.
+                return Some(Step::Seek);
             }
             if self.wanted() == Wanted::Yes {
                 return Some(Step::Run);
@@ -69,7 +74,7 @@ impl<B: Brokers> Actor<B> {
             }
             let is_patient = !is_paused && !self.shared.handlers.are_gone() && env::now() < idle_since + NO_PLACE;
             if !has_ended || (is_patient && self.buffer.has_holes(furthest)) {
-                self.nudged(has_ended.then(|| idle_since + NO_PLACE)).await;
+                self.nudged_committing(has_ended.then(|| idle_since + NO_PLACE)).await;
                 continue;
             }
             // What gets into the dead-letter queue is no hole any more, and what lies behind it may follow.

@@ -23,5 +23,7 @@ impl<B: Brokers> Actor<B> {
         self.shared.warn(ClientError::new(Code::Handler, text).with_queue(self.queue.name()).with_msg_id(msg_id));
         self.buffer.done(offset);
         self.queue.gate.drop_attempts(offset);
+        // What lies behind it may go now.
+        self.queue.gate.nudge();
     }
 }

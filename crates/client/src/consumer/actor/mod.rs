@@ -7,6 +7,7 @@
 //! ```
 
 mod answers;
+mod attending;
 mod buffer;
 mod committing;
 mod direct;
@@ -22,6 +23,7 @@ mod proving;
 mod pulling;
 mod resetting;
 mod running;
+mod seeking;
 mod troubles;
 mod undecodable;
 mod unpacking;
@@ -70,6 +72,7 @@ enum Step {
     Doubt,
     Drain,
     Reset,
+    Seek,
     Direct { message: Box<StoredMessage>, reply: oneshot::Sender<Answer> },
     End(End),
 }
@@ -115,8 +118,10 @@ struct Actor<B> {
     opened_after: u32,
     buffer: Buffer,
     share: Share,
-    /// The offset that the broker has acknowledged; never sent lower, except by a reset.
+    /// The offset that the broker has acknowledged; never sent lower, except by a reset or a seek.
     committed: i64,
+    /// The broker may have another one since, of a seek that has failed.
+    is_unsure: bool,
     /// The queue's end as the last pull said.
     max: Option<i64>,
     /// When handlers have last brought something.
@@ -224,6 +229,7 @@ impl<B: Brokers> Actor<B> {
             buffer,
             share,
             committed: 0,
+            is_unsure: false,
             max: None,
             progress_at: None,
             outcomes: Vec::new(),
@@ -272,7 +278,9 @@ impl<B: Brokers> Actor<B> {
     /// From the lock to its end.
     async fn tenancy(&mut self) {
         self.share.join();
+        self.queue.flow.begin();
         let end = self.own().await;
+        self.dismiss(end);
         let was_assigned = self.positioned;
         self.begin(self.buffer.position());
         self.share.part();
@@ -299,6 +307,7 @@ impl<B: Brokers> Actor<B> {
                 Step::Doubt => self.doubtful().await,
                 Step::Drain => self.draining().await,
                 Step::Reset => self.reset().await,
+                Step::Seek => self.seek().await,
                 Step::Direct { message, reply } => self.direct(*message, reply).await,
                 Step::End(end) => return end,
             }
@@ -312,6 +321,7 @@ impl<B: Brokers> Actor<B> {
         self.pull = None;
         self.drop_unpacking();
         self.commit = None;
+        self.is_unsure = false;
         self.handoff = None;
         self.again_at = None;
         self.correction = None;
@@ -373,6 +383,7 @@ impl<B: Brokers> Actor<B> {
         view.buffered = self.buffer.len();
         view.buffered_bytes = self.buffer.bytes();
         view.buffered_range = self.buffer.range();
+        view.next_stored_at = self.buffer.first_stored_at();
         let mut troubles = self.buffer.troubles();
         view.blocked = troubles.next().map(|(_, trouble)| trouble.blocked.clone());
         view.blocked_keys = usize::from(view.blocked.is_some()) + troubles.count();
@@ -423,6 +434,8 @@ impl<B: Brokers> Actor<B> {
             let error = ClientError::new(Code::LockLost, text).with_queue(self.queue.name());
             self.shared.handlers.sink().abort(self.queue.index, running.generation, error);
         }
+        // After a panic, too.
+        self.dismiss(End::Lost);
         self.emit(|queue| Event::LockLost { queue });
         if self.wanted() != Wanted::Yes {
             self.unlock().await;

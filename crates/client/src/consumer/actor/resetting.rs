@@ -29,7 +29,7 @@ impl<B: Brokers> Actor<B> {
             Err(Interrupted::GivenUp) => return Step::Reset,
         };
         match self.commit_at_last(to, Patience::WhileHeld).await {
-            Ok(()) => {}
+            Ok(_) => {}
             Err(Interrupted::Forced(step)) => return step,
             Err(Interrupted::GivenUp) => return Step::Reset,
         }

@@ -70,6 +70,7 @@ impl<B: Brokers> Actor<B> {
             self.publish();
             let turn = self.turn(watched).await;
             self.take_outcomes();
+            self.attend();
             match turn {
                 Turn::Nothing => {}
                 Turn::Pulled(answer) => self.pulled(answer),
@@ -95,6 +96,9 @@ impl<B: Brokers> Actor<B> {
         let is_due = |reason| reason == ResetReason::Administrator || self.buffer.is_empty();
         if self.correction.is_some_and(|correction| is_due(correction.reason)) {
             return Some(Step::Reset);
+        }
+        if self.queue.flow.next_seek().is_some() {
+            return Some(Step::Seek);
         }
         (self.wanted() != Wanted::Yes).then_some(Step::Drain)
     }

@@ -57,6 +57,7 @@ impl<B: Brokers> Actor<B> {
     pub(super) async fn settle(&mut self) -> Option<Step> {
         loop {
             let has_ended = self.take_last_outcomes();
+            self.attend();
             self.publish();
             if let Some(step) = self.forced() {
                 return Some(step);
@@ -64,7 +65,7 @@ impl<B: Brokers> Actor<B> {
             if has_ended {
                 return None;
             }
-            self.nudged(None).await;
+            self.nudged_committing(None).await;
         }
     }
 

@@ -9,10 +9,10 @@ use tokio::sync::Notify;
 
 use super::cluster::Cluster;
 use crate::env::{self, Instant};
-use crate::error::ClientError;
+use crate::error::{ClientError, Code, Outcome};
 use crate::producer::{
     Calls, Content, FailedRun, Failure, Gathered, Outgoing, OutgoingBatch, Producer, ProducerOptions, Receipt,
-    Settlement, StoredRun, StoredSend,
+    Settlement, ShardingHash, StoredRun, StoredSend,
 };
 
 /// What the producer has decided and the caller has not looked at yet.
@@ -36,6 +36,8 @@ struct Mailbox {
     said: Mutex<VecDeque<(Instant, Said)>>,
     runs: Mutex<Vec<(usize, Option<u64>, u64)>>,
     gathered: Mutex<Vec<Gathered>>,
+    /// Topics that it has to choose for.
+    undecided: Mutex<Vec<String>>,
     rang: Notify,
     /// A defect: failures cannot be told.
     planted: AtomicBool,
@@ -76,6 +78,11 @@ impl Calls for Mailbox {
         }
     }
 
+    fn undecided(&self, topic: &str) {
+        self.undecided.lock().unwrap().push(topic.to_owned());
+        self.rang.notify_one();
+    }
+
     fn ring(&self) {
         self.rang.notify_one();
     }
@@ -106,14 +113,61 @@ pub(super) struct Caller {
     mailbox: Arc<Mailbox>,
     pub(super) inner: Mutex<Inner>,
     send_timeout: Duration,
+    /// Its own hash: an index of so many queues, or none, and then it refuses.
+    hash: Mutex<Option<Hash>>,
 }
+
+/// What a caller chooses for a key.
+type Hash = Box<dyn FnMut(&str, usize) -> Option<usize> + Send>;
 
 impl Caller {
     pub(super) fn new(cluster: &Arc<Cluster>, options: ProducerOptions) -> Self {
         let mailbox = Arc::new(Mailbox::default());
         let send_timeout = options.send_timeout;
         let producer = Producer::new(Arc::clone(cluster), options, Arc::clone(&mailbox) as _);
-        Self { producer, mailbox, inner: Mutex::default(), send_timeout }
+        Self { producer, mailbox, inner: Mutex::default(), send_timeout, hash: Mutex::default() }
+    }
+
+    /// It chooses by itself, as the facade does it for a function of the user's.
+    pub(super) fn choose_by(&self, hash: impl FnMut(&str, usize) -> Option<usize> + Send + 'static) {
+        *self.hash.lock().unwrap() = Some(Box::new(hash));
+    }
+
+    /// At the call of a send. False when it refuses.
+    fn chooses(&self, topic: &str, key: &str) -> bool {
+        if self.producer.core.with(|state, _| state.options.sharding_hash) != ShardingHash::Caller {
+            return true;
+        }
+        let mut hash = self.hash.lock().unwrap();
+        let hash = hash.as_mut().expect("no hash");
+        while let Some(list) = self.producer.queue_list(topic) {
+            let Some(index) = hash(key, list.queues.len()) else { return false };
+            if self.producer.choose(topic, key, list.number, index) {
+                break;
+            }
+        }
+        true
+    }
+
+    /// Answers what it was asked.
+    pub(super) fn decide(&self) {
+        for topic in std::mem::take(&mut *self.mailbox.undecided.lock().unwrap()) {
+            let mut hash = self.hash.lock().unwrap();
+            let hash = hash.as_mut().expect("asked without a hash");
+            while let Some((list, keys)) = self.producer.undecided(&topic) {
+                let all = keys.iter().all(|key| {
+                    if let Some(index) = hash(key, list.queues.len()) {
+                        return self.producer.choose(&topic, key, list.number, index);
+                    }
+                    self.producer.refuse(&topic, key, "shardingHash: refuses");
+                    true
+                });
+                if all {
+                    self.producer.decided(&topic);
+                    break;
+                }
+            }
+        }
     }
 
     /// From now on it panics when it is told of a failure.
@@ -177,7 +231,9 @@ impl Caller {
         let timeout =
             Some((it.called + it.timeout).saturating_duration_since(env::now()).max(Duration::from_millis(1)));
         let content = |body: &String| Content { body: Bytes::from(body.clone()), ..Content::default() };
-        let admission = if it.batch {
+        let admission = if !self.chooses(&it.topic, &it.key) {
+            Err(ClientError::new(Code::InvalidArgument, "shardingHash: refuses").with_outcome(Outcome::NotStored))
+        } else if it.batch {
             let messages = it.bodies.iter().map(content).collect();
             let batch = OutgoingBatch { slot, topic: it.topic, sharding_key: it.key, messages, timeout };
             self.producer.send_batch(batch)
@@ -258,6 +314,7 @@ impl Caller {
         for call in calls {
             loop {
                 self.deliver();
+                self.decide();
                 if let Some(it) = self.inner.lock().unwrap().ended.get(&call) {
                     ended.push(it.clone());
                     break;

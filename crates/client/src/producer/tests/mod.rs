@@ -2,6 +2,7 @@
 
 mod batches;
 mod caller;
+mod choices;
 mod cluster;
 mod fence;
 mod lanes;

@@ -12,7 +12,8 @@ use super::cluster::{Answer, Cluster, Seized, Step};
 use super::{ProducerOptions, options};
 use crate::env;
 use crate::error::{ClientError, Code, Outcome};
-use crate::producer::options::{Batching, OnRouteChange};
+use crate::producer::options::{Batching, OnRouteChange, ShardingHash};
+use crate::producer::queue_selector::queue_index;
 use crate::protocol::StoredStatus;
 
 const KEYS: [&str; 6] = ["a", "b", "c", "d", "e", "f"];
@@ -64,6 +65,7 @@ impl Storm {
             max_pending_messages: limit,
             gather: Duration::from_millis(rng.random_range(0..10)),
             send_timeout: Duration::from_secs(rng.random_range(1..8)),
+            sharding_hash: [ShardingHash::Java, ShardingHash::Proxy, ShardingHash::Caller][rng.random_range(0..3)],
             ..options()
         };
         let cluster = Cluster::new();
@@ -73,6 +75,12 @@ impl Storm {
         let (mut answers, no_batches) = (StdRng::seed_from_u64(rng.random()), rng.random_ratio(1, 4));
         cluster.script(move |seized| answer(&mut answers, seized, no_batches));
         let caller = Caller::new(&cluster, options);
+        let mut moods = StdRng::seed_from_u64(rng.random());
+        caller.choose_by(move |key, queues| match moods.random_range(0..40) {
+            0 => None,
+            1..5 => Some(moods.random_range(0..queues)),
+            _ => Some(queue_index(ShardingHash::Go, key, queues)),
+        });
         caller.producer.start().await.unwrap();
         Self { cluster, caller, rng, seed, limit, calls: Vec::new() }
     }
@@ -127,8 +135,12 @@ impl Storm {
                     }
                 }
                 82..84 => self.caller.turn(),
-                84..90 => while self.caller.deliver_one() && self.rng.random_ratio(2, 3) {},
-                _ => self.caller.deliver(),
+                84..86 => self.caller.decide(),
+                86..90 => while self.caller.deliver_one() && self.rng.random_ratio(2, 3) {},
+                _ => {
+                    self.caller.deliver();
+                    self.caller.decide();
+                }
             }
             self.check_mark();
             if self.rng.random_ratio(1, 2) {
@@ -141,6 +153,7 @@ impl Storm {
     async fn calm(&mut self) {
         for _ in 0..2000 {
             self.caller.deliver();
+            self.caller.decide();
             self.check_mark();
             if self.calls.iter().all(|&call| self.caller.has_ended(call)) {
                 break;
@@ -325,6 +338,7 @@ async fn closing_in_a_storm_settles_everything() {
         let feed = async {
             loop {
                 caller.deliver();
+                caller.decide();
                 tokio::time::sleep(Duration::from_millis(10)).await;
             }
         };

@@ -1,0 +1,3 @@
+'use strict'
+
+exports.RocketMQInstrumentation = require('./src/js/otel/instrumentation.js').RocketMQInstrumentation

@@ -1,0 +1,1 @@
+export { RocketMQInstrumentation } from './otel.js'

@@ -1,0 +1,3 @@
+'use strict'
+
+exports.register = require('./src/js/prometheus/register.js').register
