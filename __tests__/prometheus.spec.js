@@ -85,13 +85,15 @@ test('messages whose order is broken, and what is pending, show', async () => {
   await producer.start()
   const topic = await createTopic({ queues: 1 })
   const missing = uniqueTopic('missing')
+  const givenUp = new AbortController()
   const [first, ...others] = ['a', 'b', 'c'].map((body) =>
-    producer.sendOrderly({ topic: missing, body }, 'key', body === 'a' ? { timeoutMs: 200 } : undefined),
+    producer.sendOrderly({ topic: missing, body }, 'key', body === 'a' ? { signal: givenUp.signal } : undefined),
   )
   const held = await scrape()
   expect(held.value('producer_pending_messages')).toBe(3)
   expect(held.value('producer_waiting_messages')).toBe(2)
-  await expect(first).rejects.toThrow()
+  givenUp.abort()
+  await expect(first).rejects.toMatchObject({ code: 'ERR_ROCKETMQ_ABORTED' })
   const reasons = (await Promise.allSettled(others)).map(({ reason }) => reason.code)
   expect(reasons).toEqual(['ERR_ROCKETMQ_ORDER_BROKEN', 'ERR_ROCKETMQ_ORDER_BROKEN'])
   await send(producer, topic, ['d'])

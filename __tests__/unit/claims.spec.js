@@ -8,7 +8,9 @@ const { DOCUMENTS, ROOT, blocks, text } = require('../support/documents')
 const { CHANNELS, Producer, RocketMQError } = require('../..')
 const { register } = require('../../prometheus')
 const options = require('../../src/js/options')
-const { scripts } = require('../../package.json')
+const manifest = require('../../package.json')
+
+const { scripts } = manifest
 
 const sources = new Map()
 
@@ -163,6 +165,14 @@ test('docs/testing.md has each option, effect and condition', () => {
   const effects = union.type.types.map((type) => membersOf(type)[0])
   const shown = table('docs/testing.md', 'Faults').map(([, use]) => use)
   expect(effects.filter((effect) => !shown.some((use) => use.includes(`${effect}:`)))).toEqual([])
+})
+
+test('each entry of the package is packed, with its types', () => {
+  const targets = (entry) => (typeof entry === 'string' ? [entry] : Object.values(entry).flatMap(targets))
+  const named = targets(manifest.exports).map((target) => target.replace('./', ''))
+  expect(named.length).toBeGreaterThan(12)
+  expect(named.filter((name) => !fs.existsSync(path.join(ROOT, name)))).toEqual([])
+  expect(named.filter((name) => name !== 'package.json' && !manifest.files.includes(name))).toEqual([])
 })
 
 test('each npm script that a document names is there', () => {
