@@ -193,7 +193,7 @@ test('messages that are handled at once have contexts of their own', async () =>
 test('failures have a status and a type; an outcome that is no success has its own', async () => {
   observe()
   const topic = await createTopic({ queues: 1 })
-  const producer = await startProducer({ sendTimeoutMs: 300 })
+  const producer = await startProducer()
   const missing = uniqueTopic('missing')
   const error = await producer.sendOrderly({ topic: missing, body: 'a' }, 'key').catch((error) => error)
   const [failed] = sendOf(missing)
@@ -250,7 +250,7 @@ test('the metrics have the conventions’ names, and no key in an attribute', as
   instrumentation.setMeterProvider(meterProvider)
   instrumentation.enable()
   const topic = await createTopic({ queues: 1 })
-  const producer = await startProducer({ sendTimeoutMs: 300 })
+  const producer = await startProducer()
   await producer.sendOrderly({ topic, body: 'a', keys: 'k' }, 'key')
   await producer.sendOrderlyBatch(
     ['b', 'c'].map((body) => ({ topic, body })),

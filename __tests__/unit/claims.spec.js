@@ -132,18 +132,37 @@ test('docs/operations.md has each event', () => {
   expect(codes(cell).sort()).toEqual(known.sort())
 })
 
-test('docs/observing.md has each channel, and each metric of Prometheus with its type and labels', () => {
-  const channels = table('docs/observing.md', 'Channels').flatMap(([name]) => codes(name))
-  expect(channels.sort()).toEqual(Object.values(CHANNELS).sort())
+/** Every metric, as a registry gets it. */
+function prometheusMetrics() {
   const registered = new Map()
   const registry = {
     getSingleMetric: (name) => registered.get(name),
     registerMetric: (metric) => registered.set(metric.name, metric),
   }
-  const unregister = register(new Producer({ groupId: 'g', nameServer: 'a:1' }), { registry })
-  unregister()
+  register(new Producer({ groupId: 'g', nameServer: 'a:1' }), { registry })()
+  return [...registered.values()]
+}
+
+test('docs/observing.md has each channel, and each metric of Prometheus with its type and labels', () => {
+  const channels = table('docs/observing.md', 'Channels').flatMap(([name]) => codes(name))
+  expect(channels.sort()).toEqual(Object.values(CHANNELS).sort())
   const told = table('docs/observing.md', 'Prometheus').map(([name, type]) => [codes(name)[0], type])
-  expect(told.sort()).toEqual([...registered.values()].map(({ name, type }) => [name, type]).sort())
+  expect(told.sort()).toEqual(
+    prometheusMetrics()
+      .map(({ name, type }) => [name, type])
+      .sort(),
+  )
+})
+
+test('the board for Grafana shows each metric, and no other', () => {
+  const { panels } = JSON.parse(fs.readFileSync(path.join(ROOT, 'docs/grafana/rocketmq-orderly.json'), 'utf8'))
+  const expressions = panels.flatMap(({ targets }) => targets.map(({ expr }) => expr))
+  const shown = new Set(expressions.flatMap((expr) => expr.match(/rocketmq_orderly_\w+/g)))
+  const known = prometheusMetrics().map(({ name, type }) => (type === 'histogram' ? `${name}_bucket` : name))
+  // Bytes, and numbers of queues, are for a closer look.
+  const elsewhere = ['_bytes', '_queues', '_keys'].flatMap((end) => known.filter((name) => name.endsWith(end)))
+  expect([...shown].filter((name) => !known.includes(name))).toEqual([])
+  expect(known.filter((name) => !shown.has(name) && !elsewhere.includes(name))).toEqual([])
 })
 
 test('docs/operations.md and its example pass over the same problems', () => {
