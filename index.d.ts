@@ -662,7 +662,7 @@ export interface PushConsumerOptions extends ClientOptions {
   /**
    * What becomes of a stored message that cannot be decoded: its bytes are damaged, or compressed in a way that this package cannot read. It is never
    * delivered, in any case counted (`stats().undecodable`), and told as an `undecodable` event. `'hold'`: it holds its queue. `'deadLetter'`: once everything
-   * before it is handled, its bytes as they were stored go to the group's dead-letter queue, as the body of a message that any client can read, with its
+   * before it is handled (with `concurrency.by: 'key'`, at once), its bytes as they were stored go to the group's dead-letter queue, as the body of a message that any client can read, with its
    * properties, `UNDECODABLE_REASON`, and `UNDECODABLE_SYS_FLAG`, the bit set that says how they were to be read; the queue is held until the broker
    * has acknowledged that. `'skip'`: the queue goes past it, and nobody handles it. Default: `'hold'`.
    */

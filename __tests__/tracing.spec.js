@@ -124,7 +124,7 @@ describe('sends', () => {
   })
 
   test('a failure is told with its error and what it takes along, before callers hear of it', async () => {
-    const producer = await startProducer({ sendTimeoutMs: 300 })
+    const producer = await startProducer()
     const topic = uniqueTopic('missing')
     const told = record(CHANNELS.send, topic)
     const sends = ['a', 'b'].map((body) => producer.sendOrderly({ topic, body }, 'key'))
@@ -145,7 +145,7 @@ describe('sends', () => {
     const errors = told.filter(({ event }) => event === 'error')
     expect(errors.map(({ error }) => error)).toEqual([first.reason, second.reason])
     expect(errors.map(({ outcome }) => outcome)).toEqual(['not-stored', 'not-stored'])
-    expect(errors[0].error.code).toBe('ERR_ROCKETMQ_TOPIC_NOT_FOUND')
+    expect(errors[1].error).toMatchObject({ code: 'ERR_ROCKETMQ_ORDER_BROKEN', cause: first.reason })
   })
 
   test('a signal that has fired before is told, too; a bad argument is no operation', async () => {
@@ -320,6 +320,48 @@ describe('handler calls', () => {
     expect(heard).toHaveLength(4 * bodies.length)
     expect(heard.filter(([, body, stored]) => body !== stored)).toEqual([])
     expect(store.getStore()).toBe(undefined)
+  })
+
+  test('a batch of messages is one call, with all of them', async () => {
+    const topic = await createTopic({ queues: 1 })
+    const producer = await startProducer()
+    await Promise.all(['a', 'b', 'c'].map((body) => producer.sendOrderly({ topic, body }, 'key')))
+    const store = new AsyncLocalStorage()
+    bind(CHANNELS.process, store, ({ messages }) => messages.map((message) => message.text()))
+    const told = record(CHANNELS.process, topic)
+    const seen = []
+    const options = { groupId: uniqueGroup(), nameServer: backend.nameServer, initialPosition: 'first' }
+    const consumer = clients.add(new PushConsumer(options))
+    consumer.subscribeBatch(topic, async (messages) => {
+      await turn()
+      seen.push([messages.map((message) => message.text()), store.getStore()])
+    })
+    await consumer.start()
+    await until(() => last(told).reduce((sum, { messages }) => sum + messages.length, 0) === 3)
+    expect(seen.flatMap(([bodies]) => bodies)).toEqual(['a', 'b', 'c'])
+    for (const [bodies, stored] of seen) expect(stored).toEqual(bodies)
+    const { queue, messages } = last(told)[0]
+    expect(last(told)[0]).toMatchObject({ queue, queueOffset: 0, attempt: 1, outcome: 'CONSUME_SUCCESS' })
+    expect(messages[0].queue).toEqual(queue)
+    for (const name of ['message', 'msgId', 'shardingKey']) expect(last(told)[0]).not.toHaveProperty(name)
+  })
+
+  test('of a loop the call lasts until it asks for the next message; what it leaves has no outcome', async () => {
+    const topic = await createTopic({ queues: 1 })
+    const producer = await startProducer()
+    await Promise.all(['a', 'b'].map((body) => producer.sendOrderly({ topic, body }, 'key')))
+    const told = record(CHANNELS.process, topic)
+    const options = { groupId: uniqueGroup(), nameServer: backend.nameServer, initialPosition: 'first' }
+    const consumer = clients.add(new PushConsumer(options))
+    for await (const message of consumer.messages(topic)) {
+      if (message.text() === 'b') break
+      await turn()
+      expect(last(told)).toEqual([])
+    }
+    expect(last(told).map(({ message, outcome }) => [message.text(), outcome])).toEqual([
+      ['a', 'CONSUME_SUCCESS'],
+      ['b', undefined],
+    ])
   })
 
   test('observers may come and go while messages are handled', async () => {

@@ -19,6 +19,8 @@ const forPeople = [
   'ERR_ROCKETMQ_UNREAD_QUEUE',
   'ERR_ROCKETMQ_FILTER',
   'ERR_ROCKETMQ_OFFSET_RESET',
+  'ERR_ROCKETMQ_MESSAGE_MODEL',
+  'ERR_ROCKETMQ_OFFSET_FILE',
 ]
 
 /** Whether this client can do its work. */

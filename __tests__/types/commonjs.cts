@@ -15,6 +15,7 @@ async function main(): Promise<void> {
   const sharded = new Producer({ groupId: 'g', shardingHash })
   const sink: Writable = sharded.writable({ shardingKey: (message: rocketmq.MessageInit) => message.topic })
   sink.end({ topic: 'orders', body: 'x' })
+  await producing()
   const seen: ReceivedMessage[] = []
   const consumer = new rocketmq.PushConsumer('g', true).subscribe('orders', (message) => {
     seen.push(message)
@@ -30,6 +31,46 @@ async function main(): Promise<void> {
   await consumer.commit()
   for await (const message of new rocketmq.PushConsumer('g').messages('orders')) seen.push(message)
   await Promise.all([producer.close(), consumer.close()])
+}
+
+/** All that a producer takes and does. */
+async function producing(): Promise<void> {
+  const options: Required<Omit<rocketmq.ProducerOptions, 'credentials'>> = {
+    groupId: 'g',
+    nameServer: 'a:9876',
+    namespace: 'n',
+    instanceName: 'i',
+    requestTimeoutMs: 1,
+    startTimeoutMs: 1,
+    waitForTopics: true,
+    closeTimeoutMs: 1,
+    logger: console,
+    signal: AbortSignal.timeout(1),
+    topics: ['orders'],
+    shardingHash: 'proxy',
+    batching: 'auto',
+    sendTimeoutMs: 1,
+    maxPendingMessages: 1,
+    maxPendingBytes: 1,
+    onRouteChange: 'follow',
+    maxMessageBytes: 1,
+  }
+  const producer = new Producer(options).setNameServerAddress('a:9876').setSessionCredentials('a', 'b')
+  producer.on('warning', (error: rocketmq.RocketMQError) => console.log(error.code)).once('close', () => undefined)
+  const { status, msgId, offsetMsgId, queue, queueOffset }: rocketmq.SendResult = await producer.sendOrderly(
+    { topic: 'orders', body: Buffer.from('x'), tags: 't', keys: ['k'], properties: { a: 'b' } },
+    'key',
+    { signal: AbortSignal.timeout(1), timeoutMs: 1 },
+  )
+  await producer.sendOrderlyWithShardingKey(new rocketmq.Message('orders').setBody('x').setProperty('a', 'b'), 'key')
+  const batch: rocketmq.SendResult[] = await producer.sendOrderlyBatch([{ topic: 'orders', body: 'x' }], 'key')
+  const queues: readonly rocketmq.MessageQueue[] = await producer.queues('orders')
+  await producer.ready({ signal: AbortSignal.timeout(1) })
+  await producer.flush()
+  const stats: rocketmq.ProducerStats = producer.stats()
+  const { ok }: rocketmq.Health = producer.health()
+  console.log(status === rocketmq.SendStatus.OK, msgId, offsetMsgId, queue, queueOffset, batch, queues, stats.sent, ok)
+  await producer.shutdown({ timeoutMs: 1 })
 }
 
 export = main

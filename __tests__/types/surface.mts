@@ -93,7 +93,11 @@ export async function produce(): Promise<void> {
   await producer.sendOrderlyWithShardingKey(new Message('orders').setBody('x').setTags('t'), 'key')
   await producer.ready({ signal: AbortSignal.timeout(1) })
   await producer.flush()
-  console.log(producer.stats().waiting, producer.state, producer.clientId)
+  await producer.ready()
+  await producer.sendOrderly({ topic: 'orders', body: 'x' }, 'key', { signal: AbortSignal.timeout(1), timeoutMs: 1 })
+  const { waiting, pendingMessages, pendingBytes, sent, failed, requests, retries } = producer.stats()
+  const counts: number[] = [waiting, pendingMessages, pendingBytes, sent, failed, requests, retries]
+  console.log(counts, producer.state, producer.clientId, producer.groupId)
   const queues: readonly MessageQueue[] = await producer.queues('orders')
   const health: Health = producer.health()
   console.log(queues.length, health.ok, health.problems[0]?.code)
@@ -104,6 +108,8 @@ export async function produce(): Promise<void> {
     .on('warning', (error) => same<Same<typeof error, RocketMQError>>())
     .once('routeChanged', (topic, changed) => console.log(topic.length, changed.length))
     .off('close', () => undefined)
+    .addListener('connected', (address) => console.log(address.length))
+    .removeListener('disconnected', (address) => console.log(address.length))
   await producer.close({ timeoutMs: 1 })
   await producer.shutdown()
 

@@ -8,7 +8,9 @@ const { DOCUMENTS, ROOT, blocks, text } = require('../support/documents')
 const { CHANNELS, Producer, RocketMQError } = require('../..')
 const { register } = require('../../prometheus')
 const options = require('../../src/js/options')
-const { scripts } = require('../../package.json')
+const manifest = require('../../package.json')
+
+const { scripts } = manifest
 
 const sources = new Map()
 
@@ -130,18 +132,37 @@ test('docs/operations.md has each event', () => {
   expect(codes(cell).sort()).toEqual(known.sort())
 })
 
-test('docs/observing.md has each channel, and each metric of Prometheus with its type and labels', () => {
-  const channels = table('docs/observing.md', 'Channels').flatMap(([name]) => codes(name))
-  expect(channels.sort()).toEqual(Object.values(CHANNELS).sort())
+/** Every metric, as a registry gets it. */
+function prometheusMetrics() {
   const registered = new Map()
   const registry = {
     getSingleMetric: (name) => registered.get(name),
     registerMetric: (metric) => registered.set(metric.name, metric),
   }
-  const unregister = register(new Producer({ groupId: 'g', nameServer: 'a:1' }), { registry })
-  unregister()
+  register(new Producer({ groupId: 'g', nameServer: 'a:1' }), { registry })()
+  return [...registered.values()]
+}
+
+test('docs/observing.md has each channel, and each metric of Prometheus with its type and labels', () => {
+  const channels = table('docs/observing.md', 'Channels').flatMap(([name]) => codes(name))
+  expect(channels.sort()).toEqual(Object.values(CHANNELS).sort())
   const told = table('docs/observing.md', 'Prometheus').map(([name, type]) => [codes(name)[0], type])
-  expect(told.sort()).toEqual([...registered.values()].map(({ name, type }) => [name, type]).sort())
+  expect(told.sort()).toEqual(
+    prometheusMetrics()
+      .map(({ name, type }) => [name, type])
+      .sort(),
+  )
+})
+
+test('the board for Grafana shows each metric, and no other', () => {
+  const { panels } = JSON.parse(fs.readFileSync(path.join(ROOT, 'docs/grafana/rocketmq-orderly.json'), 'utf8'))
+  const expressions = panels.flatMap(({ targets }) => targets.map(({ expr }) => expr))
+  const shown = new Set(expressions.flatMap((expr) => expr.match(/rocketmq_orderly_\w+/g)))
+  const known = prometheusMetrics().map(({ name, type }) => (type === 'histogram' ? `${name}_bucket` : name))
+  // Bytes, and numbers of queues, are for a closer look.
+  const elsewhere = ['_bytes', '_queues', '_keys'].flatMap((end) => known.filter((name) => name.endsWith(end)))
+  expect([...shown].filter((name) => !known.includes(name))).toEqual([])
+  expect(known.filter((name) => !shown.has(name) && !elsewhere.includes(name))).toEqual([])
 })
 
 test('docs/operations.md and its example pass over the same problems', () => {
@@ -163,6 +184,14 @@ test('docs/testing.md has each option, effect and condition', () => {
   const effects = union.type.types.map((type) => membersOf(type)[0])
   const shown = table('docs/testing.md', 'Faults').map(([, use]) => use)
   expect(effects.filter((effect) => !shown.some((use) => use.includes(`${effect}:`)))).toEqual([])
+})
+
+test('each entry of the package is packed, with its types', () => {
+  const targets = (entry) => (typeof entry === 'string' ? [entry] : Object.values(entry).flatMap(targets))
+  const named = targets(manifest.exports).map((target) => target.replace('./', ''))
+  expect(named.length).toBeGreaterThan(12)
+  expect(named.filter((name) => !fs.existsSync(path.join(ROOT, name)))).toEqual([])
+  expect(named.filter((name) => name !== 'package.json' && !manifest.files.includes(name))).toEqual([])
 })
 
 test('each npm script that a document names is there', () => {

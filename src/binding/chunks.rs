@@ -61,11 +61,11 @@ impl Chunks {
             return Some(Packed::TooSmall(room_for(message)));
         }
         chunk.messages.drain(..count);
-        let packed =
+        let messages =
             Packed::Messages { generation: chunk.generation, count: count as u32, left: chunk.messages.len() as u32 };
         if chunk.messages.is_empty() {
             of_queue.pop_front();
         }
-        Some(packed)
+        Some(messages)
     }
 }

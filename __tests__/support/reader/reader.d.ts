@@ -1,6 +1,6 @@
 // What the reader's own program has: the documents show pieces of it.
 
-import type { Producer, PushConsumer } from 'rocketmq-orderly'
+import type { Producer, PushConsumer, ReceivedMessage } from 'rocketmq-orderly'
 import type { TestBroker } from 'rocketmq-orderly/testing'
 
 declare global {
@@ -16,6 +16,7 @@ declare global {
   /** What a handler works with. */
   function isLocked(id: number): Promise<boolean>
   function book(order: { id: number; step: string }, options: { signal: AbortSignal }): Promise<void>
+  function save(message: ReceivedMessage): Promise<void>
   const log: { warn(fields: Record<string, unknown>): void }
 
   /** Services under test. */

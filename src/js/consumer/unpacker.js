@@ -77,7 +77,8 @@ class Unpacker {
   chunk(door, index, queue) {
     const taken = this.#packed(door, index)
     if (taken === null) return null
-    let [generation, count, left] = taken
+    const [generation, count] = taken
+    let left = taken[2]
     /** @type {ReceivedMessage[]} */
     const messages = new Array(count)
     // A handler may change its message; the gate goes by what was packed.
@@ -88,9 +89,8 @@ class Unpacker {
     while (left > 0) {
       const more = this.#packed(door, index, generation)
       if (more === null) break // Given up meanwhile: the gate refuses the rest of it, too.
-      const from = messages.length
-      ;[, count, left] = more
-      this.#unpack(queue, messages, offsets, from, count)
+      this.#unpack(queue, messages, offsets, messages.length, more[1])
+      left = more[2]
     }
     this.#shrink()
     return { generation, messages, offsets }

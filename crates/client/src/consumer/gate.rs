@@ -3,7 +3,9 @@
 //! A gate lives as long as the consumer, across epochs of ownership; its lock is held for nanoseconds. Every "no" is final
 //! for its generation, else the second chunk under way would run with the rest of the first skipped.
 
+mod outcomes;
 mod runs;
+mod tenure;
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -11,87 +13,15 @@ use std::time::Duration;
 
 use tokio::sync::Notify;
 
+pub use self::outcomes::{Ack, Outcome};
+pub(crate) use self::outcomes::{Ended, Verdict};
 pub(crate) use self::runs::Over;
+pub(crate) use self::tenure::Tenure;
 
 use self::runs::Runs;
-use super::locks::lease::{Lease, Validity, Wall};
+use super::locks::lease::{Validity, Wall};
 use super::options::Suspend;
 use crate::env::{self, Instant};
-
-/// How a handler ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Outcome {
-    /// Done.
-    Success,
-    /// The same message again, after the configured delay.
-    Later,
-    /// The same message again, after this delay.
-    Suspend(Duration),
-    /// To the dead-letter queue, then on.
-    DeadLetter,
-}
-
-/// What the gate makes of an outcome: whether the message has attempts left is settled here, so that JavaScript can be told.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Verdict {
-    /// On with the next message.
-    Done,
-    /// The same message again, not before this time.
-    Again(Instant),
-    /// To the dead-letter queue; `asked`: by the handler, rather than by `maxReconsumeTimes`.
-    GiveUp {
-        /// The handler returned `deadLetter()`.
-        asked: bool,
-    },
-}
-
-/// One ended handler whose outcome counts.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Ended {
-    /// Offset of the message.
-    pub(crate) offset: i64,
-    /// What the handler said.
-    pub(crate) outcome: Outcome,
-    /// What follows.
-    pub(crate) verdict: Verdict,
-    /// Words about a failure.
-    pub(crate) reason: Option<String>,
-    /// Of an administrator's message: it moves nothing.
-    pub(crate) direct: bool,
-}
-
-/// What JavaScript is told about an outcome.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Ack {
-    /// The outcome was recorded.
-    pub counted: bool,
-    /// Go on with this chunk.
-    pub go_on: bool,
-    /// The handler of the next message may be called now, in this very tick.
-    pub starts: bool,
-    /// How long the queue will wait before the same message comes again; zero when it will not.
-    pub delay: Duration,
-}
-
-impl Ack {
-    /// Of a handler whose outcome counts no more.
-    pub(super) const IGNORED: Self = Self { counted: false, go_on: false, starts: false, delay: Duration::ZERO };
-}
-
-/// What is known about the broker's lock on the queue.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Tenure {
-    /// Not asked for, or given back.
-    Absent,
-    /// Ours.
-    Held(Lease),
-    /// The connection broke, a renewal stayed unanswered, or the machine slept: ours until then at most, nothing starts.
-    Doubtful(Lease),
-    /// Granted anew after a doubt; another owner may have worked in between, so the actor looks before it opens.
-    Regained(Lease),
-    /// Refused, or run out.
-    Lost,
-}
 
 /// A running handler.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -474,62 +404,6 @@ impl Gate {
     /// Has the actor look around: something beside the gate has changed.
     pub(crate) fn nudge(&self) {
         self.changed.notify_one();
-    }
-
-    // ---- who keeps the locks
-
-    /// The broker granted the lock that was asked for at the lease's beginning: first, again, or after a doubt.
-    pub(crate) fn granted(&self, lease: Lease) {
-        let mut state = self.lock();
-        state.tenure = match state.tenure {
-            Tenure::Absent | Tenure::Lost | Tenure::Held(_) => Tenure::Held(lease),
-            Tenure::Doubtful(_) | Tenure::Regained(_) => Tenure::Regained(lease),
-        };
-        drop(state);
-        self.changed.notify_one();
-    }
-
-    /// A renewal was granted; nothing if the lock was given up meanwhile. One that was asked for when the lease before was over
-    /// already bridges nothing: somebody else may have had the queue in between, and the process may just have been stopped.
-    pub(crate) fn renewed(&self, lease: Lease) {
-        match self.tenure() {
-            Tenure::Absent | Tenure::Lost => {}
-            Tenure::Held(before) | Tenure::Doubtful(before) | Tenure::Regained(before) if lease.follows(&before) => {
-                self.granted(lease);
-            }
-            Tenure::Held(_) | Tenure::Doubtful(_) | Tenure::Regained(_) => self.refused(),
-        }
-    }
-
-    /// Whether the lock is certain no longer. True when this is news.
-    pub(crate) fn doubt(&self) -> bool {
-        let mut state = self.lock();
-        let (Tenure::Held(lease) | Tenure::Regained(lease)) = state.tenure else { return false };
-        state.tenure = Tenure::Doubtful(lease);
-        drop(state);
-        self.changed.notify_one();
-        true
-    }
-
-    /// The broker refused the renewal, or it came too late: somebody else may have the queue.
-    pub(crate) fn refused(&self) {
-        if !matches!(self.lock().tenure, Tenure::Absent) {
-            self.lose();
-            self.changed.notify_one();
-        }
-    }
-
-    /// Whether the machine slept since the lease began.
-    pub(crate) fn slept(&self) -> bool {
-        match self.lock().tenure {
-            Tenure::Held(lease) | Tenure::Regained(lease) => lease.check(env::now(), (self.wall)()) == Validity::Slept,
-            _ => false,
-        }
-    }
-
-    /// A lease that begins now.
-    pub(crate) fn lease(&self, length: Duration) -> Lease {
-        Lease::begin(env::now(), (self.wall)(), length)
     }
 }
 

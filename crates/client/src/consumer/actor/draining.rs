@@ -78,7 +78,7 @@ impl<B: Brokers> Actor<B> {
                 continue;
             }
             // What gets into the dead-letter queue is no hole any more, and what lies behind it may follow.
-            let Some(offset) = self.way_out().filter(|_| is_handing_over) else { return None };
+            let offset = self.way_out().filter(|_| is_handing_over)?;
             if let Some(step) = self.last_handoff(offset).await {
                 return Some(step);
             }

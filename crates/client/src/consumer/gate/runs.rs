@@ -22,7 +22,7 @@ pub(crate) type Over = (usize, u32);
 #[derive(Debug, Default)]
 pub(super) struct Runs {
     /// By generation, the oldest first.
-    runs: Vec<Run>,
+    each: Vec<Run>,
     /// The youngest generation.
     generation: u32,
     /// What was refused, and nobody has looked at yet.
@@ -33,7 +33,7 @@ impl Runs {
     /// A new one.
     pub(super) fn begin(&mut self, lane: usize, last: i64) -> u32 {
         self.generation = self.generation.wrapping_add(1);
-        self.runs.push(Run { generation: self.generation, lane, last, is_live: true, running: None });
+        self.each.push(Run { generation: self.generation, lane, last, is_live: true, running: None });
         self.generation
     }
 
@@ -44,34 +44,34 @@ impl Runs {
 
     /// Generations begin anew at some time.
     fn find(&self, generation: u32) -> Option<usize> {
-        let oldest = self.runs.first()?.generation;
+        let oldest = self.each.first()?.generation;
         let age = |generation: u32| generation.wrapping_sub(oldest);
-        self.runs.binary_search_by_key(&age(generation), |run| age(run.generation)).ok()
+        self.each.binary_search_by_key(&age(generation), |run| age(run.generation)).ok()
     }
 
     /// The run of this generation, if it may go on.
     pub(super) fn live(&self, generation: u32) -> Option<usize> {
-        self.find(generation).filter(|at| self.runs[*at].is_live)
+        self.find(generation).filter(|at| self.each[*at].is_live)
     }
 
     /// Whether its handler runs.
     pub(super) fn is_busy(&self, at: usize) -> bool {
-        self.runs[at].running.is_some()
+        self.each[at].running.is_some()
     }
 
     /// Its handler was called.
     pub(super) fn start(&mut self, at: usize, running: Running) {
-        self.runs[at].running = Some(running);
+        self.each[at].running = Some(running);
     }
 
     /// The handler of this message has ended; `None`: it does not run. Whether it counts.
     pub(super) fn end(&mut self, generation: u32, offset: i64) -> Option<bool> {
         let at = self.find(generation)?;
-        let run = &mut self.runs[at];
+        let run = &mut self.each[at];
         run.running.take_if(|running| running.offset == offset)?;
         let counts = run.is_live;
         if !counts {
-            self.runs.remove(at);
+            self.each.remove(at);
         }
         Some(counts)
     }
@@ -79,7 +79,7 @@ impl Runs {
     /// The handler of this message is done with it, and goes on with the next; `None`: it does not run. Whether it counts.
     pub(super) fn pass(&mut self, generation: u32, offset: i64, next: i64) -> Option<bool> {
         let at = self.find(generation)?;
-        let run = &mut self.runs[at];
+        let run = &mut self.each[at];
         let running = run.running.as_mut().filter(|running| running.offset == offset)?;
         running.offset = next;
         Some(run.is_live)
@@ -87,30 +87,30 @@ impl Runs {
 
     /// Whether nothing of the run comes behind this message.
     pub(super) fn ends_at(&self, generation: u32, offset: i64) -> bool {
-        self.live(generation).is_some_and(|at| self.runs[at].last == offset)
+        self.live(generation).is_some_and(|at| self.each[at].last == offset)
     }
 
     /// It ends with what its handler has brought, which says so by itself.
     pub(super) fn finish(&mut self, generation: u32) {
         if let Some(at) = self.find(generation) {
-            self.runs.remove(at);
+            self.each.remove(at);
         }
     }
 
     /// It may not go on.
     pub(super) fn refuse(&mut self, at: usize) {
-        let run = &mut self.runs[at];
+        let run = &mut self.each[at];
         self.over.push((run.lane, run.generation));
         run.is_live = false;
         if run.running.is_none() {
-            self.runs.remove(at);
+            self.each.remove(at);
         }
     }
 
     /// None may go on, and nobody asks why.
     pub(super) fn void(&mut self) {
         self.over.clear();
-        self.runs.retain_mut(|run| {
+        self.each.retain_mut(|run| {
             run.is_live = false;
             run.running.is_some()
         });
@@ -123,7 +123,7 @@ impl Runs {
 
     /// The handlers that run.
     pub(super) fn running(&self) -> impl Iterator<Item = Running> {
-        self.runs.iter().filter_map(|run| run.running)
+        self.each.iter().filter_map(|run| run.running)
     }
 }
 

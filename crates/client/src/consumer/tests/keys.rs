@@ -158,8 +158,8 @@ async fn a_failing_message_holds_its_key_alone_until_as_much_is_done_behind_it_a
     let blocked = state.blocked_by.unwrap();
     assert_eq!((blocked.sharding_key.as_deref(), blocked.queue_offset), (Some("3"), 13));
     assert_eq!(state.blocked_keys, Some(1));
-    let stats = member.consumer.stats();
-    assert_eq!((stats.blocked_queues, stats.blocked_keys), (1, 1));
+    let counts = member.consumer.stats();
+    assert_eq!((counts.blocked_queues, counts.blocked_keys), (1, 1));
     let problems = member.consumer.health().problems;
     assert!(problems[0].message().contains("holds key 3; as many"), "{}", problems[0].message());
 
@@ -191,8 +191,8 @@ async fn while_there_is_room_a_queue_with_a_failing_key_runs() {
     until("it fails again", || started(&cluster, &at).iter().filter(|offset| **offset == 0).count() > 2).await;
     let state = member.consumer.assignment().remove(0);
     assert_eq!((state.state, state.blocked_keys, state.committed_offset), ("running", Some(1), Some(0)));
-    let stats = member.consumer.stats();
-    assert_eq!((stats.blocked_queues, stats.blocked_keys, stats.consumed), (0, 1, 90));
+    let counts = member.consumer.stats();
+    assert_eq!((counts.blocked_queues, counts.blocked_keys, counts.consumed), (0, 1, 90));
     assert!(member.consumer.health().problems[0].message().contains("holds key 0; all other keys go on"));
 }
 

@@ -16,6 +16,12 @@ impl Greeter for Telling {
     fn advice(&self) -> &'static str {
         "Look there"
     }
+    fn connecting(&self, _address: &str) {
+        self.0.lock().unwrap().push(String::from("connecting"));
+    }
+    fn unconnected(&self, _address: &str, why: Option<&ClientError>) {
+        self.0.lock().unwrap().push(format!("unconnected: {}", why.map_or("given up", ClientError::message)));
+    }
     fn connected(&self, _address: &str) {
         self.0.lock().unwrap().push(String::from("connected"));
     }
@@ -89,13 +95,34 @@ async fn a_connection_that_is_sent_away_is_told_before_the_next_one_and_counts_o
     assert!(!second.is(&first) && !pending.is_finished());
     assert_eq!(*losses.borrow(), 1);
     let told = greeter.0.lock().unwrap().clone();
-    assert_eq!(told.len(), 3, "{told:?}");
-    assert_eq!((told[0].as_str(), told[2].as_str()), ("connected", "connected"));
-    assert!(told[1].contains("as its server had asked for"), "{told:?}");
+    assert_eq!(told.len(), 5, "{told:?}");
+    assert_eq!(told[..2], ["connecting", "connected"]);
+    assert!(told[2].contains("as its server had asked for"), "{told:?}");
+    assert_eq!(told[3..], ["connecting", "connected"]);
     drop(peer);
     pending.await.unwrap().unwrap_err();
     first.closed().await;
     tokio::task::yield_now().await;
     assert_eq!(*losses.borrow(), 1);
-    assert_eq!(greeter.0.lock().unwrap().len(), 3);
+    assert_eq!(greeter.0.lock().unwrap().len(), 5);
+}
+
+#[tokio::test]
+async fn an_attempt_that_fails_is_told_with_its_reason_and_so_is_one_that_is_given_up() {
+    let pool = Pool::new(Duration::from_secs(30), Arc::new(Nobody));
+    let listener = env::listen(0).await.unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    drop(listener);
+    let greeter = Arc::new(Telling::default());
+    pool.connection(&address, &greeter, soon()).await.unwrap_err();
+    let told = greeter.0.lock().unwrap().clone();
+    assert_eq!((told.len(), told[0].as_str()), (2, "connecting"), "{told:?}");
+    assert!(told[1].starts_with(&format!("unconnected: cannot reach {address}")), "{told:?}");
+    // Nobody answers there.
+    let silent = "192.0.2.1:9876";
+    let greeter = Arc::new(Telling::default());
+    pool.connection(silent, &greeter, env::now() + Duration::from_millis(200)).await.unwrap_err();
+    let told = greeter.0.lock().unwrap().clone();
+    assert_eq!((told.len(), told[0].as_str()), (2, "connecting"), "{told:?}");
+    assert!(told[1].starts_with("unconnected"), "{told:?}");
 }
