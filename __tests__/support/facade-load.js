@@ -1,6 +1,6 @@
 'use strict'
 // The facade at work with nothing below it, so often: what a send and a handled message cost in JavaScript.
-//   node --expose-gc facade-load.js sends|messages|both COUNT [blind]     prints the bytes that it has allocated on the heap
+//   node --expose-gc facade-load.js sends|messages|both|looks COUNT [blind]     prints the bytes that it has allocated on the heap
 // As `blind` it does not look whether anybody observes it.
 
 const fs = require('node:fs')
@@ -110,6 +110,14 @@ LOADS.both = async (count) => {
   return async () => {
     for (const work of works) await work()
   }
+}
+
+/** Whether anybody observes a send, and a handler call. */
+LOADS.looks = (count) => () => {
+  const { processing, sends } = require('../../src/js/channels.js')
+  let observed = 0
+  for (let i = 0; i < count; i++) observed += Number(sends.isObserved) + Number(processing.isObserved)
+  if (observed > 0) throw new Error('nobody should be there')
 }
 
 const allocated = () => process.memoryUsage().heapUsed
