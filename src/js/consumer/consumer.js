@@ -397,7 +397,8 @@ class PushConsumer extends Client {
   #suspended(message, delayMs, cause) {
     const { topic, queue, queueOffset, msgId, reconsumeTimes } = message
     const attempt = reconsumeTimes + 1
-    const text = `a handler failed; its queue is held for ${delayMs} ms, then the message comes again (${where(queue, queueOffset)}, attempt ${attempt})`
+    const held = this.#options.consumer.orderedBy
+    const text = `a handler failed; its ${held} is held for ${delayMs} ms, then the message comes again (${where(queue, queueOffset)}, attempt ${attempt})`
     const fields = { topic, queue, queueOffset, msgId, attempt, delayMs, ...logged(cause) }
     this.#core.reports.show('suspended', 'warn', 'ERR_ROCKETMQ_HANDLER', topic, text, fields, cause)
     suspended(/** @type {any} */ (this), message, delayMs, cause)

@@ -330,11 +330,11 @@ class Lane {
    * @param {Context} context
    */
   #limit(message, context) {
-    const { handlerTimeoutMs, warn } = this.#host
+    const { handlerTimeoutMs, isByKey, warn } = this.#host
     if (handlerTimeoutMs === undefined) return undefined
     const timer = setTimeout(() => {
       const { topic, queueOffset, msgId } = message
-      const text = `a handler runs for more than ${handlerTimeoutMs} ms; its queue is held (${where(this.queue, queueOffset)})`
+      const text = `a handler runs for more than ${handlerTimeoutMs} ms; its ${isByKey ? 'key' : 'queue'} is held (${where(this.queue, queueOffset)})`
       const error = new RocketMQError('ERR_ROCKETMQ_TIMEOUT', text, { topic, queue: this.queue, msgId })
       Context.abort(context, error)
       warn(error)

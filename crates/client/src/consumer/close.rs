@@ -8,6 +8,7 @@ use tokio::time::timeout_at;
 
 use super::Consumer;
 use super::brokers::Brokers;
+use super::gate::Running;
 use super::queue::{Phase, Queue, Wanted};
 use super::queues::Actor;
 use crate::env::{self, Instant};
@@ -15,6 +16,8 @@ use crate::error::{ClientError, Code};
 
 /// Kept back for taking leave of the brokers.
 const FAREWELL: Duration = Duration::from_millis(500);
+/// Offsets that a warning names.
+const MOST_NAMED: usize = 5;
 /// How long before the bound the signals of running handlers fire, so that some may end in time.
 const LAST_CALL: Duration = Duration::from_secs(1);
 
@@ -92,9 +95,9 @@ impl<B: Brokers> Consumer<B> {
                 let view = queue.view();
                 (view.phase, view.left.is_some())
             };
-            let running = queue.gate.running().filter(|_| phase != Phase::Gone);
-            if let Some(running) = running {
-                self.still_running(queue, running.offset);
+            let running = queue.gate.all_running();
+            if !running.is_empty() && phase != Phase::Gone {
+                self.still_running(queue, &running);
             } else if is_left || !matches!(phase, Phase::Gone | Phase::Locking) {
                 rest.entry(queue.real.broker_name.as_str()).or_default().push(queue);
             }
@@ -105,16 +108,19 @@ impl<B: Brokers> Consumer<B> {
     }
 
     /// Neither committed nor unlocked: the broker's lock runs out by itself, later than any handler's excuse.
-    fn still_running(&self, queue: &Queue, offset: i64) {
+    fn still_running(&self, queue: &Queue, running: &[Running]) {
+        let offsets: Vec<_> = running.iter().take(MOST_NAMED).map(|running| running.offset.to_string()).collect();
+        let (subject, runs) = match running.len() {
+            1 => (format!("the handler for offset {}", offsets[0]), "runs"),
+            all if all <= MOST_NAMED => (format!("handlers for offsets {}", offsets.join(", ")), "run"),
+            all => (format!("{all} handlers, for offsets {} and so on,", offsets.join(", ")), "run"),
+        };
         let consequence = if self.shared.is_broadcasting() {
             "its message is not committed, and comes again"
         } else {
             "its queue is neither committed nor unlocked, and waits up to 60 s for its next owner"
         };
-        let text = format!(
-            "the handler for offset {offset} of {} still runs at the end of close(): {consequence}",
-            queue.shown
-        );
+        let text = format!("{subject} of {} still {runs} at the end of close(): {consequence}", queue.shown);
         self.shared.warn(ClientError::new(Code::Handler, text).with_queue(queue.name()));
     }
 

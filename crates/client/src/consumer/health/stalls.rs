@@ -12,6 +12,7 @@ use crate::client::{Event, Level};
 use crate::consumer::brokers::Brokers;
 use crate::consumer::gate::Running;
 use crate::consumer::group::Holder;
+use crate::consumer::options::OrderedBy;
 use crate::consumer::queue::{Phase, Queue};
 use crate::consumer::shared::Shared;
 use crate::env::Instant;
@@ -129,7 +130,7 @@ impl Told {
             running.iter().map(|(queue, running)| (queue.index, running.offset, running.began)).collect();
         for (queue, running) in running {
             if !self.handlers.contains(&(queue.index, running.offset, running.began)) {
-                shared.warn(long_handler(&queue, &running));
+                shared.warn(shared.long_handler(&queue, &running));
             }
         }
         self.handlers = long;
@@ -224,7 +225,7 @@ impl<B: Brokers> Shared<B> {
             self.waiting().into_iter().filter(|waiting| is_new(waiting) && waiting.since.elapsed() >= stalled_after);
         let mut problems: Vec<_> =
             together(waiting.collect()).iter().map(|together| self.stall_problem(together)).collect();
-        problems.extend(self.long_handlers().iter().map(|(queue, running)| long_handler(queue, running)));
+        problems.extend(self.long_handlers().iter().map(|(queue, running)| self.long_handler(queue, running)));
         problems
     }
 
@@ -272,19 +273,23 @@ impl<B: Brokers> Shared<B> {
         });
         running.filter(|(_, running)| running.began.elapsed() >= most).collect()
     }
-}
 
-fn long_handler(queue: &Queue, running: &Running) -> ClientError {
-    let text = format!(
-        "a handler runs for {} s and holds its queue (topic {}, queue {} of {}, offset {}): what it waits for may never come; \
-         give it time-outs, by its signal and handlerTimeoutMs",
-        running.began.elapsed().as_secs(),
-        queue.shown.topic,
-        queue.shown.queue_id,
-        queue.shown.broker_name,
-        running.offset
-    );
-    ClientError::new(Code::Timeout, text).with_queue(queue.name())
+    fn long_handler(&self, queue: &Queue, running: &Running) -> ClientError {
+        let held = match self.options.ordered_by {
+            OrderedBy::Queue => "queue",
+            OrderedBy::Key => "key",
+        };
+        let text = format!(
+            "a handler runs for {} s and holds its {held} (topic {}, queue {} of {}, offset {}): what it waits for may never come; \
+             give it time-outs, by its signal and handlerTimeoutMs",
+            running.began.elapsed().as_secs(),
+            queue.shown.topic,
+            queue.shown.queue_id,
+            queue.shown.broker_name,
+            running.offset
+        );
+        ClientError::new(Code::Timeout, text).with_queue(queue.name())
+    }
 }
 
 /// The queues in words.
