@@ -16,6 +16,7 @@ async function main(): Promise<void> {
   const sink: Writable = sharded.writable({ shardingKey: (message: rocketmq.MessageInit) => message.topic })
   sink.end({ topic: 'orders', body: 'x' })
   await producing()
+  await consuming()
   const seen: ReceivedMessage[] = []
   const consumer = new rocketmq.PushConsumer('g', true).subscribe('orders', (message) => {
     seen.push(message)
@@ -31,6 +32,47 @@ async function main(): Promise<void> {
   await consumer.commit()
   for await (const message of new rocketmq.PushConsumer('g').messages('orders')) seen.push(message)
   await Promise.all([producer.close(), consumer.close()])
+}
+
+/** All that a consumer takes and does. */
+async function consuming(): Promise<void> {
+  const options: Required<Omit<rocketmq.PushConsumerOptions, 'credentials'>> = {
+    groupId: 'g',
+    nameServer: 'a:9876',
+    namespace: 'n',
+    instanceName: 'i',
+    requestTimeoutMs: 1,
+    startTimeoutMs: 1,
+    waitForTopics: true,
+    closeTimeoutMs: 1,
+    logger: console,
+    signal: AbortSignal.timeout(1),
+    initialPosition: 'first',
+    concurrency: { max: 64, by: 'key' },
+    messageModel: 'broadcasting',
+    maxReconsumeTimes: 16,
+    suspendMs: { initialMs: 100, factor: 2, maxMs: 10_000 },
+    handlerTimeoutMs: 1,
+    onUndecodable: 'skip',
+    prefetch: { messages: 1, bytes: 1 },
+    commitIntervalMs: 1,
+    offsetFile: 'offsets.json',
+  }
+  const handler: rocketmq.Handler = (message, { signal }) => (signal.aborted ? rocketmq.suspend(10) : undefined)
+  const batchHandler: rocketmq.BatchHandler = (messages, context: rocketmq.BatchContext) =>
+    context.done(messages.length)
+  const consumer = new rocketmq.PushConsumer(options)
+    .setNameServerAddress('a:9876')
+    .subscribe('orders', handler, { sql92: 'price > 3' })
+    .subscribeBatch('payments', batchHandler, { maxMessages: 100, groupBy: 'key', expression: { tags: 'a || b' } })
+  consumer.on('suspended', (message, { delayMs, cause }) => console.log(message.msgId, delayMs, cause))
+  await consumer.start()
+  consumer.pause('orders')
+  consumer.resume()
+  const queues: readonly rocketmq.QueueState[] = consumer.assignment()
+  const stats: rocketmq.ConsumerStats = consumer.stats()
+  console.log(queues[0]?.blockedBy?.shardingKey, queues[0]?.blockedKeys, stats.blockedKeys, stats.blockedQueues)
+  await consumer.shutdown({ timeoutMs: 1 })
 }
 
 /** All that a producer takes and does. */

@@ -15,6 +15,8 @@ import {
   SendStatus,
   deadLetter,
   suspend,
+  type BatchHandler,
+  type BatchOptions,
   type ClientEvents,
   type ClientTrace,
   type ConnectTrace,
@@ -169,12 +171,31 @@ const handler: Handler = async (message, context) => {
   return ConsumeStatus.CONSUME_SUCCESS
 }
 
+const batchHandler: BatchHandler = async (messages, { attempt, done, queue, signal }) => {
+  same<Same<typeof messages, readonly ReceivedMessage[]>>()
+  for (const [i, { shardingKey }] of messages.entries()) {
+    if (signal.aborted || shardingKey === undefined) return suspend(1000)
+    done(i + 1)
+  }
+  console.log(attempt, queue.queueId)
+  return ConsumeStatus.CONSUME_SUCCESS
+}
+const batchOptions: BatchOptions = { expression: 'TagA', maxMessages: 100, groupBy: 'key' }
+
 export async function consume(): Promise<void> {
   const consumer = new PushConsumer(consumerOptions)
     .subscribe('orders', handler)
     .subscribe('a', () => undefined, 'TagA || TagB')
     .subscribe('b', async () => {}, { tags: '*' })
     .subscribe('c', () => suspend(10), { sql92: 'price > 3' })
+    .subscribeBatch('e', batchHandler, batchOptions)
+    .subscribeBatch('f', (messages) => console.log(messages.length))
+  // @ts-expect-error a row count is no outcome
+  consumer.subscribeBatch('g', (messages) => messages.length)
+  // @ts-expect-error no such group
+  consumer.subscribeBatch('g', () => undefined, { groupBy: 'topic' })
+  // @ts-expect-error an expression has its name here
+  consumer.subscribeBatch('g', () => undefined, 'TagA')
   const producer = new Producer('g', true)
   consumer.subscribe('forwarded', async (message) => {
     await producer.sendOrderly(message, message.shardingKey ?? 'none')
@@ -208,7 +229,9 @@ export async function consume(): Promise<void> {
   const committed = await consumer.commit()
   same<Same<typeof committed, void>>()
   const stats: ConsumerStats = consumer.stats()
-  console.log(states[0]?.blockedBy?.since, stats.lag)
+  console.log(states[0]?.blockedBy?.since, stats.lag, stats.blockedKeys, stats.skipped, stats.undecodable)
+  same<Same<QueueState['blockedKeys'], number | undefined>>()
+  console.log(states[0]?.blockedBy?.shardingKey?.length, states[0]?.runningSince, states[0]?.nextStoredAt)
   const [error] = (await once(consumer as never, 'warning')) as [RocketMQError]
   console.log(error.code)
 
