@@ -584,7 +584,8 @@ export type Handler = (
 /** What a {@link BatchHandler} gets beside its messages. Its `attempt` is that of the first of them. */
 export interface BatchContext extends ConsumeContext {
   /**
-   * The first `count` messages are handled: they do not come again, whatever becomes of the others, and are committed while the handler goes on.
+   * The first `count` messages are handled: they do not come again, whatever becomes of the others, and are committed while the handler goes on
+   * (the last message of the call once the handler has ended).
    * May be called again with a higher count. Throws `ERR_ROCKETMQ_INVALID_ARGUMENT` for a count that is lower than before or higher than there are
    * messages, `ERR_ROCKETMQ_INVALID_STATE` after the handler has ended.
    */

@@ -12,9 +12,18 @@ struct Chunk {
     messages: VecDeque<Delivery>,
 }
 
-/// By queue, the oldest first.
+/// Those of one queue.
 #[derive(Default)]
-pub(super) struct Chunks(Mutex<HashMap<u32, VecDeque<Chunk>>>);
+struct Waiting {
+    /// The oldest first.
+    chunks: VecDeque<Chunk>,
+    /// Up to this generation all is over.
+    after: u32,
+}
+
+/// By queue.
+#[derive(Default)]
+pub(super) struct Chunks(Mutex<HashMap<u32, Waiting>>);
 
 /// What was packed into the facade's scratch memory.
 pub(super) enum Packed {
@@ -25,33 +34,36 @@ pub(super) enum Packed {
 }
 
 impl Chunks {
-    fn lock(&self) -> MutexGuard<'_, HashMap<u32, VecDeque<Chunk>>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<u32, Waiting>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// One more; true when the queue had none, so that the facade has to hear of it. What is over goes: a gate's "no" is final.
     pub(super) fn put(&self, handover: Handover) -> bool {
         let Handover { queue, generation, after, messages } = handover;
-        // Generations begin anew at some time.
-        let age = generation.wrapping_sub(after);
-        let mut chunks = self.lock();
-        let is_new = !chunks.contains_key(&queue);
-        let of_queue = chunks.entry(queue).or_default();
-        of_queue.retain(|chunk| (1..=age).contains(&chunk.generation.wrapping_sub(after)));
-        of_queue.push_back(Chunk { generation, messages: messages.into() });
+        let mut waiting = self.lock();
+        let is_new = !waiting.contains_key(&queue);
+        let of_queue = waiting.entry(queue).or_default();
+        if of_queue.after != after {
+            // Generations begin anew at some time.
+            let age = generation.wrapping_sub(after);
+            of_queue.chunks.retain(|chunk| (1..=age).contains(&chunk.generation.wrapping_sub(after)));
+            of_queue.after = after;
+        }
+        of_queue.chunks.push_back(Chunk { generation, messages: messages.into() });
         is_new
     }
 
     /// The next messages of a queue; none when there are no more, and then the next ones are told of. With `rest_of` only what is left of a
     /// chunk of that generation, which may have gone meanwhile.
     pub(super) fn take(&self, queue: u32, scratch: &mut [u8], rest_of: Option<u32>) -> Option<Packed> {
-        let mut chunks = self.lock();
-        let of_queue = chunks.get_mut(&queue)?;
+        let mut waiting = self.lock();
+        let of_queue = &mut waiting.get_mut(&queue)?.chunks;
         if let Some(generation) = rest_of {
             of_queue.front().filter(|chunk| chunk.generation == generation)?;
         }
         let Some(chunk) = of_queue.front_mut() else {
-            chunks.remove(&queue);
+            waiting.remove(&queue);
             return None;
         };
         let mut packer = Packer::new(scratch);

@@ -363,7 +363,9 @@ class PushConsumer extends Client {
    * @param {number} index
    */
   #deadLettered(message, index) {
-    const cause = this.#lanes.get(index)?.causeOf(message.queueOffset)
+    const lane = this.#lanes.get(index)
+    const cause = lane?.causeOf(message.queueOffset)
+    lane?.forget(message.queueOffset)
     const { topic, queue, queueOffset, msgId } = message
     this.#core.reports.log(
       'warn',

@@ -104,6 +104,14 @@ class Lane {
     return this.#failures.get(offset)
   }
 
+  /**
+   * The message at this offset is no more.
+   * @param {number} offset
+   */
+  forget(offset) {
+    this.#failures.delete(offset)
+  }
+
   /** Native has messages of this queue. */
   wake() {
     if (!this.#pumping) void this.#pump()
@@ -384,8 +392,9 @@ class Lane {
    * @param {unknown} cause
    */
   #keep(offset, cause) {
-    if (!this.#host.isByKey) this.#failures.clear()
-    this.#failures.set(offset, cause)
+    if (this.#host.isByKey) this.#failures.delete(offset)
+    else this.#failures.clear()
+    this.#failures.set(offset, cause) // the last one
     if (this.#failures.size > MOST_FAILURES) {
       for (const [oldest] of this.#failures) {
         this.#failures.delete(oldest)

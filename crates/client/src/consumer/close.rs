@@ -62,6 +62,7 @@ impl<B: Brokers> Consumer<B> {
         for queue in &queues {
             self.shared.group.expect_revoked(queue);
         }
+        let _ = self.shared.last_call.set(last_call);
         for queue in &queues {
             queue.wanted.send_replace(Wanted::Never);
         }

@@ -309,6 +309,11 @@ impl Gate {
         state.limit
     }
 
+    /// Whether handlers may start, as far as it depends on the actor.
+    pub(crate) fn is_open(&self) -> bool {
+        self.lock().open
+    }
+
     /// Nothing starts. Runs stay, so that what their handlers bring counts.
     pub(crate) fn close(&self) {
         self.lock().open = false;
@@ -350,6 +355,12 @@ impl Gate {
     /// Whether the program has paused the queue.
     pub(crate) fn is_paused(&self) -> bool {
         self.lock().stopped.paused
+    }
+
+    /// Forgets the attempts of what lies below this offset.
+    pub(crate) fn drop_attempts_below(&self, offset: i64) {
+        let mut state = self.lock();
+        state.attempts = state.attempts.split_off(&offset);
     }
 
     /// Forgets the attempts of a message that is done with otherwise than by its handler.

@@ -1,6 +1,6 @@
 //! What all tasks of one consumer share, each thing by its owner.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use tokio::sync::Semaphore;
 
@@ -21,6 +21,7 @@ use super::report::Counters;
 use super::sink::Handlers;
 use super::subscriptions::Subscriptions;
 use crate::client::{Event, Level};
+use crate::env::Instant;
 use crate::error::ClientError;
 
 /// Answers that are unpacked at one time.
@@ -54,6 +55,8 @@ pub(crate) struct Shared<B> {
     pub(crate) unpacking: Arc<Semaphore>,
     /// Brokers without a master, and when one was sought.
     pub(super) sought: Sought,
+    /// Set when the consumer closes: when the signals of handlers fire that still run.
+    pub(crate) last_call: OnceLock<Instant>,
     /// What is looked at from outside.
     pub(crate) watches: Watches,
     /// Counts since the start.
@@ -87,6 +90,7 @@ impl<B: Brokers> Shared<B> {
             budget: Budget::new(options.prefetch_bytes),
             unpacking: Arc::new(Semaphore::new(UNPACKING)),
             sought: Sought::default(),
+            last_call: OnceLock::new(),
             watches: Watches::default(),
             counters: Counters::since(brokers.wall_ms()),
             options,

@@ -59,6 +59,7 @@ impl<B: Brokers> Actor<B> {
         let committed = stored.unwrap_or(0);
         if committed > self.buffer.position() {
             self.buffer.advance_to(committed);
+            self.queue.gate.drop_attempts_below(committed);
             // Of a message that is somebody else's by now, or soon begun anew.
             self.handoff = None;
         }

@@ -8,10 +8,12 @@ use super::{Actor, End, Step};
 use crate::client::ResetReason;
 use crate::consumer::brokers::Brokers;
 use crate::consumer::queue::{Phase, Wanted};
-use crate::env;
+use crate::env::{self, Instant};
 
 /// A commit that fails this often is given up.
 const COMMIT_ATTEMPTS: u32 = 3;
+/// So long messages begin that lie before the furthest.
+const HOLES: Duration = Duration::from_secs(10);
 /// So long what may still be handled waits for a handler to be free, while none of the queue runs.
 const NO_PLACE: Duration = Duration::from_secs(5);
 
@@ -33,6 +35,10 @@ impl<B: Brokers> Actor<B> {
             return step;
         }
         self.queue.gate.close();
+        // One may have begun since the last look.
+        if let Some(step) = self.settle().await {
+            return step;
+        }
         match self.commit_now(Patience::Attempts(COMMIT_ATTEMPTS)).await {
             // The next owner handles those messages again: told at the end of close(), otherwise already.
             Err(Interrupted::GivenUp) if self.wanted() == Wanted::Never => {
@@ -48,14 +54,22 @@ impl<B: Brokers> Actor<B> {
     /// Nothing begins behind what has begun: the running handlers end in peace, and what lies between their messages is handled, too, else
     /// all behind it would come again. What waits after a failure is left to the next owner, as is what no handler is free for.
     async fn close_holes(&mut self) -> Option<Step> {
-        let furthest = self.queue.gate.narrow();
+        let mut furthest = self.queue.gate.narrow();
+        if self.buffer.has_holes(furthest) && !self.queue.gate.is_open() {
+            // After a doubt, or what an administrator has handed over.
+            self.reopen();
+            furthest = self.queue.gate.narrow();
+        }
+        let until = self.holes_until();
         let mut is_handing_over = true;
-        let mut idle_since = env::now();
+        let mut idle_since = None;
         loop {
             let has_ended = self.take_last_outcomes();
-            let is_paused = self.queue.gate.is_paused();
-            if !is_paused {
+            let may_begin = !self.queue.gate.is_paused() && env::now() < until;
+            if may_begin {
                 self.deliver(furthest);
+            } else {
+                self.queue.gate.close();
             }
             self.attend();
             self.publish();
@@ -69,12 +83,11 @@ impl<B: Brokers> Actor<B> {
             if self.wanted() == Wanted::Yes {
                 return Some(Step::Run);
             }
-            if !has_ended {
-                idle_since = env::now();
-            }
-            let is_patient = !is_paused && !self.shared.handlers.are_gone() && env::now() < idle_since + NO_PLACE;
+            idle_since = if has_ended { idle_since.or(Some(env::now())) } else { None };
+            let patient_until = idle_since.map_or(until, |since| until.min(since + NO_PLACE));
+            let is_patient = may_begin && !self.shared.handlers.are_gone() && env::now() < patient_until;
             if !has_ended || (is_patient && self.buffer.has_holes(furthest)) {
-                self.nudged_committing(has_ended.then(|| idle_since + NO_PLACE)).await;
+                self.nudged_committing(may_begin.then_some(patient_until)).await;
                 continue;
             }
             // What gets into the dead-letter queue is no hole any more, and what lies behind it may follow.
@@ -83,6 +96,15 @@ impl<B: Brokers> Actor<B> {
                 return Some(step);
             }
             is_handing_over = self.buffer.trouble(offset).is_none();
+        }
+    }
+
+    /// How long messages may begin: another queue's owner waits, and the end of close() has to find the queue given back.
+    fn holes_until(&self) -> Instant {
+        let until = env::now() + HOLES;
+        match self.shared.last_call.get() {
+            Some(last_call) => until.min(env::now() + last_call.saturating_duration_since(env::now()) / 2),
+            None => until,
         }
     }
 

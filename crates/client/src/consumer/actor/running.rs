@@ -30,6 +30,8 @@ enum Turn {
 impl<B: Brokers> Actor<B> {
     /// Works until the lock, an administrator, or what is wanted leads elsewhere.
     pub(super) async fn running(&mut self) -> Step {
+        // A drain that is called off leaves it open: what starts behind the last look would count in the runs to come.
+        self.queue.gate.close();
         if let Some(step) = self.settle().await {
             return step;
         }
@@ -39,12 +41,10 @@ impl<B: Brokers> Actor<B> {
         // Wanted again before it was given back.
         self.shared.group.assigned.excuse(&self.queue, &self.shared.brokers);
         self.shared.group.revoked.excuse(&self.queue, &self.shared.brokers);
-        self.opened_after = self.queue.gate.generation();
-        if !self.queue.gate.open() {
+        if !self.reopen() {
             // Doubted in this very moment, which the next look tells.
             return self.forced().unwrap_or(Step::Run);
         }
-        self.buffer.restart();
         self.want_landmark();
         loop {
             if let Some(step) = self.elsewhere() {
@@ -88,6 +88,16 @@ impl<B: Brokers> Actor<B> {
         }
     }
 
+    /// Opens the gate, with nothing handed over. False: the lock is not certain.
+    pub(super) fn reopen(&mut self) -> bool {
+        self.opened_after = self.queue.gate.generation();
+        let is_open = self.queue.gate.open();
+        if is_open {
+            self.buffer.restart();
+        }
+        is_open
+    }
+
     fn elsewhere(&mut self) -> Option<Step> {
         if let Some(step) = self.forced() {
             return Some(step);
@@ -110,7 +120,7 @@ impl<B: Brokers> Actor<B> {
             return self.held.is_some() || self.passing.is_refused();
         }
         let is_blocked = self.buffer.sent() == 0 && self.buffer.troubles().any(|(_, trouble)| !trouble.is_over());
-        let is_all = self.shared.options.ordered_by == OrderedBy::Queue || self.held.is_some() || !self.has_room();
+        let is_all = self.shared.options.ordered_by == OrderedBy::Queue || self.held.is_some() || !self.may_pull();
         is_blocked && is_all
     }
 

@@ -10,7 +10,7 @@ use rand::{Rng, SeedableRng};
 
 use super::checks::{assert_safe_commits, events, started, succeeded};
 use super::cluster::{Cluster, Entry, Fault, GROUP, queue};
-use super::member::{Handler, Member, options, succeeds, until};
+use super::member::{Handler, Member, PLACES, options, succeeds, until};
 use super::records::{Stored, plain};
 use crate::consumer::gate::Outcome;
 use crate::consumer::{ConsumerOptions, OrderedBy, Paused};
@@ -359,6 +359,83 @@ async fn a_paused_queue_is_handed_over_with_its_holes() {
     assert_eq!(overlaps(&cluster, 8), 0);
     assert_fifo_per_key(&cluster, 8);
     assert_safe_commits(&cluster);
+}
+
+/// One handler at a time, 6 s each; those of offsets 0 and 2 were called, the last of them runs, and 1, of the key of 0, waits for its place.
+async fn with_a_hole(cluster: &Arc<Cluster>, at: &MessageQueue) -> Member {
+    for key in ["a", "a", "b"] {
+        let properties = vec![(name::SHARDING_KEY.to_owned(), key.to_owned())];
+        cluster.store(at, Stored { properties, ..plain(b"body") });
+    }
+    let member = Member::new("c1", cluster, by_key(), succeeds(6_000));
+    member.pump.places.forget_permits(PLACES - 1);
+    member.try_start().await.unwrap();
+    until("a hole", || started(cluster, at).len() == 2).await;
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert_eq!(sorted(started(cluster, at)), [0, 2]);
+    member
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_hole_that_waits_for_a_long_handler_is_closed_all_the_same() {
+    let cluster = Cluster::new(&["a"], 1);
+    let at = queue("orders", "a", 0);
+    let member = with_a_hole(&cluster, &at).await;
+    member.consumer.close(Duration::from_secs(60)).await;
+    assert_eq!((sorted(started(&cluster, &at)), cluster.committed(&at)), (vec![0, 1, 2], Some(3)));
+    assert_safe_commits(&cluster);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_hole_is_closed_though_the_lock_was_in_doubt_before_the_queue_went() {
+    let cluster = Cluster::new(&["a"], 2);
+    let at = queue("orders", "a", 1);
+    let member = with_a_hole(&cluster, &at).await;
+    member.line.lose("a:10911");
+    cluster.set_topic("orders", &["a"], 1);
+    until("given back", || cluster.owner(&at).is_none()).await;
+    assert_eq!((sorted(started(&cluster, &at)), cluster.committed(&at)), (vec![0, 1, 2], Some(3)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn holes_that_take_long_are_left_to_the_next_owner() {
+    let cluster = Cluster::new(&["a"], 1);
+    let at = queue("orders", "a", 0);
+    send(&cluster, &at, 200, 2);
+    // One key takes a second each, the other nothing.
+    let uneven: Handler = Arc::new(|delivery| {
+        let time = if delivery.message.queue_offset % 2 == 0 { 1_000 } else { 1 };
+        (Duration::from_millis(time), Outcome::Success)
+    });
+    let first = Member::start("c1", &cluster, by_key(), uneven).await;
+    until("ahead", || started(&cluster, &at).contains(&199)).await;
+    let closing = env::now();
+    first.consumer.close(Duration::from_secs(60)).await;
+    assert!((9..13).contains(&closing.elapsed().as_secs()), "{:?}", closing.elapsed());
+    assert!(cluster.owner(&at).is_none(), "given back");
+    let _second = Member::start("c2", &cluster, by_key(), succeeds(1)).await;
+    until("all handled", || cluster.committed(&at) == Some(200)).await;
+    assert_fifo_per_key(&cluster, 2);
+    assert_safe_commits(&cluster);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_drain_that_is_called_off_begins_no_message_of_a_key_beside_another() {
+    let cluster = Cluster::new(&["a"], 2);
+    let at = queue("orders", "a", 1);
+    send(&cluster, &at, 2_000, 20);
+    let first = Member::start("c1", &cluster, by_key(), fails(Outcome::Later, 1, |offset| offset % 7 == 0)).await;
+    until("begun", || succeeded(&cluster, &at).len() > 100).await;
+    for _ in 0..20 {
+        let second = Member::start("c2", &cluster, by_key(), succeeds(5)).await;
+        second.close().await;
+        tokio::time::sleep(Duration::from_millis(30)).await;
+    }
+    until("all handled", || cluster.committed(&at) == Some(2_000)).await;
+    assert_eq!(overlaps(&cluster, 20), 0);
+    assert_fifo_per_key(&cluster, 20);
+    assert_safe_commits(&cluster);
+    drop(first);
 }
 
 #[tokio::test(start_paused = true)]

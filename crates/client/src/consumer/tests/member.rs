@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
-use tokio::sync::mpsc;
+use tokio::sync::{Semaphore, mpsc};
 use tokio::time::sleep;
 
 use super::cluster::{Cluster, Entry, GROUP};
@@ -29,8 +29,9 @@ pub(super) struct Pump {
     client: String,
     cluster: Arc<Cluster>,
     handler: Handler,
-    /// Each run on its own, as many at once as there are.
+    /// Each run on its own, as many at once as there are places.
     by_key: bool,
+    pub(super) places: Semaphore,
     consumer: OnceLock<Arc<Consumer<Arc<Line>>>>,
     lanes: Mutex<BTreeMap<u32, Chunks>>,
     /// Nobody takes messages any more.
@@ -58,6 +59,7 @@ impl Pump {
         for delivery in chunk {
             // A turn of the event loop between two messages.
             tokio::task::yield_now().await;
+            let _place = self.places.acquire().await.unwrap();
             if !self.run(index, generation, &delivery).await {
                 break;
             }
@@ -114,6 +116,9 @@ impl Sink for Arc<Pump> {
     }
 }
 
+/// Handlers at once, unless a test takes some away.
+pub(super) const PLACES: usize = 1_000_000;
+
 /// Of a start.
 pub(super) const BOUND: Duration = Duration::from_secs(10);
 
@@ -163,6 +168,7 @@ impl Member {
             cluster: Arc::clone(cluster),
             handler,
             by_key: options.ordered_by == OrderedBy::Key,
+            places: Semaphore::new(PLACES),
             consumer: OnceLock::new(),
             lanes: Mutex::default(),
             gone: AtomicBool::new(false),
