@@ -99,7 +99,7 @@ impl<B: Brokers> Actor<B> {
         }
     }
 
-    /// How long messages may begin: another queue's owner waits, and the end of close() has to find the queue given back.
+    /// How long messages may begin: another queue's owner waits, and the end of `close()` has to find the queue given back.
     fn holes_until(&self) -> Instant {
         let until = env::now() + HOLES;
         match self.shared.last_call.get() {
