@@ -2,6 +2,7 @@
 // What observers cost where there are none: a look, and no memory. The facade alone is measured, so that nothing hides it.
 
 const { execFileSync, spawnSync } = require('node:child_process')
+const { PLAIN_ENV } = require('../support/plain-env')
 const { testWith } = require('../support/tools')
 
 const LOAD = require.resolve('../support/facade-load.js')
@@ -16,7 +17,7 @@ const argsOf = (load, count, isBlind) => [LOAD, load, String(count), ...(isBlind
 
 /** Bytes that were allocated on the heap. */
 function allocated(load, count, isBlind) {
-  const options = { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] }
+  const options = { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'], env: PLAIN_ENV }
   return Number(execFileSync(process.execPath, [...COUNTING, ...argsOf(load, count, isBlind)], options))
 }
 
