@@ -45,8 +45,8 @@ const each = (load, few, many, isBlind) => (counted(load, many, isBlind) - count
 testWith('valgrind')(
   'a look costs less than 2 % of the facade’s own instructions',
   () => {
-    const work = each('both', 16_000, 32_000, true)
-    const looks = each('looks', 500_000, 2_500_000, false)
+    const work = each('both', 8_000, 16_000, true)
+    const looks = each('looks', 250_000, 1_250_000, false)
     const percent = (100 * looks) / work
     process.stdout.write(
       `a send and a message: ${work.toFixed(0)} instructions, and ${looks.toFixed(0)} for two looks (${percent.toFixed(1)} %)\n`,
