@@ -120,25 +120,6 @@ describe('a function', () => {
     expect(bodies).toEqual(['early 1', 'early 3', 'late'])
   })
 
-  test('is asked anew when the queues have changed', async () => {
-    const topic = await topicOn({ 'broker-a': 1 })
-    const lengths = []
-    const shardingHash = (key, queues) => {
-      lengths.push(queues.length)
-      return queues.length - 1
-    }
-    const client = await producer({ topics: [topic], shardingHash })
-    expect((await client.sendOrderly({ topic, body: '0' }, 'k')).queue.brokerName).toBe('broker-a')
-    await cluster.admin.createTopic(topic, { queues: 2, brokers: ['broker-b'] })
-    // The route is looked at every 30 s.
-    await until(async () => (await client.queues(topic)).length === 3, { timeoutMs: 60_000, what: 'the new queues' })
-    const { queue } = await client.sendOrderly({ topic, body: '1' }, 'k')
-    expect(queue).toEqual({ topic, brokerName: 'broker-b', queueId: 1 })
-    // Asked with the old ones, it is asked once more.
-    expect(lengths).toEqual(expect.arrayContaining([1, 3]))
-    expect(lengths.at(-1)).toBe(3)
-  })
-
   test('a key whose broker is gone moves to the queue that is chosen then, in order', async () => {
     const topic = await topicOn({ 'broker-a': 1, 'broker-b': 1 })
     const client = await producer({

@@ -1,6 +1,6 @@
 'use strict'
 // The facade at work with nothing below it, so often: what a send and a handled message cost in JavaScript.
-//   node --expose-gc facade-load.js sends|messages|both|looks COUNT [blind]     prints the bytes that it has allocated on the heap
+//   node --expose-gc facade-load.js sends|messages|looks COUNT [blind]     prints the bytes that it has allocated on the heap
 // As `blind` it does not look whether anybody observes it.
 
 const fs = require('node:fs')
@@ -103,13 +103,6 @@ const LOADS = {
       })
     }
   },
-}
-
-LOADS.both = async (count) => {
-  const works = [await LOADS.sends(count), await LOADS.messages(count)]
-  return async () => {
-    for (const work of works) await work()
-  }
 }
 
 /** Whether anybody observes a send, and a handler call. */
