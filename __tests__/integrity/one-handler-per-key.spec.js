@@ -5,13 +5,15 @@ const { admin, backend, childProcess, createTopic, startProducer, uniqueGroup, u
 
 jest.setTimeout(300_000)
 
+/** A dead member's lock lasts for a minute: one version is enough to wait for that, as both have the same locks. */
+const KILLS = backend.major >= 5
 const KEYS = 32
 const QUEUES = 4
 const COUNT = 3_000
 /** What a consumer fetches ahead of the first message that is not done, and so what comes again at most. */
 const SPAN = 1_000
 
-test('one member leaves in peace, one joins, one is killed: of no key two handlers at once, no gap, and in order', async () => {
+test(`one member leaves in peace, one joins${KILLS ? ', one is killed' : ''}: of no key two handlers at once, no gap, and in order`, async () => {
   const topic = await createTopic({ queues: QUEUES })
   const group = uniqueGroup()
   const member = () => childProcess('integrity/member.js', [backend.nameServer, group, topic, '3', 'key'])
@@ -38,12 +40,14 @@ test('one member leaves in peace, one joins, one is killed: of no key two handle
   await send(COUNT, 2 * COUNT)
   await until(() => handled([members[1]]).length > 1_000 && handled([members[2]]).length > 200)
   const before = handled(members)
-  await members[1].kill9()
+  if (KILLS) await members[1].kill9()
   const stored = await admin.readBack(topic, { expected: 2 * COUNT })
   const done = () => new Set(handled(members).map(({ queueId, offset }) => `${queueId}/${offset}`))
   await until(() => done().size >= stored.length, { timeoutMs: 120_000, what: () => `${done().size} handled` })
-  members[2].send('close')
-  await members[2].line(({ event }) => event === 'closed')
+  for (const child of KILLS ? [members[2]] : members.slice(1)) {
+    child.send('close')
+    await child.line(({ event }) => event === 'closed')
+  }
 
   const calls = handled(members)
   expect(overlapping(calls, byKey)).toEqual([])
@@ -58,7 +62,7 @@ test('one member leaves in peace, one joins, one is killed: of no key two handle
     expect([lane, firsts]).toEqual([lane, offsets.get(lane).toSorted((a, b) => a - b)])
   }
   const again = repeated(calls)
-  expect(again.length).toBeLessThanOrEqual(QUEUES * SPAN)
+  expect(again.length).toBeLessThanOrEqual(KILLS ? QUEUES * SPAN : 0)
   const known = new Set(before.filter(({ child }) => child === 1).map(({ queueId, offset }) => `${queueId}/${offset}`))
   const late = handled([members[1]]).map(({ queueId, offset }) => `${queueId}/${offset}`)
   for (const call of again) expect(known.has(call) || late.includes(call)).toBe(true)
