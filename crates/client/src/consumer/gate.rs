@@ -71,7 +71,7 @@ struct State {
     runs: Runs,
     tenure: Tenure,
     outcomes: Vec<Ended>,
-    /// By offset, only of those that have failed and are not done.
+    /// By offset, only of those that have failed, here or before, and are not done.
     attempts: BTreeMap<i64, Attempts>,
     /// The furthest message that has begun in this epoch.
     furthest: i64,

@@ -254,13 +254,8 @@ impl Buffer {
             lane.restart();
             lane.is_ready = false;
         }
-        let most = self.chunks();
-        for place in &self.unfinished {
-            let lane = &mut self.lanes[place.lane];
-            if !lane.is_ready && lane.is_free(most) {
-                lane.is_ready = true;
-                self.ready.push_back(place.lane);
-            }
+        for at in 0..self.unfinished.len() {
+            self.note(self.unfinished[at].lane);
         }
     }
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::proving::Proof;
-use super::waiting::{Interrupted, Patience, done};
+use super::waiting::{Interrupted, Patience};
 use super::{Actor, End, Step};
 use crate::client::ResetReason;
 use crate::consumer::brokers::Brokers;
@@ -123,20 +123,10 @@ impl<B: Brokers> Actor<B> {
     }
 
     async fn finish_handoff(&mut self) -> Option<Step> {
-        while self.handoff.is_some() {
-            if let Some(step) = self.forced() {
-                return Some(step);
-            }
-            let until = self.lease_end();
-            let Self { queue, handoff, .. } = self;
-            let answer = tokio::select! {
-                answer = done(handoff) => Some(answer),
-                () = queue.gate.changed() => None,
-                () = tokio::time::sleep_until(until) => None,
-            };
-            if let Some((offset, answer)) = answer {
-                self.handoff_answered(offset, answer);
-            }
+        match self.answer_of(|actor| &mut actor.handoff).await {
+            Ok(Some((offset, answer))) => self.handoff_answered(offset, answer),
+            Ok(None) => {}
+            Err(step) => return Some(step),
         }
         None
     }

@@ -38,13 +38,8 @@ impl<B: Brokers> Actor<B> {
 
     /// Whether the next pull may bring messages.
     pub(super) fn may_pull(&self) -> bool {
-        self.correction.is_none() && self.has_room()
-    }
-
-    /// Whether there is room for more messages.
-    pub(super) fn has_room(&self) -> bool {
         let fits = self.full_at.is_none_or(|size| self.buffer.is_empty() || self.buffer.bytes() <= size / 2);
-        self.wanted_messages() > 0 && fits && self.share.has_room()
+        self.correction.is_none() && self.wanted_messages() > 0 && fits && self.share.has_room()
     }
 
     /// When the next pull is due; `None` while one is under way.

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use super::answers::Reading;
-use super::waiting::{Pending, done};
+use super::waiting::Pending;
 use super::{Actor, Step};
 use crate::client::{CallError, Event};
 use crate::consumer::brokers::Brokers;
@@ -229,20 +229,10 @@ impl<B: Brokers> Actor<B> {
 
     /// What is under way when the queue is given up: its next owner would send it once more.
     pub(super) async fn last_passing(&mut self) -> Option<Step> {
-        while self.passing.send.is_some() {
-            if let Some(step) = self.forced() {
-                return Some(step);
-            }
-            let until = self.lease_end();
-            let Self { queue, passing, .. } = self;
-            let answer = tokio::select! {
-                answer = done(&mut passing.send) => Some(answer),
-                () = queue.gate.changed() => None,
-                () = tokio::time::sleep_until(until) => None,
-            };
-            if let Some(answer) = answer {
-                self.passed_on(answer);
-            }
+        match self.answer_of(|actor| &mut actor.passing.send).await {
+            Ok(Some(answer)) => self.passed_on(answer),
+            Ok(None) => {}
+            Err(step) => return Some(step),
         }
         None
     }

@@ -69,6 +69,26 @@ impl<B: Brokers> Actor<B> {
         }
     }
 
+    /// Waits for the answer of what is under way, if anything is. A step: the lock's state leads elsewhere.
+    pub(super) async fn answer_of<T>(
+        &mut self,
+        under_way: impl Fn(&mut Self) -> &mut Pending<T>,
+    ) -> Result<Option<T>, Step> {
+        let queue = Arc::clone(&self.queue);
+        while under_way(self).is_some() {
+            if let Some(step) = self.forced() {
+                return Err(step);
+            }
+            let until = self.lease_end();
+            tokio::select! {
+                answer = done(under_way(self)) => return Ok(Some(answer)),
+                () = queue.gate.changed() => {}
+                () = sleep_until(until) => {}
+            }
+        }
+        Ok(None)
+    }
+
     /// Asks the master again and again until it answers.
     pub(super) async fn ask<R>(&mut self, request: &R, patience: Patience) -> Result<R::Response, Interrupted>
     where
