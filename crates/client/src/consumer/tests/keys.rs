@@ -12,6 +12,7 @@ use super::checks::{assert_safe_commits, events, started, succeeded};
 use super::cluster::{Cluster, Entry, Fault, GROUP, queue};
 use super::member::{Handler, Member, PLACES, options, succeeds, until};
 use super::records::{Stored, plain};
+use super::storm::{moody, seeds, trip};
 use crate::consumer::gate::Outcome;
 use crate::consumer::{ConsumerOptions, OrderedBy, Paused};
 use crate::env;
@@ -487,16 +488,6 @@ async fn storm(seed: u64) {
     for at in &queues {
         send(&cluster, at, MESSAGES, KEYS);
     }
-    let moody: Handler = Arc::new(move |delivery| {
-        let mix = delivery.message.physical_offset.unsigned_abs() ^ u64::from(delivery.attempt);
-        let mut random = StdRng::seed_from_u64(seed ^ mix);
-        let outcome = match random.random_range(0..40) {
-            0 => Outcome::Later,
-            1 => Outcome::Suspend(Duration::from_millis(50)),
-            _ => Outcome::Success,
-        };
-        (Duration::from_millis(random.random_range(0..40)), outcome)
-    });
     let mut quick = by_key();
     quick.suspend.initial = Duration::from_millis(20);
     quick.prefetch_messages = 150;
@@ -505,7 +496,7 @@ async fn storm(seed: u64) {
         match random.random_range(0..12) {
             0..=2 if members.len() < 4 => {
                 count += 1;
-                let member = Member::new(&format!("c{count}"), &cluster, quick.clone(), Arc::clone(&moody));
+                let member = Member::new(&format!("c{count}"), &cluster, quick.clone(), moody(seed, 40));
                 if member.try_start().await.is_ok() {
                     members.push(member);
                 }
@@ -524,29 +515,13 @@ async fn storm(seed: u64) {
                 tokio::time::sleep(Duration::from_millis(random.random_range(0..1_000))).await;
                 member.consumer.pause(Paused::default());
             }
-            7..=9 => {
-                let codes = [
-                    request::LOCK_BATCH_MQ,
-                    request::UNLOCK_BATCH_MQ,
-                    request::PULL_MESSAGE,
-                    request::UPDATE_CONSUMER_OFFSET,
-                    request::QUERY_CONSUMER_OFFSET,
-                ];
-                let fault = match random.random_range(0..4) {
-                    0 => Fault::Swallow,
-                    1 => Fault::Mute,
-                    2 => Fault::Refuse(2, "[REJECTREQUEST]"),
-                    _ => Fault::Delay(Duration::from_millis(random.random_range(0..2_500))),
-                };
-                let code = codes[random.random_range(0..codes.len())];
-                cluster.fault(if random.random() { "a" } else { "b" }, code, random.random_range(1..4), fault);
-            }
+            7..=9 => trip(&cluster, &mut random),
             _ => {}
         }
         tokio::time::sleep(Duration::from_millis(random.random_range(0..3_000))).await;
     }
     if members.is_empty() {
-        members.push(Member::start("last", &cluster, quick, moody).await);
+        members.push(Member::start("last", &cluster, quick, moody(seed, 40)).await);
     }
     until(&format!("seed {seed}: all handled"), || queues.iter().all(|at| cluster.committed(at) == Some(MESSAGES)))
         .await;
@@ -563,11 +538,7 @@ async fn storm(seed: u64) {
 
 #[tokio::test(start_paused = true)]
 async fn c1_to_c6_hold_per_key_in_a_storm() {
-    let seeds = std::env::var("STORM_SEEDS").ok().and_then(|range| {
-        let (from, to) = range.split_once("..")?;
-        Some(from.parse().ok()?..to.parse().ok()?)
-    });
-    for seed in seeds.unwrap_or(0..6) {
+    for seed in seeds() {
         storm(seed).await;
     }
 }

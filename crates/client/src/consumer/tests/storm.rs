@@ -18,13 +18,14 @@ use crate::protocol::code::request;
 const MESSAGES: usize = 1_500;
 
 /// Which storms of each kind: six, or what the environment asks for before a release, as 1000..1200.
-fn seeds() -> Range<u64> {
+pub(super) fn seeds() -> Range<u64> {
     let Ok(range) = std::env::var("STORM_SEEDS") else { return 0..6 };
     let (from, to) = range.split_once("..").expect("STORM_SEEDS is a range, as 1000..1200");
     from.parse().unwrap()..to.parse().unwrap()
 }
 
-fn moody(seed: u64) -> Handler {
+/// Handlers that take up to so many milliseconds, and of which one in twenty fails.
+pub(super) fn moody(seed: u64, most_ms: u64) -> Handler {
     Arc::new(move |delivery| {
         let mut random =
             StdRng::seed_from_u64(seed ^ delivery.message.physical_offset.unsigned_abs() ^ u64::from(delivery.attempt));
@@ -33,8 +34,28 @@ fn moody(seed: u64) -> Handler {
             1 => Outcome::Suspend(Duration::from_millis(50)),
             _ => Outcome::Success,
         };
-        (Duration::from_millis(random.random_range(0..12)), outcome)
+        (Duration::from_millis(random.random_range(0..most_ms)), outcome)
     })
+}
+
+/// Some of the next requests of a kind meet a fault.
+pub(super) fn trip(cluster: &Cluster, random: &mut StdRng) {
+    let codes = [
+        request::LOCK_BATCH_MQ,
+        request::UNLOCK_BATCH_MQ,
+        request::PULL_MESSAGE,
+        request::UPDATE_CONSUMER_OFFSET,
+        request::QUERY_CONSUMER_OFFSET,
+        request::GET_CONSUMER_LIST_BY_GROUP,
+    ];
+    let fault = match random.random_range(0..4) {
+        0 => Fault::Swallow,
+        1 => Fault::Mute,
+        2 => Fault::Refuse(2, "[REJECTREQUEST]"),
+        _ => Fault::Delay(Duration::from_millis(random.random_range(0..2_500))),
+    };
+    let code = codes[random.random_range(0..codes.len())];
+    cluster.fault(if random.random() { "a" } else { "b" }, code, random.random_range(1..4), fault);
 }
 
 /// Every message of every queue is handled in the end, each first time in order; a broker that loses locks may let one
@@ -56,7 +77,7 @@ async fn storm(seed: u64, crashes: bool) {
                 count += 1;
                 let mut quick = options();
                 quick.suspend.initial = Duration::from_millis(20);
-                let member = Member::new(&format!("c{count}"), &cluster, quick, moody(seed));
+                let member = Member::new(&format!("c{count}"), &cluster, quick, moody(seed, 12));
                 if member.try_start().await.is_ok() {
                     members.push(member);
                 }
@@ -76,30 +97,13 @@ async fn storm(seed: u64, crashes: bool) {
                 tokio::time::sleep(Duration::from_millis(random.random_range(0..5_000))).await;
                 cluster.recover(broker);
             }
-            7..=9 => {
-                let codes = [
-                    request::LOCK_BATCH_MQ,
-                    request::UNLOCK_BATCH_MQ,
-                    request::PULL_MESSAGE,
-                    request::UPDATE_CONSUMER_OFFSET,
-                    request::QUERY_CONSUMER_OFFSET,
-                    request::GET_CONSUMER_LIST_BY_GROUP,
-                ];
-                let fault = match random.random_range(0..4) {
-                    0 => Fault::Swallow,
-                    1 => Fault::Mute,
-                    2 => Fault::Refuse(2, "[REJECTREQUEST]"),
-                    _ => Fault::Delay(Duration::from_millis(random.random_range(0..2_500))),
-                };
-                let code = codes[random.random_range(0..codes.len())];
-                cluster.fault(if random.random() { "a" } else { "b" }, code, random.random_range(1..4), fault);
-            }
+            7..=9 => trip(&cluster, &mut random),
             _ => {}
         }
         tokio::time::sleep(Duration::from_millis(random.random_range(0..4_000))).await;
     }
     if members.is_empty() {
-        members.push(Member::start("last", &cluster, options(), moody(seed)).await);
+        members.push(Member::start("last", &cluster, options(), moody(seed, 12)).await);
     }
     // A crash that loses commits behind the last message has its queue handled again from there.
     let is_done = |at| succeeded(&cluster, at).len() == MESSAGES && (crashes_seen == 0 || committed_all(&cluster, at));
