@@ -8,11 +8,18 @@ use super::events::Event;
 use super::routes::RouteState;
 use super::session::Registration;
 use crate::env::Timing;
-use crate::error::ClientError;
-use crate::protocol::TopicRoute;
+use crate::error::{ClientError, QueueName};
+use crate::protocol::{MessageQueue, TopicRoute};
 use std::future::Future;
 use std::sync::Arc;
 use tokio::sync::watch;
+
+/// As errors name it.
+impl From<&MessageQueue> for QueueName {
+    fn from(MessageQueue { topic, broker_name, queue_id }: &MessageQueue) -> Self {
+        Self { topic: topic.clone(), broker_name: broker_name.clone(), queue_id: *queue_id }
+    }
+}
 
 /// What every client needs of its name servers and brokers. Names of topics and groups are real ones unless said otherwise.
 pub trait Cluster: Send + Sync + 'static {

@@ -10,7 +10,7 @@ use super::flow::SeekTo;
 use super::queue::Queue;
 use super::shared::Shared;
 use crate::env;
-use crate::error::{ClientError, Code, Outcome};
+use crate::error::{ClientError, Code, Outcome, QueueName};
 use crate::protocol::MessageQueue;
 
 impl<B: Brokers> Consumer<B> {
@@ -89,13 +89,8 @@ fn closed(call: &str) -> ClientError {
 }
 
 fn not_ours(name: &MessageQueue) -> ClientError {
-    let queue = crate::error::QueueName {
-        topic: name.topic.clone(),
-        broker_name: name.broker_name.clone(),
-        queue_id: name.queue_id,
-    };
     let text = format!(
         "seek(): {name} is not this consumer's, so another may be working on it: seek where `assignment()` lists the queue as locked"
     );
-    ClientError::new(Code::InvalidState, text).with_queue(queue)
+    ClientError::new(Code::InvalidState, text).with_queue(QueueName::from(name))
 }

@@ -224,11 +224,7 @@ impl Queue {
 
     /// Its name for errors.
     pub(crate) fn name(&self) -> QueueName {
-        QueueName {
-            topic: self.shown.topic.clone(),
-            broker_name: self.shown.broker_name.clone(),
-            queue_id: self.shown.queue_id,
-        }
+        QueueName::from(&self.shown)
     }
 
     /// What its actor published last.

@@ -12,7 +12,7 @@ use super::slab::{NIL, Slab};
 use super::unread_queues::UnreadQueues;
 use crate::client::Advice;
 use crate::env::Instant;
-use crate::error::{ClientError, Code, Outcome};
+use crate::error::{ClientError, Code, Outcome, QueueName};
 use crate::protocol::MessageQueue;
 
 /// Requests in flight to one broker when a lane is a key: there may be many more keys than a broker has use for.
@@ -339,11 +339,7 @@ impl State {
     pub(super) fn locate(&self, error: ClientError, topic: u32, queue: Option<u32>) -> ClientError {
         let topic = &self.topics[topic];
         match queue.map(|queue| &topic.queues[queue as usize].name) {
-            Some(name) => error.with_queue(crate::error::QueueName {
-                topic: name.topic.clone(),
-                broker_name: name.broker_name.clone(),
-                queue_id: name.queue_id,
-            }),
+            Some(name) => error.with_queue(QueueName::from(&**name)),
             None => error.with_topic(&*topic.name),
         }
     }
