@@ -148,13 +148,7 @@ class RocketMQInstrumentation {
 
   /** @param {SendTrace} trace */
   #sent(trace) {
-    const began = this.#end(trace)
-    if (began === undefined) return
-    const { sending, sent } = this.#instruments.now
-    const measured = attributes.ofMetric('send', trace)
-    sending.record((now() - began) / 1000, measured)
-    const { 'messaging.operation.type': _type, ...counted } = measured
-    sent.add(trace.messages?.length ?? 1, counted)
+    this.#over('send', trace, 'sending', 'sent')
   }
 
   // ------------------------------------------------------------- handler calls
@@ -164,7 +158,7 @@ class RocketMQInstrumentation {
     const messages = trace.messages ?? [trace.message]
     const links = linksOf(messages)
     const options = { kind: SpanKind.CONSUMER, links, attributes: attributes.ofSpan('process', trace) }
-    const parent = this.#parentOf(messages)
+    const parent = links.length === 0 ? undefined : this.#parentOf(messages)
     const span = this.#tracer.startSpan(`process ${trace.topic}`, { ...options, root: parent === undefined }, parent)
     this.#underWay.set(trace, { span, began: now() })
     const within = api.setSpan(withBaggage(parent ?? context.active(), messages), span)
@@ -174,29 +168,38 @@ class RocketMQInstrumentation {
   }
 
   /**
-   * The context of the message's creator, if it is to be the parent; else none: handlers begin in the context of `start()`, whose span
+   * The context of the message's creator, which there is, if it is to be the parent; else none: handlers begin in the context of `start()`, whose span
    * is over long since.
    * @param {readonly { properties: Readonly<Record<string, string>> }[]} messages
    */
   #parentOf(messages) {
     if (!this.#config.parent || messages.length > 1) return undefined
-    const created = propagation.extract(context.active(), messages[0].properties, getter)
-    const [link] = linksOf(messages)
-    return link === undefined ? undefined : created
+    return propagation.extract(context.active(), messages[0].properties, getter)
   }
 
   /** @param {ProcessTrace} trace */
   #processed(trace) {
-    const began = this.#end(trace)
-    if (began === undefined) return
-    const { consumed, processing } = this.#instruments.now
-    const measured = attributes.ofMetric('process', trace)
-    processing.record((now() - began) / 1000, measured)
-    const { 'messaging.operation.type': _type, ...counted } = measured
-    consumed.add(trace.messages?.length ?? 1, counted)
+    this.#over('process', trace, 'processing', 'consumed')
   }
 
   // ------------------------------------------------------------- both
+
+  /**
+   * Ends the span, and measures, of an operation whose beginning we have seen.
+   * @param {'send' | 'process'} operation
+   * @param {SendTrace | ProcessTrace} trace
+   * @param {'sending' | 'processing'} duration
+   * @param {'sent' | 'consumed'} count
+   */
+  #over(operation, trace, duration, count) {
+    const began = this.#end(trace)
+    if (began === undefined) return
+    const instruments = this.#instruments.now
+    const measured = attributes.ofMetric(operation, trace)
+    instruments[duration].record((now() - began) / 1000, measured)
+    const { 'messaging.operation.type': _type, ...counted } = measured
+    instruments[count].add(trace.messages?.length ?? 1, counted)
+  }
 
   /**
    * @param {SendTrace | ProcessTrace} trace
