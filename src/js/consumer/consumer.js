@@ -7,6 +7,7 @@ const { clients, processing } = require('../channels.js')
 const { Client } = require('../client/client.js')
 const { Core } = require('../client/core.js')
 const { RocketMQError, call, errorFrom, invalid } = require('../errors.js')
+const { blockedError, isAbout } = require('./blocked.js')
 const { Lane, where } = require('./lane.js')
 const { NativeConsumer, consumerSuccess } = require('../addon.js')
 const options = require('../options.js')
@@ -22,7 +23,7 @@ const { Unpacker } = require('./unpacker.js')
  * @typedef {import('../native-surface').ConsumerDoor} ConsumerDoor
  * @typedef {import('../message').ReceivedMessage} ReceivedMessage
  * @typedef {import('../native-surface').Subscription} Subscription
- * @typedef {import('./lane').Batching} Batching
+ * @typedef {import('./batches').Batching} Batching
  * @typedef {import('../../../index').BatchHandler} BatchHandler
  * @typedef {import('../../../index').ConsumerStats} ConsumerStats
  * @typedef {import('../../../index').FilterExpression} FilterExpression
@@ -38,9 +39,6 @@ const { Unpacker } = require('./unpacker.js')
 
 /** Beside those of every client. */
 const CONSUMER_EVENTS = ['assigned', 'revoked', 'lockLost', 'suspended', 'deadLetter', 'offsetReset', 'undecodable']
-
-/** Who handles a message: one member, or each. */
-const [CLUSTERING, BROADCASTING] = /** @type {const} */ (['clustering', 'broadcasting'])
 
 /** Before the start. */
 const NO_STATS = {
@@ -322,11 +320,11 @@ class PushConsumer extends Client {
    * @param {ReceivedMessage[]} [messages]
    */
   #traced(message, consumeContext, messages) {
-    const { broadcasting } = /** @type {{ broadcasting?: boolean }} */ (this.#options.consumer)
+    /** @type {import('./traces').Handling} */
     const who = {
       client: /** @type {any} */ (this),
       namespace: this.#core.namespace,
-      messageModel: broadcasting ? BROADCASTING : CLUSTERING,
+      messageModel: this.#options.consumer.broadcasting ? 'broadcasting' : 'clustering',
     }
     return traced(who, messages ?? message, consumeContext, () => this.#handle(message, consumeContext, messages))
   }
@@ -424,43 +422,6 @@ function known(queue) {
     nextOffset: queue.nextOffset ?? undefined,
     lag: queue.lag ?? undefined,
   }
-}
-
-/**
- * What a failing message holds, where order is kept per key.
- * @param {import('../../../index').BlockedBy} blockedBy
- * @param {number} blockedKeys
- * @param {boolean} standsStill
- */
-function keyInWords({ shardingKey }, blockedKeys, standsStill) {
-  const key = shardingKey === undefined ? 'messages without a key' : `key ${shardingKey}`
-  const others = blockedKeys > 1 ? ` and ${blockedKeys - 1} other keys` : ''
-  return standsStill ? `${key}${others}, and with it a queue` : `${key}${others} of a queue`
-}
-
-/**
- * @param {QueueState} queue
- * @param {import('../../../index').BlockedBy} blockedBy
- */
-function blockedError({ topic, brokerName, queueId, state, blockedKeys }, blockedBy) {
-  const { msgId, queueOffset, attempt, since, cause } = blockedBy
-  const queue = { topic, brokerName, queueId }
-  const what = blockedKeys === undefined ? 'a queue' : keyInWords(blockedBy, blockedKeys, state === 'suspended')
-  const text = `a failing handler blocks ${what} since ${new Date(since).toISOString()} (${where(queue, queueOffset)}, message ${msgId}, attempt ${attempt})`
-  return new RocketMQError('ERR_ROCKETMQ_HANDLER', text, { topic, queue, msgId, cause })
-}
-
-/**
- * @param {Failure} problem
- * @param {Failure} error
- */
-function isAbout({ code, queue }, error) {
-  return (
-    code === error.code &&
-    queue?.topic === error.queue?.topic &&
-    queue?.brokerName === error.queue?.brokerName &&
-    queue?.queueId === error.queue?.queueId
-  )
 }
 
 module.exports = { PushConsumer }

@@ -5,6 +5,7 @@
 const native = require('../addon.js')
 const { textOf } = require('../cause.js')
 const { clearTimeout, setImmediate, setTimeout } = require('../clock.js')
+const { batchAt } = require('./batches.js')
 const { BatchContext, Context } = require('./context.js')
 const { Outcome, verdictOfReturned, verdictOfThrown } = require('./outcomes.js')
 const { RocketMQError } = require('../errors.js')
@@ -15,6 +16,7 @@ const { nextTurn } = require('../turn.js')
  * @typedef {import('../errors').Failure} Failure
  * @typedef {import('../message').ReceivedMessage} ReceivedMessage
  * @typedef {import('../native-surface').ConsumerDoor} ConsumerDoor
+ * @typedef {import('./batches').Batching} Batching
  * @typedef {import('./outcomes').Failed} Failed
  * @typedef {import('./outcomes').Verdict} Verdict
  * @typedef {import('./places').Places} Places
@@ -25,16 +27,6 @@ const { nextTurn } = require('../turn.js')
 /** The bits of the answer to a success. */
 const GO_ON = 1
 const STARTS = 2
-
-/**
- * How a topic's messages are handed over together.
- * @typedef {{ maxMessages: number, isByKey: boolean }} Batching
- */
-
-/**
- * A part of a chunk whose messages are handled together.
- * @typedef {{ messages: ReceivedMessage[], offsets: number[], isBatch: boolean }} Batch
- */
 
 /**
  * What a lane needs of its consumer.
@@ -421,28 +413,6 @@ class Lane {
     }
   }
 }
-
-/**
- * The next messages of a chunk that a handler gets at once: of one topic, as a queue of the retry topic has messages of several.
- * @param {{ messages: ReceivedMessage[], offsets: number[] }} chunk
- * @param {number} from
- * @param {(topic: string) => Batching | undefined} batching
- * @returns {Batch}
- */
-function batchAt({ messages, offsets }, from, batching) {
-  const { topic, shardingKey } = messages[from]
-  const { maxMessages, isByKey } = batching(topic) ?? ALONE
-  const most = Math.min(messages.length, from + maxMessages)
-  let to = from + 1
-  while (to < most && messages[to].topic === topic && !(isByKey && messages[to].shardingKey !== shardingKey)) to++
-  return {
-    messages: messages.slice(from, to),
-    offsets: offsets.slice(from, to),
-    isBatch: batching(topic) !== undefined,
-  }
-}
-/** @type {Batching} */
-const ALONE = { maxMessages: 1, isByKey: false }
 
 /**
  * @param {unknown} value
