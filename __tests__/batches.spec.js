@@ -1,8 +1,8 @@
 'use strict'
 // subscribeBatch(): several messages of a queue, or of a key, at once; a failure holds from the first message that is not done.
 
-const { PushConsumer, deadLetter } = require('..')
-const { backend, clients, createTopic, startProducer, uniqueGroup, until } = require('./support')
+const { deadLetter } = require('..')
+const { createTopic, makeConsumer, startProducer, until } = require('./support')
 
 async function fill(topic, count, keys) {
   const producer = await startProducer()
@@ -13,12 +13,7 @@ async function fill(topic, count, keys) {
 
 /** A consumer whose calls are kept: what each was given, and which attempt it was. */
 function consumer(topic, calls, handler, batch = {}, options = {}) {
-  const client = new PushConsumer({
-    groupId: uniqueGroup(),
-    nameServer: backend.nameServer,
-    initialPosition: 'first',
-    ...options,
-  })
+  const client = makeConsumer(options)
   client.subscribeBatch(
     topic,
     (messages, context) => {
@@ -32,7 +27,7 @@ function consumer(topic, calls, handler, batch = {}, options = {}) {
     },
     batch,
   )
-  return clients.add(client)
+  return client
 }
 
 const all = (count) => Array.from({ length: count }, (_, i) => i)

@@ -1,8 +1,8 @@
 'use strict'
 // concurrency: { by: 'key' }: keys of a queue are handled side by side, each in order; one that fails holds itself alone.
 
-const { PushConsumer, deadLetter, suspend } = require('..')
-const { backend, clients, createTopic, startProducer, uniqueGroup, until } = require('./support')
+const { deadLetter, suspend } = require('..')
+const { createTopic, makeConsumer, startProducer, uniqueGroup, until } = require('./support')
 
 /** Messages 0, 1, … of some keys in turn. */
 async function fill(topic, count, keys) {
@@ -15,13 +15,7 @@ async function fill(topic, count, keys) {
 
 /** A consumer that remembers what it was given, in `seen`, and which handlers ran at once. */
 function consumer(groupId, topic, seen, handler, options = {}) {
-  const client = new PushConsumer({
-    groupId,
-    nameServer: backend.nameServer,
-    initialPosition: 'first',
-    concurrency: { max: 100, by: 'key' },
-    ...options,
-  })
+  const client = makeConsumer({ groupId, concurrency: { max: 100, by: 'key' }, ...options })
   const running = new Set()
   client.subscribe(topic, async (message, context) => {
     const key = message.shardingKey ?? ''
@@ -37,7 +31,7 @@ function consumer(groupId, topic, seen, handler, options = {}) {
       running.delete(key)
     }
   })
-  return clients.add(client)
+  return client
 }
 
 const all = (count) => Array.from({ length: count }, (_, i) => i)
@@ -187,14 +181,7 @@ test('a hot queue and a hot key starve no cold one', async () => {
   const [hot, cold] = [await createTopic({ queues: 1 }), await createTopic({ queues: 1 })]
   await Promise.all([fill(hot, 900, 100), fill(cold, 10, 1)])
   const order = []
-  const client = clients.add(
-    new PushConsumer({
-      groupId: uniqueGroup(),
-      nameServer: backend.nameServer,
-      initialPosition: 'first',
-      concurrency: { max: 2, by: 'key' },
-    }),
-  )
+  const client = makeConsumer({ concurrency: { max: 2, by: 'key' } })
   let open
   const opened = new Promise((resolve) => (open = resolve))
   const handler = async ({ topic }) => {
@@ -216,19 +203,14 @@ test('64 handlers of keys drain 8 queues much faster than 8 handlers of queues',
   const topic = await createTopic({ queues })
   await fill(topic, count, queues * keys)
   const drain = async (by) => {
-    const client = new PushConsumer({
-      groupId: uniqueGroup(),
-      nameServer: backend.nameServer,
-      initialPosition: 'first',
-      concurrency: { max: 64, by },
-    })
+    const client = makeConsumer({ concurrency: { max: 64, by } })
     let [handled, began] = [0, 0]
     client.subscribe(topic, async () => {
       began ||= performance.now()
       await pause(5)
       handled++
     })
-    await clients.add(client).start()
+    await client.start()
     await until(() => handled === count, { intervalMs: 5, what: () => `${handled} handled` })
     const took = performance.now() - began
     await client.close()

@@ -2,8 +2,7 @@
 // messages(): a loop is the whole program.
 
 const { setTimeout: delay } = require('node:timers/promises')
-const { PushConsumer } = require('..')
-const { admin, backend, clients, createTopic, startProducer, uniqueGroup, until } = require('./support')
+const { admin, backend, createTopic, makeConsumer, startProducer, until } = require('./support')
 
 const KEYS = 8
 
@@ -18,21 +17,16 @@ async function filled(count, { queues = 1 } = {}) {
   return topic
 }
 
-function consumer(options = {}) {
-  const { groupId = uniqueGroup(), ...rest } = options
-  return clients.add(new PushConsumer({ groupId, nameServer: backend.nameServer, initialPosition: 'first', ...rest }))
-}
-
 const upTo = (end, from = 0) => Array.from({ length: end - from }, (_, i) => from + i)
 
 /** What another member of the group is given first. */
 async function firstOfNext(groupId, topic) {
-  for await (const message of consumer({ groupId }).messages(topic)) return message.queueOffset
+  for await (const message of makeConsumer({ groupId }).messages(topic)) return message.queueOffset
 }
 
 test('it gives what is stored, in order, one message at a time over all queues, and breaks off', async () => {
   const topic = await filled(200, { queues: 4 })
-  const client = consumer()
+  const client = makeConsumer()
   const seen = []
   let atWork = 0
   for await (const message of client.messages(topic)) {
@@ -52,7 +46,7 @@ test('it gives what is stored, in order, one message at a time over all queues, 
 
 test('asking for the next one commits the one before, and break does not', async () => {
   const topic = await filled(10)
-  const client = consumer()
+  const client = makeConsumer()
   const seen = []
   const told = []
   client.on('suspended', () => told.push('suspended')).on('warning', (error) => told.push(error.message))
@@ -66,7 +60,7 @@ test('asking for the next one commits the one before, and break does not', async
 
 test('so does a throw in the loop, which is what the loop ends with', async () => {
   const topic = await filled(10)
-  const client = consumer()
+  const client = makeConsumer()
   const loop = async () => {
     for await (const { queueOffset } of client.messages(topic)) {
       if (queueOffset === 3) throw new Error('poisoned')
@@ -82,7 +76,7 @@ test.each([
   ['the signal', (_client, controller) => controller.abort()],
 ])('%s ends the loop, without the message that it is at work on', async (_, end) => {
   const topic = await filled(10)
-  const client = consumer()
+  const client = makeConsumer()
   const controller = new AbortController()
   const seen = []
   for await (const { queueOffset } of client.messages(topic, { signal: controller.signal })) {
@@ -98,9 +92,9 @@ test.each([
 
 test('nobody else has a queue before the work of the loop on it is over', async () => {
   const topic = await filled(5)
-  const client = consumer()
+  const client = makeConsumer()
   const events = []
-  const next = consumer({ groupId: client.groupId })
+  const next = makeConsumer({ groupId: client.groupId })
   next.subscribe(topic, ({ queueOffset }) => void events.push(`next begins ${queueOffset}`))
   for await (const { queueOffset } of client.messages(topic)) {
     if (queueOffset < 2) continue
@@ -118,7 +112,7 @@ test('a loop that waits is ended by close() and by the signal, with nothing to c
   const topic = await filled(3)
   const controller = new AbortController()
   for (const end of [(client) => client.close(), () => controller.abort()]) {
-    const client = consumer()
+    const client = makeConsumer()
     const seen = []
     const loop = (async () => {
       for await (const { queueOffset } of client.messages(topic, { signal: controller.signal })) seen.push(queueOffset)
@@ -135,7 +129,7 @@ test('a loop that waits is ended by close() and by the signal, with nothing to c
 
 test('a start that fails is the failure of next()', async () => {
   const topic = `${await createTopic({ queues: 1 })}-that-does-not-exist`
-  const client = consumer()
+  const client = makeConsumer()
   const messages = client.messages(topic)
   await expect(messages.next()).rejects.toMatchObject({ code: 'ERR_ROCKETMQ_TOPIC_NOT_FOUND' })
   expect(client.state).toBe('idle')
@@ -153,7 +147,7 @@ test('a filter applies, a pause holds the loop, and a seek leads it elsewhere', 
   const producer = await startProducer()
   const send = (body, tags) => producer.sendOrderly({ topic, body, tags }, 'key')
   for (const body of ['a', 'b', 'c', 'd']) await send(body, body < 'c' ? 'low' : 'high')
-  const client = consumer()
+  const client = makeConsumer()
   const messages = client.messages(topic, { expression: 'high' })
   const next = async () => (await messages.next()).value.text()
   expect([await next(), await next()]).toEqual(['c', 'd'])

@@ -7,10 +7,10 @@ const { CompositePropagator, W3CBaggagePropagator, W3CTraceContextPropagator } =
 const sdkMetrics = require('@opentelemetry/sdk-metrics')
 const { BasicTracerProvider, InMemorySpanExporter, SimpleSpanProcessor } = require('@opentelemetry/sdk-trace-base')
 const { setImmediate: turn } = require('node:timers/promises')
-const { ConsumeStatus, PushConsumer, deadLetter } = require('..')
+const { ConsumeStatus, deadLetter } = require('..')
 const { RocketMQInstrumentation } = require('../otel')
 const { version } = require('../package.json')
-const { backend, clients, createTopic, startProducer, uniqueGroup, uniqueTopic, until } = require('./support')
+const { backend, createTopic, makeConsumer, startProducer, uniqueTopic, until } = require('./support')
 
 const spanExporter = new InMemorySpanExporter()
 const tracerProvider = new BasicTracerProvider({ spanProcessors: [new SimpleSpanProcessor(spanExporter)] })
@@ -47,14 +47,7 @@ const idsOf = ({ traceId, spanId }) => ({ traceId, spanId })
 
 async function consume(topic, handler, count = 1) {
   let calls = 0
-  const consumer = clients.add(
-    new PushConsumer({
-      groupId: uniqueGroup(),
-      nameServer: backend.nameServer,
-      initialPosition: 'first',
-      suspendMs: 10,
-    }),
-  )
+  const consumer = makeConsumer({ suspendMs: 10 })
   consumer.on('suspended', () => {})
   consumer.on('deadLetter', () => {})
   consumer.subscribe(topic, async (message, context) => {

@@ -2,9 +2,9 @@
 // The metrics of clients, as prom-client tells them.
 
 const { Counter, Registry } = require('prom-client')
-const { ConsumeStatus, Producer, PushConsumer, deadLetter, suspend } = require('..')
+const { ConsumeStatus, Producer, deadLetter, suspend } = require('..')
 const { register } = require('../prometheus')
-const { backend, clients, createTopic, startProducer, uniqueGroup, uniqueTopic, until } = require('./support')
+const { clients, createTopic, makeConsumer, startProducer, uniqueGroup, uniqueTopic, until } = require('./support')
 
 let registry
 beforeEach(() => (registry = new Registry()))
@@ -30,15 +30,7 @@ async function scrape() {
 }
 
 function consumerOf(topic, handler, options) {
-  const consumer = clients.add(
-    new PushConsumer({
-      groupId: uniqueGroup(),
-      nameServer: backend.nameServer,
-      initialPosition: 'first',
-      suspendMs: 10,
-      ...options,
-    }),
-  )
+  const consumer = makeConsumer({ suspendMs: 10, ...options })
   for (const event of ['suspended', 'deadLetter', 'warning']) consumer.on(event, () => {})
   return consumer.subscribe(topic, handler)
 }

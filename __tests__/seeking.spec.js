@@ -2,8 +2,7 @@
 // seek() and commit(): a queue goes on elsewhere, and what is handled is acknowledged.
 
 const { setTimeout: delay } = require('node:timers/promises')
-const { PushConsumer } = require('..')
-const { admin, backend, clients, createTopic, startProducer, uniqueGroup, until } = require('./support')
+const { admin, backend, createTopic, makeConsumer, startProducer, uniqueGroup, until } = require('./support')
 
 /** A topic of one queue with the messages '0', '1', …, and what was stored when. */
 async function filled(count) {
@@ -18,7 +17,7 @@ async function filled(count) {
 
 /** A consumer whose handlers remember offsets, and then do as they are told. */
 function consumer(topic, { groupId = uniqueGroup(), then = () => {}, ...options } = {}) {
-  const client = new PushConsumer({ groupId, nameServer: backend.nameServer, initialPosition: 'first', ...options })
+  const client = makeConsumer({ groupId, ...options })
   const seen = []
   const resets = []
   client.subscribe(topic, (message, context) => {
@@ -26,7 +25,7 @@ function consumer(topic, { groupId = uniqueGroup(), then = () => {}, ...options 
     return then(message, context)
   })
   client.on('offsetReset', (...reset) => resets.push(reset))
-  return Object.assign(clients.add(client), { seen, resets })
+  return Object.assign(client, { seen, resets })
 }
 
 const upTo = (end, from = 0) => Array.from({ length: end - from }, (_, i) => from + i)

@@ -4,7 +4,16 @@
 const { AsyncLocalStorage } = require('node:async_hooks')
 const { setImmediate: turn } = require('node:timers/promises')
 const { CHANNELS, ConsumeStatus, Producer, PushConsumer, deadLetter, suspend } = require('..')
-const { backend, clients, createTopic, startProducer, uniqueGroup, uniqueTopic, until } = require('./support')
+const {
+  backend,
+  clients,
+  createTopic,
+  makeConsumer,
+  startProducer,
+  uniqueGroup,
+  uniqueTopic,
+  until,
+} = require('./support')
 const { bind, observe, observePlain } = require('./support/observer')
 
 /** Everything that is told on a tracing channel of these topics. */
@@ -18,15 +27,7 @@ const events = (told) => told.map(({ event }) => event)
 const last = (told) => told.filter(({ event }) => event === 'asyncEnd')
 
 async function startConsumer(topic, handler, options) {
-  const client = clients.add(
-    new PushConsumer({
-      groupId: uniqueGroup(),
-      nameServer: backend.nameServer,
-      initialPosition: 'first',
-      suspendMs: 10,
-      ...options,
-    }),
-  )
+  const client = makeConsumer({ suspendMs: 10, ...options })
   client.subscribe(topic, handler)
   return client.start()
 }
@@ -230,14 +231,7 @@ describe('handler calls', () => {
     await Promise.all(kinds.map((body) => producer.sendOrderly({ topic, body }, 'key')))
     const told = record(CHANNELS.process, topic)
     const handled = []
-    const consumer = clients.add(
-      new PushConsumer({
-        groupId: uniqueGroup(),
-        nameServer: backend.nameServer,
-        initialPosition: 'first',
-        suspendMs: 10,
-      }),
-    )
+    const consumer = makeConsumer({ suspendMs: 10 })
     consumer.on('warning', () => {})
     consumer.on('suspended', () => {})
     consumer.on('deadLetter', () => {})

@@ -1,19 +1,12 @@
 'use strict'
 // Messages that no client can decode, stored as any producer could: what holds a queue can be sent away, or passed over.
-const { PushConsumer } = require('..')
-const { admin, backend, clients, createTopic, uniqueGroup, until } = require('./support')
+const { admin, backend, createTopic, makeConsumer, uniqueGroup, until } = require('./support')
 
 const COMPRESSED = 0x1
 const LZ4 = 0x100
 
 function consumer(topic, onUndecodable, handler, options) {
-  const defaults = {
-    groupId: uniqueGroup(),
-    nameServer: backend.nameServer,
-    initialPosition: 'first',
-    commitIntervalMs: 50,
-  }
-  const client = clients.add(new PushConsumer({ ...defaults, onUndecodable, ...options }))
+  const client = makeConsumer({ commitIntervalMs: 50, onUndecodable, ...options })
   const told = []
   client.on('undecodable', (queue, error) => told.push({ queue, error }))
   client.subscribe(topic, handler)
@@ -85,9 +78,7 @@ test('deadLetter: its bytes as they were stored are in the dead-letter queue, wh
   ])
   expect(client.stats()).toMatchObject({ undecodable: 2, skipped: 0, deadLettered: 2, blockedQueues: 0 })
   const letters = []
-  const reader = clients.add(
-    new PushConsumer({ groupId: uniqueGroup(), nameServer: backend.nameServer, initialPosition: 'first' }),
-  )
+  const reader = makeConsumer()
   reader.subscribe(dlq, (message) => void letters.push([message.text(), message.properties.colour]))
   await reader.start()
   await until(() => letters.length === 2)

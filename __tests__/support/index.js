@@ -1,7 +1,7 @@
 'use strict'
 // What every spec on a real broker begins with: require('./support').
 
-const { Producer } = require('../..')
+const { Producer, PushConsumer } = require('../..')
 const { Cluster } = require('../../scripts/rocketmq/cluster')
 const { TestAdmin } = require('./admin')
 const { readBackend } = require('./backends')
@@ -65,6 +65,12 @@ function startProducer(options) {
   return clients.add(new Producer({ ...defaults, ...options })).start()
 }
 
+/** A consumer of this run's broker, or another, that begins with the first message, not started; closed after the test. */
+function makeConsumer(options) {
+  const defaults = { groupId: uniqueGroup(), nameServer: backend.nameServer, initialPosition: 'first' }
+  return clients.add(new PushConsumer({ ...defaults, ...options }))
+}
+
 /** Runs a script in a process of its own until the test ends; arguments as ChildProcess. */
 function childProcess(script, args, options) {
   return clients.add(new ChildProcess(script, args, options))
@@ -107,6 +113,7 @@ module.exports = {
   clients,
   createTopic,
   foreignMember,
+  makeConsumer,
   startCluster,
   startProducer,
   uniqueGroup,

@@ -34,19 +34,24 @@ async function main(): Promise<void> {
   await Promise.all([producer.close(), consumer.close()])
 }
 
+/** What both take. */
+const both: Required<Omit<rocketmq.ClientOptions, 'credentials'>> = {
+  groupId: 'g',
+  nameServer: 'a:9876',
+  namespace: 'n',
+  instanceName: 'i',
+  requestTimeoutMs: 1,
+  startTimeoutMs: 1,
+  waitForTopics: true,
+  closeTimeoutMs: 1,
+  logger: console,
+  signal: AbortSignal.timeout(1),
+}
+
 /** All that a consumer takes and does. */
 async function consuming(): Promise<void> {
   const options: Required<Omit<rocketmq.PushConsumerOptions, 'credentials'>> = {
-    groupId: 'g',
-    nameServer: 'a:9876',
-    namespace: 'n',
-    instanceName: 'i',
-    requestTimeoutMs: 1,
-    startTimeoutMs: 1,
-    waitForTopics: true,
-    closeTimeoutMs: 1,
-    logger: console,
-    signal: AbortSignal.timeout(1),
+    ...both,
     initialPosition: 'first',
     concurrency: { max: 64, by: 'key' },
     messageModel: 'broadcasting',
@@ -78,16 +83,7 @@ async function consuming(): Promise<void> {
 /** All that a producer takes and does. */
 async function producing(): Promise<void> {
   const options: Required<Omit<rocketmq.ProducerOptions, 'credentials'>> = {
-    groupId: 'g',
-    nameServer: 'a:9876',
-    namespace: 'n',
-    instanceName: 'i',
-    requestTimeoutMs: 1,
-    startTimeoutMs: 1,
-    waitForTopics: true,
-    closeTimeoutMs: 1,
-    logger: console,
-    signal: AbortSignal.timeout(1),
+    ...both,
     topics: ['orders'],
     shardingHash: 'proxy',
     batching: 'auto',
