@@ -83,7 +83,7 @@ impl<B: Masters> Producer<B> {
     /// A producer that is not started. `calls` is told of every outcome.
     pub fn new(brokers: B, options: ProducerOptions, calls: Arc<dyn Calls>) -> Arc<Self> {
         let random = i32::from_ne_bytes(env::random_u32().to_ne_bytes());
-        let ids = UniqueIds::new(local_ip(brokers.id()), std::process::id(), random);
+        let ids = UniqueIds::new(local_ip(brokers.id()), env::process_id(), random);
         let encoder = Encoder::new(&options, brokers.namespace(), ids);
         let real_group = brokers.wrap(&options.group);
         let (topics, group) = (options.topics.clone(), options.group.clone());

@@ -8,7 +8,6 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use tokio::sync::mpsc;
-use tokio::task::JoinSet;
 use tokio::time::sleep_until;
 
 use super::subscription_check::Others;
@@ -20,7 +19,7 @@ use crate::consumer::health::unread_queues;
 use crate::consumer::options::InitialPosition;
 use crate::consumer::queue::{Queue, Wanted};
 use crate::consumer::shared::Shared;
-use crate::env::{self, Instant};
+use crate::env::{self, Instant, JoinSet};
 use crate::protocol::allocation::averagely;
 use crate::protocol::{ConsumeFrom, ConsumerData, ConsumerList, MessageQueue, Subscription};
 
