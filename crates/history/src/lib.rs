@@ -4,4 +4,5 @@
 //! their own, by simulated ones, or by whoever reads a broker's store. Lines of one client are in the order in which things happened;
 //! lines of several may come in any order, from one file or many. There are no bodies and no secrets in it.
 
+pub mod checker;
 pub mod event;
