@@ -94,7 +94,10 @@ impl Commits<'_, '_> {
                     self.acked = self.acked.max(Some(offset));
                 }
             }
-            What::Unlock { phase: Phase::Sent, .. } => self.unlock(line),
+            What::Unlock { phase: Phase::Sent, .. } => {
+                self.unlock(line);
+                self.position = None;
+            }
             _ => {}
         }
     }
@@ -259,7 +262,7 @@ impl Commits<'_, '_> {
 
     /// C6: what is handled is committed before the queue is given back, and nothing of it runs any more.
     fn unlock(&mut self, line: usize) {
-        if self.lost.is_some() || self.strand.broadcasting {
+        if self.position.is_none() || self.lost.is_some() || self.strand.broadcasting {
             return;
         }
         let of = self.strand.of();

@@ -165,8 +165,13 @@ impl Handling<'_, '_> {
 
     /// Everything from one offset to before another one needs no handler.
     fn skip(&mut self, from: i64, to: i64) {
-        let end = self.skipped.entry(from).or_insert(to);
-        *end = to.max(*end);
+        // Ranges that touch are one, so that a look at the last one before an offset tells.
+        let (mut from, mut to) = (from, to);
+        while let Some((&first, &end)) = self.skipped.range(..=to).next_back().filter(|&(_, &end)| end >= from) {
+            self.skipped.remove(&first);
+            (from, to) = (from.min(first), to.max(end));
+        }
+        self.skipped.insert(from, to);
         for flow in self.flows.values_mut() {
             if flow.again.is_some_and(|(again, ..)| from <= again && again < to) {
                 flow.again = None;
@@ -175,8 +180,7 @@ impl Handling<'_, '_> {
     }
 
     fn is_skipped(&self, offset: i64) -> bool {
-        // Ranges may lie in each other, but few do: one that begins close before is looked at.
-        self.skipped.range(..=offset).rev().take(4).any(|(_, &to)| offset < to)
+        self.skipped.range(..=offset).next_back().is_some_and(|(_, &to)| offset < to)
     }
 
     fn start(&mut self, line: usize, offset: i64, last: i64, attempt: u32) {

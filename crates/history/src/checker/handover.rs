@@ -1,6 +1,6 @@
 //! From one owner to the next: it begins where the one before has committed, and repeats nothing after a farewell (C4, C6).
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use super::book::What;
 use super::report::{Findings, Of};
@@ -44,6 +44,8 @@ struct HandOver<'a, 'b> {
     committer: Option<u32>,
     /// The last owner, with its last word on the queue: time, line, and whether it was a farewell.
     owner: Option<(u32, i64, usize, bool)>,
+    /// Who has had a lock since giving one back.
+    holders: HashSet<u32>,
     /// Behind the last message that was handled, and the line of that.
     handled: Option<(i64, usize)>,
     /// By the line of a call's end, its last message.
@@ -67,6 +69,7 @@ pub(super) fn check(findings: &mut Findings<'_>, strands: &[Strand]) -> Vec<(i64
         committed: Committed::default(),
         committer: None,
         owner: None,
+        holders: HashSet::new(),
         handled: None,
         ended: ended.collect(),
         unheard: Vec::new(),
@@ -84,8 +87,12 @@ impl HandOver<'_, '_> {
         let (at, by) = (entry.at, entry.by);
         match entry.what {
             What::Lock { .. } => self.lock(at, by),
-            What::Unlock { phase: Phase::Sent, .. } => self.owner = Some((by, at, line, true)),
-            What::Lost { .. } | What::Start { .. } => self.owner = Some((by, at, line, false)),
+            // Else it is only made sure that it has none.
+            What::Unlock { phase: Phase::Sent, .. } if self.holders.remove(&by) => {
+                self.owner = Some((by, at, line, true));
+            }
+            What::Lost { .. } if self.holders.contains(&by) => self.owner = Some((by, at, line, false)),
+            What::Start { .. } => self.owner = Some((by, at, line, false)),
             What::End { outcome: Ended::Success, .. } => {
                 if let Some(last) = self.ended.get(&line) {
                     self.handled = self.handled.max(Some((last + 1, line)));
@@ -106,6 +113,7 @@ impl HandOver<'_, '_> {
     }
 
     fn lock(&mut self, at: i64, by: u32) {
+        self.holders.insert(by);
         if let Some((_, since, ..)) = self.owner.filter(|&(owner, ..)| owner != by) {
             let counts = self.findings.counts();
             counts.hand_overs += 1;

@@ -269,7 +269,7 @@ impl Producer<'_, '_> {
         });
         if !may_move {
             let (was, is) = (shown(home).clone(), shown(queue).clone());
-            let text = format_args!("the key moves from {was} to {is} though the route is as it was");
+            let text = format_args!("the key moves from {was} to {is} though nobody tells of another route");
             findings.report("P1", Of::Key { producer: self.number, key }, &[since, line], text);
         }
     }

@@ -124,7 +124,7 @@ fn p1_a_key_moves_with_the_route_only() {
                  5 p wire 2 q1 2
                  6 p answer 2 stored 2";
     let text = bad(&history(&moved.replace("p CHANGE", "p skipped q0 0 0")), &["P1"]);
-    assert_eq!(text, "the key moves from t@b:0 to t@b:1 though the route is as it was");
+    assert_eq!(text, "the key moves from t@b:0 to t@b:1 though nobody tells of another route");
     good(&history(&moved.replace("p CHANGE", "p route q1 q2")));
     good(&history(&moved.replace("p CHANGE", "w fault broker-died")));
     // Before, and not since.
