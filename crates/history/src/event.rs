@@ -25,6 +25,13 @@ pub enum Event {
     /// The last line of a client that was closed; of a killed one there is none.
     Closed {},
 
+    /// A producer goes by another route of a topic from here on, or by its first.
+    Route {
+        /// As the broker knows it.
+        topic: String,
+        /// The queues that keys are spread over, in their order.
+        queues: Vec<Queue>,
+    },
     /// A send was called.
     Submit {
         /// The number of the call, 1 and up, in the order of the calls of this producer.
@@ -78,7 +85,7 @@ pub enum Event {
     Lost {
         /// The queue.
         queue: Queue,
-        /// A word of it.
+        /// A word of it; `doubt` and `slept`: it may still be ours, a renewal brings it back, and commits of what is done may go on.
         why: String,
     },
     /// The queue is not to be ours any more: nothing new starts.
