@@ -21,7 +21,8 @@ use world::fraction;
 #[cfg(test)]
 pub(crate) use world::listen;
 pub(crate) use world::{
-    JoinSet, SocketWriter, connect, local_ip, planted, process_id, random_u32, spawn_blocking, unacknowledged,
+    JoinSet, SocketWriter, boot_id, connect, local_ip, monotonic_us, planted, process_id, random_u32, spawn_blocking,
+    unacknowledged,
 };
 pub use world::{spawn, wall_ms};
 

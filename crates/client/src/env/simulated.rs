@@ -19,6 +19,16 @@ pub(crate) fn local_ip(_peer: &str) -> IpAddr {
     Host::current().map_or(Ipv4Addr::LOCALHOST, Host::ip).into()
 }
 
+/// How old the world is, in microseconds.
+pub(crate) fn monotonic_us() -> u64 {
+    u64::try_from(rocketmq_simulated_world::World::current().elapsed().as_micros()).unwrap_or(u64::MAX)
+}
+
+/// What that counts from.
+pub(crate) fn boot_id() -> String {
+    String::from("simulated")
+}
+
 /// The number of the current host.
 pub(crate) fn process_id() -> u32 {
     Host::current().map_or(0, |host| u32::from(host.ip()))
