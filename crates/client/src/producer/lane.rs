@@ -138,6 +138,9 @@ fn answered<B: Masters>(core: &Arc<Core<B>>, lane: u32, number: u64, answer: Res
     guarded(core, lane, || {
         let ended = core.with(|state, out| {
             let Flying { mut flight, permit, .. } = state.landed(lane, number)?;
+            if matches!(answer, Err(Unsent::NotSent(_))) {
+                state.count_attempt(&flight, -1);
+            }
             let after = state.after(lane, &mut flight, answer, out);
             Some((flight, permit, after))
         });
@@ -248,10 +251,19 @@ impl State {
             return None;
         }
         self.requests += 1;
+        self.count_attempt(&flight, 1);
         self.retries += u64::from(std::mem::replace(&mut flight.was_sent, true));
         let number = self.requests;
         self.set_flying(lane, Box::new(Flying { flight, number, permit }), out);
         Some(number)
+    }
+
+    /// One more request carries these messages; -1: it was not written after all.
+    fn count_attempt(&mut self, flight: &Flight, by: i32) {
+        for &id in &flight.ids {
+            let attempts = &mut self.pending[id].attempts;
+            *attempts = attempts.saturating_add_signed(by);
+        }
     }
 
     /// The attempt with this number has ended; none when nobody knows of it any more.
