@@ -32,7 +32,7 @@ const FAILURE_NEXT = 6
  * @property {number} slot of native
  * @property {AbortSignal | undefined} signal
  * @property {import('./unsettled').FlushGroup} flushGroup
- * @property {(result: any, attempt: number) => void} resolve with how many requests have carried it, which observers are told
+ * @property {(result: any, attempt?: number) => void} resolve with how many requests have carried it, which observers are told
  * @property {(error: Error, attempt?: number) => void} reject
  */
 

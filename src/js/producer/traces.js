@@ -97,7 +97,7 @@ function rewritten({ warn }, flat, { properties }) {
 /**
  * Has the observers of a send hear its outcome before its caller does.
  * @param {Operation} operation
- * @param {{ resolve: (result: any, attempt: number) => void, reject: (error: Error, attempt?: number) => void }} send
+ * @param {{ resolve: (result: any, attempt?: number) => void, reject: (error: Error, attempt?: number) => void }} send
  */
 function watch(operation, send) {
   const { resolve, reject } = send
