@@ -9,6 +9,7 @@ const FOLDER = path.join(__dirname, '..')
 /** Specs of more than 15 s, and about how many seconds: the more of TestBroker and a real one. */
 const SECONDS = {
   'another-store': 22,
+  examples: 21,
   'integrity/blocked-loop': 38,
   'integrity/fault-proxy': 30,
   'integrity/moved-broker': 33,
@@ -23,6 +24,7 @@ const SECONDS = {
   operator: 110,
   'ordered-send': 25,
   refusals: 19,
+  seeking: 20,
   'selector.java.cluster': 40,
   'sharding-hashes.cluster': 60,
   'sharding-proxy.java.cluster': 70,
@@ -44,6 +46,8 @@ const SECONDS = {
 const seconds = ({ path: file }) => SECONDS[path.relative(FOLDER, file).replace(/\.spec\.js$/, '')] ?? 0
 
 module.exports = class LongFirst extends Sequencer {
+  static SECONDS = Object.freeze(SECONDS)
+
   sort(tests) {
     return super.sort(tests).sort((one, other) => seconds(other) - seconds(one))
   }
