@@ -94,6 +94,34 @@ pub fn wall_ms() -> i64 {
     now.duration_since(UNIX_EPOCH).map_or(0, |since| i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
 }
 
+/// Now, on the monotonic clock that all processes of the machine share, in microseconds.
+#[cfg(unix)]
+pub(crate) fn monotonic_us() -> u64 {
+    let mut now = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    #[expect(unsafe_code, reason = "clock_gettime; the standard library hides what its clock counts from")]
+    // SAFETY: it writes where it is told, which is as large as it has to be.
+    unsafe {
+        libc::clock_gettime(libc::CLOCK_MONOTONIC, &raw mut now);
+    }
+    let (seconds, nanos) = (now.tv_sec.cast_unsigned(), now.tv_nsec.cast_unsigned());
+    seconds * 1_000_000 + nanos / 1_000
+}
+
+/// Now, on the monotonic clock of this process, in microseconds.
+#[cfg(not(unix))]
+pub(crate) fn monotonic_us() -> u64 {
+    static SINCE: LazyLock<Instant> = LazyLock::new(Instant::now);
+    u64::try_from(SINCE.elapsed().as_micros()).unwrap_or(u64::MAX)
+}
+
+/// What [`monotonic_us`] counts from: the same name for all processes that share the clock.
+pub(crate) fn boot_id() -> String {
+    let known = files::read(std::path::Path::new("/proc/sys/kernel/random/boot_id"));
+    let known = known.ok().flatten().and_then(|id| String::from_utf8(id).ok());
+    // Whoever cannot know shares it with nobody.
+    known.map_or_else(|| format!("{:08x}{:08x}", random_u32(), random_u32()), |id| id.trim().to_owned())
+}
+
 /// A time of the wall clock as people read it: `2026-01-31T12:03:04Z`.
 pub(crate) fn utc(wall_ms: i64) -> String {
     let seconds = wall_ms.div_euclid(1000);

@@ -11,7 +11,12 @@ pub(super) enum Verdict {
     /// Stored, all of it.
     Stored(SendReceipt),
     /// Nothing was stored and the frame was perhaps not even written: the same again later.
-    NotStored(ClientError),
+    NotStored {
+        /// What happened.
+        error: ClientError,
+        /// Whether the frame was written.
+        wired: bool,
+    },
     /// Nobody knows: the same again later, while the lane waits.
     Unknown {
         /// What happened.
@@ -29,6 +34,8 @@ pub(super) enum Verdict {
         error: ClientError,
         /// Whether it is certain that nothing was stored.
         certain: bool,
+        /// Whether the frame was written.
+        wired: bool,
     },
 }
 
@@ -37,8 +44,10 @@ pub(super) fn verdict(answer: Result<SendReceipt, Unsent>, batch: bool) -> Verdi
     match answer {
         Ok(receipt) => Verdict::Stored(receipt),
         // A new connection is greeted with a heartbeat, and that was refused.
-        Err(Unsent::NotSent(error)) if error.code() == Code::AccessDenied => Verdict::Refused { error, certain: true },
-        Err(Unsent::NotSent(error)) => Verdict::NotStored(error),
+        Err(Unsent::NotSent(error)) if error.code() == Code::AccessDenied => {
+            Verdict::Refused { error, certain: true, wired: false }
+        }
+        Err(Unsent::NotSent(error)) => Verdict::NotStored { error, wired: false },
         Err(Unsent::Unanswered(error)) => Verdict::Unknown { error, system_error: false },
         Err(Unsent::Refused { refusal, error }) => refused(&refusal, error, batch),
     }
@@ -48,10 +57,10 @@ fn refused(refusal: &Refusal, error: ClientError, batch: bool) -> Verdict {
     let remark = refusal.remark.as_str();
     match refusal.code {
         response::SYSTEM_BUSY | response::SERVICE_NOT_AVAILABLE | response::FLOW_CONTROL | response::GO_AWAY => {
-            Verdict::NotStored(error)
+            Verdict::NotStored { error, wired: true }
         }
         // 5.5.0 says 2.
-        response::SYSTEM_ERROR if remark.contains("[PC_SYNCHRONIZED]") => Verdict::NotStored(error),
+        response::SYSTEM_ERROR if remark.contains("[PC_SYNCHRONIZED]") => Verdict::NotStored { error, wired: true },
         response::REQUEST_CODE_NOT_SUPPORTED if batch => Verdict::BatchesRefused(error),
         // Older Alibaba Cloud instances.
         response::SYSTEM_ERROR if batch && remark.contains("batch send") && remark.contains("not support") => {
@@ -64,10 +73,10 @@ fn refused(refusal: &Refusal, error: ClientError, batch: bool) -> Verdict {
         | response::NO_PERMISSION
         | response::TOPIC_NOT_EXIST
         | response::SUBSCRIPTION_GROUP_NOT_EXIST
-        | response::INVALID_PARAMETER => Verdict::Refused { error, certain: true },
-        response::SYSTEM_ERROR if refusal.is_access_denied() => Verdict::Refused { error, certain: true },
+        | response::INVALID_PARAMETER => Verdict::Refused { error, certain: true, wired: true },
+        response::SYSTEM_ERROR if refusal.is_access_denied() => Verdict::Refused { error, certain: true, wired: true },
         response::SYSTEM_ERROR => Verdict::Unknown { error, system_error: true },
         // Codes that no broker is known to answer a send with: not tried again, and nothing is claimed about them.
-        _ => Verdict::Refused { error, certain: false },
+        _ => Verdict::Refused { error, certain: false, wired: true },
     }
 }

@@ -25,6 +25,7 @@ mod model;
 mod options;
 mod outcomes;
 mod queue_selector;
+mod record;
 mod route_watch;
 mod slab;
 mod start;
@@ -202,9 +203,11 @@ impl<B: Masters> Producer<B> {
     /// Ends what was called before, as long as `timeout` allows; then rejects what is left. New calls are refused at once. At
     /// the end the client is closed.
     pub async fn close(&self, timeout: Duration) {
-        self.core.with(|state, _| {
-            if state.phase != Phase::Closed {
+        let is_first = self.core.with(|state, _| match state.phase {
+            Phase::Closing | Phase::Closed => false,
+            Phase::Idle | Phase::Running => {
                 state.phase = Phase::Closing;
+                true
             }
         });
         let deadline = env::now() + timeout;
@@ -217,6 +220,9 @@ impl<B: Masters> Producer<B> {
         // Brokers that are gone cannot be taken leave of.
         let deadline = deadline.max(env::now() + LEAVE);
         let _ = tokio::time::timeout_at(deadline, self.core.brokers.close()).await;
+        if is_first {
+            self.core.with(|state, _| state.options.history.end());
+        }
     }
 
     /// What is wrong at the moment.

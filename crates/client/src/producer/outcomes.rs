@@ -34,7 +34,7 @@ impl State {
                 self.lanes[lane].error = None;
                 Next::Done
             }
-            Verdict::NotStored(error) => {
+            Verdict::NotStored { error, .. } => {
                 if !matches!(error.broker_code(), Some(response::SYSTEM_BUSY | response::FLOW_CONTROL)) {
                     self.look_again(lane, out);
                 }
@@ -76,7 +76,7 @@ impl State {
                 let error = if messages > 1 { batches::too_large(messages, flight.size, &error) } else { error };
                 self.refused(lane, flight, &error, out)
             }
-            Verdict::Refused { error, certain } => {
+            Verdict::Refused { error, certain, .. } => {
                 if certain {
                     self.land(flight);
                 } else {
@@ -166,6 +166,7 @@ impl State {
                 });
                 if !settled {
                     let receipts = receipts.collect();
+                    self.note_stored(self.pending[id].send, &flight.topic, &queue, offset);
                     let slot = self.resolve(id);
                     out.settled.push(Settlement::Batch { slot, receipts, attempts });
                 }
@@ -177,6 +178,7 @@ impl State {
                     let before = std::mem::replace(&mut stored, run(offset, 0));
                     out.settled.extend((!before.sends.is_empty()).then_some(Settlement::Stored(before)));
                 } else {
+                    self.note_stored(self.pending[id].send, &flight.topic, &queue, offset - 1);
                     let slot = self.resolve(id);
                     stored.push(StoredSend { slot, msg_id, attempts }, offset_msg_id);
                 }

@@ -19,6 +19,7 @@ use crate::consumer::gate::Gate;
 use crate::consumer::health::unread_queues;
 use crate::consumer::options::InitialPosition;
 use crate::consumer::queue::{Queue, Wanted};
+use crate::consumer::record::QueueRecord;
 use crate::consumer::shared::Shared;
 use crate::env::{self, Instant};
 use crate::protocol::allocation::averagely;
@@ -85,7 +86,8 @@ impl<B: Brokers> Shared<B> {
         let (orders, receiver) = mpsc::channel(ORDERS);
         let make = |index| {
             let hidden = real.topic == self.group.retry_topic;
-            let gate = Gate::new(self.options.suspend, self.options.max_reconsume_times, self.wall());
+            let record = QueueRecord::new(&self.options.history, real);
+            let gate = Gate::new(self.options.suspend, self.options.max_reconsume_times, self.wall(), record);
             let shown = MessageQueue { topic: self.brokers.unwrap(&real.topic), ..real.clone() };
             let queue = Queue::new(index, real.clone(), shown, hidden, gate, orders);
             self.pauses.tell(&queue);
