@@ -999,6 +999,8 @@ export type SendTrace = OperationTrace<Producer> &
     readonly msgId?: string
     /** Its place in the queue, of a batch that of its first message. */
     readonly queueOffset?: number
+    /** How many requests have carried it: 1 as a rule, more where it was sent again, 0 of what was never sent. Known in `asyncStart`. */
+    readonly attempt?: number
   }
 
 /** A handler call (`rocketmq-orderly:process`). Handlers run in the stores that are bound to its `start`. */

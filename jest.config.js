@@ -47,7 +47,9 @@ function isInstalled(tool) {
 const onTestBroker = (name) => onBroker(name, ['\\.real\\.', ...(HAS_JAVA ? [] : NEEDS_JAVA)])
 
 module.exports = {
-  maxWorkers: 2,
+  // Specs wait more than they work, on real brokers too, whose starts take what there is: so many keep two cores busy, and no more than that.
+  maxWorkers: TESTED_VERSIONS.length > 0 ? 4 : 5,
+  testSequencer: '<rootDir>/__tests__/support/long-first.js',
   // A busy machine takes longer than the usual 0.5 s to take a worker's memory down; what is left open is told all the same.
   workerGracefulExitTimeout: 5_000,
   testTimeout: 120_000,

@@ -59,7 +59,7 @@ describe('sends', () => {
     })
     const { msgId, queue, queueOffset } = result
     const [end] = last(told)
-    expect(end).toMatchObject({ result, msgId, queue, queueOffset, outcome: 'stored' })
+    expect(end).toMatchObject({ result, msgId, queue, queueOffset, outcome: 'stored', attempt: 1 })
     expect(end).not.toHaveProperty('error')
     expect(backend.brokers.map(({ address }) => address)).toContain(brokerOf(end))
     expect(new Set(told.map(({ trace }) => trace)).size).toBe(1)
@@ -114,7 +114,8 @@ describe('sends', () => {
     expect(events(told)).toEqual(['start', 'end', 'asyncStart', 'asyncEnd'])
     const [end] = last(told)
     const { queue, queueOffset } = results[0]
-    expect(end).toMatchObject({ topic, shardingKey: 'key', results, queue, queueOffset, outcome: 'stored' })
+    const stored = { results, queue, queueOffset, outcome: 'stored', attempt: 1 }
+    expect(end).toMatchObject({ topic, shardingKey: 'key', ...stored })
     expect(end.messages.map(({ body }) => String(body))).toEqual(['a', 'b'])
     expect(end).not.toHaveProperty('message')
     expect(end).not.toHaveProperty('msgId')
@@ -145,7 +146,10 @@ describe('sends', () => {
     ])
     const errors = told.filter(({ event }) => event === 'error')
     expect(errors.map(({ error }) => error)).toEqual([first.reason, second.reason])
-    expect(errors.map(({ outcome }) => outcome)).toEqual(['not-stored', 'not-stored'])
+    expect(errors.map(({ outcome, attempt }) => [outcome, attempt])).toEqual([
+      ['not-stored', 0],
+      ['not-stored', 0],
+    ])
     expect(errors[1].error).toMatchObject({ code: 'ERR_ROCKETMQ_ORDER_BROKEN', cause: first.reason })
   })
 
@@ -160,7 +164,8 @@ describe('sends', () => {
     const aborted = producer.sendOrderly({ topic, body: 'a' }, 'key', { signal: AbortSignal.abort() })
     await expect(aborted).rejects.toMatchObject({ code: 'ERR_ROCKETMQ_ABORTED' })
     expect(events(told)).toEqual(['start', 'end', 'error', 'asyncStart', 'asyncEnd'])
-    expect(last(told)[0]).toMatchObject({ outcome: 'not-stored', error: { code: 'ERR_ROCKETMQ_ABORTED' } })
+    const over = { outcome: 'not-stored', attempt: 0, error: { code: 'ERR_ROCKETMQ_ABORTED' } }
+    expect(last(told)[0]).toMatchObject(over)
   })
 
   test('observers hear all of a send in the store that its start was bound to, and its caller goes on in their own', async () => {

@@ -40,7 +40,7 @@ test('one of two brokers killed and back: every acknowledged message is there, i
           ),
         )
       }
-      await delay(5)
+      await delay(20)
     }
   })()
   clients.add({ close: () => ((sending = false), loop) })
@@ -59,10 +59,12 @@ test('one of two brokers killed and back: every acknowledged message is there, i
   const settled = await Promise.all(results)
   const stored = await cluster.admin.readBack(topic, { expected: settled.filter(({ result }) => result).length })
   const at = new Map(stored.map((m) => [`${m.brokerName}/${m.queueId}/${m.queueOffset}`, m]))
-  for (const { number, result } of settled.filter(({ result }) => result)) {
-    const message = at.get(`${result.queue.brokerName}/${result.queue.queueId}/${result.queueOffset}`)
-    expect([number, message?.body.toString(), message?.msgId]).toEqual([number, String(number), result.msgId])
+  const isThere = ({ number, result: { queue, queueOffset, msgId } }) => {
+    const message = at.get(`${queue.brokerName}/${queue.queueId}/${queueOffset}`)
+    return message?.body.toString() === String(number) && message.msgId === msgId
   }
+  // Tens of thousands: an assertion for each would take longer than all else.
+  expect(settled.filter((send) => send.result && !isThere(send))).toEqual([])
   // First stored copies per key and queue are in call order.
   const unknown = new Set(settled.filter(({ error }) => error?.outcome === 'unknown').map(({ number }) => number))
   const lanes = new Map()

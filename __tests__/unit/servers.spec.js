@@ -2,8 +2,9 @@
 // A producer among servers that fail in ways that real ones show rarely.
 
 const { setTimeout: delay } = require('node:timers/promises')
-const { Producer } = require('../..')
+const { CHANNELS, Producer } = require('../..')
 const { FakeServer, SILENCE, route, stored } = require('../support/fake-server')
+const { observe } = require('../support/observer')
 const { until } = require('../support/until')
 
 const SEND = 310
@@ -226,4 +227,27 @@ test('no client asks for routes or connects in a loop while a broker is down', a
   expect(client.health().ok).toBe(false)
   expect(attempts).toBeGreaterThanOrEqual(2)
   expect(attempts).toBeLessThanOrEqual(12)
+})
+
+test('observers of a send are told how many requests have carried it, of a batch and of a failure as well', async () => {
+  const BUSY = { code: 2, remark: 'busy' }
+  let answers = []
+  const { address } = await broker(({ code }) => (code === SEND || code === SEND_BATCH ? answers.shift() : undefined))
+  const client = await producer([await server(() => route(address))], { topics: [topic] }).start()
+  const told = []
+  observe(CHANNELS.send, (event, { attempt, outcome }) => event === 'asyncEnd' && told.push([attempt, outcome]))
+  const sent = async (answered, send) => {
+    answers = answered
+    await send().catch(() => {})
+    return told.splice(0)
+  }
+  const one = () => client.sendOrderly({ topic, body: 'a' }, 'k')
+  const two = () => client.sendOrderlyBatch([1, 2].map((body) => ({ topic, body: `${body}` })), 'k') // prettier-ignore
+  expect(await sent([], one)).toEqual([[1, 'stored']])
+  expect(await sent([BUSY, BUSY], one)).toEqual([[3, 'stored']])
+  expect(await sent([], two)).toEqual([[1, 'stored']])
+  expect(await sent([BUSY], two)).toEqual([[2, 'stored']])
+  expect(await sent([BUSY, { code: 16, remark: 'no' }], one)).toEqual([[2, 'not-stored']])
+  const aborted = () => client.sendOrderly({ topic, body: 'a' }, 'k', { signal: AbortSignal.abort() })
+  expect(await sent([], aborted)).toEqual([[0, 'not-stored']])
 })

@@ -137,6 +137,7 @@ class Cluster {
    * @param {string} [options.version] '5.5.0' (default) or '4.9.7'
    * @param {number} [options.brokers] how many masters: broker-a, broker-b, …; 1
    * @param {boolean} [options.acl] with access control, and the accounts of `cluster.accounts`; false
+   * @param {boolean} [options.tls] whether servers speak TLS, too, as they do unless they are told; false
    * @param {number} [options.port] of the name server; free ones are chosen where none is given
    * @param {number[]} [options.brokerPorts] each takes the ports -2 and +1 around it too
    * @param {Record<string, string | number | boolean>} [options.brokerProperties] settings of the brokers, over our own
@@ -175,6 +176,7 @@ class Cluster {
     version,
     brokers,
     acl,
+    tls,
     classes,
     port,
     brokerPorts = [],
@@ -202,6 +204,7 @@ class Cluster {
       configFile: writeNameServer(home, { port, properties: nameServerProperties }),
       home,
       heap: ['64m', '256m'],
+      tls,
       guard,
     })
     this.brokers = []
@@ -223,6 +226,7 @@ class Cluster {
         configFile: writeBroker(brokerHome, settings),
         home: brokerHome,
         heap: ['128m', '512m'],
+        tls,
         guard,
       })
       const accounts = acl ? { accountsByRequest: !version.startsWith('4.') } : undefined

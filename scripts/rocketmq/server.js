@@ -24,7 +24,7 @@ class JavaServer {
 
   /**
    * @param {{ name: string, mainClass: string, classPath: string, configFile: string, configOption?: string, home: string, heap: [string, string],
-   *   guard: import('./guard').Guard }} options
+   *   tls?: boolean, guard: import('./guard').Guard }} options
    */
   constructor(options) {
     this.#options = options
@@ -38,7 +38,17 @@ class JavaServer {
 
   /** Starts the process and waits for its "boot success". */
   async start() {
-    const { name, mainClass, classPath, configFile, configOption = '-c', home, heap, guard } = this.#options
+    const {
+      name,
+      mainClass,
+      classPath,
+      configFile,
+      configOption = '-c',
+      home,
+      heap,
+      tls = false,
+      guard,
+    } = this.#options
     if (this.#child) throw new Error(`${name} runs already`)
     const java = await findJava()
     const temporary = path.join(home, 'tmp')
@@ -51,6 +61,8 @@ class JavaServer {
       `-Duser.home=${home}`,
       `-Djava.io.tmpdir=${temporary}`,
       `-Drocketmq.home.dir=${home}`,
+      // Else a server makes itself a certificate at each start, which is two thirds of what a start takes.
+      `-Dtls.server.mode=${tls ? 'permissive' : 'disabled'}`,
       '-cp',
       [path.join(home, 'conf'), classPath].join(path.delimiter),
       mainClass,

@@ -126,11 +126,13 @@ export type ProducerSaid =
       brokerName: string,
       queueId: number,
       firstQueueOffset: number,
+      /** How many requests have carried each, unless it was one for each. */
+      attempts?: number[],
     ]
   /** Sends that have failed in the same way; `failure` is the number of one that its key fails with, `cause` of what it fails with. */
-  | [kind: 3, count: number, error: string, failure: number, cause: number]
+  | [kind: 3, count: number, error: string, failure: number, cause: number, attempts: number]
   /** A batch that was stored: a JSON array of receipts. */
-  | [kind: 4, slot: number, receipts: string]
+  | [kind: 4, slot: number, receipts: string, attempts: number]
   /** `producerTurned` is wanted, a turn of the event loop from now. */
   | [kind: 5]
   /** A failure that closes its key is next: `producerTake` it when no code of the user is due. */

@@ -32,8 +32,8 @@ const FAILURE_NEXT = 6
  * @property {number} slot of native
  * @property {AbortSignal | undefined} signal
  * @property {import('./unsettled').FlushGroup} flushGroup
- * @property {(result: any) => void} resolve
- * @property {(error: Error) => void} reject
+ * @property {(result: any, attempt?: number) => void} resolve with how many requests have carried it, which observers are told
+ * @property {(error: Error, attempt?: number) => void} reject
  */
 
 /** How many sends are settled before the clock is looked at. */
@@ -163,7 +163,7 @@ class Sends {
     } catch (thrown) {
       this.#settled(send.slot)
       this.refusals++
-      send.reject(/** @type {Error} */ (refused(errorFromThrown(thrown), topic)))
+      send.reject(/** @type {Error} */ (refused(errorFromThrown(thrown), topic)), 0)
     }
   }
 
@@ -214,8 +214,9 @@ class Sends {
    * @param {string} brokerName
    * @param {number} queueId
    * @param {number} queueOffset of the first
+   * @param {number[]} [attempts] how many requests have carried each, unless it was one for each
    */
-  #stored(count, ids, status, brokerName, queueId, queueOffset) {
+  #stored(count, ids, status, brokerName, queueId, queueOffset, attempts) {
     const names = ids.split(',')
     /** @type {SendResult['queue'] | undefined} */
     let queue
@@ -223,28 +224,29 @@ class Sends {
       const send = this.#settled(this.#slots[i])
       if (send === undefined) continue
       queue ??= Object.freeze({ topic: send.topic, brokerName, queueId })
-      send.resolve({
+      const result = {
         status,
         msgId: names[2 * i],
         offsetMsgId: names[2 * i + 1],
         queue,
         queueOffset: queueOffset + i,
-      })
+      }
+      send.resolve(result, attempts === undefined ? 1 : attempts[i])
     }
   }
 
   /**
    * @param {number} slot
    * @param {string} receipts as JSON
+   * @param {number} attempts how many requests have carried it
    */
-  #storedBatch(slot, receipts) {
+  #storedBatch(slot, receipts, attempts) {
     const send = this.#settled(slot)
-    send?.resolve(
-      JSON.parse(receipts).map((/** @type {any} */ receipt) => {
-        const { status, msgId, offsetMsgId, brokerName, queueId, queueOffset } = receipt
-        return { status, msgId, offsetMsgId, queue: { topic: send.topic, brokerName, queueId }, queueOffset }
-      }),
-    )
+    const results = JSON.parse(receipts).map((/** @type {any} */ receipt) => {
+      const { status, msgId, offsetMsgId, brokerName, queueId, queueOffset } = receipt
+      return { status, msgId, offsetMsgId, queue: { topic: send?.topic, brokerName, queueId }, queueOffset }
+    })
+    send?.resolve(results, attempts)
   }
 
   /**
@@ -253,8 +255,9 @@ class Sends {
    * @param {string} report
    * @param {number} number of this failure, 0 for none
    * @param {number} cause the number of the failure that has taken them along, 0 for none
+   * @param {number} attempts how many requests have carried each
    */
-  #failed(count, report, number, cause) {
+  #failed(count, report, number, cause, attempts) {
     /** @type {Failure | undefined} */
     let error
     /** @type {AbortSignal | undefined} */
@@ -267,7 +270,7 @@ class Sends {
         error = errorFrom(report, this.#failures.get(cause), send.signal?.reason)
       of = send.signal
       if (number > 0) this.#remember(number, error)
-      send.reject(error)
+      send.reject(error, attempts)
     }
   }
 

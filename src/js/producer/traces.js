@@ -60,7 +60,7 @@ function begin(operation, send) {
       return send()
     } catch (error) {
       // Of a function of the user's, as the one that chooses queues.
-      failed(/** @type {SendTrace} */ (operation.trace), refused(error, operation.trace.topic))
+      failed(/** @type {SendTrace} */ (operation.trace), refused(error, operation.trace.topic), 0)
       operation.over()
       throw error
     }
@@ -97,22 +97,23 @@ function rewritten({ warn }, flat, { properties }) {
 /**
  * Has the observers of a send hear its outcome before its caller does.
  * @param {Operation} operation
- * @param {{ resolve: (result: any) => void, reject: (error: Error) => void }} send
+ * @param {{ resolve: (result: any, attempt?: number) => void, reject: (error: Error, attempt?: number) => void }} send
  */
 function watch(operation, send) {
   const { resolve, reject } = send
   const trace = /** @type {SendTrace} */ (operation.trace)
-  send.resolve = (/** @type {SendResult | SendResult[]} */ result) => {
+  send.resolve = (/** @type {SendResult | SendResult[]} */ result, attempt) => {
     const first = Array.isArray(result) ? result[0] : result
     Object.assign(trace, Array.isArray(result) ? { results: result } : { result, msgId: result.msgId })
     trace.outcome = 'stored'
     trace.queue = first.queue
     trace.queueOffset = first.queueOffset
+    trace.attempt = attempt
     Object.assign(trace, storedAt(first.offsetMsgId))
-    operation.over(() => resolve(result))
+    operation.over(() => resolve(result, attempt))
   }
-  send.reject = (error) => {
-    failed(trace, error)
+  send.reject = (error, attempt) => {
+    failed(trace, error, attempt)
     operation.over(() => reject(error))
   }
 }
@@ -124,7 +125,7 @@ function watch(operation, send) {
  */
 function refusedAt(operation, error) {
   if (operation !== undefined) {
-    failed(/** @type {SendTrace} */ (operation.trace), error)
+    failed(/** @type {SendTrace} */ (operation.trace), error, 0)
     operation.over()
   }
   return Promise.reject(error)
@@ -133,9 +134,11 @@ function refusedAt(operation, error) {
 /**
  * @param {SendTrace} trace
  * @param {any} error
+ * @param {number} [attempt] unless nobody knows
  */
-function failed(trace, error) {
+function failed(trace, error, attempt) {
   trace.error = error
+  if (attempt !== undefined) trace.attempt = attempt
   const { outcome, queue, msgId, address } = error ?? {}
   trace.outcome = outcome ?? 'unknown'
   if (queue !== undefined) trace.queue = queue

@@ -76,7 +76,7 @@ impl State {
             stage: Stage::Waiting,
             settled: false,
             gone: false,
-            wired: false,
+            attempts: 0,
             unknown: false,
             deadline,
             load,

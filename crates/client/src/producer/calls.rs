@@ -96,16 +96,18 @@ pub struct StoredSend {
     pub slot: u32,
     /// The unique id that consumers see.
     pub msg_id: String,
+    /// How many requests have carried it; 1 as a rule.
+    pub attempts: u32,
 }
 
 impl StoredRun {
     /// One more, at the next offset.
-    pub fn push(&mut self, slot: u32, msg_id: String, offset_msg_id: &str) {
+    pub fn push(&mut self, send: StoredSend, offset_msg_id: &str) {
         if !self.sends.is_empty() {
             self.offset_msg_ids.push(',');
         }
         self.offset_msg_ids.push_str(offset_msg_id);
-        self.sends.push(StoredSend { slot, msg_id });
+        self.sends.push(send);
     }
 }
 
@@ -129,6 +131,8 @@ pub struct FailedRun {
     pub failure: Option<Failure>,
     /// The number of the failure that has taken them along; 0 for none.
     pub cause: u64,
+    /// How many requests have carried each.
+    pub attempts: u32,
 }
 
 /// A failure that has closed its key, until [`heard`](super::Producer::heard) reports its delivery.
@@ -153,6 +157,8 @@ pub enum Settlement {
         slot: u32,
         /// In the order of the messages.
         receipts: Vec<Receipt>,
+        /// How many requests have carried it; 1 as a rule.
+        attempts: u32,
     },
     /// What failed.
     Failed(FailedRun),

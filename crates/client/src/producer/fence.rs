@@ -68,7 +68,8 @@ impl State {
         let certain = !message.unknown && message.stage != Stage::Flying;
         let outcome = if certain { Outcome::NotStored } else { Outcome::Unknown };
         let mut error = error.with_outcome(outcome);
-        let known_by_id = message.wired || message.stage == Stage::Flying;
+        let attempts = message.attempts;
+        let known_by_id = attempts > 0 || message.stage == Stage::Flying;
         if known_by_id {
             error = error.with_msg_id(std::mem::take(&mut message.msg_id));
         }
@@ -77,7 +78,7 @@ impl State {
         self.note_failed(send, &error, outcome);
         match out.settled.last_mut() {
             Some(Settlement::Failed(run)) if joins && !known_by_id && !run.error.has_msg_id() => run.slots.push(slot),
-            _ => out.settled.push(Settlement::Failed(FailedRun { slots: vec![slot], error, failure, cause })),
+            _ => out.settled.push(Settlement::Failed(FailedRun { slots: vec![slot], error, failure, cause, attempts })),
         }
         match stage {
             Stage::Waiting => self.vacate(id),
@@ -128,7 +129,8 @@ impl State {
         let error = broken(&cause).with_outcome(Outcome::NotStored).with_topic(&*self.topics[key.topic].name);
         self.note_failed(send, &error, Outcome::NotStored);
         self.failed += count as u64;
-        out.settled.push(Settlement::Failed(FailedRun { slots: vec![slot], error, failure: None, cause: number }));
+        let run = FailedRun { slots: vec![slot], error, failure: None, cause: number, attempts: 0 };
+        out.settled.push(Settlement::Failed(run));
     }
 
     /// The caller is delivering a failure of this key: with the last one that is under way the key is open again.

@@ -140,6 +140,9 @@ fn answered<B: Masters>(core: &Arc<Core<B>>, lane: u32, number: u64, answer: Res
             let Flying { mut flight, permit, .. } = state.landed(lane, number)?;
             let verdict = verdict(answer, flight.is_batch());
             state.note_answer(number, &verdict);
+            if matches!(verdict, Verdict::NotStored { wired: false, .. } | Verdict::Refused { wired: false, .. }) {
+                state.count_attempt(&flight, -1);
+            }
             let after = state.after(lane, &mut flight, verdict, out);
             Some((flight, permit, after))
         });
@@ -251,11 +254,20 @@ impl State {
             return None;
         }
         self.requests += 1;
+        self.count_attempt(&flight, 1);
         self.retries += u64::from(std::mem::replace(&mut flight.was_sent, true));
         let number = self.requests;
         self.note_wire(number, &flight);
         self.set_flying(lane, Box::new(Flying { flight, number, permit }), out);
         Some(number)
+    }
+
+    /// One more request carries these messages; -1: it was not written after all.
+    fn count_attempt(&mut self, flight: &Flight, by: i32) {
+        for &id in &flight.ids {
+            let attempts = &mut self.pending[id].attempts;
+            *attempts = attempts.saturating_add_signed(by);
+        }
     }
 
     /// The attempt with this number has ended; none when nobody knows of it any more.

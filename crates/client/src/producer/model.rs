@@ -87,8 +87,8 @@ pub(super) struct Pending {
     pub(super) settled: bool,
     /// Counts no more; only a place in the FIFO is left of it.
     pub(super) gone: bool,
-    /// Some frame with it was written.
-    pub(super) wired: bool,
+    /// How many requests have carried it, the one on the wire included.
+    pub(super) attempts: u32,
     /// Some attempt of it has an unknown outcome.
     pub(super) unknown: bool,
     pub(super) deadline: Instant,

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::answers::Verdict;
 use super::batches;
-use super::calls::{Gathered, Receipt, Settlement, StoredRun};
+use super::calls::{Gathered, Receipt, Settlement, StoredRun, StoredSend};
 use super::flight::Flight;
 use super::model::{Gathering, Out, Stage};
 use super::state::State;
@@ -28,10 +28,6 @@ pub(super) enum Next {
 impl State {
     /// An attempt has ended: the table of answers.
     pub(super) fn conclude(&mut self, lane: u32, flight: &mut Flight, verdict: Verdict, out: &mut Out) -> Next {
-        let wired = !matches!(verdict, Verdict::NotStored { wired: false, .. } | Verdict::Refused { wired: false, .. });
-        for &id in &flight.ids {
-            self.pending[id].wired |= wired;
-        }
         match verdict {
             Verdict::Stored(receipt) => {
                 self.batch_passed(lane, flight, out);
@@ -174,7 +170,7 @@ impl State {
         let mut stored = run(offset, flight.ids.len());
         for id in std::mem::take(&mut flight.ids) {
             let message = &mut self.pending[id];
-            let (msg_id, settled) = (std::mem::take(&mut message.msg_id), message.settled);
+            let (msg_id, settled, attempts) = (std::mem::take(&mut message.msg_id), message.settled, message.attempts);
             if message.is_batch {
                 // Alone in its request.
                 let receipts = msg_id.split(',').zip(offset..).map(|(msg_id, queue_offset)| Receipt {
@@ -188,7 +184,7 @@ impl State {
                     let receipts = receipts.collect();
                     self.note_stored(self.pending[id].send, &flight.topic, &queue, offset);
                     let slot = self.resolve(id);
-                    out.settled.push(Settlement::Batch { slot, receipts });
+                    out.settled.push(Settlement::Batch { slot, receipts, attempts });
                 }
             } else {
                 let offset_msg_id = offset_ids.next().unwrap_or_default();
@@ -200,7 +196,7 @@ impl State {
                 } else {
                     self.note_stored(self.pending[id].send, &flight.topic, &queue, offset - 1);
                     let slot = self.resolve(id);
-                    stored.push(slot, msg_id, offset_msg_id);
+                    stored.push(StoredSend { slot, msg_id, attempts }, offset_msg_id);
                 }
             }
             self.finish(id);

@@ -20,6 +20,7 @@ use crate::producer::{
 struct Said {
     slot: u32,
     result: Result<Vec<Receipt>, ClientError>,
+    attempts: u32,
     failure: Option<Failure>,
 }
 
@@ -27,6 +28,8 @@ struct Said {
 #[derive(Clone, Debug)]
 pub(super) struct Ended {
     pub(super) result: Result<Vec<Receipt>, ClientError>,
+    /// How many requests have carried it.
+    pub(super) attempts: u32,
     /// When the producer, or the caller itself, decided it.
     pub(super) at: Instant,
 }
@@ -44,8 +47,8 @@ struct Mailbox {
 }
 
 impl Mailbox {
-    fn put(&self, slot: u32, result: Result<Vec<Receipt>, ClientError>, failure: Option<Failure>) {
-        self.said.lock().unwrap().push_back((env::now(), Said { slot, result, failure }));
+    fn put(&self, slot: u32, result: Result<Vec<Receipt>, ClientError>, attempts: u32, failure: Option<Failure>) {
+        self.said.lock().unwrap().push_back((env::now(), Said { slot, result, attempts, failure }));
     }
 }
 
@@ -57,21 +60,21 @@ impl Calls for Mailbox {
                     self.gathered.lock().unwrap().push(gathered);
                     let mut offset_msg_ids = offset_msg_ids.split(',').map(str::to_owned);
                     for (send, queue_offset) in sends.into_iter().zip(queue_offset..) {
-                        let StoredSend { slot, msg_id } = send;
+                        let StoredSend { slot, msg_id, attempts } = send;
                         let offset_msg_id = offset_msg_ids.next().unwrap();
                         let queue = Arc::clone(&queue);
                         let receipt = Receipt { status, msg_id, offset_msg_id, queue, queue_offset };
-                        self.put(slot, Ok(vec![receipt]), None);
+                        self.put(slot, Ok(vec![receipt]), attempts, None);
                     }
                 }
-                Settlement::Batch { slot, receipts } => self.put(slot, Ok(receipts), None),
-                Settlement::Failed(FailedRun { slots, error, mut failure, cause }) => {
+                Settlement::Batch { slot, receipts, attempts } => self.put(slot, Ok(receipts), attempts, None),
+                Settlement::Failed(FailedRun { slots, error, mut failure, cause, attempts }) => {
                     assert!(!self.planted.load(Ordering::Relaxed), "planted at a failure");
                     let number = failure.as_ref().map(|failure| failure.number);
                     self.runs.lock().unwrap().push((slots.len(), number, cause));
                     assert!(failure.is_none() || slots.len() == 1, "what closes a key is alone in its run");
                     for slot in slots {
-                        self.put(slot, Err(error.clone()), failure.take());
+                        self.put(slot, Err(error.clone()), attempts, failure.take());
                     }
                 }
             }
@@ -250,21 +253,21 @@ impl Caller {
     }
 
     fn end(&self, call: usize, result: Result<Vec<Receipt>, ClientError>) {
-        self.end_at(call, result, env::now());
+        self.end_at(call, result, 0, env::now());
     }
 
-    fn end_at(&self, call: usize, result: Result<Vec<Receipt>, ClientError>, at: Instant) {
-        let before = self.inner.lock().unwrap().ended.insert(call, Ended { result, at });
+    fn end_at(&self, call: usize, result: Result<Vec<Receipt>, ClientError>, attempts: u32, at: Instant) {
+        let before = self.inner.lock().unwrap().ended.insert(call, Ended { result, attempts, at });
         assert!(before.is_none(), "call {call} was settled twice");
     }
 
     /// Looks at one thing the producer has decided. False when there is none.
     pub(super) fn deliver_one(&self) -> bool {
-        let Some((at, Said { slot, result, failure })) = self.mailbox.said.lock().unwrap().pop_front() else {
+        let Some((at, Said { slot, result, attempts, failure })) = self.mailbox.said.lock().unwrap().pop_front() else {
             return false;
         };
         let call = self.inner.lock().unwrap().slots[slot as usize].take().expect("a slot is settled twice");
-        self.end_at(call, result, at);
+        self.end_at(call, result, attempts, at);
         if let Some(Failure { topic, sharding_key, .. }) = failure {
             let mut inner = self.inner.lock().unwrap();
             let calls = inner.calls.len();

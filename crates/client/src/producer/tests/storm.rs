@@ -208,6 +208,7 @@ impl Storm {
                             }),
                             "seed {seed}: {receipt:?} of {body} is not in {copies:?}"
                         );
+                        assert_eq!(ended.attempts as usize, inner.attempts[&receipt.msg_id], "seed {seed}: {body}");
                         let before = last.insert((&call.topic, &call.key), copies[0].0);
                         assert!(before.is_none_or(|before| before < copies[0].0), "seed {seed}: {body} overtook");
                     }
