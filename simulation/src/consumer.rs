@@ -67,7 +67,9 @@ impl Pump {
         }
         sleep(self.takes()).await;
         self.event_loop.turn().await;
-        let ack = if !self.calm.is_calm() && chance(self.plan.fails) {
+        // What has failed once fails again, more often than not.
+        let fails = if delivery.attempt > 1 { 0.7 } else { self.plan.fails };
+        let ack = if !self.calm.is_calm() && self.plan.fails > 0.0 && chance(fails) {
             self.consumer().failed(queue, generation, offset, Outcome::Later, None)
         } else {
             self.consumer().succeeded(queue, generation, offset, None)

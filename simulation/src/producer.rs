@@ -13,7 +13,7 @@ use rocketmq_client::producer::{
     StoredRun,
 };
 use rocketmq_client::record::History;
-use rocketmq_simulated_world::{Host, below, spawn};
+use rocketmq_simulated_world::{Host, below, chance, spawn};
 use tokio::sync::Notify;
 use tokio::time::{sleep, timeout};
 
@@ -178,6 +178,10 @@ async fn hear(
 ) {
     loop {
         mailbox.rang.notified().await;
+        // What the event loop has to do before it looks: it may call again meanwhile.
+        if chance(0.2) {
+            sleep(Duration::from_millis(below(50))).await;
+        }
         event_loop.turn().await;
         let mut gathered = Vec::new();
         loop {

@@ -46,6 +46,14 @@ pub fn pick<T>(from: &[T]) -> Option<&T> {
     from.get(usize::try_from(below(u64::try_from(from.len()).unwrap_or(u64::MAX))).unwrap_or(usize::MAX))
 }
 
+/// In any order.
+pub(crate) fn shuffle<T>(list: &mut [T]) {
+    for last in (1..list.len()).rev() {
+        let other = below(u64::try_from(last).unwrap_or(0) + 1);
+        list.swap(last, usize::try_from(other).unwrap_or(last));
+    }
+}
+
 /// Any time up to `most`, in whole milliseconds.
 pub(crate) fn up_to(most: Duration) -> Duration {
     Duration::from_millis(below(u64::try_from(most.as_millis()).unwrap_or(u64::MAX).saturating_add(1)))

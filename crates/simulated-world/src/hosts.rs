@@ -98,13 +98,15 @@ impl Host {
 
     /// It goes on.
     pub fn go_on(self) {
-        let waiting = {
+        let mut waiting = {
             let world = World::current();
             let mut hosts = world.hosts();
             let process = hosts.of(self);
             process.stopped = false;
             std::mem::take(&mut process.waiting)
         };
+        // Its threads run at once: whichever is first.
+        crate::chance::shuffle(&mut waiting);
         waiting.into_iter().for_each(Waker::wake);
     }
 

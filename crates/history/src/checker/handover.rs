@@ -98,7 +98,7 @@ impl HandOver<'_, '_> {
                 }
             }
             What::Start { .. } => self.owner = Some((by, at, line, false)),
-            What::End { outcome: Ended::Success, .. } => {
+            What::End { outcome: Ended::Success, counted: true, .. } => {
                 if let Some(last) = self.ended.get(&line) {
                     let handled = self.handled.entry(by).or_insert((last + 1, line));
                     *handled = (*handled).max((last + 1, line));
