@@ -46,7 +46,7 @@ struct HandOver<'a, 'b> {
     owner: Option<(u32, i64, usize, bool)>,
     /// Who has had a lock since giving one back.
     holders: HashSet<u32>,
-    /// Behind the last message that was handled, and the line of that.
+    /// Behind the last message that was handled since somebody began, and the line of that.
     handled: Option<(i64, usize)>,
     /// By the line of a call's end, its last message.
     ended: HashMap<usize, i64>,
@@ -93,7 +93,7 @@ impl HandOver<'_, '_> {
             }
             What::Lost { .. } if self.holders.contains(&by) => self.owner = Some((by, at, line, false)),
             What::Start { .. } => self.owner = Some((by, at, line, false)),
-            What::End { outcome: Ended::Success, .. } => {
+            What::End { outcome: Ended::Success, counted: true, .. } => {
                 if let Some(last) = self.ended.get(&line) {
                     self.handled = self.handled.max(Some((last + 1, line)));
                 }
@@ -122,8 +122,9 @@ impl HandOver<'_, '_> {
     }
 
     fn place(&mut self, line: usize, at: i64, by: u32, offset: i64, why: Why) {
+        let handled = if why == Why::Memory { None } else { self.handled.take() };
         match why {
-            Why::Committed => self.begins(line, at, by, offset),
+            Why::Committed => self.begins(line, at, by, offset, handled),
             Why::Initial if self.committed.is_known() && !self.is_excused(at) => {
                 let text = format_args!("it begins at {offset} as if nothing was committed");
                 let culprits = [self.committed.done.last().map_or(line, |&(_, _, line)| line), line];
@@ -131,14 +132,13 @@ impl HandOver<'_, '_> {
             }
             Why::Memory => self.remembers(line, by, offset),
             Why::Reset | Why::Seek | Why::Correction => {
-                self.handled = None;
                 self.committed = Committed::default();
             }
             Why::Initial => {}
         }
     }
 
-    fn begins(&mut self, line: usize, at: i64, by: u32, offset: i64) {
+    fn begins(&mut self, line: usize, at: i64, by: u32, offset: i64, handled: Option<(i64, usize)>) {
         let Some(&(_, last, committed)) = self.committed.done.last() else { return };
         if offset > last && self.is_unheard() && !self.committed.perhaps.contains(&offset) {
             self.unheard.push((last, offset));
@@ -150,7 +150,7 @@ impl HandOver<'_, '_> {
             return;
         }
         let Some((owner, _, farewell, true)) = self.owner.filter(|&(owner, ..)| owner != by) else { return };
-        let Some((handled, end)) = self.handled.filter(|&(handled, _)| handled > offset) else { return };
+        let Some((handled, end)) = handled.filter(|&(handled, _)| handled > offset) else { return };
         if !self.by_key && offset == last && self.committed.perhaps.is_empty() {
             let name = self.findings.book.name_of(owner);
             let text = format_args!(
