@@ -1,5 +1,6 @@
 //! The configuration that the facade hands over, checked and turned into the core's own.
 
+use super::history::Asked;
 use crate::client::{ClientOptions, Event};
 use crate::env::Timing;
 use crate::error::{ClientError, Code};
@@ -68,6 +69,7 @@ pub(super) struct Checked {
     pub(super) options: ClientOptions,
     pub(super) alibaba_cloud: bool,
     pub(super) records: Records,
+    pub(super) history: Asked,
 }
 
 impl NativeConfig {
@@ -105,7 +107,7 @@ impl NativeConfig {
             (true, false) => Records::Usual,
             (true, true) => Records::All,
         };
-        Ok(Checked { options, alibaba_cloud, records })
+        Ok(Checked { options, alibaba_cloud, records, history: Asked::open()? })
     }
 }
 

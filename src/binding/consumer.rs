@@ -14,6 +14,7 @@ use crate::consumer::{
 use crate::env;
 use crate::error::{ClientError, Code};
 use crate::protocol::{ExpressionKind, MessageQueue};
+use crate::record::History;
 use napi::bindgen_prelude::{BufferSlice, External, FnArgs, Function, Object, ToNapiValue};
 use napi::{Env, Result, sys};
 use napi_derive::napi;
@@ -121,6 +122,7 @@ impl NativeConsumerOptions {
             prefetch_bytes: count(self.prefetch_bytes),
             commit_interval: milliseconds(self.commit_interval_ms),
             handler_timeout: (self.handler_timeout_ms >= 0.0).then(|| milliseconds(self.handler_timeout_ms)),
+            history: History::default(),
         })
     }
 }
@@ -261,7 +263,9 @@ impl NativeConsumer {
         bell.watch();
         let sink = Arc::new(JsSink { bell: Arc::clone(&bell), chunks: Chunks::default() });
         let client = Client::start(self.checked.options.clone(), Arc::clone(&bell) as _);
-        match Consumer::new(Arc::clone(&client), self.options.clone(), Arc::clone(&sink) as _) {
+        let history = self.checked.history.history(Arc::clone(&bell) as _);
+        let options = ConsumerOptions { history, ..self.options.clone() };
+        match Consumer::new(Arc::clone(&client), options, Arc::clone(&sink) as _) {
             Ok(core) => {
                 let core = Arc::new(core);
                 let door = ConsumerDoor { core: Arc::clone(&core), sink };

@@ -19,6 +19,7 @@ mod callback;
 mod chunks;
 mod config;
 mod consumer;
+mod history;
 mod packing;
 mod producer;
 mod pulse;

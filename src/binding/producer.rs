@@ -11,6 +11,7 @@ use crate::producer::{
     Batching, Calls, Content, Gathered, OnRouteChange, Outgoing, OutgoingBatch, Producer, ProducerOptions, QueueList,
     Settlement, ShardingHash,
 };
+use crate::record::History;
 use bytes::Bytes;
 use napi::Result;
 use napi::bindgen_prelude::{BufferSlice, External, Object};
@@ -77,6 +78,7 @@ impl NativeProducerOptions {
             max_pending_bytes: count(self.max_pending_bytes),
             gather: GATHER,
             max_message_bytes: count(self.max_message_bytes),
+            history: History::default(),
         })
     }
 }
@@ -186,7 +188,9 @@ impl NativeProducer {
         let bell = ProducerBell::new(&calls, self.checked.records)?;
         bell.watch();
         let client = Client::start(self.checked.options.clone(), Arc::clone(&bell) as _);
-        let core = Producer::new(client, self.options.clone(), Arc::clone(&bell) as _);
+        let history = self.checked.history.history(Arc::clone(&bell) as _);
+        let options = ProducerOptions { history, ..self.options.clone() };
+        let core = Producer::new(client, options, Arc::clone(&bell) as _);
         let door = ProducerDoor { core: Arc::clone(&core), bell: Arc::clone(&bell), turns: Mutex::default() };
         self.running.start(slot, milliseconds(timeout_ms), core, bell);
         Ok(External::new(door))

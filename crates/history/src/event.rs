@@ -22,7 +22,8 @@ pub struct Line {
 pub enum Event {
     /// The first line of a client.
     Hello(Hello),
-    /// The last line of a client that was closed; of a killed one there is none.
+    /// The last line of a client that was closed; of a killed one there is none. Behind it come only handlers and answers that have
+    /// outlived `close()`.
     Closed {},
 
     /// A producer goes by another route of a topic from here on, or by its first.
@@ -81,26 +82,28 @@ pub enum Event {
         /// When the request was sent that was granted.
         asked: u64,
     },
-    /// We do not count the lock of a queue as ours any more, without having given it back: refused, expired, or in doubt.
+    /// We do not count the lock of a queue as ours any more, without having given it back: refused, expired, or in doubt. From a doubt it may
+    /// come to a second one, which is for good; or to a [`Lock`](Event::Lock), and then handlers that began before the doubt count.
     Lost {
         /// The queue.
         queue: Queue,
         /// A word of it; `doubt` and `slept`: it may still be ours, a renewal brings it back, and commits of what is done may go on.
         why: String,
     },
-    /// The queue is not to be ours any more: nothing new starts.
+    /// The queue is not to be ours any more: nothing starts that lies behind what has begun, until a new [`Position`](Event::Position) says that
+    /// it is wanted again.
     Revoked {
         /// The queue.
         queue: Queue,
     },
-    /// The lock is being given back.
+    /// The lock is being given back, or what may have come of a request for it.
     Unlock {
         /// The queue.
         queue: Queue,
         /// Whether the request is sent, or its answer is here.
         phase: Phase,
     },
-    /// Messages are handed over from this offset on.
+    /// Messages are handed over from this offset on; written before it is committed, and anew where that has failed.
     Position {
         /// The queue.
         queue: Queue,
@@ -141,7 +144,7 @@ pub enum Event {
         /// The first that it is not done with.
         offset: i64,
     },
-    /// Offsets are passed over without a handler.
+    /// Offsets are passed over without a handler; more than once where they were fetched more than once.
     Skipped {
         /// The queue.
         queue: Queue,
@@ -149,7 +152,7 @@ pub enum Event {
         from: i64,
         /// The first that is not.
         to: i64,
-        /// A word of it: `filtered`, `undecodable`, `deadLettered`, `removed`.
+        /// A word of it: `filtered`, `undecodable`, `deadLettered`, `removed`, and in broadcasting `givenUp`.
         why: String,
     },
     /// All before this offset is handled, and its broker is to know that.

@@ -3,8 +3,8 @@
 use super::Client;
 use super::call::CallError;
 use super::events::Event;
+use crate::env::JoinSet;
 use std::sync::Arc;
-use tokio::task::JoinSet;
 
 /// Beats until the client is closed.
 pub(super) async fn run(client: Arc<Client>) {

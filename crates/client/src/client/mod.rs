@@ -27,7 +27,7 @@ pub use routes::RouteState;
 pub use session::Registration;
 pub use unread_queues::{Left, left_behind, written_unread};
 
-use crate::env::{self, Timing};
+use crate::env::{self, JoinSet, Timing};
 use crate::error::{ClientError, Code};
 use crate::protocol::{Request, TopicRoute, Unregister, namespace};
 use crate::remoting::Pool;
@@ -40,7 +40,7 @@ use session::{Role, Session, ToBroker, ToNameServer};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::{mpsc, watch};
-use tokio::task::{JoinHandle, JoinSet};
+use tokio::task::JoinHandle;
 
 /// The longest that taking leave of the brokers may take.
 const LEAVE: Duration = Duration::from_secs(1);

@@ -3,7 +3,7 @@
 use super::Client;
 use super::advice::Missing;
 use super::call::CallError;
-use crate::env;
+use crate::env::{self, JoinSet};
 use crate::error::{ClientError, Code};
 use crate::protocol::code::response::REQUEST_CODE_NOT_SUPPORTED;
 use crate::protocol::namespace::RETRY_PREFIX;
@@ -11,7 +11,6 @@ use crate::protocol::{GetClusters, GetRoute, Request, TopicRoute};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
-use tokio::task::JoinSet;
 
 /// How long one name server may be silent before the next is asked as well.
 const PATIENCE: Duration = Duration::from_millis(500);

@@ -46,7 +46,7 @@ impl ClientOptions {
 fn client_id(name_server: &str, instance_name: Option<&str>) -> String {
     static COUNTER: AtomicU32 = AtomicU32::new(0);
     let ip = env::local_ip(name_server);
-    let (pid, random, counter) = (std::process::id(), env::random_u32(), COUNTER.fetch_add(1, Ordering::Relaxed));
+    let (pid, random, counter) = (env::process_id(), env::random_u32(), COUNTER.fetch_add(1, Ordering::Relaxed));
     match instance_name {
         Some(name) => format!("{ip}@{name}#{pid}-{random:08x}-{counter}"),
         None => format!("{ip}@{pid}#{random:08x}-{counter}"),

@@ -3,13 +3,12 @@
 
 use super::Client;
 use super::call::CallError;
-use crate::env::{self, Backoff};
+use crate::env::{self, Backoff, JoinSet};
 use crate::error::Code;
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::mpsc;
-use tokio::task::JoinSet;
 
 /// First and longest pause between two attempts to mend the way to one broker.
 const PAUSE: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(2));

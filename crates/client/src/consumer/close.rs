@@ -28,7 +28,7 @@ impl<B: Brokers> Consumer<B> {
         // Whatever fails on the way: what comes after it is done all the same, or brokers would think of us as alive.
         self.though_it_panics(self.give_back(bound, firm)).await;
         for queue in self.shared.queues.all() {
-            queue.gate.lose();
+            queue.gate.lose("closed");
             queue.flow.end(&queue.gate, |call| {
                 let text = format!("the consumer was closed before {call} of {} was through", queue.shown);
                 ClientError::new(Code::Closed, text).with_queue(queue.name())
@@ -37,6 +37,7 @@ impl<B: Brokers> Consumer<B> {
         self.though_it_panics(self.shared.end_locks(firm)).await;
         self.though_it_panics(self.shared.close_positions(firm)).await;
         let _ = timeout_at(deadline, self.shared.brokers.close()).await;
+        self.shared.options.history.end();
     }
 
     async fn though_it_panics(&self, step: impl Future<Output = ()>) {

@@ -171,11 +171,15 @@ mod tests {
 
     use super::*;
     use crate::consumer::options::Suspend;
+    use crate::consumer::record::QueueRecord;
     use crate::error::Code;
+    use crate::protocol::MessageQueue;
+    use crate::record::History;
 
     fn gate() -> Gate {
         let suspend = Suspend { initial: Duration::ZERO, factor: 1.0, max: Duration::ZERO };
-        let gate = Gate::new(suspend, None, Arc::new(|| 0));
+        let record = QueueRecord::new(&History::default(), &MessageQueue::new("orders", "a", 0));
+        let gate = Gate::new(suspend, None, Arc::new(|| 0), record);
         gate.granted(gate.lease(Duration::from_secs(30)));
         gate
     }

@@ -21,6 +21,7 @@ pub(crate) use self::tenure::Tenure;
 use self::runs::Runs;
 use super::locks::lease::{Validity, Wall};
 use super::options::Suspend;
+use super::record::QueueRecord;
 use crate::env::{self, Instant};
 
 /// A running handler.
@@ -91,6 +92,8 @@ pub(crate) struct Gate {
     suspend: Suspend,
     /// Attempts before a message is given up; `None`: never.
     max_reconsume_times: Option<i32>,
+    /// Written under the lock, so that it is in the order of what happens.
+    pub(crate) record: QueueRecord,
 }
 
 impl std::fmt::Debug for Gate {
@@ -101,7 +104,7 @@ impl std::fmt::Debug for Gate {
 
 impl Gate {
     /// Closed, without a lock.
-    pub(crate) fn new(suspend: Suspend, max_reconsume_times: Option<i32>, wall: Wall) -> Self {
+    pub(crate) fn new(suspend: Suspend, max_reconsume_times: Option<i32>, wall: Wall, record: QueueRecord) -> Self {
         let state = State {
             open: false,
             stopped: Stopped::default(),
@@ -114,7 +117,7 @@ impl Gate {
             direct: false,
             wake_after: 1,
         };
-        Self { state: Mutex::new(state), changed: Notify::new(), wall, suspend, max_reconsume_times }
+        Self { state: Mutex::new(state), changed: Notify::new(), wall, suspend, max_reconsume_times, record }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -149,14 +152,21 @@ impl Gate {
             state.runs.start(run, Running { generation, offset, began: now, since: wall });
             if !state.direct {
                 state.furthest = state.furthest.max(last);
+                self.record.start(offset, last, state.runs.key(run), state.attempt(offset));
             }
             return Permit::Granted;
         }
         state.runs.refuse(run);
         match validity {
             Validity::Valid => {}
-            Validity::Slept => state.tenure = Tenure::Doubtful(lease),
-            Validity::Over => state.tenure = Tenure::Lost,
+            Validity::Slept => {
+                state.tenure = Tenure::Doubtful(lease);
+                self.record.lost("slept");
+            }
+            Validity::Over => {
+                state.tenure = Tenure::Lost;
+                self.record.lost("expired");
+            }
         }
         Permit::Ended
     }
@@ -166,7 +176,8 @@ impl Gate {
         let mut state = self.lock();
         let Some(counts) = state.runs.pass(generation, offset, next) else { return };
         if counts {
-            self.record(&mut state, generation, offset, Outcome::Success, None);
+            self.count(&mut state, generation, offset, Outcome::Success, None);
+            self.record.passed(next);
         }
         let can_wait = state.outcomes.len() < state.wake_after;
         drop(state);
@@ -187,7 +198,10 @@ impl Gate {
     ) -> Ack {
         let mut state = self.lock();
         let Some(counts) = state.runs.end(generation, offset) else { return Ack::IGNORED };
-        let mut ack = if counts { self.record(&mut state, generation, offset, outcome, reason) } else { Ack::IGNORED };
+        if !state.direct {
+            self.record.end(offset, Some(outcome), counts);
+        }
+        let mut ack = if counts { self.count(&mut state, generation, offset, outcome, reason) } else { Ack::IGNORED };
         let mut is_over = !ack.go_on || state.runs.ends_at(generation, offset);
         if let Some(next) = next.filter(|_| !is_over) {
             let permit = self.begin(&mut state, generation, next, next);
@@ -207,8 +221,9 @@ impl Gate {
     /// A handler says nothing of its message: it stops running, and the message is delivered again if it is wanted.
     pub(crate) fn left(&self, generation: u32, offset: i64) {
         let mut state = self.lock();
-        if state.runs.end(generation, offset).is_none() {
-            return;
+        let Some(counts) = state.runs.end(generation, offset) else { return };
+        if !state.direct {
+            self.record.end(offset, None, counts);
         }
         if let Some(run) = state.runs.live(generation) {
             state.runs.refuse(run);
@@ -217,7 +232,7 @@ impl Gate {
         self.changed.notify_one();
     }
 
-    fn record(&self, state: &mut State, generation: u32, offset: i64, outcome: Outcome, reason: Option<String>) -> Ack {
+    fn count(&self, state: &mut State, generation: u32, offset: i64, outcome: Outcome, reason: Option<String>) -> Ack {
         let (verdict, delay) =
             if state.direct { (Verdict::Done, Duration::ZERO) } else { self.judge(state, offset, outcome) };
         state.outcomes.push(Ended { offset, outcome, verdict, reason, direct: state.direct });
@@ -297,6 +312,11 @@ impl Gate {
         self.lock().runs.begin(lane, last)
     }
 
+    /// The messages of this run are of that key; only for histories.
+    pub(crate) fn name_run(&self, generation: u32, key: Box<str>) {
+        self.lock().runs.name(generation, key);
+    }
+
     /// The youngest generation so far.
     pub(crate) fn generation(&self) -> u32 {
         self.lock().runs.youngest()
@@ -319,9 +339,12 @@ impl Gate {
         self.lock().open = false;
     }
 
-    /// The lock is lost: nothing starts, and what runs no longer counts. Returns what runs.
-    pub(crate) fn lose(&self) -> Vec<Running> {
+    /// The lock is lost: nothing starts, and what runs no longer counts. Returns what runs. `why` is a word for histories.
+    pub(crate) fn lose(&self, why: &str) -> Vec<Running> {
         let mut state = self.lock();
+        if !matches!(state.tenure, Tenure::Absent | Tenure::Lost) {
+            self.record.lost(why);
+        }
         state.tenure = Tenure::Lost;
         state.void();
         state.runs.running().collect()
@@ -419,6 +442,12 @@ impl Gate {
 }
 
 impl State {
+    /// Which attempt of a message begins now, from 1.
+    fn attempt(&self, offset: i64) -> u32 {
+        let Attempts { stored, failures } = self.attempts.get(&offset).copied().unwrap_or_default();
+        u32::try_from(stored.saturating_add(failures)).unwrap_or(0).saturating_add(1)
+    }
+
     fn void(&mut self) {
         self.open = false;
         self.direct = false;

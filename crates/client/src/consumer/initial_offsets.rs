@@ -3,7 +3,6 @@
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use tokio::task::JoinSet;
 use tokio::time::sleep;
 
 use super::brokers::Brokers;
@@ -11,6 +10,7 @@ use super::options::InitialPosition;
 use super::shared::Shared;
 use super::start::{LastFailure, PAUSE, passing};
 use crate::client::CallError;
+use crate::env::JoinSet;
 use crate::error::{ClientError, Code};
 use crate::protocol::{MaxOffset, MessageQueue, SearchOffset, TopicRoute};
 

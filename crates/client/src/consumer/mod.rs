@@ -18,6 +18,7 @@ mod positions;
 mod pushes;
 mod queue;
 mod queues;
+mod record;
 mod report;
 mod shared;
 mod sink;
@@ -77,6 +78,7 @@ impl<B: Brokers> Consumer<B> {
     /// Resolves when routes are known, heartbeats are accepted, subscriptions are valid and the brokers list us. The caller keeps the
     /// bound, and closes what has failed to start: brokers may know it already.
     pub async fn start(&self, bound: Duration) -> Result<(), ClientError> {
+        self.shared.begin_history();
         let patient_until = crate::env::now() + bound / 2;
         tokio::select! {
             prepared = start::prepare(&self.shared, &self.last, patient_until) => prepared?,

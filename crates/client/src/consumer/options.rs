@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::protocol::ExpressionKind;
+use crate::record::History;
 
 /// One subscription, with the topic as the user sees it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -82,7 +83,7 @@ pub enum OrderedBy {
 }
 
 /// Everything that can be set on a consumer; validated by the facade.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 pub struct ConsumerOptions {
     /// The group as the user sees it.
     pub group: String,
@@ -110,6 +111,8 @@ pub struct ConsumerOptions {
     pub on_undecodable: OnUndecodable,
     /// What its user thinks of as too long for a handler, and is told of elsewhere; `None`: what we think, and tell.
     pub handler_timeout: Option<Duration>,
+    /// What it does is written down there.
+    pub history: History,
 }
 
 #[cfg(test)]

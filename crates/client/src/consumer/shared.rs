@@ -12,7 +12,7 @@ use super::initial_offsets::InitialOffsets;
 use super::locks::Locks;
 use super::locks::lease::Wall;
 use super::masters::Sought;
-use super::options::ConsumerOptions;
+use super::options::{ConsumerOptions, OrderedBy};
 use super::pauses::Pauses;
 use super::positions::Positions;
 use super::queue::Queue;
@@ -23,6 +23,7 @@ use super::subscriptions::Subscriptions;
 use crate::client::{Event, Level};
 use crate::env::Instant;
 use crate::error::ClientError;
+use crate::record::event::Role;
 
 /// Answers that are unpacked at one time.
 const UNPACKING: usize = 2;
@@ -96,6 +97,14 @@ impl<B: Brokers> Shared<B> {
             options,
             brokers,
         }
+    }
+
+    /// Writes down who we are.
+    pub(super) fn begin_history(&self) {
+        self.options.history.begin(Role::Consumer, self.brokers.id(), &self.group.name, |hello| {
+            hello.by_key = self.options.ordered_by == OrderedBy::Key;
+            hello.broadcasting = self.is_broadcasting();
+        });
     }
 
     /// Runs a task that begins anew after a panic, which is told.

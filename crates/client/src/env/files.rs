@@ -1,4 +1,4 @@
-//! Files: read whole, replaced whole, and owned by one client at a time. All of it blocks.
+//! Files: read whole, replaced whole, and owned by one client at a time; or appended to by many. All of it blocks.
 
 use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions};
@@ -64,6 +64,23 @@ fn sync_folder(path: &Path) {
 
 #[cfg(not(unix))]
 fn sync_folder(_path: &Path) {}
+
+/// A file that others append to as well.
+#[derive(Debug)]
+pub(crate) struct Appended(File);
+
+impl Appended {
+    /// Puts this behind all that is there, in one piece; how much of it.
+    pub(crate) fn write(&self, bytes: &[u8]) -> io::Result<usize> {
+        (&self.0).write(bytes)
+    }
+}
+
+/// Opens a file to be appended to; it is made where there is none.
+pub(crate) fn append(path: &Path) -> io::Result<Appended> {
+    #[expect(clippy::disallowed_methods, reason = "this is the one place")]
+    OpenOptions::new().append(true).create(true).open(path).map(Appended)
+}
 
 /// Makes this the owner of what the file at `path` stands for; nothing, where somebody else is, in this process or another. `words` are
 /// for whoever is refused.

@@ -45,8 +45,9 @@ impl State {
     pub(super) fn admit(&mut self, topic: u32, sharding_key: &str, message: Prepared, out: &mut Out) {
         self.topics[topic].used = true;
         let key = self.key(topic, sharding_key);
+        let send = self.note_submit(topic, key, &message.msg_id);
         if self.keys[key].undelivered > 0 {
-            return self.refuse_closed_key(key, message.slot, message.load.messages, out);
+            return self.refuse_closed_key(key, send, message.slot, message.load.messages, out);
         }
         let queue = match self.is_asking() {
             _ if self.topics[topic].list.is_empty() => None,
@@ -54,13 +55,13 @@ impl State {
             false => self.choose(key),
         };
         let lane = queue.map_or(self.topics[topic].lane, |queue| self.lane_of(key, queue));
-        self.enter(key, queue, lane, message, out);
+        self.enter(key, send, queue, lane, message, out);
         if queue.is_none() {
             self.ask(topic, out);
         }
     }
 
-    fn enter(&mut self, key: u32, queue: Option<u32>, lane: u32, message: Prepared, out: &mut Out) {
+    fn enter(&mut self, key: u32, send: u64, queue: Option<u32>, lane: u32, message: Prepared, out: &mut Out) {
         let Prepared { slot, payload, msg_id, load, encoded, deadline, born, is_batch } = message;
         let it = &mut self.keys[key];
         it.unresolved += 1;
@@ -69,6 +70,7 @@ impl State {
         }
         let id = self.pending.insert(Pending {
             slot,
+            send,
             key,
             lane,
             stage: Stage::Waiting,

@@ -65,13 +65,15 @@ impl State {
         self.unlink(id);
         let message = &mut self.pending[id];
         let certain = !message.unknown && message.stage != Stage::Flying;
-        let mut error = error.with_outcome(if certain { Outcome::NotStored } else { Outcome::Unknown });
+        let outcome = if certain { Outcome::NotStored } else { Outcome::Unknown };
+        let mut error = error.with_outcome(outcome);
         let known_by_id = message.wired || message.stage == Stage::Flying;
         if known_by_id {
             error = error.with_msg_id(std::mem::take(&mut message.msg_id));
         }
-        let (slot, stage) = (message.slot, message.stage);
+        let (slot, send, stage) = (message.slot, message.send, message.stage);
         self.failed += message.load.messages as u64;
+        self.note_failed(send, &error, outcome);
         match out.settled.last_mut() {
             Some(Settlement::Failed(run)) if joins && !known_by_id && !run.error.has_msg_id() => run.slots.push(slot),
             _ => out.settled.push(Settlement::Failed(FailedRun { slots: vec![slot], error, failure, cause })),
@@ -118,11 +120,12 @@ impl State {
     }
 
     /// A call for a key that is closed: it never gets in.
-    pub(super) fn refuse_closed_key(&mut self, key: u32, slot: u32, count: usize, out: &mut Out) {
+    pub(super) fn refuse_closed_key(&mut self, key: u32, send: u64, slot: u32, count: usize, out: &mut Out) {
         let key = &self.keys[key];
         let unknown = || (0, ClientError::new(Code::Internal, "an unknown failure"));
         let (number, cause) = key.failure.clone().unwrap_or_else(unknown);
         let error = broken(&cause).with_outcome(Outcome::NotStored).with_topic(&*self.topics[key.topic].name);
+        self.note_failed(send, &error, Outcome::NotStored);
         self.failed += count as u64;
         out.settled.push(Settlement::Failed(FailedRun { slots: vec![slot], error, failure: None, cause: number }));
     }

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use super::answers::verdict;
+use super::answers::{Verdict, verdict};
 use super::core::Core;
 use super::flight::{Flight, Flying};
 use super::masters::{Masters, Unsent};
@@ -138,7 +138,9 @@ fn answered<B: Masters>(core: &Arc<Core<B>>, lane: u32, number: u64, answer: Res
     guarded(core, lane, || {
         let ended = core.with(|state, out| {
             let Flying { mut flight, permit, .. } = state.landed(lane, number)?;
-            let after = state.after(lane, &mut flight, answer, out);
+            let verdict = verdict(answer, flight.is_batch());
+            state.note_answer(number, &verdict);
+            let after = state.after(lane, &mut flight, verdict, out);
             Some((flight, permit, after))
         });
         let Some((flight, permit, after)) = ended else { return };
@@ -149,7 +151,8 @@ fn answered<B: Masters>(core: &Arc<Core<B>>, lane: u32, number: u64, answer: Res
 
 /// A request was not even attempted.
 pub(super) fn unsent<B: Masters>(core: &Arc<Core<B>>, lane: u32, mut flight: Flight, reason: Unsent) {
-    let after = core.with(|state, out| state.after(lane, &mut flight, Err(reason), out));
+    let verdict = verdict(Err(reason), flight.is_batch());
+    let after = core.with(|state, out| state.after(lane, &mut flight, verdict, out));
     follow(core, lane, flight, after);
 }
 
@@ -181,8 +184,8 @@ pub(super) fn begin_anew<B: Masters>(core: &Arc<Core<B>>, lane: u32, panic: &str
 
 impl State {
     /// What becomes of a request with this answer, and what its lane does then.
-    fn after(&mut self, lane: u32, flight: &mut Flight, answer: Result<SendReceipt, Unsent>, out: &mut Out) -> After {
-        match self.conclude(lane, flight, verdict(answer, flight.is_batch()), out) {
+    fn after(&mut self, lane: u32, flight: &mut Flight, verdict: Verdict, out: &mut Out) -> After {
+        match self.conclude(lane, flight, verdict, out) {
             Next::Again => After::Again,
             Next::Done => self.errand(lane, env::now(), out).map_or(After::Nothing, After::Next),
         }
@@ -250,6 +253,7 @@ impl State {
         self.requests += 1;
         self.retries += u64::from(std::mem::replace(&mut flight.was_sent, true));
         let number = self.requests;
+        self.note_wire(number, &flight);
         self.set_flying(lane, Box::new(Flying { flight, number, permit }), out);
         Some(number)
     }

@@ -25,6 +25,7 @@ mod model;
 mod options;
 mod outcomes;
 mod queue_selector;
+mod record;
 mod route_watch;
 mod slab;
 mod start;
@@ -83,7 +84,7 @@ impl<B: Masters> Producer<B> {
     /// A producer that is not started. `calls` is told of every outcome.
     pub fn new(brokers: B, options: ProducerOptions, calls: Arc<dyn Calls>) -> Arc<Self> {
         let random = i32::from_ne_bytes(env::random_u32().to_ne_bytes());
-        let ids = UniqueIds::new(local_ip(brokers.id()), std::process::id(), random);
+        let ids = UniqueIds::new(local_ip(brokers.id()), env::process_id(), random);
         let encoder = Encoder::new(&options, brokers.namespace(), ids);
         let real_group = brokers.wrap(&options.group);
         let (topics, group) = (options.topics.clone(), options.group.clone());
@@ -202,9 +203,11 @@ impl<B: Masters> Producer<B> {
     /// Ends what was called before, as long as `timeout` allows; then rejects what is left. New calls are refused at once. At
     /// the end the client is closed.
     pub async fn close(&self, timeout: Duration) {
-        self.core.with(|state, _| {
-            if state.phase != Phase::Closed {
+        let is_first = self.core.with(|state, _| match state.phase {
+            Phase::Closing | Phase::Closed => false,
+            Phase::Idle | Phase::Running => {
                 state.phase = Phase::Closing;
+                true
             }
         });
         let deadline = env::now() + timeout;
@@ -217,6 +220,9 @@ impl<B: Masters> Producer<B> {
         // Brokers that are gone cannot be taken leave of.
         let deadline = deadline.max(env::now() + LEAVE);
         let _ = tokio::time::timeout_at(deadline, self.core.brokers.close()).await;
+        if is_first {
+            self.core.with(|state, _| state.options.history.end());
+        }
     }
 
     /// What is wrong at the moment.

@@ -78,6 +78,8 @@ pub(super) enum Stage {
 #[expect(clippy::struct_excessive_bools, reason = "facts that are independent of each other")]
 pub(super) struct Pending {
     pub(super) slot: u32,
+    /// The number of the call, for histories.
+    pub(super) send: u64,
     pub(super) key: u32,
     pub(super) lane: u32,
     pub(super) stage: Stage,

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::record::History;
+
 /// How a sharding key becomes a number (PROTOCOL 7.1).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum ShardingHash {
@@ -65,4 +67,6 @@ pub struct ProducerOptions {
     pub on_route_change: OnRouteChange,
     /// Largest body, and largest batch a user may send, in bytes.
     pub max_message_bytes: usize,
+    /// What it does is written down there.
+    pub history: History,
 }

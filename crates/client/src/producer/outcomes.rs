@@ -170,6 +170,7 @@ impl State {
                 });
                 if !settled {
                     let receipts = receipts.collect();
+                    self.note_stored(self.pending[id].send, &flight.topic, &queue, offset);
                     let slot = self.resolve(id);
                     out.settled.push(Settlement::Batch { slot, receipts });
                 }
@@ -181,6 +182,7 @@ impl State {
                     let before = std::mem::replace(&mut stored, run(offset, 0));
                     out.settled.extend((!before.sends.is_empty()).then_some(Settlement::Stored(before)));
                 } else {
+                    self.note_stored(self.pending[id].send, &flight.topic, &queue, offset - 1);
                     let slot = self.resolve(id);
                     stored.push(slot, msg_id, offset_msg_id);
                 }

@@ -10,6 +10,7 @@ use crate::client::{CallError, Registration};
 use crate::env::{self, Backoff, Instant};
 use crate::error::{ClientError, Code};
 use crate::protocol::{TopicRoute, limits};
+use crate::record::event::Role;
 
 /// The pauses between the attempts of one step.
 struct Pauses(Backoff);
@@ -26,6 +27,10 @@ impl<B: Masters> Producer<B> {
     /// that a name server answers. Servers that are not up yet are waited for; the caller sets the bound.
     pub async fn start(&self) -> Result<(), ClientError> {
         let brokers = &self.core.brokers;
+        self.core.with(|state, _| {
+            let history = state.options.history.clone();
+            history.begin(Role::Producer, brokers.id(), &self.core.group, |hello| state.introduce(hello));
+        });
         limits::group(&self.group)?;
         for topic in &self.topics {
             self.core.encoder.topic(topic)?;

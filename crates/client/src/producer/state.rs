@@ -52,6 +52,8 @@ pub(super) struct State {
     pub(super) runs: u64,
     /// How many parts refused batches have been divided into.
     pub(super) parts: u64,
+    /// How many sends were called.
+    pub(super) submits: u64,
     pub(super) sent: u64,
     pub(super) failed: u64,
     pub(super) requests: u64,
@@ -81,6 +83,7 @@ impl State {
             failures: 0,
             runs: 0,
             parts: 0,
+            submits: 0,
             sent: 0,
             failed: 0,
             requests: 0,

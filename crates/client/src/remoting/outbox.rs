@@ -40,7 +40,7 @@ impl Writer for tokio::io::Sink {}
 
 impl Writer for env::SocketWriter {
     fn unacknowledged(&self) -> Option<u64> {
-        env::unacknowledged(self.as_ref())
+        env::unacknowledged(self)
     }
 }
 

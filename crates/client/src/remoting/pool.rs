@@ -1,14 +1,13 @@
 //! One connection per address, opened when first needed and again after it ended.
 
 use super::connection::{Connection, Inbound};
-use crate::env::{self, Backoff, Instant};
+use crate::env::{self, Backoff, Instant, JoinSet};
 use crate::error::{ClientError, Code};
 use crate::shutdown::Shutdown;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::watch;
-use tokio::task::JoinSet;
 
 /// First and longest pause between two attempts to reach one address.
 const PAUSE: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(1));

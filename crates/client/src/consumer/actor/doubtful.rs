@@ -9,6 +9,7 @@ use crate::consumer::brokers::Brokers;
 use crate::consumer::gate::Tenure;
 use crate::consumer::queue::{Phase, Wanted};
 use crate::env;
+use crate::record::event::Why;
 
 impl<B: Brokers> Actor<B> {
     /// Waits for what the broker says of the lock, and looks around when it is ours again.
@@ -57,6 +58,7 @@ impl<B: Brokers> Actor<B> {
         self.memory.doubt();
         let stored = self.ask_committed(Patience::WhileHeld).await?;
         let committed = stored.unwrap_or(0);
+        let why = if committed > self.buffer.position() { Why::Committed } else { Why::Memory };
         if committed > self.buffer.position() {
             self.buffer.advance_to(committed);
             self.queue.gate.drop_attempts_below(committed);
@@ -64,6 +66,7 @@ impl<B: Brokers> Actor<B> {
             self.handoff = None;
         }
         self.committed = committed;
+        self.queue.gate.record.position(self.buffer.position(), why);
         self.commit_now(Patience::WhileHeld).await
     }
 }

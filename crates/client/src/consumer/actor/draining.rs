@@ -55,6 +55,7 @@ impl<B: Brokers> Actor<B> {
     /// all behind it would come again. What waits after a failure is left to the next owner, as is what no handler is free for.
     async fn close_holes(&mut self) -> Option<Step> {
         let mut furthest = self.queue.gate.narrow();
+        self.note_revoked();
         if self.buffer.has_holes(furthest) && !self.queue.gate.is_open() {
             // After a doubt, or what an administrator has handed over.
             self.reopen();
@@ -96,6 +97,13 @@ impl<B: Brokers> Actor<B> {
                 return Some(step);
             }
             is_handing_over = self.buffer.trouble(offset).is_none();
+        }
+    }
+
+    /// Nothing new begins from here on, which is written down once.
+    pub(super) fn note_revoked(&mut self) {
+        if !std::mem::replace(&mut self.is_revoked, true) {
+            self.queue.gate.record.revoked();
         }
     }
 

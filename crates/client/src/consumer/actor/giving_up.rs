@@ -22,6 +22,7 @@ impl<B: Brokers> Actor<B> {
         self.shared.counters.skipped.fetch_add(1, Ordering::Relaxed);
         self.shared.warn(ClientError::new(Code::Handler, text).with_queue(self.queue.name()).with_msg_id(msg_id));
         self.buffer.done(offset);
+        self.queue.gate.record.skipped(offset, offset + 1, "givenUp");
         self.queue.gate.drop_attempts(offset);
         // What lies behind it may go now.
         self.queue.gate.nudge();

@@ -9,11 +9,13 @@ use super::Actor;
 use super::troubles::Trouble;
 use crate::client::CallError;
 use crate::consumer::brokers::Brokers;
+use crate::consumer::record;
 use crate::consumer::sink::Delivery;
 use crate::env::{self, Instant};
 use crate::error::ClientError;
 use crate::protocol::properties::{self, name};
 use crate::protocol::{SendMessage, SendReceipt};
+use crate::record::event::Phase;
 
 /// The producer group of all hand-offs; brokers let it pass with the consumer group's rights.
 pub(super) const INNER_PRODUCER: &str = "CLIENT_INNER_PRODUCER";
@@ -54,6 +56,7 @@ impl<B: Brokers> Actor<B> {
         }
         let Some(message) = self.buffer.message(offset) else { return };
         let request = self.dead_letter(&message, asked);
+        self.queue.gate.record.dead_letter(offset, Phase::Sent);
         let timeout = self.shared.brokers.timing().request_timeout;
         let shared = Arc::clone(&self.shared);
         self.handoff =
@@ -62,12 +65,14 @@ impl<B: Brokers> Actor<B> {
 
     /// Takes the answer in: only an acknowledged hand-off lets its lane go on.
     pub(super) fn handoff_answered(&mut self, offset: i64, answer: Result<SendReceipt, CallError>) {
+        self.queue.gate.record.dead_letter(offset, record::phase(answer.is_ok()));
         let Some(message) = self.buffer.message(offset) else { return };
         match answer {
             Ok(_) => {
                 self.handoff_pause.reset();
                 self.shared.counters.dead_lettered.fetch_add(1, Ordering::Relaxed);
                 self.buffer.done(offset);
+                self.queue.gate.record.skipped(offset, offset + 1, "deadLettered");
                 self.queue.gate.drop_attempts(offset);
                 self.shared.handlers.sink().dead_lettered(self.queue.index, message);
             }

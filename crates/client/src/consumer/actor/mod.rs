@@ -114,6 +114,8 @@ struct Actor<B> {
     phase: Phase,
     /// The committed offset was read, or set, in this epoch.
     positioned: bool,
+    /// It was written down that the queue is on its way out.
+    is_revoked: bool,
     /// Chunks of runs that are not younger belong to what was before the gate was opened.
     opened_after: u32,
     buffer: Buffer,
@@ -189,6 +191,7 @@ pub(crate) async fn run<B: Brokers>(shared: Arc<Shared<B>>, queue: Arc<Queue>, o
         let error = ClientError::panicked(&text, &panic).with_queue(queue.name());
         shared.warn(error.clone());
         actor = Actor::new(shared, queue, orders);
+        actor.queue.gate.lose("panic");
         actor.problem = Some(error);
         if env::caught(actor.lost()).await.is_ok() {
             actor.shared.group.assigned.excuse(&actor.queue, &actor.shared.brokers);
@@ -225,6 +228,7 @@ impl<B: Brokers> Actor<B> {
             orders,
             phase: Phase::Gone,
             positioned: false,
+            is_revoked: false,
             opened_after: 0,
             buffer,
             share,
@@ -265,6 +269,7 @@ impl<B: Brokers> Actor<B> {
     async fn epoch(&mut self) {
         while self.orders.try_recv().is_ok() {}
         self.positioned = false;
+        self.is_revoked = false;
         self.max = None;
         self.queue.view().begin_epoch();
         if self.lock().await {
@@ -287,6 +292,7 @@ impl<B: Brokers> Actor<B> {
         match end {
             End::Lost => self.lost().await,
             End::Drained | End::Forsaken => {
+                self.note_revoked();
                 if end == End::Forsaken {
                     self.queue.view().left = self.shared.unreachable(&self.queue.real.broker_name);
                 }
@@ -425,7 +431,8 @@ impl<B: Brokers> Actor<B> {
 
     /// The lock is gone: the handler's signal fires, its result no longer counts.
     async fn lost(&mut self) {
-        for running in self.queue.gate.lose() {
+        // Else the gate knows already why.
+        for running in self.queue.gate.lose("expired") {
             let text = format!(
                 "the lock of {} was lost while a handler ran: the queue may belong to another consumer now, and the result of \
                  this handler does not count",
@@ -447,6 +454,9 @@ impl<B: Brokers> Actor<B> {
         self.set_phase(Phase::Draining);
         while self.is_running() {
             self.queue.gate.changed().await;
+        }
+        if self.is_forsaken() {
+            self.queue.gate.lose("unreachable");
         }
         self.queue.gate.leave();
         if !self.is_forsaken() {

@@ -8,6 +8,7 @@ use crate::consumer::initial_offsets::{Beginning, InitialOffset};
 use crate::consumer::options::InitialPosition;
 use crate::consumer::queue::{Phase, Wanted};
 use crate::protocol::{MinOffset, QueryOffset};
+use crate::record::event::Why;
 
 /// Where a queue begins.
 #[derive(Debug, Clone, Copy)]
@@ -45,9 +46,9 @@ impl<B: Brokers> Actor<B> {
 
     async fn find_position(&mut self) -> Result<(), Interrupted> {
         let stored = self.ask_committed(Patience::WhileWanted).await?;
-        let Position { offset, origin, not_before } = match stored {
-            Some(stored) => Position::certain(stored),
-            None => self.beginning().await?,
+        let (Position { offset, origin, not_before }, why) = match stored {
+            Some(stored) => (Position::certain(stored), Why::Committed),
+            None => (self.beginning().await?, Why::Initial),
         };
         // What we have committed, or have tried to: else another owner has gone on, in what was its store.
         let ours = self.committed..=self.buffer.position();
@@ -58,6 +59,7 @@ impl<B: Brokers> Actor<B> {
         self.origin = origin;
         self.not_before = not_before;
         self.committed = offset;
+        self.queue.gate.record.position(offset, why);
         // A stored 0 may be none at all: 4.9 answers so while the first messages are in its memory, and "none" once they are not.
         // Frozen at once: a second look later could skip what was stored in between.
         if stored.is_none_or(|stored| stored == 0) {

@@ -124,8 +124,8 @@ impl<B: Brokers> Actor<B> {
         match reading {
             Reading::Stretch(_) | Reading::Unwanted | Reading::End if self.only_looking => return,
             Reading::Stretch(records) => self.start_unpacking(records, to, pulled.body.len()),
-            Reading::Unwanted => self.buffer.set_next(to),
-            Reading::Gone if self.origin == Origin::Guessed => self.buffer.set_next(to),
+            Reading::Unwanted => self.skip_to(to, "filtered"),
+            Reading::Gone if self.origin == Origin::Guessed => self.skip_to(to, "removed"),
             // He may name an offset that is not there yet, or not any more.
             Reading::Gone | Reading::EndsBefore if self.origin == Origin::Appointed => {
                 self.correction = correct(to, ResetReason::Administrator);
@@ -170,20 +170,27 @@ impl<B: Brokers> Actor<B> {
             let offset = message.queue_offset;
             if self.buffer.span() >= self.shared.options.prefetch_messages {
                 self.held = None;
-                return self.buffer.set_next(offset);
+                return self.skip_to(offset, "filtered");
             }
             if self.is_filtered(subscription, &message) {
-                self.buffer.set_next(offset + 1);
+                self.skip_to(offset + 1, "filtered");
                 continue;
             }
             let Some(topic) = self.handler_topic(&message) else {
                 let error = self.without_handler(&message);
                 return self.hold(offset, error);
             };
+            self.skip_to(offset, "filtered");
             self.buffer.push(message, topic);
         }
         self.held = None;
-        self.buffer.set_next(behind);
+        self.skip_to(behind, "filtered");
+    }
+
+    /// Pulls go on there, and nobody handles what lies before it; never backwards. `why` is a word for histories.
+    pub(super) fn skip_to(&mut self, offset: i64, why: &str) {
+        self.queue.gate.record.skipped(self.buffer.next(), offset, why);
+        self.buffer.set_next(offset);
     }
 
     /// The broker compares hash codes of tags only; and a search by time may answer with a message before it.
@@ -220,7 +227,7 @@ impl<B: Brokers> Actor<B> {
 
     /// The queue waits before this record, and the record is looked at again from time to time. Told once.
     pub(super) fn hold(&mut self, offset: i64, error: ClientError) {
-        self.buffer.set_next(offset);
+        self.skip_to(offset, "filtered");
         self.pull_at = env::now() + self.held_pause();
         if self.held.as_ref().is_some_and(|held| held.offset == offset) {
             return;

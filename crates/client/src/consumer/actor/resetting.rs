@@ -7,6 +7,7 @@ use crate::consumer::brokers::Brokers;
 use crate::consumer::queue::LastReset;
 use crate::error::{ClientError, Code};
 use crate::protocol::SearchOffset;
+use crate::record::event::Why;
 
 /// In another store we go on with what was stored so long before the last message that came, ms: its broker may have another clock.
 const CLOCKS: i64 = 5_000;
@@ -28,6 +29,7 @@ impl<B: Brokers> Actor<B> {
             Err(Interrupted::Forced(step)) => return step,
             Err(Interrupted::GivenUp) => return Step::Reset,
         };
+        self.note_reset(from, to, correction.reason);
         match self.commit_at_last(to, Patience::WhileHeld).await {
             Ok(_) => {}
             Err(Interrupted::Forced(step)) => return step,
@@ -65,6 +67,21 @@ impl<B: Brokers> Actor<B> {
             Err(Interrupted::GivenUp) => Ok(to),
             Err(forced) => Err(forced),
         }
+    }
+
+    /// Before the commit, which may be lower than the last.
+    fn note_reset(&self, from: i64, to: i64, reason: ResetReason) {
+        let record = &self.queue.gate.record;
+        if reason == ResetReason::Deleted {
+            record.skipped(from, to, "removed");
+        }
+        record.position(
+            to,
+            match reason {
+                ResetReason::Administrator => Why::Reset,
+                ResetReason::Deleted | ResetReason::StoreSetBack => Why::Correction,
+            },
+        );
     }
 
     fn tell_reset(&mut self, from: i64, to: i64, reason: ResetReason) {

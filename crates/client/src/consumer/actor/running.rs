@@ -9,8 +9,10 @@ use crate::client::ResetReason;
 use crate::consumer::brokers::Brokers;
 use crate::consumer::options::OrderedBy;
 use crate::consumer::queue::{Order, Phase, Wanted};
-use crate::consumer::sink::Handover;
+use crate::consumer::sink::{Delivery, Handover};
 use crate::env::{self, Instant};
+use crate::protocol::properties::name;
+use crate::record::event::Why;
 
 /// How late successes may be noticed.
 const PROGRESS: Duration = Duration::from_millis(100);
@@ -44,6 +46,10 @@ impl<B: Brokers> Actor<B> {
         if !self.reopen() {
             // Doubted in this very moment, which the next look tells.
             return self.forced().unwrap_or(Step::Run);
+        }
+        if std::mem::take(&mut self.is_revoked) {
+            // Wanted again before it was given back.
+            self.queue.gate.record.position(self.buffer.position(), Why::Memory);
         }
         self.want_landmark();
         loop {
@@ -135,6 +141,7 @@ impl<B: Brokers> Actor<B> {
                 // That of a queue has no end: chunk follows chunk.
                 let run = self.queue.gate.begin_run(lane, if is_one { i64::MAX } else { last });
                 self.buffer.set_run(lane, run);
+                self.name_run(run, &messages);
                 run
             });
             let after = if is_one { generation.wrapping_sub(1) } else { self.opened_after };
@@ -143,6 +150,16 @@ impl<B: Brokers> Actor<B> {
                 self.shared.handlers.leave();
                 return;
             }
+        }
+    }
+
+    /// Histories name the key of a handler's messages.
+    fn name_run(&self, run: u32, messages: &[Delivery]) {
+        if self.shared.options.ordered_by == OrderedBy::Key
+            && self.queue.gate.record.is_kept()
+            && let Some(key) = messages.first().and_then(|first| first.message.property(name::SHARDING_KEY))
+        {
+            self.queue.gate.name_run(run, key.into());
         }
     }
 

@@ -10,6 +10,7 @@ use crate::consumer::flow::SeekTo;
 use crate::env;
 use crate::error::{ClientError, Code, Outcome};
 use crate::protocol::{CommitOutcome, MaxOffset, MinOffset, PullStatus, Request, SearchOffset};
+use crate::record::event::Why;
 
 /// What a broker does not do so often is given up.
 const ATTEMPTS: u32 = 3;
@@ -63,7 +64,12 @@ impl<B: Brokers> Actor<B> {
         self.settle_patiently().await?;
         self.finish_commit().await;
         let from = self.buffer.position();
-        self.commit_place(place.offset).await?;
+        let record = self.queue.gate.record.clone();
+        record.position(place.offset, Why::Seek);
+        if let Err(undone) = self.commit_place(place.offset).await {
+            record.position(from, Why::Memory);
+            return Err(undone);
+        }
         self.begin(place.offset);
         self.committed = place.offset;
         self.commit_at = env::now() + self.shared.options.commit_interval;

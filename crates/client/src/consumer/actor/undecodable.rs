@@ -12,6 +12,7 @@ use super::{Actor, Step};
 use crate::client::{CallError, Event};
 use crate::consumer::brokers::Brokers;
 use crate::consumer::options::{OnUndecodable, OrderedBy};
+use crate::consumer::record;
 use crate::consumer::sink::Delivery;
 use crate::env::{self, Backoff, Instant};
 use crate::error::{ClientError, Code};
@@ -19,6 +20,7 @@ use crate::protocol::message::Undecodable;
 use crate::protocol::namespace::DLQ_PREFIX;
 use crate::protocol::properties::{self, name};
 use crate::protocol::{SendMessage, SendReceipt};
+use crate::record::event::Phase;
 
 /// In a dead letter: why its body is the bytes as they were stored.
 const REASON: &str = "UNDECODABLE_REASON";
@@ -127,7 +129,7 @@ impl<B: Brokers> Actor<B> {
             self.passing.found = Some(Found { offset, behind, bad, at: env::now() });
             return;
         }
-        self.buffer.set_next(bad.queue_offset.unwrap_or(next));
+        self.skip_to(bad.queue_offset.unwrap_or(next), "filtered");
         self.passing.wanted = true;
         if std::mem::take(&mut self.passing.looks) {
             // The broker brings more than was asked for.
@@ -180,6 +182,7 @@ impl<B: Brokers> Actor<B> {
             }
             OnUndecodable::DeadLetter => {
                 let request = self.undecodable_letter(&found);
+                self.queue.gate.record.dead_letter(found.offset, Phase::Sent);
                 let timeout = self.shared.brokers.timing().request_timeout;
                 let shared = Arc::clone(&self.shared);
                 self.passing.found = Some(found);
@@ -192,6 +195,7 @@ impl<B: Brokers> Actor<B> {
     /// Takes the dead-letter queue's answer in: only an acknowledged one lets the queue go on.
     pub(super) fn passed_on(&mut self, answer: Result<SendReceipt, CallError>) {
         let Some(mut found) = self.passing.found.take() else { return };
+        self.queue.gate.record.dead_letter(found.offset, record::phase(answer.is_ok()));
         match answer {
             Ok(_) => {
                 self.passing.forget();
@@ -223,7 +227,8 @@ impl<B: Brokers> Actor<B> {
     fn pass_over(&mut self, found: &Found, what: &str) {
         self.shared.counters.undecodable.fetch_add(1, Ordering::Relaxed);
         self.tell_undecodable(self.undecodable(found.offset, found.behind, &found.bad, what));
-        self.buffer.set_next(found.behind);
+        self.skip_to(found.offset, "filtered");
+        self.skip_to(found.behind, "undecodable");
         self.pull_at = env::now();
     }
 

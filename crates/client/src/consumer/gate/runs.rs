@@ -13,6 +13,8 @@ struct Run {
     /// Nothing has refused it so far. What is not live is only here for its handler, which still runs.
     is_live: bool,
     running: Option<Running>,
+    /// The key of its messages, where somebody wants to know.
+    key: Option<Box<str>>,
 }
 
 /// The end of a run that was refused: its lane, and its generation.
@@ -33,8 +35,20 @@ impl Runs {
     /// A new one.
     pub(super) fn begin(&mut self, lane: usize, last: i64) -> u32 {
         self.generation = self.generation.wrapping_add(1);
-        self.each.push(Run { generation: self.generation, lane, last, is_live: true, running: None });
+        self.each.push(Run { generation: self.generation, lane, last, is_live: true, running: None, key: None });
         self.generation
+    }
+
+    /// Its messages are of that key.
+    pub(super) fn name(&mut self, generation: u32, key: Box<str>) {
+        if let Some(at) = self.find(generation) {
+            self.each[at].key = Some(key);
+        }
+    }
+
+    /// The key of its messages, if it was named.
+    pub(super) fn key(&self, at: usize) -> Option<&str> {
+        self.each[at].key.as_deref()
     }
 
     /// The youngest generation there was: all that come are younger.

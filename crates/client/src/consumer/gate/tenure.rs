@@ -25,6 +25,10 @@ impl Gate {
     /// The broker granted the lock that was asked for at the lease's beginning: first, again, or after a doubt.
     pub(crate) fn granted(&self, lease: Lease) {
         let mut state = self.lock();
+        match state.tenure {
+            Tenure::Held(_) | Tenure::Regained(_) => self.record.renewed(lease.since()),
+            Tenure::Absent | Tenure::Lost | Tenure::Doubtful(_) => self.record.lock(lease.since()),
+        }
         state.tenure = match state.tenure {
             Tenure::Absent | Tenure::Lost | Tenure::Held(_) => Tenure::Held(lease),
             Tenure::Doubtful(_) | Tenure::Regained(_) => Tenure::Regained(lease),
@@ -41,7 +45,7 @@ impl Gate {
             Tenure::Held(before) | Tenure::Doubtful(before) | Tenure::Regained(before) if lease.follows(&before) => {
                 self.granted(lease);
             }
-            Tenure::Held(_) | Tenure::Doubtful(_) | Tenure::Regained(_) => self.refused(),
+            Tenure::Held(_) | Tenure::Doubtful(_) | Tenure::Regained(_) => self.given_up("late"),
         }
     }
 
@@ -50,15 +54,20 @@ impl Gate {
         let mut state = self.lock();
         let (Tenure::Held(lease) | Tenure::Regained(lease)) = state.tenure else { return false };
         state.tenure = Tenure::Doubtful(lease);
+        self.record.lost("doubt");
         drop(state);
         self.changed.notify_one();
         true
     }
 
-    /// The broker refused the renewal, or it came too late: somebody else may have the queue.
+    /// The broker refused the renewal: somebody else may have the queue.
     pub(crate) fn refused(&self) {
+        self.given_up("refused");
+    }
+
+    fn given_up(&self, why: &str) {
         if !matches!(self.lock().tenure, Tenure::Absent) {
-            self.lose();
+            self.lose(why);
             self.changed.notify_one();
         }
     }

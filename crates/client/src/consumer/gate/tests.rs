@@ -4,15 +4,25 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
 use super::*;
+use crate::protocol::MessageQueue;
+use crate::record::History;
 
 const LEASE: Duration = Duration::from_secs(30);
 const SECOND: Duration = Duration::from_secs(1);
 
+fn unrecorded() -> QueueRecord {
+    QueueRecord::new(&History::default(), &MessageQueue::new("orders", "a", 0))
+}
+
 fn limited(max_reconsume_times: Option<i32>) -> Gate {
     let suspend = Suspend { initial: SECOND, factor: 2.0, max: 3 * SECOND };
     let epoch = env::now();
-    let gate =
-        Gate::new(suspend, max_reconsume_times, Arc::new(move || i64::try_from(epoch.elapsed().as_millis()).unwrap()));
+    let gate = Gate::new(
+        suspend,
+        max_reconsume_times,
+        Arc::new(move || i64::try_from(epoch.elapsed().as_millis()).unwrap()),
+        unrecorded(),
+    );
     gate.granted(gate.lease(LEASE));
     gate
 }
@@ -174,7 +184,7 @@ async fn closing_lets_the_running_handler_count() {
 async fn a_late_ack_after_a_lost_lock_ends_the_handler_and_does_not_count() {
     let (gate, generation) = open();
     assert!(gate.may_start(generation, 0, 0));
-    assert!(gate.lose().iter().any(|running| (running.generation, running.offset) == (generation, 0)));
+    assert!(gate.lose("refused").iter().any(|running| (running.generation, running.offset) == (generation, 0)));
     assert!(!gate.open(), "lost");
     gate.granted(gate.lease(LEASE));
     assert!(!gate.open(), "the old handler still runs");
@@ -223,7 +233,7 @@ async fn a_machine_that_slept_starts_nothing() {
     let wall = Arc::new(AtomicI64::new(0));
     let clock = Arc::clone(&wall);
     let suspend = Suspend { initial: SECOND, factor: 1.0, max: SECOND };
-    let gate = Gate::new(suspend, None, Arc::new(move || clock.load(Ordering::Relaxed)));
+    let gate = Gate::new(suspend, None, Arc::new(move || clock.load(Ordering::Relaxed)), unrecorded());
     gate.granted(gate.lease(LEASE));
     let generation = opened(&gate).unwrap();
     wall.store(70_000, Ordering::Relaxed);
@@ -346,7 +356,7 @@ async fn what_a_handler_of_several_messages_passes_after_a_lost_lock_does_not_co
     assert!(gate.may_start(generation, 0, 2));
     gate.pass(generation, 0, 1);
     taken(&gate);
-    gate.lose();
+    gate.lose("refused");
     gate.pass(generation, 1, 2);
     assert!(!done(&gate, generation, 2).counted);
     assert!(taken(&gate).is_empty() && gate.running().is_none());

@@ -8,7 +8,6 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use tokio::sync::mpsc;
-use tokio::task::JoinSet;
 use tokio::time::sleep_until;
 
 use super::subscription_check::Others;
@@ -19,8 +18,9 @@ use crate::consumer::gate::Gate;
 use crate::consumer::health::unread_queues;
 use crate::consumer::options::InitialPosition;
 use crate::consumer::queue::{Queue, Wanted};
+use crate::consumer::record::QueueRecord;
 use crate::consumer::shared::Shared;
-use crate::env::{self, Instant};
+use crate::env::{self, Instant, JoinSet};
 use crate::protocol::allocation::averagely;
 use crate::protocol::{ConsumeFrom, ConsumerData, ConsumerList, MessageQueue, Subscription};
 
@@ -85,7 +85,8 @@ impl<B: Brokers> Shared<B> {
         let (orders, receiver) = mpsc::channel(ORDERS);
         let make = |index| {
             let hidden = real.topic == self.group.retry_topic;
-            let gate = Gate::new(self.options.suspend, self.options.max_reconsume_times, self.wall());
+            let record = QueueRecord::new(&self.options.history, real);
+            let gate = Gate::new(self.options.suspend, self.options.max_reconsume_times, self.wall(), record);
             let shown = MessageQueue { topic: self.brokers.unwrap(&real.topic), ..real.clone() };
             let queue = Queue::new(index, real.clone(), shown, hidden, gate, orders);
             self.pauses.tell(&queue);

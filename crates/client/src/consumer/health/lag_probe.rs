@@ -6,13 +6,13 @@ use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::task::JoinSet;
 use tokio::time::sleep;
 
 use crate::client::CallError;
 use crate::consumer::brokers::Brokers;
 use crate::consumer::queue::{Phase, Queue, View};
 use crate::consumer::shared::Shared;
+use crate::env::JoinSet;
 use crate::protocol::MaxOffset;
 
 /// Queues begin to wait together, and a queue that is ours learns its end from its first pull, if there is anything in it.

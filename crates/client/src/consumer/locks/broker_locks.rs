@@ -14,10 +14,12 @@ use crate::client::CallError;
 use crate::consumer::brokers::Brokers;
 use crate::consumer::gate::Tenure;
 use crate::consumer::queue::{Queue, Wanted};
+use crate::consumer::record;
 use crate::consumer::shared::Shared;
 use crate::env::{self, Backoff, Instant};
 use crate::error::ClientError;
 use crate::protocol::{LockQueues, MessageQueue, UnlockQueues};
+use crate::record::event::Phase;
 
 /// How often the clocks are compared.
 const WATCH: Duration = Duration::from_secs(1);
@@ -296,7 +298,13 @@ impl<B: Brokers> BrokerLocks<B> {
         };
         let timing = self.shared.brokers.timing();
         let (timeout, pause) = (timing.lock_timeout, timing.relock_fast);
+        for unlocking in &due {
+            unlocking.queue.gate.record.unlock(Phase::Sent);
+        }
         let result = self.shared.ask_master(&self.broker_name, &request, timeout).await;
+        for unlocking in &due {
+            unlocking.queue.gate.record.unlock(record::phase(result.is_ok()));
+        }
         let now = env::now();
         let is_gone = result.is_err() && self.shared.unreachable(&self.broker_name).is_some();
         let unsure = self.late_until.is_some_and(|until| now < until);

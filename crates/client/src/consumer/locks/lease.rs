@@ -46,6 +46,11 @@ impl Lease {
         Self { since: now, wall_ms: 0, until: now + FOREVER, is_without_end: true }
     }
 
+    /// When it was asked for.
+    pub(crate) fn since(&self) -> Instant {
+        self.since
+    }
+
     /// The end, on the monotonic clock.
     pub(crate) fn until(&self) -> Instant {
         self.until

@@ -5,10 +5,12 @@ mod own;
 
 use crate::client::CallError;
 use crate::consumer::brokers::Brokers;
+use crate::consumer::record;
 use crate::consumer::shared::Shared;
 use crate::env::Instant;
 use crate::error::ClientError;
 use crate::protocol::{CommitOffset, CommitOutcome, MessageQueue, QueryOffset};
+use crate::record::event::{Event, Phase};
 
 use super::options::MessageModel;
 
@@ -63,6 +65,16 @@ impl<B: Brokers> Shared<B> {
         offset: i64,
         haste: Haste,
     ) -> Result<CommitOutcome, CallError> {
+        let record = |phase| {
+            self.options.history.record(|| Event::Commit { queue: record::name_of(queue), offset, phase });
+        };
+        record(Phase::Sent);
+        let outcome = self.store(queue, offset, haste).await;
+        record(record::phase(matches!(outcome, Ok(CommitOutcome::Committed))));
+        outcome
+    }
+
+    async fn store(&self, queue: &MessageQueue, offset: i64, haste: Haste) -> Result<CommitOutcome, CallError> {
         if let Positions::Own(own) = &self.positions {
             let stored = own.commit(self.shown(queue), offset, haste).await;
             return stored.map(|()| CommitOutcome::Committed).map_err(CallError::NotSent);

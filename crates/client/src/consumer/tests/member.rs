@@ -18,6 +18,7 @@ use crate::consumer::{
 use crate::env;
 use crate::error::{ClientError, Code};
 use crate::protocol::{ExpressionKind, MessageQueue};
+use crate::record::History;
 
 /// How long a handler takes, and how it ends.
 pub(super) type Handler = Arc<dyn Fn(&Delivery) -> (Duration, Outcome) + Send + Sync>;
@@ -151,6 +152,7 @@ pub(super) fn options() -> ConsumerOptions {
         message_model: MessageModel::Clustering,
         on_undecodable: OnUndecodable::Hold,
         handler_timeout: None,
+        history: History::default(),
     }
 }
 

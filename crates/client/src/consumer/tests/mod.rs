@@ -16,6 +16,7 @@ mod member;
 mod ordering;
 mod panics;
 mod pausing;
+mod recorded;
 mod records;
 mod seeking;
 mod seeking_by_key;

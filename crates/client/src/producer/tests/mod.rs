@@ -8,6 +8,7 @@ mod fence;
 mod lanes;
 mod limits;
 mod panics;
+mod recorded;
 mod routes;
 mod selector;
 mod starting;
@@ -21,6 +22,7 @@ use std::time::Duration;
 use self::caller::Caller;
 use self::cluster::Cluster;
 use super::options::{Batching, OnRouteChange, ProducerOptions, ShardingHash};
+use crate::record::History;
 
 /// Options that the tests change from.
 fn options() -> ProducerOptions {
@@ -35,6 +37,7 @@ fn options() -> ProducerOptions {
         gather: Duration::ZERO,
         on_route_change: OnRouteChange::Follow,
         max_message_bytes: 4 << 20,
+        history: History::default(),
     }
 }
 

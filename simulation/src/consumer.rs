@@ -1,0 +1,211 @@
+//! A consumer and the program around it, which calls handlers as the facade does.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::Duration;
+
+use rocketmq_client::client::{Client, ClientOptions};
+use rocketmq_client::consumer::{
+    Consumer, ConsumerOptions, Delivery, Handover, InitialPosition, MessageModel, OnUndecodable, OrderedBy, Outcome,
+    Sink, Suspend, Wish,
+};
+use rocketmq_client::env::Timing;
+use rocketmq_client::error::ClientError;
+use rocketmq_protocol::ExpressionKind;
+use rocketmq_simulated_world::{Host, below, chance, spawn};
+use tokio::sync::{Notify, Semaphore, mpsc, watch};
+use tokio::time::{sleep, timeout};
+
+use crate::app::{Calm, EventLoop, Listener};
+use crate::plan::ConsumerPlan;
+
+/// The group of all consumers.
+pub(crate) const GROUP: &str = "G";
+/// The topic of all messages.
+pub(crate) const TOPIC: &str = "orders";
+/// Of a start, and of a close.
+const BOUND: Duration = Duration::from_secs(10);
+
+type Chunks = mpsc::UnboundedSender<(u32, Vec<Delivery>)>;
+
+/// What calls the handlers.
+struct Pump {
+    calm: Calm,
+    event_loop: EventLoop,
+    plan: ConsumerPlan,
+    places: Semaphore,
+    consumer: OnceLock<Arc<Consumer<Arc<Client>>>>,
+    lanes: Mutex<BTreeMap<u32, Chunks>>,
+}
+
+impl Pump {
+    fn consumer(&self) -> &Arc<Consumer<Arc<Client>>> {
+        self.consumer.get().unwrap_or_else(|| panic!("it is set before anything is delivered"))
+    }
+
+    async fn lane(self: Arc<Self>, queue: u32, mut chunks: mpsc::UnboundedReceiver<(u32, Vec<Delivery>)>) {
+        while let Some((generation, chunk)) = chunks.recv().await {
+            Arc::clone(&self).go_through(queue, generation, chunk).await;
+        }
+    }
+
+    async fn go_through(self: Arc<Self>, queue: u32, generation: u32, chunk: Vec<Delivery>) {
+        for delivery in chunk {
+            let Ok(_place) = self.places.acquire().await else { return };
+            self.event_loop.turn().await;
+            if !self.handle(queue, generation, &delivery).await {
+                return;
+            }
+        }
+    }
+
+    async fn handle(&self, queue: u32, generation: u32, delivery: &Delivery) -> bool {
+        let offset = delivery.message.queue_offset;
+        if !self.consumer().may_start(queue, generation, offset, offset) {
+            return false;
+        }
+        sleep(self.takes()).await;
+        self.event_loop.turn().await;
+        let ack = if !self.calm.is_calm() && chance(self.plan.fails) {
+            self.consumer().failed(queue, generation, offset, Outcome::Later, None)
+        } else {
+            self.consumer().succeeded(queue, generation, offset, None)
+        };
+        ack.go_on
+    }
+
+    fn takes(&self) -> Duration {
+        if self.calm.is_calm() {
+            return Duration::ZERO;
+        }
+        if chance(self.plan.slow) {
+            return Duration::from_millis(1_000 + below(80_000));
+        }
+        let mean = u64::try_from(self.plan.handler.as_millis()).unwrap_or(0);
+        Duration::from_millis(below(2 * mean + 1))
+    }
+}
+
+struct Handlers(Arc<Pump>);
+
+impl Sink for Handlers {
+    fn deliver(&self, handover: Handover) -> bool {
+        let Handover { queue, generation, messages: chunk, .. } = handover;
+        if self.0.plan.ordered_by == OrderedBy::Key {
+            spawn(Arc::clone(&self.0).go_through(queue, generation, chunk));
+            return true;
+        }
+        let mut lanes = self.0.lanes.lock().unwrap_or_else(PoisonError::into_inner);
+        let lane = lanes.entry(queue).or_insert_with(|| {
+            let (sender, receiver) = mpsc::unbounded_channel();
+            spawn(Arc::clone(&self.0).lane(queue, receiver));
+            sender
+        });
+        lane.send((generation, chunk)).is_ok()
+    }
+
+    fn abort(&self, _queue: u32, _generation: u32, _error: ClientError) {}
+
+    fn dead_lettered(&self, _queue: u32, _message: Delivery) {}
+}
+
+/// A consumer's process.
+#[derive(Clone)]
+pub(crate) struct Member {
+    pub(crate) host: Host,
+    pub(crate) event_loop: EventLoop,
+    calm: Calm,
+    leaves: Arc<watch::Sender<bool>>,
+    left: Arc<Notify>,
+}
+
+impl Member {
+    /// Starts, and starts again where that fails, as a supervised service does.
+    pub(crate) fn start(name: &str, name_servers: &[String], plan: &ConsumerPlan, calm: &Calm, says: bool) -> Self {
+        let host = Host::new();
+        let calm = calm.clone();
+        let member = Self {
+            host,
+            calm,
+            event_loop: EventLoop::default(),
+            leaves: Arc::new(watch::Sender::new(false)),
+            left: Arc::default(),
+        };
+        let (this, name, plan, name_servers) = (member.clone(), name.to_owned(), plan.clone(), name_servers.to_vec());
+        host.run(async move {
+            let mut attempt = 0;
+            while !*this.leaves.borrow() {
+                attempt += 1;
+                let id = format!("{}@{name}#{attempt}", host.ip());
+                this.live(&id, &name, &plan, &name_servers, says).await;
+                let _ = timeout(Duration::from_secs(1), this.asked_to_leave()).await;
+            }
+            this.left.notify_one();
+        });
+        member
+    }
+
+    /// Until it is asked to leave, or its start fails.
+    async fn live(&self, id: &str, name: &str, plan: &ConsumerPlan, name_servers: &[String], says: bool) {
+        let mut options =
+            ClientOptions::new(GROUP.to_owned(), name_servers.to_vec(), None, None, None, Timing::default());
+        id.clone_into(&mut options.client_id);
+        let client = Client::start(options, Arc::new(Listener { name: name.to_owned(), says }));
+        let pump = Arc::new(Pump {
+            calm: self.calm.clone(),
+            event_loop: self.event_loop.clone(),
+            plan: plan.clone(),
+            places: Semaphore::new(plan.places),
+            consumer: OnceLock::new(),
+            lanes: Mutex::default(),
+        });
+        let consumer = Consumer::new(Arc::clone(&client), plan.options(), Arc::new(Handlers(Arc::clone(&pump))));
+        let consumer = Arc::new(consumer.unwrap_or_else(|error| panic!("{error}")));
+        let _ = pump.consumer.set(Arc::clone(&consumer));
+        let started = tokio::select! {
+            started = timeout(BOUND, consumer.start(BOUND)) => matches!(started, Ok(Ok(()))),
+            () = self.asked_to_leave() => false,
+        };
+        if started {
+            self.asked_to_leave().await;
+        }
+        self.event_loop.turn().await;
+        consumer.close(BOUND).await;
+        client.close().await;
+    }
+
+    async fn asked_to_leave(&self) {
+        let _ = self.leaves.subscribe().wait_for(|leaves| *leaves).await;
+    }
+
+    /// Closes in peace; resolves when it has.
+    pub(crate) async fn leave(&self) {
+        self.leaves.send_replace(true);
+        self.left.notified().await;
+        self.host.kill();
+    }
+}
+
+impl ConsumerPlan {
+    fn options(&self) -> ConsumerOptions {
+        ConsumerOptions {
+            group: GROUP.to_owned(),
+            subscriptions: vec![Wish {
+                topic: TOPIC.to_owned(),
+                kind: ExpressionKind::Tag,
+                expression: String::from("*"),
+            }],
+            ordered_by: self.ordered_by,
+            batch_messages: 1,
+            initial_position: InitialPosition::First,
+            max_reconsume_times: self.max_reconsume_times,
+            suspend: Suspend { initial: self.suspend, factor: 1.5, max: Duration::from_secs(5) },
+            prefetch_messages: self.prefetch,
+            prefetch_bytes: 64 * 1024 * 1024,
+            commit_interval: self.commit_interval,
+            message_model: MessageModel::Clustering,
+            on_undecodable: OnUndecodable::Hold,
+            handler_timeout: None,
+        }
+    }
+}

@@ -1,0 +1,34 @@
+//! `simulate`: clients and a test broker in worlds that a seed decides, judged by the checker of histories.
+//!
+//! One process has one world: nothing of the seed before, no counter and no hash, can change it. So `--seeds` starts a process per seed.
+
+mod app;
+mod arguments;
+mod consumer;
+mod determinism;
+mod faults;
+mod history;
+mod plan;
+mod pool;
+mod producer;
+mod store;
+mod world;
+
+use std::process::ExitCode;
+
+use arguments::Arguments;
+
+fn main() -> ExitCode {
+    match Arguments::read() {
+        Ok(Arguments::One(one)) => world::run(&one),
+        Ok(Arguments::Many(many)) => pool::run(&many),
+        Ok(Arguments::Help) => {
+            print!("{}", arguments::HELP);
+            ExitCode::SUCCESS
+        }
+        Err(problem) => {
+            eprintln!("simulate: {problem}\n\n{}", arguments::HELP);
+            ExitCode::from(2)
+        }
+    }
+}
