@@ -32,7 +32,7 @@ struct Place {
 
 impl Place {
     fn prefix(&self) -> i64 {
-        (self.position..).find(|offset| !self.done.contains(offset)).unwrap_or(self.position)
+        (self.position..=offset(self.stored.len())).find(|offset| !self.done.contains(offset)).unwrap_or(self.position)
     }
 }
 
@@ -115,8 +115,8 @@ impl World {
             0..=3 => self.submit(key),
             4 | 5 => self.wire(key),
             6 => self.answer(key, true, true),
-            7 => self.answer(key, which & 64 > 0, which & 128 > 0),
-            8..=11 => self.handle(number, which / QUEUES % KEYS, which & 192 != 0),
+            7 => self.answer(key, which & 0x40 > 0, which & 0x80 > 0),
+            8..=11 => self.handle(number, which / QUEUES % KEYS, which & 0xc0 != 0),
             12 | 13 => self.commit(number),
             14 => self.hand_over(number),
             _ => self.die(number),
