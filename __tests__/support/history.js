@@ -5,6 +5,7 @@ const fs = require('node:fs')
 const os = require('node:os')
 const path = require('node:path')
 const { check } = require('../../src/js/testing/history.js')
+const { admin, backend, childProcess } = require('./index')
 
 /** A file to which the processes of a spec append. */
 class SpecHistory {
@@ -39,29 +40,48 @@ class SpecHistory {
     this.#append({ e: 'fault', what, ...more })
   }
 
-  /** What is stored of a topic, as TestAdmin.readBack() has it. */
-  stored(topic, messages) {
-    this.#append(
-      ...messages.map(({ brokerName, queueId, queueOffset, msgId, shardingKey = '' }) => ({
-        e: 'stored',
-        queue: `${topic}@${brokerName}:${queueId}`,
-        offset: queueOffset,
-        id: msgId,
-        key: shardingKey,
-      })),
-    )
+  /** A producer in a process of its own: send(from, to) sends the messages with these numbers, each with one of so many keys. */
+  sender(topic, keys) {
+    const child = childProcess('integrity/sender.js', [backend.nameServer, topic, String(keys)], { env: this.env })
+    const said = (wanted) =>
+      child.line(({ event, text }) => {
+        if (event === 'failed') throw new Error(text)
+        return wanted(event)
+      })
+    const started = said((event) => event === 'started')
+    started.catch(() => {})
+    let sent = 0
+    return {
+      async send(from, to) {
+        await started
+        child.send({ from, to })
+        sent = to
+        await child.line(({ event, to: done }) => event === 'failed' || (event === 'sent' && done === sent))
+        await said((event) => event === 'sent')
+      },
+      async close() {
+        child.send('close')
+        await said((event) => event === 'closed')
+      },
+    }
   }
 
-  /** Where a group is in the end: `[queue, offset]` of each. */
-  committed(group, topic, queues) {
-    this.#append(
-      ...queues.map(([{ brokerName, queueId }, offset]) => ({
-        e: 'committed',
-        group,
-        queue: `${topic}@${brokerName}:${queueId}`,
-        offset,
-      })),
-    )
+  /** Writes down what brokers hold in the end: of a topic and, where it is one, of a group's offsets. */
+  async look(topic, group) {
+    const queueOf = ({ brokerName, queueId }) => `${topic}@${brokerName}:${queueId}`
+    const stored = (await admin.readBack(topic)).map((message) => ({
+      e: 'stored',
+      queue: queueOf(message),
+      offset: message.queueOffset,
+      id: message.msgId,
+      key: message.shardingKey ?? '',
+    }))
+    const committed = []
+    for (const queue of await admin.queues(topic)) {
+      const offset = await admin.committedOffset(group, topic, queue)
+      if (offset !== undefined) committed.push({ e: 'committed', group, queue: queueOf(queue), offset })
+    }
+    this.#append(...stored, ...committed)
   }
 
   /** The verdict; a violation fails the test with its timeline. @param {import('../../src/js/testing/history.js').CheckOptions} [options] */
