@@ -50,14 +50,15 @@ class SpecHistory {
       })
     const started = said((event) => event === 'started')
     started.catch(() => {})
-    let sent = 0
     return {
       async send(from, to) {
         await started
         child.send({ from, to })
-        sent = to
-        await child.line(({ event, to: done }) => event === 'failed' || (event === 'sent' && done === sent))
-        await said((event) => event === 'sent')
+        // Each call has a number of its own to end with.
+        await child.line(({ event, to: done, text }) => {
+          if (event === 'failed') throw new Error(text)
+          return event === 'sent' && done === to
+        })
       },
       async close() {
         child.send('close')

@@ -63,7 +63,8 @@ impl<B: Brokers> Actor<B> {
         // A stored 0 may be none at all: 4.9 answers so while the first messages are in its memory, and "none" once they are not.
         // Frozen at once: a second look later could skip what was stored in between.
         if stored.is_none_or(|stored| stored == 0) {
-            self.commit_at_last(offset, Patience::WhileWanted).await?;
+            // Once it is sent its answer is waited for: else the next owner's commits could be overtaken by it.
+            self.commit_at_last(offset, Patience::ToItsEnd).await?;
         } else {
             self.tell_no_initial_position();
         }
