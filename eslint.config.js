@@ -12,7 +12,7 @@ const FAKED = [
 
 module.exports = [
   {
-    ignores: ['target/', 'npm/', 'coverage/', 'examples/jest/dist/', 'scripts/rocketmq/lib/'],
+    ignores: ['target/', 'simulation/target/', 'npm/', 'coverage/', 'examples/jest/dist/', 'scripts/rocketmq/lib/'],
   },
   js.configs.recommended,
   {

@@ -7,6 +7,8 @@ use std::time::Duration;
 use rocketmq_client::client::{Event, Events};
 use tokio::time::Instant;
 
+use crate::history::Histories;
+
 /// An event loop.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct EventLoop(Arc<Mutex<Option<Instant>>>);
@@ -59,4 +61,13 @@ impl Calm {
     pub(crate) fn is_calm(&self) -> bool {
         self.0.load(Ordering::Relaxed)
     }
+}
+
+/// What all programs of a world have in common.
+#[derive(Clone, Debug)]
+pub(crate) struct Surroundings {
+    pub(crate) calm: Calm,
+    pub(crate) histories: Histories,
+    /// Whether what clients tell is printed.
+    pub(crate) says: bool,
 }

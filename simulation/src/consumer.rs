@@ -11,12 +11,13 @@ use rocketmq_client::consumer::{
 };
 use rocketmq_client::env::Timing;
 use rocketmq_client::error::ClientError;
+use rocketmq_client::record::History;
 use rocketmq_protocol::ExpressionKind;
 use rocketmq_simulated_world::{Host, below, chance, spawn};
 use tokio::sync::{Notify, Semaphore, mpsc, watch};
 use tokio::time::{sleep, timeout};
 
-use crate::app::{Calm, EventLoop, Listener};
+use crate::app::{Calm, EventLoop, Listener, Surroundings};
 use crate::plan::ConsumerPlan;
 
 /// The group of all consumers.
@@ -114,19 +115,19 @@ impl Sink for Handlers {
 pub(crate) struct Member {
     pub(crate) host: Host,
     pub(crate) event_loop: EventLoop,
-    calm: Calm,
+    around: Surroundings,
     leaves: Arc<watch::Sender<bool>>,
     left: Arc<Notify>,
 }
 
 impl Member {
     /// Starts, and starts again where that fails, as a supervised service does.
-    pub(crate) fn start(name: &str, name_servers: &[String], plan: &ConsumerPlan, calm: &Calm, says: bool) -> Self {
+    pub(crate) fn start(name: &str, name_servers: &[String], plan: &ConsumerPlan, around: &Surroundings) -> Self {
         let host = Host::new();
-        let calm = calm.clone();
+        let around = around.clone();
         let member = Self {
             host,
-            calm,
+            around,
             event_loop: EventLoop::default(),
             leaves: Arc::new(watch::Sender::new(false)),
             left: Arc::default(),
@@ -136,8 +137,7 @@ impl Member {
             let mut attempt = 0;
             while !*this.leaves.borrow() {
                 attempt += 1;
-                let id = format!("{}@{name}#{attempt}", host.ip());
-                this.live(&id, &name, &plan, &name_servers, says).await;
+                this.live(attempt, &name, &plan, &name_servers).await;
                 let _ = timeout(Duration::from_secs(1), this.asked_to_leave()).await;
             }
             this.left.notify_one();
@@ -146,20 +146,24 @@ impl Member {
     }
 
     /// Until it is asked to leave, or its start fails.
-    async fn live(&self, id: &str, name: &str, plan: &ConsumerPlan, name_servers: &[String], says: bool) {
+    async fn live(&self, attempt: u32, name: &str, plan: &ConsumerPlan, name_servers: &[String]) {
         let mut options =
             ClientOptions::new(GROUP.to_owned(), name_servers.to_vec(), None, None, None, Timing::default());
-        id.clone_into(&mut options.client_id);
-        let client = Client::start(options, Arc::new(Listener { name: name.to_owned(), says }));
+        options.client_id = format!("{}@{name}#{attempt}", self.host.ip());
+        let client = Client::start(options, Arc::new(Listener { name: name.to_owned(), says: self.around.says }));
         let pump = Arc::new(Pump {
-            calm: self.calm.clone(),
+            calm: self.around.calm.clone(),
             event_loop: self.event_loop.clone(),
             plan: plan.clone(),
             places: Semaphore::new(plan.places),
             consumer: OnceLock::new(),
             lanes: Mutex::default(),
         });
-        let consumer = Consumer::new(Arc::clone(&client), plan.options(), Arc::new(Handlers(Arc::clone(&pump))));
+        let consumer = Consumer::new(
+            Arc::clone(&client),
+            plan.options(self.around.histories.of(&format!("{name}.{attempt}"))),
+            Arc::new(Handlers(Arc::clone(&pump))),
+        );
         let consumer = Arc::new(consumer.unwrap_or_else(|error| panic!("{error}")));
         let _ = pump.consumer.set(Arc::clone(&consumer));
         let started = tokio::select! {
@@ -187,7 +191,7 @@ impl Member {
 }
 
 impl ConsumerPlan {
-    fn options(&self) -> ConsumerOptions {
+    fn options(&self, history: History) -> ConsumerOptions {
         ConsumerOptions {
             group: GROUP.to_owned(),
             subscriptions: vec![Wish {
@@ -206,6 +210,7 @@ impl ConsumerPlan {
             message_model: MessageModel::Clustering,
             on_undecodable: OnUndecodable::Hold,
             handler_timeout: None,
+            history,
         }
     }
 }

@@ -10,7 +10,37 @@ use rocketmq_test_broker::Release;
 use crate::faults::{Fault, Planned};
 
 /// The defects that can be planted.
-pub(crate) const DEFECTS: &[&str] = &[];
+pub(crate) const DEFECTS: &[&str] = &[
+    "ask for a lock once",
+    "bridge a gap",
+    "choose at random",
+    "commit after a lost lock",
+    "commit what runs",
+    "count a late outcome",
+    "forget a dead letter",
+    "forget a hole on drain",
+    "go on behind a failure",
+    "go on under a handler",
+    "ignore a refusal",
+    "look nowhere after a doubt",
+    "move an unresolved key",
+    "open the fence early",
+    "pipeline a key",
+    "renew by the wall clock",
+    "resend to another queue",
+    "retry behind a successor",
+    "skip behind a failed pull",
+    "skip the position read",
+    "skip what has failed",
+    "start while revoked",
+    "start without a lease",
+    "take unknown for not stored",
+    "trust a lock too long",
+    "two commits at once",
+    "two runs of a key",
+    "unlock before commit",
+    "unlock under a handler",
+];
 
 /// The whole of it.
 #[derive(Debug)]

@@ -12,11 +12,12 @@ use rocketmq_client::producer::{
     Calls, FailedRun, Failure, Gathered, OnRouteChange, Outgoing, Producer, ProducerOptions, Settlement, ShardingHash,
     StoredRun,
 };
+use rocketmq_client::record::History;
 use rocketmq_simulated_world::{Host, below, spawn};
 use tokio::sync::Notify;
 use tokio::time::{sleep, timeout};
 
-use crate::app::{EventLoop, Listener};
+use crate::app::{EventLoop, Listener, Surroundings};
 use crate::consumer::TOPIC;
 use crate::plan::ProducerPlan;
 
@@ -92,11 +93,17 @@ pub(crate) struct Sender {
 
 impl Sender {
     /// Sends until it is told to end.
-    pub(crate) fn start(name: &str, name_servers: &[String], plan: &ProducerPlan, keys: u64, says: bool) -> Self {
+    pub(crate) fn start(
+        name: &str,
+        name_servers: &[String],
+        plan: &ProducerPlan,
+        keys: u64,
+        around: &Surroundings,
+    ) -> Self {
         let host = Host::new();
         let sender = Self { host, event_loop: EventLoop::default(), ends: Arc::default(), ended: Arc::default() };
         let (this, name, name_servers) = (sender.clone(), name.to_owned(), name_servers.to_vec());
-        let (options, program) = (plan.options(), Program { plan: plan.clone(), keys, name: name.clone() });
+        let (around, program) = (around.clone(), Program { plan: plan.clone(), keys, name: name.clone() });
         host.run(async move {
             let mut attempt = 0;
             while !this.ends.load(Ordering::Relaxed) {
@@ -104,8 +111,9 @@ impl Sender {
                 let mut client =
                     ClientOptions::new(String::from("P"), name_servers.clone(), None, None, None, Timing::default());
                 client.client_id = format!("{}@{name}#{attempt}", host.ip());
-                let client = Client::start(client, Arc::new(Listener { name: name.clone(), says }));
-                this.live(&client, options.clone(), &program).await;
+                let client = Client::start(client, Arc::new(Listener { name: name.clone(), says: around.says }));
+                let history = around.histories.of(&format!("{name}.{attempt}"));
+                this.live(&client, program.plan.options(history), &program).await;
                 client.close().await;
             }
             this.ended.notify_one();
@@ -191,7 +199,7 @@ async fn hear(
 }
 
 impl ProducerPlan {
-    fn options(&self) -> ProducerOptions {
+    fn options(&self, history: History) -> ProducerOptions {
         ProducerOptions {
             group: String::from("P"),
             topics: vec![TOPIC.to_owned()],
@@ -203,6 +211,7 @@ impl ProducerPlan {
             gather: Duration::from_millis(5),
             on_route_change: OnRouteChange::Follow,
             max_message_bytes: 4 * 1024 * 1024,
+            history,
         }
     }
 }

@@ -8,18 +8,19 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use rocketmq_history::event::{Event, Forgets, Hello, Role};
-use rocketmq_simulated_world::{Host, Line, World, wall_ms};
+use rocketmq_history::checker::{Options, check};
+use rocketmq_history::event::{Event, Forgets};
+use rocketmq_simulated_world::{Host, Line, World};
 use rocketmq_test_broker::{Effect, FaultMatch, Keep, Perm, TestBroker, TestBrokerOptions};
 use tokio::task::{JoinSet, LocalSet};
 use tokio::time::sleep;
 
-use crate::app::{Calm, EventLoop};
+use crate::app::{Calm, EventLoop, Surroundings};
 use crate::arguments::One;
 use crate::consumer::{GROUP, Member, TOPIC};
 use crate::determinism;
 use crate::faults::{Fault, Rule};
-use crate::history::{BOOT, Histories};
+use crate::history::Histories;
 use crate::plan::Plan;
 use crate::producer::Sender;
 use crate::store;
@@ -75,11 +76,21 @@ async fn live(one: &One) -> Vec<String> {
         let text: String = lines.iter().map(|line| serde_json::to_string(line).unwrap_or_default() + "\n").collect();
         std::fs::write(file, text).unwrap_or_else(|error| panic!("{file}: {error}"));
     }
+    let verdict = check(lines.into_iter(), &judged(problems.is_empty()));
+    problems.extend(verdict.violations.iter().map(|violation| format!("violation\n{violation}")));
+    if !one.quiet {
+        println!("{:#?}", verdict.counts);
+    }
     let panics = PANICS.load(Ordering::Relaxed);
     if panics > 0 {
         problems.push(format!("{panics} panics"));
     }
     problems
+}
+
+/// How strict the checker is: everybody's clock is the world's, and what never gets done is found otherwise.
+fn judged(is_done: bool) -> Options {
+    Options { slack: Duration::from_millis(2), drained: is_done, liveness: None, ..Options::default() }
 }
 
 struct Running {
@@ -120,20 +131,9 @@ impl Running {
             cut: [false; 2],
         });
         let histories = Histories::default();
-        histories.write(
-            "store",
-            Event::Hello(Hello {
-                version: 1,
-                role: Role::Witness,
-                client: String::from("store"),
-                group: GROUP.to_owned(),
-                boot: BOOT.to_owned(),
-                wall: wall_ms(),
-                by_key: false,
-                broadcasting: false,
-                mixes_keys: false,
-            }),
-        );
+        for witness in ["store", "world"] {
+            histories.witness(witness);
+        }
         let mut running = Self {
             queues: RefCell::new(plan.queues),
             next: RefCell::new(plan.consumers.len()),
@@ -151,16 +151,21 @@ impl Running {
         for index in 0..running.plan.consumers.len() {
             running.join(index);
         }
+        let around = running.surroundings();
         for (index, plan) in running.plan.producers.iter().enumerate() {
             let name = format!("p{index}");
-            running.senders.push(Sender::start(&name, &running.name_servers, plan, running.plan.keys, running.says));
+            running.senders.push(Sender::start(&name, &running.name_servers, plan, running.plan.keys, &around));
         }
         running
     }
 
+    fn surroundings(&self) -> Surroundings {
+        Surroundings { calm: self.calm.clone(), histories: self.histories.clone(), says: self.says }
+    }
+
     fn join(&self, index: usize) {
         let plan = &self.plan.consumers[index % self.plan.consumers.len()];
-        let member = Member::start(&format!("c{index}"), &self.name_servers, plan, &self.calm, self.says);
+        let member = Member::start(&format!("c{index}"), &self.name_servers, plan, &self.surroundings());
         self.members.borrow_mut().insert(index, member);
     }
 

@@ -4,7 +4,7 @@ use super::model::{Load, Out, Payload, Pending, Phase, Stage};
 use super::queue_selector::queue_index;
 use super::slab::NIL;
 use super::state::{State, closed};
-use crate::env::Instant;
+use crate::env::{Instant, planted};
 use crate::error::{ClientError, Code};
 
 /// A message that is ready for the wire but for its queue.
@@ -35,7 +35,7 @@ impl State {
     pub(super) fn choose(&self, key: u32) -> Option<u32> {
         let key = &self.keys[key];
         let topic = &self.topics[key.topic];
-        if key.home.is_some() || self.is_asking() {
+        if (key.home.is_some() && !planted("move an unresolved key")) || self.is_asking() {
             return key.home.or(key.chosen);
         }
         topic.list.get(queue_index(self.options.sharding_hash, &key.name, topic.list.len())).copied()

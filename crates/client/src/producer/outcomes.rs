@@ -8,6 +8,7 @@ use super::calls::{Gathered, Receipt, Settlement, StoredRun};
 use super::flight::Flight;
 use super::model::{Gathering, Out, Stage};
 use super::state::State;
+use crate::env::planted;
 use crate::error::{ClientError, Code};
 use crate::protocol::code::response;
 use crate::protocol::{SendReceipt, StoredStatus};
@@ -44,6 +45,10 @@ impl State {
                 }
                 self.lanes[lane].error = Some(error);
                 self.again(lane, flight, out)
+            }
+            Verdict::Unknown { error, .. } if planted("take unknown for not stored") => {
+                self.land(flight);
+                self.refused(lane, flight, &error, out)
             }
             Verdict::Unknown { error, system_error } => {
                 if error.code() == Code::Timeout {
@@ -116,6 +121,17 @@ impl State {
         }
         if !flight.unknown {
             self.land(flight);
+        }
+        if planted("retry behind a successor") && !flight.unknown {
+            for id in self.give_back(flight) {
+                self.push(lane, id, out);
+            }
+            return Next::Done;
+        }
+        if planted("resend to another queue") {
+            let (topic, queue) = (self.lanes[lane].topic, flight.queue.take());
+            let other = self.list(topic).into_iter().find(|other| Some(other) != queue.as_deref());
+            (flight.queue, flight.wire) = (other.map(Arc::new).or(queue), None);
         }
         Next::Again
     }

@@ -1,12 +1,16 @@
 //! Which queue a sharding key goes to: a pure function of the key and the list of queues.
 
 use super::options::{OnRouteChange, ShardingHash};
+use crate::env::{planted, random_u32};
 use crate::protocol::{MessageQueue, TopicRoute, fnv1a, guava_consistent_hash, java_string_hash, libstdcxx_hash};
 
 /// The index of a key's queue in a list of `queues` (1 at least), 0 for an empty one.
 ///
 /// Java: `SelectMessageQueueByHash` takes the remainder first and its absolute value then, so that `i32::MIN` has a queue too.
 pub(crate) fn queue_index(hash: ShardingHash, sharding_key: &str, queues: usize) -> usize {
+    if planted("choose at random") {
+        return random_u32() as usize % queues.max(1);
+    }
     let hash_code = || i64::from(java_string_hash(sharding_key));
     let signed = i64::try_from(queues.max(1)).unwrap_or(i64::MAX);
     let index = match hash {

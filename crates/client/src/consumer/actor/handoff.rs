@@ -11,7 +11,7 @@ use crate::client::CallError;
 use crate::consumer::brokers::Brokers;
 use crate::consumer::record;
 use crate::consumer::sink::Delivery;
-use crate::env::{self, Instant};
+use crate::env::{self, Instant, planted};
 use crate::error::ClientError;
 use crate::protocol::properties::{self, name};
 use crate::protocol::{SendMessage, SendReceipt};
@@ -53,6 +53,11 @@ impl<B: Brokers> Actor<B> {
         };
         if self.shared.is_broadcasting() {
             return self.go_past(offset);
+        }
+        if planted("forget a dead letter") {
+            self.buffer.done(offset);
+            self.queue.gate.drop_attempts(offset);
+            return self.queue.gate.nudge();
         }
         let Some(message) = self.buffer.message(offset) else { return };
         let request = self.dead_letter(&message, asked);

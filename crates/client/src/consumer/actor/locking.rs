@@ -4,7 +4,7 @@ use super::Actor;
 use crate::consumer::brokers::Brokers;
 use crate::consumer::locks::LockAnswer;
 use crate::consumer::queue::{Phase, Wanted};
-use crate::env;
+use crate::env::{self, planted};
 use crate::error::ClientError;
 
 impl<B: Brokers> Actor<B> {
@@ -28,6 +28,7 @@ impl<B: Brokers> Actor<B> {
                     }
                     return true;
                 }
+                LockAnswer::Refused if planted("ask for a lock once") => std::future::pending().await,
                 LockAnswer::Refused => {
                     was_refused = true;
                     self.wait_for_lock(None);

@@ -46,7 +46,7 @@ use super::gate::{Ended, Over, Tenure};
 use super::queue::{Order, Phase, Queue, Wanted};
 use super::shared::Shared;
 use crate::client::{Answer, CallError, Event, ResetReason};
-use crate::env::{self, Backoff, Instant};
+use crate::env::{self, Backoff, Instant, planted};
 use crate::error::{ClientError, Code};
 use crate::protocol::{CommitOutcome, MessageQueue, Pulled, SendReceipt, StoredMessage};
 
@@ -348,6 +348,12 @@ impl<B: Brokers> Actor<B> {
 
     /// Whether a handler runs. One whose environment has ended never ends itself.
     fn is_running(&self) -> bool {
+        if planted("unlock under a handler") && self.wanted() != Wanted::Yes {
+            return false;
+        }
+        if planted("go on under a handler") && self.phase == Phase::Doubtful {
+            return false;
+        }
         self.queue.gate.count_running() > 0 && !self.shared.handlers.are_gone()
     }
 
@@ -440,6 +446,9 @@ impl<B: Brokers> Actor<B> {
             );
             let error = ClientError::new(Code::LockLost, text).with_queue(self.queue.name());
             self.shared.handlers.sink().abort(self.queue.index, running.generation, error);
+        }
+        if planted("commit after a lost lock") {
+            self.commit_aside();
         }
         // After a panic, too.
         self.dismiss(End::Lost);

@@ -7,6 +7,7 @@ use crate::consumer::brokers::Brokers;
 use crate::consumer::initial_offsets::{Beginning, InitialOffset};
 use crate::consumer::options::InitialPosition;
 use crate::consumer::queue::{Phase, Wanted};
+use crate::env::planted;
 use crate::protocol::{MinOffset, QueryOffset};
 use crate::record::event::Why;
 
@@ -45,7 +46,11 @@ impl<B: Brokers> Actor<B> {
     }
 
     async fn find_position(&mut self) -> Result<(), Interrupted> {
-        let stored = self.ask_committed(Patience::WhileWanted).await?;
+        let remembered = Some(self.buffer.position()).filter(|offset| *offset > 0 && planted("skip the position read"));
+        let stored = match remembered {
+            Some(_) => remembered,
+            None => self.ask_committed(Patience::WhileWanted).await?,
+        };
         let (Position { offset, origin, not_before }, why) = match stored {
             Some(stored) => (Position::certain(stored), Why::Committed),
             None => (self.beginning().await?, Why::Initial),
@@ -63,8 +68,7 @@ impl<B: Brokers> Actor<B> {
         // A stored 0 may be none at all: 4.9 answers so while the first messages are in its memory, and "none" once they are not.
         // Frozen at once: a second look later could skip what was stored in between.
         if stored.is_none_or(|stored| stored == 0) {
-            // Once it is sent its answer is waited for: else the next owner's commits could be overtaken by it.
-            self.commit_at_last(offset, Patience::ToItsEnd).await?;
+            self.commit_at_last(offset, Patience::EachToItsEnd).await?;
         } else {
             self.tell_no_initial_position();
         }

@@ -8,7 +8,7 @@ use super::unpacking::apart;
 use super::{Actor, Correction, Held, Origin};
 use crate::client::{CallError, ResetReason};
 use crate::consumer::brokers::Brokers;
-use crate::env::{self, Instant};
+use crate::env::{self, Instant, planted};
 use crate::error::{ClientError, Code};
 use crate::protocol::code::response;
 use crate::protocol::properties::name;
@@ -110,7 +110,12 @@ impl<B: Brokers> Actor<B> {
                 Err(why) => self.disbelieve(&why),
             },
             Err(CallError::Malformed(error)) => self.disbelieve(error.message()),
-            Err(error) => self.pull_failed(&error),
+            Err(error) => {
+                if planted("skip behind a failed pull") {
+                    self.buffer.set_next(self.buffer.next() + 1);
+                }
+                self.pull_failed(&error);
+            }
         }
     }
 

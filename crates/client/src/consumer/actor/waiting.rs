@@ -31,8 +31,8 @@ pub(super) enum Interrupted {
 pub(super) enum Patience {
     /// While the queue is wanted.
     WhileWanted,
-    /// While the queue is wanted; an attempt that is under way is waited for.
-    ToItsEnd,
+    /// The same of something that changes: what is under way is awaited, else it could arrive behind what the next owner does.
+    EachToItsEnd,
     /// While the queue is wanted and the account is not at fault.
     UnlessDenied,
     /// While the lock is held and the account is not at fault.
@@ -113,9 +113,9 @@ impl<B: Brokers> Actor<B> {
         loop {
             let mut call = Box::pin(attempt());
             let error = loop {
-                match patience {
-                    Patience::ToItsEnd => self.forced().map_or(Ok(()), |step| Err(Interrupted::Forced(step)))?,
-                    _ => self.interrupted(patience)?,
+                match self.interrupted(patience) {
+                    Err(Interrupted::Forced(Step::Drain)) if patience == Patience::EachToItsEnd => {}
+                    interrupted => interrupted?,
                 }
                 tokio::select! {
                     result = &mut call => match result {
@@ -148,7 +148,7 @@ impl<B: Brokers> Actor<B> {
         if let Some(step) = self.forced() {
             return Err(Interrupted::Forced(step));
         }
-        let while_wanted = matches!(patience, Patience::WhileWanted | Patience::ToItsEnd | Patience::UnlessDenied);
+        let while_wanted = matches!(patience, Patience::WhileWanted | Patience::EachToItsEnd | Patience::UnlessDenied);
         if while_wanted && self.wanted() != Wanted::Yes {
             return Err(Interrupted::Forced(Step::Drain));
         }

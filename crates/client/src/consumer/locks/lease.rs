@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::env::Instant;
+use crate::env::{Instant, planted};
 
 /// The wall clock, ms since 1970. Injected, so that a test can make the machine sleep.
 pub(crate) type Wall = Arc<dyn Fn() -> i64 + Send + Sync>;
@@ -38,6 +38,8 @@ pub(crate) enum Validity {
 impl Lease {
     /// A lease that was asked for at `now`, when the wall clock said `wall_ms`.
     pub(crate) fn begin(now: Instant, wall_ms: i64, length: Duration) -> Self {
+        let length = if planted("renew by the wall clock") { FOREVER } else { length };
+        let length = if planted("trust a lock too long") { length * 4 } else { length };
         Self { since: now, wall_ms, until: now + length, is_without_end: false }
     }
 
@@ -70,6 +72,10 @@ impl Lease {
     pub(crate) fn check(&self, now: Instant, wall_ms: i64) -> Validity {
         if self.is_without_end {
             return Validity::Valid;
+        }
+        if planted("renew by the wall clock") {
+            let is_over = i128::from(wall_ms) - i128::from(self.wall_ms) >= 30_000;
+            return if is_over { Validity::Over } else { Validity::Valid };
         }
         if now >= self.until {
             return Validity::Over;
