@@ -1,12 +1,17 @@
 #!/usr/bin/env node
 'use strict'
 // npx rocketmq-orderly test-broker: the test broker as a process of its own, for programs in any language.
+// npx rocketmq-orderly check-history: whether what clients have written down keeps what the package promises.
 
 const { parseArgs } = require('node:util')
 const check = require('../src/js/check.js')
+const history = require('../src/js/testing/history.js')
 const { TestBroker } = require('../src/js/testing/test-broker.js')
 
 const USAGE = `Usage: rocketmq-orderly test-broker [options]
+       rocketmq-orderly check-history <file>... [options]
+
+test-broker
 
 Runs a RocketMQ name server and brokers for development and tests, on 127.0.0.1, until Ctrl-C. They speak the real protocol
 to clients in any language, need no Java, and keep nothing: what is stored is gone when they end.
@@ -18,14 +23,26 @@ to clients in any language, need no Java, and keep nothing: what is stored is go
   --brokers <count>         1..64; default: 1
   --version <4.9|5.5>       which broker line it behaves as; default: 5.5
   --verbose                 prints each message it stores: topic, broker and queue, offset, sharding key, beginning of the body
-  --help                    prints this
 
 Exit code: 0 after Ctrl-C or SIGTERM; 1 when it cannot start, or when a client did what ruins a real broker; 2 for bad options.
+
+check-history
+Reads what clients have written down with ROCKETMQ_ORDERLY_HISTORY=<file>, all files together, and says what went wrong: order,
+two owners, gaps, commits. What is checked, and how to read it: docs/reliability.md.
+
+  --lease-seconds <number>  how long a queue's lock counts; default: 30
+  --drained                 everything that is stored has been handled in the end
+  --json                    prints the verdict as JSON
+
+Exit code: 0 where all is as it has to be; 1 for violations, and files that cannot be read or have no history; 2 for bad options.
+
+  --help                    prints this
 `
 
 const MAX_TOPIC = 127
 const MAX_QUEUES = 65_536
 const MAX_BROKERS = 64
+const MAX_LEASE_SECONDS = 86_400
 const DEFAULT_QUEUES = 4
 /** Of a body, in characters. */
 const SHOWN = 120
@@ -65,6 +82,15 @@ function topicsOf(given) {
 
 /** What the arguments ask for; `null`: the usage. @param {string[]} args */
 function parse(args) {
+  const [command, ...rest] = args
+  if (args.some((arg) => arg === '--help' || arg === '-h')) return null
+  if (command === 'test-broker') return testBroker(rest)
+  if (command === 'check-history') return checkHistory(rest)
+  throw new UsageError(`the command is test-broker or check-history, not ${command ?? 'nothing'}`)
+}
+
+/** @param {string[]} args */
+function testBroker(args) {
   const { positionals, values } = parseArgs({
     args,
     allowPositionals: true,
@@ -75,14 +101,10 @@ function parse(args) {
       brokers: { type: 'string', default: '1' },
       version: { type: 'string', default: '5.5' },
       verbose: { type: 'boolean', default: false },
-      help: { type: 'boolean', short: 'h', default: false },
     },
   })
-  if (values.help) return null
-  const [command, ...rest] = positionals
-  if (command !== 'test-broker') throw new UsageError(`the command is test-broker, not ${command ?? 'nothing'}`)
-  if (rest.length > 0) throw new UsageError(`test-broker takes options only, not '${rest[0]}'`)
-  return {
+  if (positionals.length > 0) throw new UsageError(`test-broker takes options only, not '${positionals[0]}'`)
+  const asked = {
     verbose: values.verbose,
     topics: topicsOf(values.topic),
     options: {
@@ -92,6 +114,23 @@ function parse(args) {
       groups: values.group.length > 0 ? values.group.map((name) => check.group(`--group ${name}`, name)) : undefined,
     },
   }
+  return () => run(asked)
+}
+
+/** @param {string[]} args */
+function checkHistory(args) {
+  const { positionals: files, values } = parseArgs({
+    args,
+    allowPositionals: true,
+    options: {
+      'lease-seconds': { type: 'string', default: '30' },
+      drained: { type: 'boolean', default: false },
+      json: { type: 'boolean', default: false },
+    },
+  })
+  if (files.length === 0) throw new UsageError('check-history: which files?')
+  const leaseMs = 1_000 * integer('--lease-seconds', values['lease-seconds'], 1, MAX_LEASE_SECONDS)
+  return () => judge(files, { leaseMs, drained: values.drained }, values.json)
 }
 
 /** A body on one line. @param {Buffer} body */
@@ -133,7 +172,13 @@ function ended() {
   })
 }
 
-/** @param {NonNullable<ReturnType<typeof parse>>} asked */
+/**
+ * @param {{
+ *   options: import('../testing').TestBrokerOptions & { version: string }
+ *   topics: Record<string, number>
+ *   verbose: boolean
+ * }} asked
+ */
 async function run({ options, topics, verbose }) {
   const end = ended()
   const names = Object.keys(topics)
@@ -155,6 +200,23 @@ async function run({ options, topics, verbose }) {
   }
 }
 
+/**
+ * Prints the verdict on these files.
+ * @param {string[]} files
+ * @param {import('../src/js/testing/history.js').CheckOptions} options
+ * @param {boolean} asJson
+ */
+async function judge(files, options, asJson) {
+  const { text, ...verdict } = await history.check(files, options)
+  const { broken, counts, odd } = verdict
+  if (asJson) console.log(JSON.stringify(verdict))
+  else process.stdout.write(text)
+  for (const told of odd.told) console.error(`no line of a history: ${told}`)
+  if (odd.lines > odd.told.length) console.error(`no lines of a history: ${odd.lines - odd.told.length} more`)
+  if (counts.lines === 0) console.error('there is no history in it')
+  return counts.lines === 0 || Object.keys(broken).length > 0 ? 1 : 0
+}
+
 async function main() {
   let asked
   try {
@@ -166,7 +228,7 @@ async function main() {
     console.error(`${message}\nrocketmq-orderly --help tells what there is.`)
     return 2
   }
-  if (asked !== null) return run(asked)
+  if (asked !== null) return asked()
   process.stdout.write(USAGE)
   return 0
 }

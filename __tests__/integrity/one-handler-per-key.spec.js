@@ -1,7 +1,8 @@
 'use strict'
 // C1 to C5 per key, across processes: with concurrency { by: 'key' } intervals of handlers of one key never overlap, by the clock of the machine.
 const { byKey, handled, overlapping } = require('../support/handled')
-const { admin, backend, childProcess, createTopic, startProducer, uniqueGroup, until } = require('../support')
+const { SpecHistory } = require('../support/history')
+const { admin, backend, childProcess, createTopic, uniqueGroup, until } = require('../support')
 
 jest.setTimeout(300_000)
 
@@ -16,18 +17,14 @@ const SPAN = 1_000
 test(`one member leaves in peace, one joins${KILLS ? ', one is killed' : ''}: of no key two handlers at once, no gap, and in order`, async () => {
   const topic = await createTopic({ queues: QUEUES })
   const group = uniqueGroup()
-  const member = () => childProcess('integrity/member.js', [backend.nameServer, group, topic, '3', 'key'])
+  const history = new SpecHistory()
+  const member = () =>
+    childProcess('integrity/member.js', [backend.nameServer, group, topic, '3', 'key'], { env: history.env })
   const members = [member(), member()]
   const started = (child) => child.line(({ event }) => event === 'started')
   await Promise.all(members.map(started))
-  const sender = await startProducer()
-  const send = (from, to) =>
-    Promise.all(
-      Array.from({ length: to - from }, (_, i) =>
-        sender.sendOrderly({ topic, body: String(from + i) }, `key-${(from + i) % KEYS}`),
-      ),
-    )
-  await send(0, COUNT)
+  const sender = history.sender(topic, KEYS)
+  await sender.send(0, COUNT)
   await until(() => handled(members).length > 500)
   members[0].send('close')
   await members[0].line(({ event }) => event === 'closed')
@@ -35,7 +32,7 @@ test(`one member leaves in peace, one joins${KILLS ? ', one is killed' : ''}: of
   members.push(member())
   await started(members[2])
   // On a busy machine the first ones may all be handled by now.
-  await send(COUNT, 2 * COUNT)
+  await sender.send(COUNT, 2 * COUNT)
   await until(() => handled(members).length > inPeace + 500)
   expect(repeated(handled(members))).toEqual([])
 
@@ -43,7 +40,7 @@ test(`one member leaves in peace, one joins${KILLS ? ', one is killed' : ''}: of
   const before = handled(members)
   if (KILLS) await members[1].kill9()
   // In each of the queues: that these are handled shows that the survivor has them all.
-  await send(2 * COUNT, 2 * COUNT + KEYS)
+  await sender.send(2 * COUNT, 2 * COUNT + KEYS)
   const stored = await admin.readBack(topic, { expected: 2 * COUNT + KEYS })
   const done = () => new Set(handled(members).map(({ queueId, offset }) => `${queueId}/${offset}`))
   await until(() => done().size >= stored.length, { timeoutMs: 120_000, what: () => `${done().size} handled` })
@@ -73,6 +70,10 @@ test(`one member leaves in peace, one joins${KILLS ? ', one is killed' : ''}: of
     const end = stored.filter((message) => message.queueId === queueId).length
     expect(await admin.committedOffset(group, topic, queueId)).toBe(end)
   }
+  await sender.close()
+  await history.look(topic, group)
+  const counts = await history.expectClean({ drained: true, handOverMs: 21_000 })
+  expect(counts).toMatchObject({ acknowledged: 2 * COUNT, stored: stored.length, 'lost writes': 0, 'two owners': 0 })
 })
 
 /** Messages that were handled more than once. */

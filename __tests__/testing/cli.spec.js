@@ -100,18 +100,20 @@ test('whoever stops reading ends it', async () => {
 })
 
 test('--help', async () => {
-  for (const args of [['--help'], ['test-broker', '-h']]) {
+  for (const args of [['--help'], ['test-broker', '-h'], ['check-history', '--help']]) {
     const { code, stdout, stderr } = await ended(...args)
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
-    for (const option of ['port', 'topic', 'group', 'brokers', 'version', 'verbose'])
-      expect(stdout).toContain(`--${option}`)
+    const ours = ['port', 'topic', 'group', 'brokers', 'version', 'verbose', 'lease-seconds', 'drained', 'json']
+    for (const option of ours) expect(stdout).toContain(`--${option}`)
     expect(stdout).toContain('keep nothing')
   }
 })
 
 test.each([
-  [[], 'the command is test-broker, not nothing'],
-  [['broker'], 'the command is test-broker, not broker'],
+  [[], 'the command is test-broker or check-history, not nothing'],
+  [['broker'], 'the command is test-broker or check-history, not broker'],
+  [['check-history'], 'check-history: which files?'],
+  [['check-history', 'a', '--lease-seconds', '0'], "--lease-seconds: a number from 1 to 86400, not '0'"],
   [['test-broker', 'orders'], "takes options only, not 'orders'"],
   [['test-broker', '--prot', '1'], "Unknown option '--prot'"],
   [['test-broker', '--port'], "Option '--port <value>' argument missing"],

@@ -6,6 +6,7 @@
 #![allow(clippy::needless_pass_by_value, reason = "napi hands owned values over")]
 
 mod answers;
+pub mod histories;
 
 use answers::Answers;
 use base64::Engine;

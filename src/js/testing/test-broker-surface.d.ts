@@ -16,3 +16,6 @@ export class NativeTestBroker {
   /** Answered when every socket is closed. */
   close(slot: number): void
 }
+
+/** Judges files of histories together, on a thread of its own; resolves with a verdict as JSON, rejects as calls do. */
+export function checkHistories(paths: string[], options: string): Promise<string>

@@ -33,6 +33,8 @@ struct Commits<'a, 'b> {
     flying: Option<usize>,
     /// The last commit had no good end.
     is_unsure: bool,
+    /// The stay has ended since the last position.
+    is_over: bool,
     /// The lock is lost for certain, by this line.
     lost: Option<usize>,
     asked: i64,
@@ -58,6 +60,7 @@ pub(super) fn check(findings: &mut Findings<'_>, strand: &Strand) {
         acked: None,
         flying: None,
         is_unsure: false,
+        is_over: false,
         lost: None,
         asked: i64::MIN,
         dead_letters: HashSet::new(),
@@ -74,7 +77,7 @@ impl Commits<'_, '_> {
             What::Lock { asked, .. } => (self.lost, self.flying, self.asked) = (None, None, self.asked.max(asked)),
             What::Renewed { asked, .. } => self.asked = self.asked.max(asked),
             What::Lost { why, .. } if !is_doubt(book.names.shown_text(why)) => {
-                (self.lost, self.flying) = (Some(line), None);
+                (self.lost, self.flying, self.is_over) = (Some(line), None, true);
                 // What was handled before it is nothing that this member would have to give back.
                 self.position = None;
             }
@@ -98,7 +101,7 @@ impl Commits<'_, '_> {
             }
             What::Unlock { phase: Phase::Sent, .. } => {
                 self.unlock(line);
-                self.position = None;
+                (self.position, self.is_over) = (None, true);
             }
             _ => {}
         }
@@ -110,7 +113,8 @@ impl Commits<'_, '_> {
             return;
         }
         let is_known = matches!(why, Why::Committed | Why::Initial | Why::Memory);
-        if !is_known {
+        // After a doubt, what is done stays done; else it comes again.
+        if !is_known || std::mem::take(&mut self.is_over) {
             self.done.clear();
         }
         self.position = Some(offset);
@@ -243,8 +247,13 @@ impl Commits<'_, '_> {
                 let text = format_args!("{offset} is committed though {open} is not handled");
                 self.findings.report("C5", of, &culprits, text);
             }
-        } else if self.store.is_none() && offset > self.high {
-            let text = format_args!("{offset} is committed though nothing behind {} was handled", self.high);
+            return;
+        }
+        // What is stored at the end was there, or was not yet: but nothing is behind it.
+        let end = self.store.and_then(<[Message]>::last).map_or(i64::MIN, |message| message.offset + 1);
+        let high = self.high.max(end);
+        if offset > high {
+            let text = format_args!("{offset} is committed though nothing behind {high} was handled");
             self.findings.report("C5", of, &[line], text);
         }
     }

@@ -174,7 +174,7 @@ fn calls(book: &Book, strand: &Strand) -> Vec<Call> {
             }
             What::End { offset, outcome, .. } => {
                 if let Some(at) = running(book, strand, &calls, &open, offset) {
-                    let call = &mut calls[open.swap_remove(at)];
+                    let call = &mut calls[open.remove(at)];
                     (call.ended, call.end, call.outcome) = (entry.at, Some(line), Some(outcome));
                 }
             }
@@ -186,7 +186,7 @@ fn calls(book: &Book, strand: &Strand) -> Vec<Call> {
 
 /// Which of the running calls has come to this message.
 fn running(book: &Book, strand: &Strand, calls: &[Call], open: &[usize], offset: i64) -> Option<usize> {
-    let find = |fits: &dyn Fn(&Call) -> bool| open.iter().position(|&call| fits(&calls[call]));
+    let find = |fits: &dyn Fn(&Call) -> bool| open.iter().rposition(|&call| fits(&calls[call]));
     let key = book.stored_at(strand.queue, offset).map(|message| message.key);
     let is_inside = |call: &Call| call.next() <= offset && offset <= call.last;
     find(&|call| call.next() == offset)

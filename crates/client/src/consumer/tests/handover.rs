@@ -6,11 +6,12 @@ use std::time::Duration;
 use super::checks::{
     assert_fifo_without_gaps, assert_hand_over_order, assert_safe_commits, events, overlaps, started, succeeded,
 };
-use super::cluster::{Cluster, Entry, queue};
+use super::cluster::{Cluster, Entry, Fault, queue};
 use super::member::{Member, options, succeeds, until};
 use crate::consumer::gate::Outcome;
 use crate::env;
 use crate::protocol::Push;
+use crate::protocol::code::request::UPDATE_CONSUMER_OFFSET;
 
 #[tokio::test(start_paused = true)]
 async fn c6_a_joining_member_gets_its_share_in_order() {
@@ -166,6 +167,21 @@ async fn a_queue_given_up_while_its_lock_is_asked_for_is_unlocked_in_any_case() 
         cluster.entries().iter().any(|(_, entry)| matches!(entry, Entry::UnlockSent { queue, .. } if *queue == at))
     );
     assert_eq!(cluster.owner(&at).as_deref(), Some("stranger"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn c6_a_queue_given_up_while_its_first_position_is_committed_is_unlocked_behind_that() {
+    let cluster = Cluster::new(&["a"], 1);
+    let at = queue("orders", "a", 0);
+    cluster.fault("a", UPDATE_CONSUMER_OFFSET, 9, Fault::Delay(Duration::from_millis(300)));
+    let member = Member::start("c1", &cluster, options(), succeeds(1)).await;
+    let place = |what: &dyn Fn(&Entry) -> bool| cluster.entries().iter().position(|(_, entry)| what(entry));
+    let sent = |entry: &Entry| matches!(entry, Entry::CommitSent { queue, .. } if *queue == at);
+    until("sent", || place(&sent).is_some()).await;
+    member.close().await;
+    let committed = place(&|entry| matches!(entry, Entry::Committed { queue, .. } if *queue == at));
+    let unlocked = place(&|entry| matches!(entry, Entry::UnlockSent { queue, .. } if *queue == at));
+    assert!(committed.is_some() && committed < unlocked, "{:?}", cluster.entries());
 }
 
 #[tokio::test(start_paused = true)]

@@ -6,8 +6,10 @@ mod handover;
 mod liveness;
 mod order;
 mod ownership;
+mod properties;
 mod report;
 mod store;
+mod world;
 
 use std::time::Duration;
 
