@@ -41,6 +41,22 @@ struct Place {
     done_behind: usize,
 }
 
+/// Messages that are done, though one before them is not.
+#[derive(Debug)]
+pub(super) struct Done {
+    /// Those that are not, by offset.
+    except: Vec<i64>,
+    /// Behind the last of all.
+    end: i64,
+}
+
+impl Done {
+    /// Whether the message at this offset is done.
+    pub(super) fn has(&self, offset: i64) -> bool {
+        offset < self.end && self.except.binary_search(&offset).is_err()
+    }
+}
+
 /// What was filtered out has no place here.
 #[derive(Debug)]
 pub(super) struct Buffer {
@@ -118,6 +134,12 @@ impl Buffer {
     /// From the first message that is not done to the last that is known, without what was filtered out: so many would come again.
     pub(super) fn span(&self) -> usize {
         self.unfinished.len() + self.above
+    }
+
+    /// What is done behind the first message that is not, if anything is.
+    pub(super) fn done_apart(&self) -> Option<Done> {
+        let except = || self.unfinished.iter().map(|place| place.offset).collect();
+        (self.above > 0).then(|| Done { except: except(), end: self.next })
     }
 
     /// Whether everything is done.

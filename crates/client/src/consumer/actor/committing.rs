@@ -22,6 +22,7 @@ impl<B: Brokers> Actor<B> {
             return;
         }
         let offset = self.buffer.position();
+        self.last_word.tell(offset);
         let (shared, queue) = (Arc::clone(&self.shared), Arc::clone(&self.queue));
         self.commit = Some(Box::pin(async move { (offset, shared.commit(&queue.real, offset, Haste::Soon).await) }));
     }
@@ -58,6 +59,7 @@ impl<B: Brokers> Actor<B> {
         offset: i64,
         patience: Patience,
     ) -> Result<CommitOutcome, Interrupted> {
+        self.last_word.tell(offset);
         let (shared, queue) = (Arc::clone(&self.shared), Arc::clone(&self.queue));
         self.insist(patience, || shared.commit(&queue.real, offset, Haste::Now)).await
     }

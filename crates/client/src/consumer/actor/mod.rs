@@ -24,6 +24,7 @@ mod pulling;
 mod resetting;
 mod running;
 mod seeking;
+mod told;
 mod troubles;
 mod undecodable;
 mod unpacking;
@@ -34,9 +35,10 @@ use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot, watch};
 
-use self::buffer::Buffer;
+use self::buffer::{Buffer, Done};
 use self::memory::Memory;
 use self::proving::Proof;
+use self::told::LastWord;
 use self::undecodable::Passing;
 use self::unpacking::Unpacked;
 use self::waiting::Pending;
@@ -122,6 +124,10 @@ struct Actor<B> {
     share: Share,
     /// The offset that the broker has acknowledged; never sent lower, except by a reset or a seek.
     committed: i64,
+    /// What the broker may have, and nobody else has told it.
+    last_word: LastWord,
+    /// What was done before the lock was lost, behind the first that was not.
+    done: Option<Done>,
     /// The broker may have another one since, of a seek that has failed.
     is_unsure: bool,
     /// The queue's end as the last pull said.
@@ -233,6 +239,8 @@ impl<B: Brokers> Actor<B> {
             buffer,
             share,
             committed: 0,
+            last_word: LastWord::default(),
+            done: None,
             is_unsure: false,
             max: None,
             progress_at: None,
@@ -267,7 +275,7 @@ impl<B: Brokers> Actor<B> {
 
     /// From the first question for the lock to its end.
     async fn epoch(&mut self) {
-        while self.orders.try_recv().is_ok() {}
+        self.drop_orders();
         self.positioned = false;
         self.is_revoked = false;
         self.max = None;
@@ -280,6 +288,15 @@ impl<B: Brokers> Actor<B> {
         self.shared.group.revoked.excuse(&self.queue, &self.shared.brokers);
     }
 
+    /// Whoever gave them was told that the queue is not ours; where he wants it to go on is what the broker says.
+    fn drop_orders(&mut self) {
+        while let Ok(order) = self.orders.try_recv() {
+            if matches!(order, Order::Reset(_)) {
+                self.last_word.forget();
+            }
+        }
+    }
+
     /// From the lock to its end.
     async fn tenancy(&mut self) {
         self.share.join();
@@ -287,11 +304,16 @@ impl<B: Brokers> Actor<B> {
         let end = self.own().await;
         self.dismiss(end);
         let was_assigned = self.positioned;
+        if end == End::Lost && was_assigned {
+            self.done = self.buffer.done_apart();
+        }
         self.begin(self.buffer.position());
         self.share.part();
         match end {
             End::Lost => self.lost().await,
             End::Drained | End::Forsaken => {
+                // Whoever has it next may go anywhere.
+                self.last_word.forget();
                 self.note_revoked();
                 if end == End::Forsaken {
                     self.queue.view().left = self.shared.unreachable(&self.queue.real.broker_name);
