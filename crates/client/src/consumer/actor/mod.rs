@@ -107,6 +107,7 @@ struct Held {
 }
 
 /// See the module.
+#[expect(clippy::struct_excessive_bools, reason = "facts that are independent of each other")]
 struct Actor<B> {
     shared: Arc<Shared<B>>,
     queue: Arc<Queue>,
@@ -312,14 +313,14 @@ impl<B: Brokers> Actor<B> {
         match end {
             End::Lost => self.lost().await,
             End::Drained | End::Forsaken => {
-                // Whoever has it next may go anywhere.
-                self.last_word.forget();
                 self.note_revoked();
                 if end == End::Forsaken {
                     self.queue.view().left = self.shared.unreachable(&self.queue.real.broker_name);
                 }
                 self.unlock().await;
                 if was_assigned {
+                    // Whoever has it next may go anywhere.
+                    self.last_word.forget();
                     self.shared.group.revoked.tell(&self.queue, &self.shared.brokers).await;
                 }
             }
