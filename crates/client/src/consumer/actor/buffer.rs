@@ -136,10 +136,15 @@ impl Buffer {
         self.unfinished.len() + self.above
     }
 
-    /// What is done behind the first message that is not, if anything is.
-    pub(super) fn done_apart(&self) -> Option<Done> {
-        let except = || self.unfinished.iter().map(|place| place.offset).collect();
-        (self.above > 0).then(|| Done { except: except(), end: self.next })
+    /// What is done of all that has come, once the buffer is dropped; with what was done `before` and has not come again yet.
+    pub(super) fn done_apart(&self, before: Option<Done>) -> Option<Done> {
+        let mut except: Vec<_> = self.unfinished.iter().map(|place| place.offset).collect();
+        let mut end = self.next;
+        if let Some(before) = before.filter(|before| before.end > end) {
+            except.extend(before.except.into_iter().filter(|offset| *offset >= end));
+            end = before.end;
+        }
+        (end > self.position()).then_some(Done { except, end })
     }
 
     /// Whether everything is done.

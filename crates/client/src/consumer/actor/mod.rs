@@ -306,7 +306,8 @@ impl<B: Brokers> Actor<B> {
         self.dismiss(end);
         let was_assigned = self.positioned;
         if end == End::Lost && was_assigned {
-            self.done = self.buffer.done_apart();
+            let before = self.done.take();
+            self.done = self.buffer.done_apart(before);
         }
         self.begin(self.buffer.position());
         self.share.part();

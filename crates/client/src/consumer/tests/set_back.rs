@@ -102,6 +102,10 @@ async fn by_key_what_was_done_behind_a_key_that_is_held_does_not_come_again_eith
     let handled = succeeded(&cluster, &at);
     assert!(!handled.contains(&1_003));
     crash(&cluster, &at).await;
+    // Once more, while what was done before comes again.
+    let begun = started(&cluster, &at).len();
+    until("ours again", || started(&cluster, &at).len() > begun).await;
+    crash(&cluster, &at).await;
     until("all handled", || cluster.committed(&at) == Some(2_000)).await;
     let mut again = started(&cluster, &at);
     again.retain(|offset| handled.contains(offset));
