@@ -9,7 +9,9 @@ use crate::env::{self, Instant};
 
 /// How far a crash sets a broker back: 5 s on its own disk, 10 s more where a slave takes over.
 const SET_BACK: Duration = Duration::from_secs(15);
-/// Offsets of so much time are kept as a range. The default is to tell one a second.
+/// So many are known one by one.
+const EXACT: usize = 32;
+/// Where more are told, as when each message is committed, those of so much time are a range.
 const TOGETHER: Duration = Duration::from_millis(500);
 
 /// Offsets that were told one after the other.
@@ -28,9 +30,10 @@ impl LastWord {
     /// The broker is told this offset, or has it.
     pub(super) fn tell(&mut self, offset: i64) {
         let now = env::now();
+        let is_many = self.0.len() >= EXACT;
         match self.0.back_mut() {
             // What a seek or a reset has moved back is no range.
-            Some(last) if offset >= last.to && now < last.since + TOGETHER => last.to = offset,
+            Some(last) if is_many && offset >= last.to && now < last.since + TOGETHER => last.to = offset,
             _ => self.0.push_back(Told { since: now, from: offset, to: offset }),
         }
         // The last one before that time is what a broker may still have.
@@ -87,13 +90,14 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn what_is_told_in_quick_succession_is_a_range_unless_it_goes_back() {
         let mut word = LastWord::default();
-        for offset in 100..200 {
+        for offset in (1_000..1_200).step_by(2) {
             word.tell(offset);
             advance(Duration::from_millis(4)).await;
         }
-        assert_eq!(word.0.len(), 1);
-        assert!((100..200).all(|offset| word.is_ours(offset)));
-        word.tell(50);
-        assert!(word.is_ours(50) && !word.is_ours(75));
+        assert_eq!(word.0.len(), EXACT);
+        assert!((1_000..1_200).step_by(2).all(|offset| word.is_ours(offset)));
+        assert!(!word.is_ours(1_001) && word.is_ours(1_101));
+        word.tell(500);
+        assert!(word.is_ours(500) && !word.is_ours(750));
     }
 }
