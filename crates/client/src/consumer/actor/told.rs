@@ -32,6 +32,7 @@ impl LastWord {
         let now = env::now();
         let is_many = self.0.len() >= EXACT;
         match self.0.back_mut() {
+            Some(last) if offset == last.to => {}
             // What a seek or a reset has moved back is no range.
             Some(last) if is_many && offset >= last.to && now < last.since + TOGETHER => last.to = offset,
             _ => self.0.push_back(Told { since: now, from: offset, to: offset }),
