@@ -152,7 +152,8 @@ pub enum Event {
         from: i64,
         /// The first that is not.
         to: i64,
-        /// A word of it: `filtered`, `undecodable`, `deadLettered`, `removed`, and in broadcasting `givenUp`.
+        /// A word of it: `filtered`, `undecodable`, `deadLettered`, `removed`, in broadcasting `givenUp`, and `handled` what was done before the
+        /// lock was lost and had again.
         why: String,
     },
     /// All before this offset is handled, and its broker is to know that.

@@ -88,7 +88,11 @@ fn is_owned(queue: &Queue) -> bool {
 
 fn reset<B: Brokers>(shared: &Arc<Shared<B>>, offsets: &[(MessageQueue, i64)]) {
     for (name, to) in offsets {
-        let Some(queue) = shared.queues.find(name).filter(|queue| is_owned(queue)) else { continue };
+        let Some(queue) = shared.queues.find(name) else { continue };
+        if !is_owned(&queue) {
+            queue.moves();
+            continue;
+        }
         if !(0..NOWHERE).contains(to) {
             let text = format!("a reset of {} to offset {to} is not obeyed: it lies in no queue", queue.shown);
             shared.warn(ClientError::new(Code::Protocol, text).with_queue(queue.name()));

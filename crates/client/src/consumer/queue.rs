@@ -1,5 +1,6 @@
 //! A queue as all parts of the consumer know it: its names, its gate, and what its actor publishes.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::{mpsc, oneshot, watch};
@@ -206,6 +207,8 @@ pub(crate) struct Queue {
     /// To the actor.
     pub(crate) orders: mpsc::Sender<Order>,
     view: Mutex<View>,
+    /// An administrator has moved it while it was not ours.
+    moved: AtomicBool,
 }
 
 impl Queue {
@@ -219,7 +222,28 @@ impl Queue {
         orders: mpsc::Sender<Order>,
     ) -> Self {
         let wanted = watch::Sender::new(Wanted::No);
-        Self { index, real, shown, hidden, gate, flow: Flow::default(), wanted, orders, view: Mutex::default() }
+        Self {
+            index,
+            real,
+            shown,
+            hidden,
+            gate,
+            flow: Flow::default(),
+            wanted,
+            orders,
+            view: Mutex::default(),
+            moved: AtomicBool::default(),
+        }
+    }
+
+    /// An administrator moves it, and it is not ours.
+    pub(crate) fn moves(&self) {
+        self.moved.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether one has, since the last look.
+    pub(crate) fn was_moved(&self) -> bool {
+        self.moved.swap(false, Ordering::Relaxed)
     }
 
     /// Its name for errors.

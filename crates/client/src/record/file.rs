@@ -122,7 +122,8 @@ impl Record for FileRecord {
     }
 }
 
-#[cfg(all(test, target_os = "linux"))]
+#[cfg(test)]
+#[cfg(target_os = "linux")]
 mod tests {
     use super::*;
     use crate::record::event::Role;

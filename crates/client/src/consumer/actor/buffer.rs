@@ -41,6 +41,22 @@ struct Place {
     done_behind: usize,
 }
 
+/// Messages that are done, though one before them is not.
+#[derive(Debug)]
+pub(super) struct Done {
+    /// Those that are not, by offset.
+    except: Vec<i64>,
+    /// Behind the last of all.
+    end: i64,
+}
+
+impl Done {
+    /// Whether the message at this offset is done.
+    pub(super) fn has(&self, offset: i64) -> bool {
+        offset < self.end && self.except.binary_search(&offset).is_err()
+    }
+}
+
 /// What was filtered out has no place here.
 #[derive(Debug)]
 pub(super) struct Buffer {
@@ -118,6 +134,17 @@ impl Buffer {
     /// From the first message that is not done to the last that is known, without what was filtered out: so many would come again.
     pub(super) fn span(&self) -> usize {
         self.unfinished.len() + self.above
+    }
+
+    /// What is done of all that has come, once the buffer is dropped; with what was done `before` and has not come again yet.
+    pub(super) fn done_apart(&self, before: Option<Done>) -> Option<Done> {
+        let mut except: Vec<_> = self.unfinished.iter().map(|place| place.offset).collect();
+        let mut end = self.next;
+        if let Some(before) = before.filter(|before| before.end > end) {
+            except.extend(before.except.into_iter().filter(|offset| *offset >= end));
+            end = before.end;
+        }
+        (end > self.position()).then_some(Done { except, end })
     }
 
     /// Whether everything is done.

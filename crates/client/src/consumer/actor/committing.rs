@@ -27,6 +27,7 @@ impl<B: Brokers> Actor<B> {
         if planted("commit what runs") && self.queue.gate.count_running() > 0 {
             offset += 1;
         }
+        self.last_word.tell(offset);
         let (shared, queue) = (Arc::clone(&self.shared), Arc::clone(&self.queue));
         self.commit = Some(Box::pin(async move { (offset, shared.commit(&queue.real, offset, Haste::Soon).await) }));
     }
@@ -71,6 +72,7 @@ impl<B: Brokers> Actor<B> {
         offset: i64,
         patience: Patience,
     ) -> Result<CommitOutcome, Interrupted> {
+        self.last_word.tell(offset);
         let (shared, queue) = (Arc::clone(&self.shared), Arc::clone(&self.queue));
         self.insist(patience, || shared.commit(&queue.real, offset, Haste::Now)).await
     }

@@ -61,8 +61,11 @@ impl<B: Brokers> Actor<B> {
         self.memory.doubt();
         let stored = self.ask_committed(Patience::WhileHeld).await?;
         let committed = stored.unwrap_or(0);
-        let why = if committed > self.buffer.position() { Why::Committed } else { Why::Memory };
-        if committed > self.buffer.position() {
+        // Else it is what we told it before a seek, or a reset, has led us back.
+        let is_further = committed > self.buffer.position() && !self.last_word.is_ours(committed);
+        let why = if is_further { Why::Committed } else { Why::Memory };
+        self.is_unsure |= committed > self.buffer.position() && !is_further;
+        if is_further {
             self.buffer.advance_to(committed);
             self.queue.gate.drop_attempts_below(committed);
             // Of a message that is somebody else's by now, or soon begun anew.

@@ -24,6 +24,7 @@ mod pulling;
 mod resetting;
 mod running;
 mod seeking;
+mod told;
 mod troubles;
 mod undecodable;
 mod unpacking;
@@ -34,9 +35,10 @@ use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot, watch};
 
-use self::buffer::Buffer;
+use self::buffer::{Buffer, Done};
 use self::memory::Memory;
 use self::proving::Proof;
+use self::told::LastWord;
 use self::undecodable::Passing;
 use self::unpacking::Unpacked;
 use self::waiting::Pending;
@@ -105,6 +107,7 @@ struct Held {
 }
 
 /// See the module.
+#[expect(clippy::struct_excessive_bools, reason = "facts that are independent of each other")]
 struct Actor<B> {
     shared: Arc<Shared<B>>,
     queue: Arc<Queue>,
@@ -122,6 +125,10 @@ struct Actor<B> {
     share: Share,
     /// The offset that the broker has acknowledged; never sent lower, except by a reset or a seek.
     committed: i64,
+    /// What the broker may have, and nobody else has told it.
+    last_word: LastWord,
+    /// What was done before the lock was lost, behind the first that was not.
+    done: Option<Done>,
     /// The broker may have another one since, of a seek that has failed.
     is_unsure: bool,
     /// The queue's end as the last pull said.
@@ -233,6 +240,8 @@ impl<B: Brokers> Actor<B> {
             buffer,
             share,
             committed: 0,
+            last_word: LastWord::default(),
+            done: None,
             is_unsure: false,
             max: None,
             progress_at: None,
@@ -267,7 +276,7 @@ impl<B: Brokers> Actor<B> {
 
     /// From the first question for the lock to its end.
     async fn epoch(&mut self) {
-        while self.orders.try_recv().is_ok() {}
+        self.drop_orders();
         self.positioned = false;
         self.is_revoked = false;
         self.max = None;
@@ -280,6 +289,15 @@ impl<B: Brokers> Actor<B> {
         self.shared.group.revoked.excuse(&self.queue, &self.shared.brokers);
     }
 
+    /// Whoever gave them was told that the queue is not ours; where he wants it to go on is what the broker says.
+    fn drop_orders(&mut self) {
+        while let Ok(order) = self.orders.try_recv() {
+            if matches!(order, Order::Reset(_)) {
+                self.last_word.forget();
+            }
+        }
+    }
+
     /// From the lock to its end.
     async fn tenancy(&mut self) {
         self.share.join();
@@ -287,6 +305,10 @@ impl<B: Brokers> Actor<B> {
         let end = self.own().await;
         self.dismiss(end);
         let was_assigned = self.positioned;
+        if end == End::Lost && was_assigned {
+            let before = self.done.take();
+            self.done = self.buffer.done_apart(before);
+        }
         self.begin(self.buffer.position());
         self.share.part();
         match end {
@@ -298,6 +320,8 @@ impl<B: Brokers> Actor<B> {
                 }
                 self.unlock().await;
                 if was_assigned {
+                    // Whoever has it next may go anywhere.
+                    self.last_word.forget();
                     self.shared.group.revoked.tell(&self.queue, &self.shared.brokers).await;
                 }
             }

@@ -51,6 +51,12 @@ impl<B: Brokers> Actor<B> {
             Some(_) => remembered,
             None => self.ask_committed(Patience::WhileWanted).await?,
         };
+        if self.queue.was_moved() {
+            self.last_word.forget();
+        }
+        if self.last_word.is_ours(stored.unwrap_or(0)) {
+            return self.go_on(stored).await;
+        }
         let (Position { offset, origin, not_before }, why) = match stored {
             Some(stored) => (Position::certain(stored), Why::Committed),
             None => (self.beginning().await?, Why::Initial),
@@ -60,10 +66,13 @@ impl<B: Brokers> Actor<B> {
         if stored.is_some_and(|stored| !ours.contains(&stored)) {
             self.memory.forget();
         }
+        self.done = None;
         self.begin(offset);
         self.origin = origin;
         self.not_before = not_before;
         self.committed = offset;
+        self.last_word.forget();
+        self.last_word.tell(stored.unwrap_or(0));
         self.queue.gate.record.position(offset, why);
         // A stored 0 may be none at all: 4.9 answers so while the first messages are in its memory, and "none" once they are not.
         // Frozen at once: a second look later could skip what was stored in between.
@@ -71,6 +80,19 @@ impl<B: Brokers> Actor<B> {
             self.commit_at_last(offset, Patience::EachToItsEnd).await?;
         } else {
             self.tell_no_initial_position();
+        }
+        Ok(())
+    }
+
+    /// The lock was lost and is ours again, and since then nobody has told the broker anything: what we have handled need not be handled again.
+    async fn go_on(&mut self, stored: Option<i64>) -> Result<(), Interrupted> {
+        let offset = self.buffer.position();
+        self.begin(offset);
+        self.committed = stored.unwrap_or(0);
+        self.queue.gate.record.position(offset, Why::Memory);
+        if stored != Some(offset) {
+            self.commit_at_last(offset, Patience::WhileWanted).await?;
+            self.committed = offset;
         }
         Ok(())
     }

@@ -170,6 +170,7 @@ impl<B: Brokers> Actor<B> {
                 // Of a batch that the broker cannot send in part.
                 Ok(message) if message.queue_offset < next => continue,
                 Ok(message) => message,
+                Err(bad) if self.is_done(bad.queue_offset.unwrap_or(-1)) => continue,
                 Err(bad) => return self.meet(bad, behind),
             };
             let offset = message.queue_offset;
@@ -179,6 +180,11 @@ impl<B: Brokers> Actor<B> {
             }
             if self.is_filtered(subscription, &message) {
                 self.skip_to(offset + 1, "filtered");
+                continue;
+            }
+            if self.is_done(offset) {
+                self.skip_to(offset, "filtered");
+                self.skip_to(offset + 1, "handled");
                 continue;
             }
             let Some(topic) = self.handler_topic(&message) else {
@@ -196,6 +202,11 @@ impl<B: Brokers> Actor<B> {
     pub(super) fn skip_to(&mut self, offset: i64, why: &str) {
         self.queue.gate.record.skipped(self.buffer.next(), offset, why);
         self.buffer.set_next(offset);
+    }
+
+    /// Whether the message is done since before the lock was lost.
+    fn is_done(&self, offset: i64) -> bool {
+        self.done.as_ref().is_some_and(|done| done.has(offset))
     }
 
     /// The broker compares hash codes of tags only; and a search by time may answer with a message before it.

@@ -35,6 +35,7 @@ impl<B: Brokers> Actor<B> {
             Err(Interrupted::Forced(step)) => return step,
             Err(Interrupted::GivenUp) => return Step::Reset,
         }
+        self.done = None;
         self.begin(to);
         self.committed = to;
         match correction.reason {

@@ -70,6 +70,7 @@ impl<B: Brokers> Actor<B> {
             record.position(from, Why::Memory);
             return Err(undone);
         }
+        self.done = None;
         self.begin(place.offset);
         self.committed = place.offset;
         self.commit_at = env::now() + self.shared.options.commit_interval;

@@ -20,6 +20,7 @@ mod recorded;
 mod records;
 mod seeking;
 mod seeking_by_key;
+mod set_back;
 mod shutdown;
 mod stalls;
 mod starting;

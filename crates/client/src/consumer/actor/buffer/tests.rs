@@ -203,3 +203,23 @@ fn a_lane_is_used_again_by_another_key() {
     }
     assert_eq!((buffer.lanes.len(), buffer.by_key.len()), (2, 1));
 }
+
+#[test]
+fn what_is_done_apart_is_known_until_it_has_come_again() {
+    let mut buffer = filled(&[10, 11, 12, 13, 14]);
+    assert!(buffer.done(10));
+    buffer.set_next(20);
+    let known = |done: Option<&Done>| (9..22).filter(|offset| done.unwrap().has(*offset)).collect::<Vec<_>>();
+    let first = buffer.done_apart(None);
+    assert_eq!(known(first.as_ref()), [9, 10, 15, 16, 17, 18, 19]);
+    // Again from the first that was not done; not as far as before.
+    let again = filled(&[11, 12]);
+    let second = again.done_apart(first);
+    assert_eq!(known(second.as_ref()), [9, 10, 15, 16, 17, 18, 19]);
+    // And farther.
+    let mut last = filled(&[11, 12]);
+    last.set_next(21);
+    assert!(last.done(11));
+    assert_eq!(known(last.done_apart(second).as_ref()), [9, 10, 11, 13, 14, 15, 16, 17, 18, 19, 20]);
+    assert!(Buffer::new(OrderedBy::Key, 1, 7).done_apart(None).is_none());
+}
