@@ -353,9 +353,13 @@ mod tests {
             let error = ClientError::new(Code::Broker, format!("refused: {said} (see there)"));
             let message = error.message();
             assert!(message.len() <= MAX_MESSAGE && message.len() > MAX_MESSAGE - 8, "{}", message.len());
-            assert!(message.starts_with("refused: ") && message.contains(ELLIPSIS) && message.ends_with(" (see there)"));
+            assert!(
+                message.starts_with("refused: ") && message.contains(ELLIPSIS) && message.ends_with(" (see there)")
+            );
             let prefixed = error.with_prefix("while closing");
-            assert!(prefixed.message().len() <= MAX_MESSAGE && prefixed.message().starts_with("while closing: refused"));
+            assert!(
+                prefixed.message().len() <= MAX_MESSAGE && prefixed.message().starts_with("while closing: refused")
+            );
         }
         let whole = "é".repeat(MAX_MESSAGE / 2);
         assert_eq!(ClientError::new(Code::Broker, whole.as_str()).message(), whole);
