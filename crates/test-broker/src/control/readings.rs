@@ -21,8 +21,10 @@ impl TestBroker {
             return if topic.starts_with('%') { Ok(Vec::new()) } else { Err(no_topic(topic)) };
         }
         let of = |broker: &Broker| -> Vec<MessageView> {
-            let queues = broker.topics.get(topic).into_iter().flat_map(|topic| topic.queues.iter());
-            queues.flat_map(|queue| queue.iter().map(|(_, record)| MessageView::of(&broker.name, record))).collect()
+            let queues = broker.topics.get(topic).into_iter().flat_map(|topic| topic.used());
+            queues
+                .flat_map(|(_, queue)| queue.iter().map(|(_, record)| MessageView::of(&broker.name, record)))
+                .collect()
         };
         Ok(state.brokers.iter().flat_map(of).collect())
     }
