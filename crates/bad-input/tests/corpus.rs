@@ -10,11 +10,12 @@ use rocketmq_protocol::TopicRoute;
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
 
+#[expect(clippy::disallowed_methods, reason = "nobody waits for anything else here")]
 fn inputs(name: &str) -> Vec<(PathBuf, Vec<u8>)> {
     let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("corpus").join(name);
     let entries = fs::read_dir(&folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
-    let paths = entries.map(|entry| entry.unwrap().path());
-    paths.map(|path| (path.clone(), fs::read(path).unwrap())).collect()
+    let paths = entries.map(|entry| entry.expect("the folder can be read").path());
+    paths.map(|path| (path.clone(), fs::read(path).expect("the input can be read"))).collect()
 }
 
 #[test]

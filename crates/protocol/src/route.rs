@@ -259,15 +259,15 @@ impl TryFrom<BrokerBody> for BrokerData {
     type Error = RouteError;
 
     fn try_from(body: BrokerBody) -> Result<Self, RouteError> {
-        let addresses = body.broker_addrs.all().map_err(|_| RouteError::Bounds("the number of brokers"))?;
-        let addressed = addresses.into_iter().map(|(id, address)| {
+        let listed = body.broker_addrs.all().map_err(|_| RouteError::Bounds("the number of brokers"))?;
+        let addresses = listed.into_iter().map(|(id, address)| {
             let id: i64 = id.trim().parse().map_err(|_| malformed(format!("broker id {id:?}")))?;
             Ok(address.map(|address| (id, address)))
         });
         Ok(Self {
             broker_name: body.broker_name,
             cluster: body.cluster.unwrap_or_default(),
-            addresses: addressed.filter_map(Result::transpose).collect::<Result<_, RouteError>>()?,
+            addresses: addresses.filter_map(Result::transpose).collect::<Result<_, RouteError>>()?,
         })
     }
 }
