@@ -8,6 +8,7 @@ const ROOT = path.resolve(__dirname, '../..')
 const DOCUMENTS = [
   'README.md',
   'CONTRIBUTING.md',
+  'SECURITY.md',
   'examples/README.md',
   ...fs
     .readdirSync(path.join(ROOT, 'docs'))

@@ -253,3 +253,29 @@ test('the rooms of the architecture are there', () => {
   const folders = floors.filter((entry) => entry.isDirectory() && entry.name !== 'tests').map((entry) => entry.name)
   expect(folders.filter((folder) => !named.includes(`crates/test-broker/src/${folder}`))).toEqual([])
 })
+
+test('SECURITY.md names tests that there are', () => {
+  const named = ['A hostile peer', 'A hostile message', 'A leaking log'].flatMap((heading) =>
+    table('SECURITY.md', heading).map(([, , shown]) => shown),
+  )
+  const missing = named.filter((shown) => {
+    const [file, name] = codes(shown)
+    // A whole document or a whole file says it.
+    const files = file ? [file] : [...shown.matchAll(/docs\/[\w-]+\.md/g)].map(([document]) => document)
+    if (files.length === 0 || files.some((each) => !fs.existsSync(path.join(ROOT, each)))) return true
+    return name !== undefined && !new RegExp(`(fn |test\\(')${name}[(']`).test(text(file))
+  })
+  expect(named.length).toBeGreaterThan(15)
+  expect(missing).toEqual([])
+})
+
+test('each target for fuzzers has a program, a corpus and a name in SECURITY.md', () => {
+  const source = text('crates/bad-input/src/targets.rs')
+  const targets = [...source.matchAll(/^ {4}target\("(\w+)"/gm)].map(([, name]) => name)
+  expect(targets.length).toBeGreaterThan(8)
+  const programs = [...text('fuzz/Cargo.toml').matchAll(/\[\[bin\]\]\nname = "(\w+)"/g)].map(([, name]) => name)
+  expect(programs.sort()).toEqual([...targets].sort())
+  expect(fs.readdirSync(path.join(ROOT, 'crates/bad-input/corpus')).sort()).toEqual([...targets].sort())
+  const listed = codes(/\*\*Fuzzing\.\*\*[^*]*/.exec(text('SECURITY.md'))[0])
+  expect(targets.filter((name) => !listed.includes(name))).toEqual([])
+})

@@ -34,6 +34,11 @@ const broker = (handle = () => undefined, offset = 0, at = {}) =>
     offset += 10
     return stored(request, offset - 10)
   }, at)
+/** A route with a fixed order of queues. */
+const orderedBy = (orderTopicConf) => {
+  const body = { ...JSON.parse(route('127.0.0.1:10911').body), orderTopicConf }
+  return { body: Buffer.from(JSON.stringify(body)) }
+}
 afterEach(async () => {
   for (const it of open.splice(0)) await it.close({ timeoutMs: 50 })
 })
@@ -250,4 +255,19 @@ test('observers of a send are told how many requests have carried it, of a batch
   expect(await sent([BUSY, { code: 16, remark: 'no' }], one)).toEqual([[2, 'not-stored']])
   const aborted = () => client.sendOrderly({ topic, body: 'a' }, 'k', { signal: AbortSignal.abort() })
   expect(await sent([], aborted)).toEqual([[0, 'not-stored']])
+})
+
+test.each([
+  ['a route that is none', { body: Buffer.from(JSON.stringify({ queueDatas: ['x'.repeat(900_000)] })) }],
+  ['a route with a name that no broker has', route('127.0.0.1:10911', 1, 'x'.repeat(900_000))],
+  ['an address that no broker has', route(`${'x'.repeat(900_000)}:10911`)],
+  ['an order of queues that cannot be read', orderedBy('x'.repeat(900_000))],
+  ['a refusal', { code: 1, remark: 'x'.repeat(900_000) }],
+])('%s of 900 KB does not get into a message as a whole', async (_, answer) => {
+  const client = producer([await server(() => answer)], { topics: [topic], startTimeoutMs: 2_000 })
+  const error = await client.start().catch((reason) => reason)
+  const texts = []
+  for (let each = error; each; each = each.cause) texts.push(each.message)
+  expect(texts.join('').length).toBeGreaterThan(10)
+  expect(texts.filter((text) => Buffer.byteLength(text) > 4096)).toEqual([])
 })

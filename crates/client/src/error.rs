@@ -7,6 +7,13 @@ use serde::Serialize;
 use std::fmt;
 use std::sync::Arc;
 
+/// Longest message, in bytes. What servers say may be as long as a frame, and errors are kept, logged and cloned.
+const MAX_MESSAGE: usize = 4096;
+/// So much of a longer one's end stays: there it says what to do.
+const END: usize = 1024;
+/// In place of what is left out.
+const ELLIPSIS: &str = " … ";
+
 /// The stable codes of `RocketMQError.code`; `as_str` gives the text that JavaScript sees.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Code {
@@ -173,7 +180,7 @@ impl ClientError {
     pub fn new(code: Code, message: impl Into<String>) -> Self {
         Self(Arc::new(Detail {
             code,
-            message: message.into(),
+            message: shortened(message.into()),
             retriable: code.retriable(),
             outcome: None,
             msg_id: None,
@@ -289,7 +296,7 @@ impl ClientError {
     /// Says first what it has led to; all else stays as it is.
     pub fn with_prefix(mut self, text: &str) -> Self {
         let detail = self.change();
-        detail.message = format!("{text}: {}", detail.message);
+        detail.message = shortened(format!("{text}: {}", detail.message));
         self
     }
 
@@ -313,6 +320,17 @@ impl ClientError {
     }
 }
 
+/// A message without its middle, where it is too long.
+fn shortened(message: String) -> String {
+    if message.len() <= MAX_MESSAGE {
+        return message;
+    }
+    let is_start = |at: &usize| message.is_char_boundary(*at);
+    let head = (0..=MAX_MESSAGE - END - ELLIPSIS.len()).rev().find(is_start).unwrap_or_default();
+    let tail = (message.len() - END..message.len()).find(is_start).unwrap_or(message.len());
+    [&message[..head], ELLIPSIS, &message[tail..]].concat()
+}
+
 impl fmt::Display for ClientError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: {}", self.0.code.as_str(), self.0.message)
@@ -328,6 +346,24 @@ impl std::error::Error for ClientError {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_message_keeps_its_beginning_and_its_end_whatever_a_server_has_said() {
+        for said in ["x".repeat(1_000_000), "é".repeat(500_001), "中".repeat(400_000)] {
+            let error = ClientError::new(Code::Broker, format!("refused: {said} (see there)"));
+            let message = error.message();
+            assert!(message.len() <= MAX_MESSAGE && message.len() > MAX_MESSAGE - 8, "{}", message.len());
+            assert!(
+                message.starts_with("refused: ") && message.contains(ELLIPSIS) && message.ends_with(" (see there)")
+            );
+            let prefixed = error.with_prefix("while closing");
+            assert!(
+                prefixed.message().len() <= MAX_MESSAGE && prefixed.message().starts_with("while closing: refused")
+            );
+        }
+        let whole = "é".repeat(MAX_MESSAGE / 2);
+        assert_eq!(ClientError::new(Code::Broker, whole.as_str()).message(), whole);
+    }
 
     #[test]
     fn crosses_into_javascript_as_json_with_its_cause() {

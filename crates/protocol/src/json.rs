@@ -2,12 +2,16 @@
 //!
 //! Such text is rewritten with those keys as strings, and parsed by `serde_json`.
 
+mod bounded;
+
 use bytes::Bytes;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 
 use super::request::ResponseError;
+
+pub use self::bounded::{Few, Filled, Integer, Members};
 
 /// Deepest nesting read; beyond it a body is refused.
 pub const MAX_DEPTH: usize = 128;
@@ -23,13 +27,15 @@ impl From<JsonError> for ResponseError {
     }
 }
 
-/// Reads a body; object keys arrive as the text of the object, integer keys as their digits.
+/// Reads a body as it is, which takes a hundred times its memory: not for what a stranger may have sent. Object keys arrive as the text of
+/// the object, integer keys as their digits.
 pub fn parse(text: &[u8]) -> Result<Value, JsonError> {
     from_bytes(text)
 }
 
 /// Reads a body into a type; unknown members are skipped.
 pub fn from_bytes<T: DeserializeOwned>(text: &[u8]) -> Result<T, JsonError> {
+    check_depth(text)?;
     // Nearly every body is standard JSON; the others are told from broken ones by the second attempt.
     if let Ok(value) = serde_json::from_slice(text) {
         return Ok(value);
@@ -55,8 +61,29 @@ pub fn integer(value: Option<&Value>) -> Result<i64, JsonError> {
 
 /// [`integer`] for a field of a derived type.
 pub fn integer_field<'de, D: Deserializer<'de>, N: TryFrom<i64>>(deserializer: D) -> Result<N, D::Error> {
-    let number = integer(Some(&Value::deserialize(deserializer)?)).map_err(serde::de::Error::custom)?;
-    N::try_from(number).map_err(|_| serde::de::Error::custom(format!("{number} is out of range")))
+    Integer::deserialize(deserializer).map(|Integer(number)| number)
+}
+
+/// Refuses what is nested too deeply, also where nobody would look at it.
+fn check_depth(text: &[u8]) -> Result<(), JsonError> {
+    let mut depth = 0_usize;
+    let mut index = 0;
+    while let Some(&byte) = text.get(index) {
+        match byte {
+            b'"' => {
+                index += string_len(&text[index..])?;
+                continue;
+            }
+            b'{' | b'[' => depth += 1,
+            b'}' | b']' => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        if depth > MAX_DEPTH {
+            return Err(JsonError("nested too deeply".into()));
+        }
+        index += 1;
+    }
+    Ok(())
 }
 
 /// Rewrites integer and object keys as strings; what else is wrong with the text is left to the parser.
@@ -96,9 +123,6 @@ fn standardise(text: &[u8], object_keys: bool) -> Result<Vec<u8>, JsonError> {
             }
             b'{' | b'[' => {
                 open.push(byte);
-                if open.len() > MAX_DEPTH {
-                    return Err(JsonError("nested too deeply".into()));
-                }
                 at_key = byte == b'{';
                 1
             }
@@ -150,9 +174,6 @@ fn object_len(text: &[u8]) -> Result<usize, JsonError> {
         index += 1;
         if depth == 0 {
             return Ok(index);
-        }
-        if depth > MAX_DEPTH {
-            return Err(JsonError("nested too deeply".into()));
         }
     }
     Err(JsonError("a key object does not end".into()))

@@ -1,10 +1,11 @@
 //! Requests a broker makes on our connection, and the bodies of the answers.
 
+mod reset;
+
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use serde::Serialize;
-use serde_json::Value;
 
 use super::code::request;
 use super::command::{Command, Fields};
@@ -86,7 +87,7 @@ impl Push {
                 topic: text(fields, "topic")?,
                 group: text(fields, "group")?,
                 timestamp: fields.parse("timestamp").unwrap_or_default(),
-                offsets: reset_offsets(&command.body)?,
+                offsets: reset::offsets(&command.body)?,
             },
             request::GET_CONSUMER_STATUS_FROM_CLIENT => {
                 Self::ConsumerStatus { topic: text(fields, "topic")?, group: text(fields, "group")? }
@@ -117,29 +118,6 @@ fn malformed(text: impl Into<String>) -> ResponseError {
 
 fn text(fields: &Fields, name: &str) -> Result<String, ResponseError> {
     fields.get(name).map(str::to_owned).ok_or_else(|| malformed(format!("field `{name}` is missing")))
-}
-
-/// Both forms of a 220 body: a map keyed by queue objects, and, when the administrator's tool is a C++ one, a list.
-fn reset_offsets(body: &[u8]) -> Result<Vec<(MessageQueue, i64)>, ResponseError> {
-    if body.is_empty() {
-        return Ok(Vec::new());
-    }
-    match json::parse(body)?.get("offsetTable") {
-        None | Some(Value::Null) => Ok(Vec::new()),
-        Some(Value::Object(table)) => table
-            .iter()
-            .map(|(queue, offset)| Ok((json::from_bytes(queue.as_bytes())?, json::integer(Some(offset))?)))
-            .collect(),
-        Some(Value::Array(items)) => items
-            .iter()
-            .map(|item| {
-                let queue = serde_json::from_value(item.clone()).map_err(|error| malformed(error.to_string()))?;
-                let offset = item.get("offset").ok_or_else(|| malformed("`offset` is missing"))?;
-                Ok((queue, json::integer(Some(offset))?))
-            })
-            .collect(),
-        Some(_) => Err(malformed("`offsetTable` is neither a map nor a list")),
-    }
 }
 
 fn only_message(body: &Bytes) -> Result<StoredMessage, ResponseError> {

@@ -2,29 +2,37 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde_json::{Map, Value};
+use serde::Deserialize;
 
 use super::hash::java_string_cmp;
-use super::json::{self, JsonError};
+use super::json::{self, Few, Filled, JsonError, Members};
 use super::queue::MessageQueue;
 
 /// Most queues a route may announce, for reading and for writing each.
 pub const MAX_QUEUES: usize = 65_536;
 /// Most brokers a route may name.
 pub const MAX_BROKERS: usize = 4_096;
+/// Longest name of a broker or a cluster, in bytes: each of a broker's queues carries it. Java's default is the name of the host.
+pub const MAX_NAME: usize = 255;
+/// Longest address, in bytes: the longest name of a host, and a port.
+pub const MAX_ADDRESS: usize = 261;
 /// Broker id of a master.
 pub const MASTER: i64 = 0;
 
 /// Queues of a topic at one broker name.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct QueueData {
     /// Name of the broker pair.
     pub broker_name: String,
     /// Queues to read, ids from 0.
+    #[serde(rename = "readQueueNums", default, deserialize_with = "json::integer_field")]
     pub read_queues: i32,
     /// Queues to write, ids from 0.
+    #[serde(rename = "writeQueueNums", default, deserialize_with = "json::integer_field")]
     pub write_queues: i32,
     /// Bit set: 4 read, 2 write.
+    #[serde(default, deserialize_with = "json::integer_field")]
     pub perm: i32,
 }
 
@@ -97,24 +105,24 @@ impl BrokerData {
 }
 
 impl TopicRoute {
-    /// Reads the body of a 105 answer, standard or fastjson's own form.
+    /// Reads the body of a 105 answer, standard or fastjson's own form. What it does not use is skipped, and nothing is kept beyond the bounds.
     pub fn parse(body: &[u8]) -> Result<Self, RouteError> {
-        let body = json::parse(body)?;
-        let body = body.as_object().ok_or_else(|| malformed("an object is expected"))?;
-        let mapping = body.get("topicQueueMappingByBroker").and_then(Value::as_object);
-        if mapping.is_some_and(|mapping| !mapping.is_empty()) {
+        let body: Body = json::from_bytes(body)?;
+        if body.topic_queue_mapping_by_broker.is_some_and(|Filled(filled)| filled) {
             return Err(RouteError::StaticTopic);
         }
-        let queues = list(body, "queueDatas")?;
-        let brokers = list(body, "brokerDatas")?;
-        if queues.len() > MAX_BROKERS || brokers.len() > MAX_BROKERS {
-            return Err(RouteError::Bounds("the number of brokers"));
-        }
-        let order_topic_conf = body.get("orderTopicConf").and_then(Value::as_str).map(str::trim);
+        let too_many = |_| RouteError::Bounds("the number of brokers");
+        let order_topic_conf = body.order_topic_conf.as_deref().map(str::trim);
         let mut route = Self {
             order_topic_conf: order_topic_conf.filter(|conf| !conf.is_empty()).map(str::to_owned),
-            queue_datas: queues.iter().map(read_queues).collect::<Result<_, _>>()?,
-            broker_datas: brokers.iter().map(read_broker).collect::<Result<_, _>>()?,
+            queue_datas: body.queue_datas.all().map_err(too_many)?,
+            broker_datas: body
+                .broker_datas
+                .all()
+                .map_err(too_many)?
+                .into_iter()
+                .map(BrokerData::try_from)
+                .collect::<Result<_, _>>()?,
         };
         route.queue_datas.sort_by(|left, right| java_string_cmp(&left.broker_name, &right.broker_name));
         route.broker_datas.sort_by(|left, right| java_string_cmp(&left.broker_name, &right.broker_name));
@@ -123,6 +131,14 @@ impl TopicRoute {
     }
 
     fn check(&self) -> Result<(), RouteError> {
+        let of_queues = self.queue_datas.iter().map(|data| &data.broker_name);
+        let of_brokers = self.broker_datas.iter().flat_map(|data| [&data.broker_name, &data.cluster]);
+        if of_queues.chain(of_brokers).any(|name| name.len() > MAX_NAME) {
+            return Err(RouteError::Bounds("the length of a name"));
+        }
+        if self.brokers().any(|(_, _, address)| address.len() > MAX_ADDRESS) {
+            return Err(RouteError::Bounds("the length of an address"));
+        }
         let total = |counts: &mut dyn Iterator<Item = i32>| counts.map(count).sum::<usize>();
         let read = total(&mut self.queue_datas.iter().map(|data| data.read_queues));
         let write = total(&mut self.queue_datas.iter().map(|data| data.write_queues));
@@ -218,44 +234,42 @@ fn count(queues: i32) -> usize {
     usize::try_from(queues).unwrap_or_default()
 }
 
-fn list<'a>(body: &'a Map<String, Value>, name: &str) -> Result<&'a [Value], RouteError> {
-    match body.get(name) {
-        None | Some(Value::Null) => Ok(&[]),
-        Some(Value::Array(items)) => Ok(items),
-        Some(_) => Err(malformed(format!("`{name}` is no list"))),
-    }
+/// What is read of the body.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Body {
+    order_topic_conf: Option<String>,
+    #[serde(default)]
+    queue_datas: Few<QueueData, MAX_BROKERS>,
+    #[serde(default)]
+    broker_datas: Few<BrokerBody, MAX_BROKERS>,
+    topic_queue_mapping_by_broker: Option<Filled>,
 }
 
-fn text(value: &Value, name: &str) -> Result<String, RouteError> {
-    value.get(name).and_then(Value::as_str).map(str::to_owned).ok_or_else(|| malformed(format!("`{name}` is missing")))
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct BrokerBody {
+    broker_name: String,
+    cluster: Option<String>,
+    #[serde(default)]
+    broker_addrs: Members<Option<String>, MAX_BROKERS>,
 }
 
-fn read_queues(data: &Value) -> Result<QueueData, RouteError> {
-    let number = |name: &str| {
-        let number = json::integer(data.get(name))?;
-        i32::try_from(number).map_err(|_| malformed(format!("`{name}` is {number}")))
-    };
-    Ok(QueueData {
-        broker_name: text(data, "brokerName")?,
-        read_queues: number("readQueueNums")?,
-        write_queues: number("writeQueueNums")?,
-        perm: number("perm")?,
-    })
-}
+impl TryFrom<BrokerBody> for BrokerData {
+    type Error = RouteError;
 
-fn read_broker(data: &Value) -> Result<BrokerData, RouteError> {
-    let mut addresses = BTreeMap::new();
-    for (id, address) in data.get("brokerAddrs").and_then(Value::as_object).into_iter().flatten() {
-        let id: i64 = id.trim().parse().map_err(|_| malformed(format!("broker id {id:?}")))?;
-        if let Some(address) = address.as_str() {
-            addresses.insert(id, address.to_owned());
-        }
+    fn try_from(body: BrokerBody) -> Result<Self, RouteError> {
+        let listed = body.broker_addrs.all().map_err(|_| RouteError::Bounds("the number of brokers"))?;
+        let addresses = listed.into_iter().map(|(id, address)| {
+            let id: i64 = id.trim().parse().map_err(|_| malformed(format!("broker id {id:?}")))?;
+            Ok(address.map(|address| (id, address)))
+        });
+        Ok(Self {
+            broker_name: body.broker_name,
+            cluster: body.cluster.unwrap_or_default(),
+            addresses: addresses.filter_map(Result::transpose).collect::<Result<_, RouteError>>()?,
+        })
     }
-    if addresses.len() > MAX_BROKERS {
-        return Err(RouteError::Bounds("the number of brokers"));
-    }
-    let cluster = data.get("cluster").and_then(Value::as_str).unwrap_or_default().to_owned();
-    Ok(BrokerData { broker_name: text(data, "brokerName")?, cluster, addresses })
 }
 
 #[cfg(test)]

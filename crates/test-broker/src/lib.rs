@@ -33,6 +33,7 @@ pub use self::control::options::{Keep, TestBrokerOptions};
 pub use self::faults::request_names::codes_of;
 pub use self::faults::rules::{ClientPattern, Effect, FaultMatch};
 pub use self::release::Release;
+pub use self::sql::Condition;
 
 /// A running test broker. Dropping it closes it, a little later.
 pub struct TestBroker {

@@ -80,8 +80,11 @@ impl<B: Brokers> Consumer<B> {
             }
         }
         join(&mut actors, firm).await;
-        for (_, actor) in actors {
+        // All of them first: between two waits, each that is left may do some more of its work.
+        for (_, actor) in &actors {
             actor.abort();
+        }
+        for (_, actor) in actors {
             // Ended for certain: it asks for no lock any more, for which a new task would begin.
             let _ = actor.await;
         }

@@ -14,6 +14,8 @@ const MAGIC_V1: u32 = 0xDAA3_20A7;
 const MAGIC_V2: u32 = 0xDAA3_20AB;
 /// Length and magic: a record that is shorter says nothing about where the next one begins.
 const SMALLEST: usize = 8;
+/// Bad records that are told apart. An answer may have two million of them, and a queue waits at the first.
+const MOST_BAD: usize = 64;
 
 const COMPRESSED: i32 = 0x1;
 const BORN_HOST_V6: i32 = 0x10;
@@ -38,7 +40,7 @@ pub enum Unpacked {
 
 /// Decodes the records of a pull's body, each by itself: after a bad one it goes on behind it, nothing is dropped.
 ///
-/// Where a record's own length is broken, no next one can be found: one last error stands for the rest.
+/// Where a record's own length is broken, no next one can be found: one last error stands for the rest, as it does behind many bad ones.
 pub fn decode_messages(body: &Bytes, crc: Crc) -> Vec<Decoded> {
     let unpacked = read_records(body, crc).into_iter().map(|record| match record {
         Ok(stored) => match unpack(stored, MAX_INFLATED, &|| false) {
@@ -53,7 +55,7 @@ pub fn decode_messages(body: &Bytes, crc: Crc) -> Vec<Decoded> {
 /// The records of a pull's body as they are stored: compressed bodies are not inflated, batches are not taken apart. Each is read by
 /// itself: after a bad one it goes on behind it, nothing is dropped.
 ///
-/// Where a record's own length is broken, no next one can be found: one last error stands for the rest.
+/// Where a record's own length is broken, no next one can be found: one last error stands for the rest, as it does behind many bad ones.
 pub fn read_records(body: &Bytes, crc: Crc) -> Vec<Decoded> {
     records(body, crc).collect()
 }
@@ -61,17 +63,25 @@ pub fn read_records(body: &Bytes, crc: Crc) -> Vec<Decoded> {
 /// As [`read_records`], one after the other.
 pub fn records(body: &Bytes, crc: Crc) -> impl Iterator<Item = Decoded> {
     let mut rest = body.clone();
+    let mut bad = 0;
     std::iter::from_fn(move || {
         if rest.is_empty() {
             return None;
         }
         let total = (&rest[..]).try_get_i32().ok().and_then(|total| usize::try_from(total).ok());
-        let Some(total) = total.filter(|total| (SMALLEST..=rest.len()).contains(total)) else {
-            let reason = UndecodableReason::Bounds("record length");
-            let record = std::mem::take(&mut rest);
-            return Some(Err(Undecodable { queue_offset: None, reason, record, as_stored: None }));
+        let total = total.filter(|total| (SMALLEST..=rest.len()).contains(total));
+        let total = total
+            .ok_or("record length")
+            .and_then(|total| if bad < MOST_BAD { Ok(total) } else { Err("number of bad records") });
+        let record = match total {
+            Ok(total) => read_record(rest.split_to(total), crc),
+            Err(bound) => {
+                let (reason, record) = (UndecodableReason::Bounds(bound), std::mem::take(&mut rest));
+                Err(Undecodable { queue_offset: None, reason, record, as_stored: None })
+            }
         };
-        Some(read_record(rest.split_to(total), crc))
+        bad += usize::from(record.is_err());
+        Some(record)
     })
 }
 

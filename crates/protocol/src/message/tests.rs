@@ -340,6 +340,17 @@ fn a_broken_length_ends_the_answer_with_one_error() {
 }
 
 #[test]
+fn one_error_stands_for_what_follows_many_bad_records() {
+    let (good, bad) = (hex(V1), hex("00000008 daa320a7"));
+    let few = decode(&[&bad.repeat(63)[..], &good].concat(), Crc::Check);
+    assert_eq!((few.len(), few[63].is_ok()), (64, true));
+    let many = decode(&[&bad.repeat(65)[..], &good].concat(), Crc::Check);
+    let last = many[64].as_ref().unwrap_err();
+    assert_eq!((many.len(), &last.reason), (65, &UndecodableReason::Bounds("number of bad records")));
+    assert_eq!(last.record, [&bad[..], &good].concat());
+}
+
+#[test]
 fn truncated_in_every_field_a_record_is_an_error() {
     for vector in [V1, V2, V1_IPV6, ZLIB, INNER_BATCH] {
         let good = hex(vector);

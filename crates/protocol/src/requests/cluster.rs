@@ -1,12 +1,13 @@
 //! 106: the brokers that a name server knows, by cluster.
 
 use bytes::Bytes;
-use serde_json::Value;
+use serde::Deserialize;
 
 use crate::code::request;
 use crate::command::{Command, Fields};
-use crate::json;
+use crate::json::{self, Filled, Members};
 use crate::request::{Request, ResponseError, success};
+use crate::route::MAX_BROKERS;
 
 /// Asks a name server for the clusters that have a broker now, sorted by name.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,14 +22,19 @@ impl Request for GetClusters {
     }
 
     fn decode(response: Command) -> Result<Self::Response, ResponseError> {
-        let body = json::parse(&success(response)?.body)?;
-        let clusters = body.get("clusterAddrTable").and_then(Value::as_object);
-        let clusters = clusters.ok_or_else(|| ResponseError::Malformed("a table of clusters is expected".into()))?;
-        let inhabited = clusters.iter().filter(|(_, brokers)| brokers.as_array().is_some_and(|all| !all.is_empty()));
-        let mut names: Vec<String> = inhabited.map(|(name, _)| name.clone()).collect();
+        let body: ClustersBody = json::from_bytes(&success(response)?.body)?;
+        let clusters = body.cluster_addr_table.all()?;
+        let inhabited = clusters.into_iter().filter(|(_, Filled(has_brokers))| *has_brokers);
+        let mut names: Vec<String> = inhabited.map(|(name, _)| name).collect();
         names.sort_unstable();
         Ok(names)
     }
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct ClustersBody {
+    cluster_addr_table: Members<Filled, MAX_BROKERS>,
 }
 
 #[cfg(test)]

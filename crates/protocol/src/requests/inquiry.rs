@@ -1,15 +1,16 @@
 //! 203 and 307: what a group subscribes, and how, as a broker keeps it and as one member says it.
 
-use std::collections::BTreeMap;
-
 use bytes::Bytes;
 use serde::Deserialize;
 
 use crate::announced::Announced;
 use crate::code::request;
 use crate::command::{Command, Fields};
-use crate::json;
+use crate::json::{self, Few, Members};
 use crate::request::{Request, ResponseError, success};
+
+/// Most topics that a group may be said to subscribe.
+const MAX_SUBSCRIPTIONS: usize = 65_536;
 
 /// One expression per topic: of all that members have announced, the one with the highest version.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -58,7 +59,9 @@ impl Request for KeptSubscriptions {
 
     fn decode(response: Command) -> Result<Kept, ResponseError> {
         let body: KeptBody = json::from_bytes(&success(response)?.body)?;
-        let announced = body.subscription_table.unwrap_or_default().into_values().collect();
+        let mut kept = body.subscription_table.all()?;
+        kept.sort_by(|(left, _), (right, _)| left.cmp(right));
+        let announced = kept.into_iter().map(|(_, announced)| announced).collect();
         Ok(Kept { announced, message_model: body.message_model })
     }
 }
@@ -77,7 +80,7 @@ impl Request for MemberSubscriptions {
 
     fn decode(response: Command) -> Result<Said, ResponseError> {
         let body: MemberBody = json::from_bytes(&success(response)?.body)?;
-        let announced = body.subscription_set.filter(|subscriptions| !subscriptions.is_empty());
+        let announced = Some(body.subscription_set.all()?).filter(|subscriptions| !subscriptions.is_empty());
         Ok(Said { announced, message_model: body.properties.and_then(|properties| properties.message_model) })
     }
 }
@@ -85,14 +88,16 @@ impl Request for MemberSubscriptions {
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct KeptBody {
-    subscription_table: Option<BTreeMap<String, Announced>>,
+    #[serde(default)]
+    subscription_table: Members<Announced, MAX_SUBSCRIPTIONS>,
     message_model: Option<String>,
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct MemberBody {
-    subscription_set: Option<Vec<Announced>>,
+    #[serde(default)]
+    subscription_set: Few<Announced, MAX_SUBSCRIPTIONS>,
     properties: Option<MemberProperties>,
 }
 

@@ -5,9 +5,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::code::request;
 use crate::command::{Command, Fields};
-use crate::json;
+use crate::json::{self, Few};
 use crate::queue::MessageQueue;
 use crate::request::{Request, ResponseError, success};
+use crate::route::MAX_QUEUES;
 
 /// Locks queues of one broker, or renews; the answer is the queues granted, a subset in any order.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,8 +42,8 @@ struct LockBody<'a> {
 
 #[derive(Deserialize)]
 struct GrantedBody {
-    #[serde(rename = "lockOKMQSet")]
-    granted: Option<Vec<MessageQueue>>,
+    #[serde(rename = "lockOKMQSet", default)]
+    granted: Few<MessageQueue, MAX_QUEUES>,
 }
 
 impl Request for LockQueues {
@@ -55,7 +56,7 @@ impl Request for LockQueues {
 
     fn decode(response: Command) -> Result<Vec<MessageQueue>, ResponseError> {
         let body: GrantedBody = json::from_bytes(&success(response)?.body)?;
-        Ok(body.granted.unwrap_or_default())
+        Ok(body.granted.all()?)
     }
 }
 

@@ -5,9 +5,12 @@ use serde::{Deserialize, Serialize};
 
 use crate::code::request;
 use crate::command::{Command, Fields};
-use crate::json;
+use crate::json::{self, Few};
 use crate::request::{Request, ResponseError, success};
 use crate::subscription::Subscription;
+
+/// Most members that a group may be said to have.
+const MAX_MEMBERS: usize = 65_536;
 
 /// Where a group without committed offset begins. Brokers only show it; the client computes the offset.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -130,7 +133,7 @@ impl Request for ConsumerList {
 
     fn decode(response: Command) -> Result<Vec<String>, ResponseError> {
         let body: MembersBody = json::from_bytes(&success(response)?.body)?;
-        Ok(body.consumer_id_list.unwrap_or_default())
+        Ok(body.consumer_id_list.all()?)
     }
 }
 
@@ -205,5 +208,6 @@ struct CheckBody<'a> {
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct MembersBody {
-    consumer_id_list: Option<Vec<String>>,
+    #[serde(default)]
+    consumer_id_list: Few<String, MAX_MEMBERS>,
 }

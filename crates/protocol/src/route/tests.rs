@@ -133,6 +133,15 @@ fn what_no_cluster_has_is_out_of_bounds() {
     assert_eq!(parse(route(&[], &vec![broker("a", ""); MAX_BROKERS])), Ok(()));
     assert_eq!(parse(route(&[], &vec![broker("a", ""); MAX_BROKERS + 1])), brokers);
     assert_eq!(parse(route(&vec![queue("a", 1, 1, 6); MAX_BROKERS + 1], &[])), brokers);
+    let addresses = (0..=MAX_BROKERS).map(|id| format!("{id}:\"a:1\"")).collect::<Vec<_>>().join(",");
+    assert_eq!(parse(route(&[], &[broker("a", &addresses)])), brokers);
+    let names = Err(RouteError::Bounds("the length of a name"));
+    let (longest, longer) = ("n".repeat(255), "n".repeat(256));
+    assert_eq!(parse(route(&[queue(&longest, 1, 1, 6)], &[broker(&longest, "")])), Ok(()));
+    assert_eq!(parse(route(&[queue(&longer, 1, 1, 6)], &[])), names);
+    assert_eq!(parse(route(&[], &[broker(&longer, "")])), names);
+    let address = format!("0:\"{}:10911\"", "h".repeat(256));
+    assert_eq!(parse(route(&[], &[broker("a", &address)])), Err(RouteError::Bounds("the length of an address")));
 }
 
 #[test]

@@ -14,6 +14,7 @@ use crate::protocol::properties::{self, name};
 use crate::protocol::{Command, json as tolerant};
 use crate::requests::reply::{Reply, flag, number, text};
 use crate::state::cluster::State;
+use crate::store::queues::Topic;
 use crate::store::record::property;
 
 /// The group has no member.
@@ -65,8 +66,8 @@ pub(crate) fn query(state: &State, index: usize, command: &Command) -> Result<Re
             || (!unique && property(&pairs, name::KEYS).is_some_and(|keys| keys.split(' ').any(|one| one == key)))
     };
     let mut body = BytesMut::new();
-    let queues = broker.topics.get(topic).into_iter().flat_map(|topic| topic.queues.iter());
-    let found = queues.flat_map(|queue| queue.iter().map(|(_, record)| record));
+    let queues = broker.topics.get(topic).into_iter().flat_map(Topic::used);
+    let found = queues.flat_map(|(_, queue)| queue.iter().map(|(_, record)| record));
     let found = found.filter(|record| times.contains(&record.store_timestamp) && has_key(&record.properties));
     found.take(most).for_each(|record| record.encode(&mut body));
     let reply = if body.is_empty() {

@@ -10,6 +10,7 @@ use crate::error::{Code, Refused};
 use crate::groups::locks;
 use crate::protocol::MessageQueue;
 use crate::state::broker::Broker;
+use crate::store::queues::Topic;
 
 impl TestBroker {
     /// Everything stored in a topic, by broker, queue and offset.
@@ -21,8 +22,10 @@ impl TestBroker {
             return if topic.starts_with('%') { Ok(Vec::new()) } else { Err(no_topic(topic)) };
         }
         let of = |broker: &Broker| -> Vec<MessageView> {
-            let queues = broker.topics.get(topic).into_iter().flat_map(|topic| topic.queues.iter());
-            queues.flat_map(|queue| queue.iter().map(|(_, record)| MessageView::of(&broker.name, record))).collect()
+            let queues = broker.topics.get(topic).into_iter().flat_map(Topic::used);
+            queues
+                .flat_map(|(_, queue)| queue.iter().map(|(_, record)| MessageView::of(&broker.name, record)))
+                .collect()
         };
         Ok(state.brokers.iter().flat_map(of).collect())
     }

@@ -23,7 +23,7 @@ const MAX_DEPTH: usize = 40;
 
 /// A condition that was read.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Condition(Test);
+pub struct Condition(Test);
 
 #[derive(Debug, Clone, PartialEq)]
 enum Test {
@@ -69,7 +69,7 @@ enum TextOperator {
 
 impl Condition {
     /// Reads a condition; the text says what is wrong with it.
-    pub(super) fn parse(text: &str, text_operators: bool) -> Result<Self, String> {
+    pub fn parse(text: &str, text_operators: bool) -> Result<Self, String> {
         if text.len() > MAX_LENGTH {
             return Err(format!("a condition may have {MAX_LENGTH} bytes, not {}", text.len()));
         }
@@ -78,7 +78,7 @@ impl Condition {
     }
 
     /// Whether a message with these properties is wanted.
-    pub(super) fn matches(&self, properties: &[(String, String)]) -> bool {
+    pub fn matches(&self, properties: &[(String, String)]) -> bool {
         let value = |name: &str| crate::store::record::property(properties, name);
         matches!(evaluate(&self.0, &value), Ok(Some(true)))
     }

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
-use tokio::sync::{Mutex as FairMutex, Notify, mpsc, oneshot};
+use tokio::sync::{Mutex as FairMutex, Notify, oneshot};
 
 use super::names::{CLUSTER, TEMPLATE_TOPIC, is_name};
 use crate::env::{self, Instant};
@@ -17,9 +17,9 @@ use crate::groups::registrations::{Filter, GroupConfig, Registrations};
 use crate::protocol::code::request;
 use crate::protocol::{Codec, Command, Fields, Language, MessageQueue, frame, namespace};
 use crate::release::Release;
-use crate::store::queues::{Queue, Topic, TopicConfig};
+use crate::store::queues::{Topic, TopicConfig};
 use crate::store::record::Record;
-use crate::wire::outbox::Outgoing;
+use crate::wire::outbox::Outbox;
 
 /// Queues of the template.
 const TEMPLATE_QUEUES: i32 = 8;
@@ -30,7 +30,7 @@ const WRITE_OUT: Duration = Duration::from_secs(5);
 #[derive(Debug)]
 pub(crate) struct Connection {
     pub(crate) address: SocketAddr,
-    pub(crate) out: mpsc::Sender<Outgoing>,
+    pub(crate) out: Outbox,
     /// Of the last heartbeat.
     pub(crate) client_id: Option<String>,
     pub(crate) last_heartbeat: Option<Instant>,
@@ -174,7 +174,7 @@ impl Broker {
 
     /// How much of what is stored no pull sees yet.
     pub(crate) fn unseen_bytes(&self) -> usize {
-        self.topics.values().flat_map(|topic| &topic.queues).flat_map(Queue::unseen).map(Record::len).sum()
+        self.topics.values().flat_map(Topic::used).flat_map(|(_, queue)| queue.unseen()).map(Record::len).sum()
     }
 
     /// Makes messages visible up to an offset, and wakes the pulls that wait for one of them.
@@ -200,7 +200,7 @@ impl Broker {
             return;
         }
         if let Ok(bytes) = frame::encode(command, Codec::Json) {
-            let _ = connection.out.try_send(Outgoing::push(bytes));
+            connection.out.push(bytes);
         }
     }
 
@@ -254,8 +254,9 @@ impl Broker {
     /// The queues of a topic that can be read here, and those that cannot and have messages.
     pub(crate) fn kept_queues(&self, topic: &str) -> Vec<MessageQueue> {
         let mut kept = self.read_queues(topic);
-        let all = self.topics.get(topic).into_iter().flat_map(|topic| (0..).zip(&topic.queues));
-        let behind = all.skip(kept.len()).filter(|(_, queue)| queue.end() > queue.min);
+        let count = i32::try_from(kept.len()).unwrap_or(i32::MAX);
+        let all = self.topics.get(topic).into_iter().flat_map(Topic::used);
+        let behind = all.filter(|(id, queue)| *id >= count && queue.end() > queue.min);
         kept.extend(behind.map(|(id, _)| MessageQueue::new(topic, self.name.as_str(), id)));
         kept
     }
@@ -267,7 +268,7 @@ impl Broker {
         self.offsets.crash(period);
         if let Some(cut) = self.log_cut.take() {
             self.log.retain(|offset, _| *offset < cut);
-            self.topics.values_mut().flat_map(|topic| topic.queues.iter_mut()).for_each(|queue| queue.cut_log_at(cut));
+            self.topics.values_mut().flat_map(Topic::used_mut).for_each(|queue| queue.cut_log_at(cut));
             self.log_end = cut;
         }
     }

@@ -42,12 +42,14 @@ impl TopicConfig {
 pub(crate) struct Topic {
     pub(crate) config: TopicConfig,
     /// As many as there ever were; what a smaller route leaves out stays readable for it.
-    pub(crate) queues: Vec<Queue>,
+    count: i32,
+    /// Those that something has happened to: as at a real broker, the others take no memory.
+    used: BTreeMap<i32, Queue>,
 }
 
 impl Topic {
     pub(crate) fn new(config: TopicConfig) -> Self {
-        let mut topic = Self { config, queues: Vec::new() };
+        let mut topic = Self { config, count: 0, used: BTreeMap::new() };
         topic.grow();
         topic
     }
@@ -59,20 +61,30 @@ impl Topic {
     }
 
     fn grow(&mut self) {
-        let count = usize::try_from(self.config.read_queues.max(self.config.write_queues)).unwrap_or(0);
-        if self.queues.len() < count {
-            self.queues.resize_with(count, Queue::default);
-        }
+        self.count = self.count.max(self.config.read_queues).max(self.config.write_queues);
     }
 
     pub(crate) fn queue(&self, id: i32) -> Option<&Queue> {
-        self.queues.get(usize::try_from(id).ok()?)
+        (0..self.count).contains(&id).then(|| self.used.get(&id).unwrap_or(&EMPTY))
     }
 
     pub(crate) fn queue_mut(&mut self, id: i32) -> Option<&mut Queue> {
-        self.queues.get_mut(usize::try_from(id).ok()?)
+        (0..self.count).contains(&id).then(|| self.used.entry(id).or_default())
+    }
+
+    /// Queues with their numbers, without those to which nothing has happened.
+    pub(crate) fn used(&self) -> impl Iterator<Item = (i32, &Queue)> {
+        self.used.iter().map(|(id, queue)| (*id, queue))
+    }
+
+    /// The same, to be changed.
+    pub(crate) fn used_mut(&mut self) -> impl Iterator<Item = &mut Queue> {
+        self.used.values_mut()
     }
 }
+
+/// A queue to which nothing has happened.
+static EMPTY: Queue = Queue { min: 0, records: Vec::new(), visible: 0, skew: 0 };
 
 /// One queue.
 #[derive(Debug, Default)]
@@ -225,7 +237,7 @@ impl Status {
 mod tests {
     use bytes::Bytes;
 
-    use super::{Queue, Status};
+    use super::{Queue, Status, Topic, TopicConfig};
     use crate::store::record::Record;
 
     fn queue(bodies: &[usize]) -> Queue {
@@ -256,6 +268,18 @@ mod tests {
     fn looked(queue: &Queue, offset: i64) -> (Status, i64, usize) {
         let found = queue.look(offset, 32, |_| true);
         (found.status, found.next, found.records.len())
+    }
+
+    #[test]
+    fn queues_take_memory_when_something_happens_to_them() {
+        let mut topic = Topic::new(TopicConfig::of(65_536));
+        assert_eq!((topic.queue(65_535).map(Queue::end), topic.queue(65_536).is_none()), (Some(0), true));
+        assert!(topic.queue(-1).is_none() && topic.queue_mut(65_536).is_none() && topic.queue_mut(-1).is_none());
+        assert_eq!(topic.used().count(), 0);
+        topic.queue_mut(7).unwrap().lose();
+        topic.configure(TopicConfig::of(1));
+        assert_eq!(topic.used().map(|(id, queue)| (id, queue.next_offset())).collect::<Vec<_>>(), [(7, 1)]);
+        assert!(topic.queue(65_535).is_some(), "what there was once can be read");
     }
 
     #[test]

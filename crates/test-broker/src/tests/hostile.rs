@@ -352,3 +352,49 @@ async fn requests_without_end_are_held_back_by_their_answers() {
     let mut other = broker_of(&test).await;
     assert_eq!(other.call(plain(38, &[("consumerGroup", "nobody")])).await.code, 1);
 }
+
+/// It once kept 1 024 of them.
+#[tokio::test]
+async fn large_answers_that_nobody_reads_are_few() {
+    const LARGE: usize = 4_000_000;
+    let test = start(with_topic(Release::V5)).await;
+    let mut greedy = broker_of(&test).await;
+    let message = SendMessage { body: Bytes::from(vec![b'x'; LARGE]), ..send("t", 0, b"", "") };
+    assert_eq!(greedy.call(message.command()).await.code, 0);
+    let found = |answer: Command| answer.code == 0 && answer.body.len() > LARGE;
+    while !found(greedy.call(pull(0, 0, "*").command()).await) {}
+    for _ in 0..100 {
+        greedy.write(pull(0, 0, "*").command(), Codec::Json).await;
+    }
+    let waiting = || test.shared.lock().broker(0).connections.values().map(|known| known.out.waiting()).sum::<usize>();
+    let mut most = 0;
+    for _ in 0..20 {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        most = most.max(waiting());
+    }
+    assert!(most <= 2, "{most} answers of 4 MB wait");
+    let mut other = broker_of(&test).await;
+    assert_eq!(other.call(plain(38, &[("consumerGroup", "nobody")])).await.code, 1);
+    for _ in 0..100 {
+        assert!(found(greedy.read().await.expect("every answer comes when it is read").0));
+    }
+}
+
+#[tokio::test]
+async fn a_topic_of_many_queues_takes_memory_for_none_of_them() {
+    for release in BOTH {
+        let test = start(with_topic(release)).await;
+        let mut raw = broker_of(&test).await;
+        for name in ["many-a", "many-b"] {
+            let fields = [("topic", name), ("readQueueNums", "65536"), ("writeQueueNums", "65536"), ("perm", "6")];
+            let fields =
+                [&fields[..], &[("defaultTopic", "TBW102"), ("topicFilterType", "SINGLE_TAG"), ("order", "false")]]
+                    .concat();
+            assert_eq!(raw.call(plain(17, &fields)).await.code, 0);
+        }
+        assert_eq!(raw.call(send("many-a", 65_000, b"x", "").command()).await.code, 0);
+        let state = test.shared.lock();
+        let used = |topic: &str| state.brokers[0].topics[topic].used().count();
+        assert_eq!((used("many-a"), used("many-b")), (1, 0), "{release:?}");
+    }
+}

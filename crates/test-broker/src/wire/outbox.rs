@@ -2,14 +2,20 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::io::{AsyncWriteExt, WriteHalf};
-use tokio::sync::mpsc;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 
 use crate::env::{self, Instant, Socket};
 use crate::faults::requests_seen::Asked;
 use crate::state::cluster::Shared;
+
+/// Frames that wait to be written on one connection; then its requests wait, and pushes are lost.
+const FRAMES: usize = 1024;
+/// Bytes that wait there; a frame that is larger takes all of it.
+const BYTES: u32 = 4 * 1024 * 1024;
 
 /// One request's way through the statistics; dropped without an answer, it was never answered.
 pub(crate) struct Flight {
@@ -47,21 +53,59 @@ pub(crate) struct Outgoing {
     pub(crate) flight: Option<Flight>,
 }
 
-impl Outgoing {
-    /// A request of the broker's own.
-    pub(crate) fn push(bytes: Bytes) -> Self {
-        Self { bytes, last: false, flight: None }
+/// What is written next, with its share of the bytes that may wait.
+type Queued = (Outgoing, OwnedSemaphorePermit);
+
+/// Where everything goes that a client is told.
+#[derive(Debug, Clone)]
+pub(crate) struct Outbox {
+    frames: mpsc::Sender<Queued>,
+    room: Arc<Semaphore>,
+}
+
+impl Outbox {
+    /// An outbox, and what [`write`] takes from it.
+    pub(crate) fn new() -> (Self, mpsc::Receiver<Queued>) {
+        let (frames, queued) = mpsc::channel(FRAMES);
+        (Self { frames, room: Arc::new(Semaphore::new(BYTES as usize)) }, queued)
     }
+
+    /// Waits until there is room for it; false when the connection is over, or the client takes nothing for so long.
+    pub(crate) async fn send(&self, outgoing: Outgoing, patience: Duration) -> bool {
+        let bytes = share(&outgoing.bytes);
+        let sent = async {
+            let room = Arc::clone(&self.room).acquire_many_owned(bytes).await.ok()?;
+            self.frames.send((outgoing, room)).await.ok()
+        };
+        tokio::time::timeout(patience, sent).await.is_ok_and(|sent| sent.is_some())
+    }
+
+    /// Frames that wait.
+    #[cfg(test)]
+    pub(crate) fn waiting(&self) -> usize {
+        self.frames.max_capacity() - self.frames.capacity()
+    }
+
+    /// A request of the broker's own; nothing when the client does not read.
+    pub(crate) fn push(&self, bytes: Bytes) {
+        if let Ok(room) = Arc::clone(&self.room).try_acquire_many_owned(share(&bytes)) {
+            let _ = self.frames.try_send((Outgoing { bytes, last: false, flight: None }, room));
+        }
+    }
+}
+
+fn share(bytes: &Bytes) -> u32 {
+    u32::try_from(bytes.len()).unwrap_or(BYTES).min(BYTES)
 }
 
 /// Writes what comes, until the socket or the outbox ends.
 pub(crate) async fn write(
     mut socket: WriteHalf<Socket>,
-    mut outbox: mpsc::Receiver<Outgoing>,
+    mut outbox: mpsc::Receiver<Queued>,
     opened: Instant,
     active: Arc<AtomicU64>,
 ) {
-    while let Some(outgoing) = outbox.recv().await {
+    while let Some((outgoing, _room)) = outbox.recv().await {
         // First: whoever has the answer must find it noted, and its next request of a key alone.
         if let Some(mut flight) = outgoing.flight {
             flight.land(Some(env::wall_ms()));

@@ -2,9 +2,8 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use tokio::sync::mpsc;
-
-use super::outbox::{Flight, Outgoing};
+use super::outbox::{Flight, Outbox, Outgoing};
+use super::session::IDLE;
 use crate::faults::rules::Verdict;
 use crate::protocol::{Codec, frame};
 use crate::release::Release;
@@ -26,7 +25,7 @@ impl ReplyPath {
     /// Sends the answer on.
     pub(crate) async fn end(
         self,
-        out: &mpsc::Sender<Outgoing>,
+        out: &Outbox,
         silent: &AtomicBool,
         reply: Reply,
         release: Release,
@@ -48,6 +47,7 @@ impl ReplyPath {
             (None, Some(at)) => (encoded.slice(..at.min(encoded.len())), true),
             (None, None) => (encoded, false),
         };
-        out.send(Outgoing { bytes, last, flight: Some(flight) }).await.map_err(|_| Over)
+        let is_sent = out.send(Outgoing { bytes, last, flight: Some(flight) }, IDLE).await;
+        if is_sent { Ok(()) } else { Err(Over) }
     }
 }

@@ -8,10 +8,9 @@ use std::time::Duration;
 
 use bytes::BytesMut;
 use tokio::io::{AsyncReadExt, ReadHalf};
-use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
-use super::outbox::{Flight, Outgoing, since, write};
+use super::outbox::{Flight, Outbox, since, write};
 use super::reply_path::{Over, ReplyPath};
 use crate::env::{self, Instant, Socket};
 use crate::faults::request_names::is_send;
@@ -25,12 +24,10 @@ use crate::state::cluster::Shared;
 
 /// What a read buffer grows by.
 const READ_CHUNK: usize = 64 * 1024;
-/// Frames that wait to be written on one connection; then its requests wait, and pushes are lost.
-const OUTBOX: usize = 1024;
 /// Requests of one connection that are answered later; then it is not read.
 const MAX_LATE: usize = 8192;
 /// A connection without traffic, or without heartbeat after its first, lives so long. Not scaled: clients beat in real time.
-const IDLE: Duration = Duration::from_secs(120);
+pub(crate) const IDLE: Duration = Duration::from_secs(120);
 /// How often that is looked at.
 const IDLE_LOOK: Duration = Duration::from_secs(10);
 /// How long a send that is to be overtaken waits for the one that overtakes it.
@@ -72,7 +69,7 @@ struct Session {
     server: Server,
     id: u64,
     address: SocketAddr,
-    out: mpsc::Sender<Outgoing>,
+    out: Outbox,
     silent: Arc<AtomicBool>,
     /// Answers that are not ready.
     late: JoinSet<Result<(), Over>>,
@@ -94,7 +91,7 @@ impl Drop for Session {
 /// Serves one connection until it ends.
 pub(crate) async fn serve(shared: Arc<Shared>, server: Server, socket: Socket, address: SocketAddr) {
     let (mut reader, writer) = tokio::io::split(socket);
-    let (out, outbox) = mpsc::channel(OUTBOX);
+    let (out, outbox) = Outbox::new();
     let (opened, active) = (env::now(), Arc::new(AtomicU64::new(0)));
     let silent = Arc::new(AtomicBool::new(false));
     let id = shared.next_id();

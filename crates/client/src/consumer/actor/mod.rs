@@ -281,7 +281,7 @@ impl<B: Brokers> Actor<B> {
         self.is_revoked = false;
         self.max = None;
         self.queue.view().begin_epoch();
-        if self.lock().await {
+        if Box::pin(self.lock()).await {
             self.tenancy().await;
         }
         // Wherever it went, nobody waits for it any more.
@@ -312,13 +312,13 @@ impl<B: Brokers> Actor<B> {
         self.begin(self.buffer.position());
         self.share.part();
         match end {
-            End::Lost => self.lost().await,
+            End::Lost => Box::pin(self.lost()).await,
             End::Drained | End::Forsaken => {
                 self.note_revoked();
                 if end == End::Forsaken {
                     self.queue.view().left = self.shared.unreachable(&self.queue.real.broker_name);
                 }
-                self.unlock().await;
+                Box::pin(self.unlock()).await;
                 if was_assigned {
                     // Whoever has it next may go anywhere.
                     self.last_word.forget();
@@ -332,13 +332,14 @@ impl<B: Brokers> Actor<B> {
         let mut step = Step::Position;
         loop {
             step = match step {
-                Step::Position => self.position().await,
                 Step::Run => self.running().await,
-                Step::Doubt => self.doubtful().await,
-                Step::Drain => self.draining().await,
-                Step::Reset => self.reset().await,
-                Step::Seek => self.seek().await,
-                Step::Direct { message, reply } => self.direct(*message, reply).await,
+                // What takes a moment has memory of its own for that moment: of queues there may be many.
+                Step::Position => Box::pin(self.position()).await,
+                Step::Doubt => Box::pin(self.doubtful()).await,
+                Step::Drain => Box::pin(self.draining()).await,
+                Step::Reset => Box::pin(self.reset()).await,
+                Step::Seek => Box::pin(self.seek()).await,
+                Step::Direct { message, reply } => Box::pin(self.direct(*message, reply)).await,
                 Step::End(end) => return end,
             }
         }
@@ -447,7 +448,7 @@ impl<B: Brokers> Actor<B> {
         let is_told = error.code() == Code::Connection || self.wanted() == Wanted::Never;
         let is_news = self.problem.as_ref().is_none_or(|known| known.code() == Code::Connection);
         if is_news && !is_told {
-            self.shared.warn(error.clone());
+            self.shared.warn_of(&self.queue, error.clone());
         }
         self.problem = Some(error);
     }

@@ -91,7 +91,7 @@ impl<B: Brokers> Actor<B> {
         self.committed = stored.unwrap_or(0);
         self.queue.gate.record.position(offset, Why::Memory);
         if stored != Some(offset) {
-            self.commit_at_last(offset, Patience::WhileWanted).await?;
+            self.commit_at_last(offset, Patience::EachToItsEnd).await?;
             self.committed = offset;
         }
         Ok(())

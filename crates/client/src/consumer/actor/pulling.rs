@@ -251,7 +251,7 @@ impl<B: Brokers> Actor<B> {
         if error.code() == Code::Undecodable {
             self.tell_undecodable(error.clone());
         } else {
-            self.shared.warn(error.clone());
+            self.shared.warn_of(&self.queue, error.clone());
         }
         self.held = Some(Held { offset, error });
     }

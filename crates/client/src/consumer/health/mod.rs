@@ -1,5 +1,6 @@
 //! What is looked at from outside: queues and handlers that stand still, how far queues have come, messages that nobody reads.
 
+mod gathered;
 pub(super) mod lag_probe;
 pub(super) mod stalls;
 pub(super) mod unread_queues;
@@ -7,6 +8,7 @@ mod unreadable_topics;
 
 use tokio::sync::Notify;
 
+use self::gathered::Gathered;
 use self::unread_queues::UnreadQueues;
 
 /// What wakes those who look, and what they have found.
@@ -16,6 +18,8 @@ pub(crate) struct Watches {
     stalls: Notify,
     /// Wakes who asks how queues stand that wait.
     lag: Notify,
+    /// Warnings that come of many queues at once.
+    gathered: Gathered,
     /// Messages in queues that the routes do not let us read.
     pub(crate) unread_queues: UnreadQueues,
 }

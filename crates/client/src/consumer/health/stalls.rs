@@ -96,9 +96,7 @@ pub(crate) async fn run<B: Brokers>(shared: Arc<Shared<B>>) {
 impl Told {
     fn tell_waits<B: Brokers>(&mut self, shared: &Shared<B>) {
         let waiting = shared.waiting();
-        self.waits.retain(|index, (since, _)| {
-            waiting.iter().any(|waiting| waiting.queue.index == *index && waiting.since == *since)
-        });
+        self.forget_waits(&waiting.iter().map(|waiting| (waiting.queue.index, waiting.since)).collect());
         let news = waiting.into_iter().filter_map(|waiting| {
             let severity = shared.severity(&waiting);
             let (_, told) = self.waits.entry(waiting.queue.index).or_insert((waiting.since, Severity::Silent));
@@ -119,6 +117,11 @@ impl Told {
                 }
             }
         }
+    }
+
+    /// Forgets those that are over.
+    fn forget_waits(&mut self, waiting: &HashSet<(u32, Instant)>) {
+        self.waits.retain(|index, (since, _)| waiting.contains(&(*index, *since)));
     }
 
     fn tell_handlers<B: Brokers>(&mut self, shared: &Shared<B>) {
@@ -327,7 +330,20 @@ pub(crate) fn in_words(ids: &[i32]) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::in_words;
+    use super::{Severity, Told, in_words};
+    use crate::env;
+    use std::time::Duration;
+
+    /// By each for each it would be 4 billion looks, every second.
+    #[test]
+    fn many_waits_are_forgotten_in_one_pass() {
+        let began = env::now();
+        let mut told = Told::default();
+        told.waits.extend((0..65_536).map(|index| (index, (began, Severity::Info))));
+        told.forget_waits(&(0..65_536).filter(|index| index % 2 == 0).map(|index| (index, began)).collect());
+        assert_eq!(told.waits.len(), 32_768);
+        assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
+    }
 
     #[test]
     fn queues_are_named_by_ranges() {

@@ -12,6 +12,7 @@ mod committing;
 mod handover;
 mod keys;
 mod line;
+mod many_queues;
 mod member;
 mod ordering;
 mod panics;

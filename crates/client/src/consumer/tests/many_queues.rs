@@ -1,0 +1,32 @@
+//! A topic of many queues, of which all fail alike.
+
+use std::time::Duration;
+
+use tokio::time::sleep;
+
+use super::checks::events;
+use super::cluster::{Cluster, Fault};
+use super::member::{Member, options, succeeds, until};
+use crate::env;
+use crate::protocol::code::request;
+
+const QUEUES: i32 = 500;
+
+#[tokio::test(start_paused = true)]
+async fn what_fails_for_many_queues_is_told_of_them_together() {
+    let cluster = Cluster::new(&["a"], QUEUES);
+    cluster.fault("a", request::PULL_MESSAGE, usize::MAX, Fault::Refuse(1, "out of order"));
+    let member = Member::start("c1", &cluster, options(), succeeds(1)).await;
+    let told = || events(&cluster, "out of order");
+    until("told", || !told().is_empty()).await;
+    sleep(Duration::from_secs(600)).await;
+    let warnings: Vec<String> = told().into_iter().filter(|text| text.contains("\"warning\"")).collect();
+    // Those told one by one, of the topic and of the retry topic, and the rest.
+    assert!((9..=12).contains(&warnings.len()), "{}: {warnings:#?}", warnings.len());
+    let together: Vec<_> = warnings.iter().filter(|text| text.contains("of orders at a: ")).collect();
+    assert!((1..=2).contains(&together.len()), "{together:#?}");
+    assert!(together[0].contains("queues ") && together[0].contains("..") && !together[0].contains("\"queue\":"));
+    let began = env::now();
+    member.consumer.close(Duration::from_secs(5)).await;
+    assert!(began.elapsed() <= Duration::from_secs(5), "{:?}", began.elapsed());
+}
