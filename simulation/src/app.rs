@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use rocketmq_client::client::{Event, Events};
+use rocketmq_simulated_world::chance;
 use tokio::time::Instant;
 
 use crate::history::Histories;
@@ -21,7 +22,10 @@ impl EventLoop {
 
     /// The next turn.
     pub(crate) async fn turn(&self) {
-        tokio::task::yield_now().await;
+        // Native threads may be faster, or not.
+        if chance(0.5) {
+            tokio::task::yield_now().await;
+        }
         loop {
             let until = *self.0.lock().unwrap_or_else(PoisonError::into_inner);
             match until.filter(|until| *until > Instant::now()) {

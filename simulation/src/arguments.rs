@@ -1,5 +1,7 @@
 //! What was asked for.
 
+use crate::defects::DEFECTS;
+
 /// What `--help` says.
 pub(crate) const HELP: &str = "\
 npm run simulate -- [options]
@@ -11,6 +13,7 @@ npm run simulate -- [options]
   --trace FILE   with --seed: writes the whole history there
   --plant NAME   with a planted defect; succeeds when a seed catches it
   --defects      with every defect that can be planted, one after the other
+  --list-defects their names, each with the first seed that catches it
 ";
 
 /// One world.
@@ -38,6 +41,7 @@ pub(crate) struct Many {
 pub(crate) enum Arguments {
     One(One),
     Many(Many),
+    List,
     Help,
 }
 
@@ -59,7 +63,8 @@ impl Arguments {
                     one.plant = Some(name.clone());
                     many.plants.push(name);
                 }
-                Long("defects") => many.plants = crate::plan::DEFECTS.iter().map(|&name| name.to_owned()).collect(),
+                Long("defects") => many.plants = DEFECTS.iter().map(|&(name, _)| name.to_owned()).collect(),
+                Long("list-defects") => return Ok(Self::List),
                 Long("quiet") => one.quiet = true,
                 Long("seeds") => many.seeds = parser.value()?.parse()?,
                 Long("from") => many.from = parser.value()?.parse()?,

@@ -82,7 +82,7 @@ impl Pump {
             return Duration::ZERO;
         }
         if chance(self.plan.slow) {
-            return Duration::from_millis(1_000 + below(80_000));
+            return Duration::from_millis(if chance(0.7) { 200 + below(5_000) } else { 1_000 + below(80_000) });
         }
         let mean = u64::try_from(self.plan.handler.as_millis()).unwrap_or(0);
         Duration::from_millis(below(2 * mean + 1))

@@ -24,7 +24,7 @@ fn next() -> u64 {
 /// As the C library's: `buffer` has room for `length` bytes.
 #[expect(unsafe_code, reason = "the linker takes this one for the C library's")]
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn getrandom(
+pub(crate) unsafe extern "C" fn getrandom(
     buffer: *mut libc::c_void,
     length: libc::size_t,
     _flags: libc::c_uint,

@@ -5,6 +5,7 @@
 mod app;
 mod arguments;
 mod consumer;
+mod defects;
 mod determinism;
 mod faults;
 mod history;
@@ -22,6 +23,12 @@ fn main() -> ExitCode {
     match Arguments::read() {
         Ok(Arguments::One(one)) => world::run(&one),
         Ok(Arguments::Many(many)) => pool::run(&many),
+        Ok(Arguments::List) => {
+            for (name, seed) in defects::DEFECTS {
+                println!("{seed}\t{name}");
+            }
+            ExitCode::SUCCESS
+        }
         Ok(Arguments::Help) => {
             print!("{}", arguments::HELP);
             ExitCode::SUCCESS

@@ -9,39 +9,6 @@ use rocketmq_test_broker::Release;
 
 use crate::faults::{Fault, Planned};
 
-/// The defects that can be planted.
-pub(crate) const DEFECTS: &[&str] = &[
-    "ask for a lock once",
-    "bridge a gap",
-    "choose at random",
-    "commit after a lost lock",
-    "commit what runs",
-    "count a late outcome",
-    "forget a dead letter",
-    "forget a hole on drain",
-    "go on behind a failure",
-    "go on under a handler",
-    "ignore a refusal",
-    "look nowhere after a doubt",
-    "move an unresolved key",
-    "open the fence early",
-    "pipeline a key",
-    "renew by the wall clock",
-    "resend to another queue",
-    "retry behind a successor",
-    "skip behind a failed pull",
-    "skip the position read",
-    "skip what has failed",
-    "start while revoked",
-    "start without a lease",
-    "take unknown for not stored",
-    "trust a lock too long",
-    "two commits at once",
-    "two runs of a key",
-    "unlock before commit",
-    "unlock under a handler",
-];
-
 /// The whole of it.
 #[derive(Debug)]
 pub(crate) struct Plan {
@@ -112,7 +79,7 @@ impl Plan {
             prefetch: one(&[8, 64, 1_000]),
             handler: one(&[ms(0, 2), ms(1, 20), ms(20, 100)]),
             fails: one(&[0.0, 0.0, 0.01, 0.05]),
-            slow: one(&[0.0, 0.0, 0.002]),
+            slow: one(&[0.0, 0.003, 0.01]),
             suspend: one(&[ms(10, 100), ms(500, 1_500)]),
             max_reconsume_times: one(&[None, None, Some(2)]),
             commit_interval: one(&[ms(100, 300), ms(1_000, 1_000)]),

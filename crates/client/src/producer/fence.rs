@@ -7,7 +7,6 @@ use super::calls::{FailedRun, Failure, Settlement};
 use super::model::{Out, Pending, Stage};
 use super::slab::NIL;
 use super::state::State;
-use crate::env::planted;
 use crate::error::{ClientError, Code, Outcome};
 
 impl State {
@@ -99,7 +98,7 @@ impl State {
         self.failures += 1;
         let number = self.failures;
         let it = &mut self.keys[key];
-        it.undelivered += usize::from(!planted("open the fence early"));
+        it.undelivered += 1;
         it.failure.get_or_insert_with(|| (number, error.clone()));
         let (topic, home) = (it.topic, it.home);
         let failure = Failure {

@@ -65,12 +65,31 @@ pub(super) fn check(findings: &mut Findings<'_>, strands: &[Strand], unheard: &[
             }
         }
     }
+    for strand in strands {
+        for (offset, first) in given_up(findings, strand) {
+            // A copy of it that was stored later may be handled all the same.
+            let known = here.entry(offset).or_insert(first);
+            if first.at < known.at {
+                *known = first;
+            }
+        }
+    }
     if was_set(findings, strands) {
         // What comes first is not what was called first any more.
         handled.0.remove(&(first.group, first.queue));
         return;
     }
     no_gap(findings, strands, unheard, &handled.0[&(first.group, first.queue)]);
+}
+
+/// The messages that a consumer is done with as they are in the dead-letter queue.
+fn given_up<'a>(findings: &Findings<'a>, strand: &'a Strand) -> impl Iterator<Item = (i64, First)> + use<'a> {
+    let book = findings.book;
+    strand.lines.iter().filter_map(move |&line| {
+        let entry = &book.entries[line];
+        let What::DeadLetter { offset, phase: Phase::Done, .. } = entry.what else { return None };
+        Some((offset, First { at: entry.at, client: strand.client, line }))
+    })
 }
 
 /// Whether somebody has set the position of the queue.

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use super::book::What;
 use super::options::micros;
 use super::report::Findings;
-use super::strands::{Ending, Strand};
+use super::strands::{Ending, Strand, is_doubt};
 use crate::event::{Ended, Phase, Why};
 
 /// What is handled in order: a queue, or a key of it.
@@ -80,6 +80,7 @@ impl Handling<'_, '_> {
                 }
                 What::Renewed { asked, .. } => self.check_grant(line, asked, tenure),
                 What::Revoked { .. } => self.revoked = Some(line),
+                What::Lost { why, .. } if !is_doubt(book.names.shown_text(why)) => self.forget_attempts(),
                 What::Position { offset, why, .. } => self.place(offset, why),
                 What::Start { offset, last, attempt, .. } => {
                     self.check_may_start(line, offset, tenure);
@@ -161,6 +162,13 @@ impl Handling<'_, '_> {
         self.skipped.clear();
         self.furthest = i64::MIN;
         self.running.clear();
+    }
+
+    /// Whoever has the queue next counts anew, also where it is the same member.
+    fn forget_attempts(&mut self) {
+        for (_, attempt, ..) in self.flows.values_mut().filter_map(|flow| flow.again.as_mut()) {
+            *attempt = 0;
+        }
     }
 
     /// Everything from one offset to before another one needs no handler.

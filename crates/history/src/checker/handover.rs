@@ -17,8 +17,9 @@ struct Committed {
 }
 
 impl Committed {
-    fn is_known(&self) -> bool {
-        !self.done.is_empty()
+    /// Whether something is, also where faults have made the broker forget what was committed after `since`.
+    fn is_known_before(&self, since: Option<i64>) -> bool {
+        self.done.iter().any(|&(at, ..)| since.is_none_or(|since| at < since))
     }
 
     /// Whether it may be this, once faults have made the broker forget what was committed after `since`.
@@ -132,7 +133,7 @@ impl HandOver<'_, '_> {
     fn place(&mut self, line: usize, at: i64, by: u32, offset: i64, why: Why) {
         match why {
             Why::Committed => self.begins(line, at, by, offset),
-            Why::Initial if self.committed.is_known() && !self.is_excused(at) => {
+            Why::Initial if self.committed.is_known_before(self.forgotten_since(at)) && !self.is_excused(at) => {
                 let text = format_args!("it begins at {offset} as if nothing was committed");
                 let culprits = [self.committed.done.last().map_or(line, |&(_, _, line)| line), line];
                 self.findings.report("C6", self.of, &culprits, text);

@@ -8,7 +8,7 @@ use super::{Actor, End, Step};
 use crate::consumer::brokers::Brokers;
 use crate::consumer::gate::Tenure;
 use crate::consumer::queue::{Phase, Wanted};
-use crate::env::{self, planted};
+use crate::env;
 use crate::record::event::Why;
 
 impl<B: Brokers> Actor<B> {
@@ -44,9 +44,6 @@ impl<B: Brokers> Actor<B> {
         }
         if !self.positioned {
             return Step::Position;
-        }
-        if planted("look nowhere after a doubt") {
-            return if self.wanted() == Wanted::Yes { Step::Run } else { Step::Drain };
         }
         match self.look_around().await {
             Ok(()) if self.wanted() == Wanted::Yes => Step::Run,

@@ -1,0 +1,31 @@
+//! Defects that can be planted in the client, where it says `planted("…")`, and the first seed that catches each.
+
+/// Name, and seed.
+pub(crate) const DEFECTS: &[(&str, u64)] = &[
+    ("ask for a lock once", 1),
+    ("choose at random", 1),
+    ("commit after a lost lock", 14),
+    ("commit what runs", 1),
+    ("count a late outcome", 92),
+    ("forget a dead letter", 5),
+    ("forget a hole on drain", 3),
+    ("go on behind a failure", 3),
+    ("go on under a handler", 6),
+    ("ignore a refusal", 20),
+    ("move an unresolved key", 4),
+    ("pipeline a key", 1),
+    ("renew by the wall clock", 14),
+    ("resend to another queue", 4),
+    ("retry behind a successor", 2),
+    ("skip behind a failed pull", 2),
+    ("skip the position read", 11),
+    ("skip what has failed", 3),
+    ("start while revoked", 11),
+    ("start without a lease", 394),
+    ("take unknown for not stored", 7),
+    ("trust a lock too long", 14),
+    ("two commits at once", 1),
+    ("two runs of a key", 6),
+    ("unlock before commit", 1),
+    ("unlock under a handler", 4),
+];
