@@ -98,7 +98,7 @@ fn index(count: usize) -> usize {
 impl Fault {
     /// Those of a plan, by time.
     pub(crate) fn schedule(plan: &Plan) -> Vec<Planned> {
-        let count = 1 + below(u64::try_from(plan.trouble.as_secs()).unwrap_or(0) / 4);
+        let count = 1 + below(plan.trouble.as_secs() / 4);
         let within = u64::try_from(plan.trouble.as_millis()).unwrap_or(0);
         let mut faults: Vec<Planned> =
             (0..count).map(|_| Planned { at: Duration::from_millis(below(within)), fault: Self::draw(plan) }).collect();

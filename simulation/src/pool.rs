@@ -19,12 +19,11 @@ pub(crate) fn run(many: &Many) -> ExitCode {
     }
     let mut missed = 0;
     for plant in &many.plants {
-        match first_failure(many, plant) {
-            Some((seed, words)) => println!("{plant}: caught by seed {seed}: {}", words.lines().next().unwrap_or("")),
-            None => {
-                missed += 1;
-                println!("{plant}: NOT caught by {} seeds", many.seeds);
-            }
+        if let Some((seed, words)) = first_failure(many, plant) {
+            println!("{plant}: caught by seed {seed}: {}", words.lines().next().unwrap_or(""));
+        } else {
+            missed += 1;
+            println!("{plant}: NOT caught by {} seeds", many.seeds);
         }
     }
     if missed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }

@@ -69,7 +69,7 @@ async fn live(one: &One) -> Vec<String> {
     }
     sleep(running.plan.trouble).await;
     troubles.join_all().await;
-    running.lose().await;
+    running.lose();
     let mut problems = running.finish().await;
     let lines = running.histories.take();
     if let Some(file) = &one.trace {
@@ -297,7 +297,7 @@ impl Running {
     }
 
     /// One of them never comes back.
-    async fn lose(&self) {
+    fn lose(&self) {
         let Some(lost) = self.plan.lost else { return };
         let member = self.members.borrow_mut().remove(&lost);
         let Some(member) = member else { return };

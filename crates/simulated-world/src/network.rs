@@ -152,7 +152,6 @@ impl Network {
 }
 
 /// Listens; port 0 takes any free one.
-#[expect(clippy::unused_async, reason = "as that of a real socket")]
 pub async fn listen(port: u16) -> io::Result<Listener> {
     let world = World::current();
     let mut network = world.network();
@@ -174,7 +173,6 @@ impl Listener {
     }
 
     /// Where it listens.
-    #[expect(clippy::unnecessary_wraps, reason = "as that of a real socket")]
     pub fn local_addr(&self) -> io::Result<SocketAddr> {
         Ok(SocketAddr::from((Ipv4Addr::LOCALHOST, self.port)))
     }

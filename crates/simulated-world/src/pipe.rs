@@ -56,9 +56,10 @@ impl Pipe {
         let piece = if line.bytes_per_second.is_some() { SEGMENT } else { bytes.len().max(1) };
         for part in bytes.chunks(piece) {
             let begins = self.busy_until.map_or(now, |until| until.max(now));
-            let takes = line
-                .bytes_per_second
-                .map_or(Duration::ZERO, |rate| Duration::from_secs_f64(part.len() as f64 / f64::from(rate.max(1))));
+            let takes = line.bytes_per_second.map_or(Duration::ZERO, |rate| {
+                let nanos = part.len() as u64 * 1_000_000_000;
+                Duration::from_nanos(nanos / u64::from(rate.max(1)))
+            });
             self.busy_until = Some(begins + takes);
             let at = self.arrival(begins + takes, line);
             self.flying.push_back((at, Bytes::copy_from_slice(part)));

@@ -157,7 +157,6 @@ impl Socket {
     }
 
     /// As every socket here.
-    #[expect(clippy::unnecessary_wraps, reason = "as of a real socket")]
     pub fn set_nodelay(&self, _nodelay: bool) -> io::Result<()> {
         Ok(())
     }

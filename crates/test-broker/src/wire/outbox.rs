@@ -64,7 +64,7 @@ pub(crate) struct Outbox {
 }
 
 impl Outbox {
-    /// An outbox, and what [`write`] takes from it.
+    /// An outbox, and what [`write()`] takes from it.
     pub(crate) fn new() -> (Self, mpsc::Receiver<Queued>) {
         let (frames, queued) = mpsc::channel(FRAMES);
         (Self { frames, room: Arc::new(Semaphore::new(BYTES as usize)) }, queued)
