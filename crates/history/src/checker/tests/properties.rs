@@ -99,19 +99,20 @@ fn spoil(lines: &mut Vec<Line>, at: usize, kind: usize) -> bool {
         // Two requests of a key at once.
         (10, Event::Answer { request, .. }) => {
             let Some(Event::Wire { request: other, queue, sends }) =
-                lines[at + 1..].iter().find_map(|later| match &later.event {
+                lines[at + 1..].iter().filter(|later| later.by == line.by).find_map(|later| match &later.event {
                     wire @ Event::Wire { .. } => Some(wire.clone()),
                     _ => None,
                 })
             else {
                 return false;
             };
-            let first = lines[..at].iter().find_map(|earlier| match &earlier.event {
-                Event::Wire { request: its, sends, .. } if *its == request => Some(sends.clone()),
-                _ => None,
-            });
+            let first =
+                lines[..at].iter().filter(|earlier| earlier.by == line.by).find_map(|earlier| match &earlier.event {
+                    Event::Wire { request: its, sends, .. } if *its == request => Some(sends.clone()),
+                    _ => None,
+                });
             let key_of = |send: u64| {
-                lines.iter().find_map(|line| match &line.event {
+                lines.iter().filter(|other| other.by == line.by).find_map(|line| match &line.event {
                     Event::Submit { send: its, key, .. } if *its == send => Some(key.clone()),
                     _ => None,
                 })
@@ -121,7 +122,7 @@ fn spoil(lines: &mut Vec<Line>, at: usize, kind: usize) -> bool {
                 return false;
             }
             let wire = Event::Wire { request: other, queue, sends };
-            lines.retain(|line| line.event != wire);
+            lines.retain(|other| other.by != line.by || other.event != wire);
             lines.insert(at, Line { event: wire, t: line.t - 1, ..line });
         }
         _ => return false,
