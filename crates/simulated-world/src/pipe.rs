@@ -126,6 +126,11 @@ impl Pipe {
         self.ends.iter_mut().for_each(late);
     }
 
+    /// What is on its way never arrives.
+    pub(crate) fn drop_flying(&mut self) {
+        self.held -= self.flying.drain(..).map(|(_, bytes)| bytes.len()).sum::<usize>();
+    }
+
     /// Everybody who waits looks again.
     pub(crate) fn wake(&mut self) {
         self.reader.take().into_iter().chain(self.writer.take()).for_each(Waker::wake);

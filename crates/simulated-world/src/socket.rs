@@ -44,6 +44,8 @@ impl Connection {
         let (own, other) = (side.index(), 1 - side.index());
         state.broken[own].get_or_insert(kind);
         state.pipes[other].unread = true;
+        // Its system sends nothing again.
+        state.pipes[own].drop_flying();
         state.pipes.iter_mut().for_each(Pipe::wake);
     }
 }
