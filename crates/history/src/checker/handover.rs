@@ -138,7 +138,7 @@ impl HandOver<'_, '_> {
                 let culprits = [self.committed.done.last().map_or(line, |&(_, _, line)| line), line];
                 self.findings.report("C6", self.of, &culprits, text);
             }
-            Why::Memory => self.remembers(line, by, offset),
+            Why::Memory => self.remembers(line, at, by, offset),
             Why::Reset | Why::Seek | Why::Correction => {
                 self.handled.clear();
                 self.committed = Committed::default();
@@ -171,8 +171,11 @@ impl HandOver<'_, '_> {
     }
 
     /// After a doubt, what others have done meanwhile counts.
-    fn remembers(&mut self, line: usize, by: u32, offset: i64) {
-        let Some(&(_, last, committed)) = self.committed.done.last() else { return };
+    fn remembers(&mut self, line: usize, at: i64, by: u32, offset: i64) {
+        let since = self.forgotten_since(at);
+        // Nobody can know of what the broker has forgotten.
+        let known = self.committed.done.last().filter(|&&(at, ..)| since.is_none_or(|since| at < since));
+        let Some(&(_, last, committed)) = known else { return };
         if offset < last && self.committer.is_some_and(|committer| committer != by) {
             let text = format_args!("it goes on at {offset} where {last} is committed by another");
             self.findings.report("C6", self.of, &[committed, line], text);
