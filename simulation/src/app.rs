@@ -5,10 +5,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use rocketmq_client::client::{Event, Events};
+use rocketmq_client::record::Lines;
 use rocketmq_simulated_world::chance;
 use tokio::time::Instant;
-
-use crate::history::Histories;
 
 /// An event loop.
 #[derive(Clone, Debug, Default)]
@@ -71,7 +70,7 @@ impl Calm {
 #[derive(Clone, Debug)]
 pub(crate) struct Surroundings {
     pub(crate) calm: Calm,
-    pub(crate) histories: Histories,
+    pub(crate) histories: Lines,
     /// Whether what clients tell is printed.
     pub(crate) says: bool,
 }

@@ -163,7 +163,7 @@ impl Member {
         });
         let consumer = Consumer::new(
             Arc::clone(&client),
-            plan.options(self.around.histories.of(&format!("{name}.{attempt}"))),
+            plan.options(self.around.histories.history(&format!("{name}.{attempt}"))),
             Arc::new(Handlers(Arc::clone(&pump))),
         );
         let consumer = Arc::new(consumer.unwrap_or_else(|error| panic!("{error}")));

@@ -112,7 +112,7 @@ impl Sender {
                     ClientOptions::new(String::from("P"), name_servers.clone(), None, None, None, Timing::default());
                 client.client_id = format!("{}@{name}#{attempt}", host.ip());
                 let client = Client::start(client, Arc::new(Listener { name: name.clone(), says: around.says }));
-                let history = around.histories.of(&format!("{name}.{attempt}"));
+                let history = around.histories.history(&format!("{name}.{attempt}"));
                 this.live(&client, program.plan.options(history), &program).await;
                 client.close().await;
             }

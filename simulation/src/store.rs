@@ -1,11 +1,11 @@
 //! What is in the brokers at the end.
 
+use rocketmq_client::record::Lines;
 use rocketmq_history::event::{Event, Queue};
 use rocketmq_test_broker::TestBroker;
 use serde_json::Value;
 
 use crate::consumer::{GROUP, TOPIC};
-use crate::history::Histories;
 
 fn queue(value: &Value) -> Queue {
     Queue {
@@ -16,7 +16,7 @@ fn queue(value: &Value) -> Queue {
 }
 
 /// Reads it all back.
-pub(crate) fn read_back(broker: &TestBroker, histories: &Histories) {
+pub(crate) fn read_back(broker: &TestBroker, histories: &Lines) {
     let messages = broker.messages(TOPIC).unwrap_or_else(|error| panic!("{error:?}"));
     for message in messages {
         let message = serde_json::to_value(message).unwrap_or_default();

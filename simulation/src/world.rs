@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use rocketmq_client::record::Lines;
 use rocketmq_history::checker::{Options, check};
 use rocketmq_history::event::{Event, Forgets};
 use rocketmq_simulated_world::{Host, Line, World};
@@ -20,7 +21,7 @@ use crate::arguments::One;
 use crate::consumer::{GROUP, Member, TOPIC};
 use crate::determinism;
 use crate::faults::{Fault, Rule};
-use crate::history::Histories;
+use crate::history;
 use crate::plan::Plan;
 use crate::producer::Sender;
 use crate::store;
@@ -71,7 +72,7 @@ async fn live(one: &One) -> Vec<String> {
     troubles.join_all().await;
     running.lose();
     let mut problems = running.finish().await;
-    let lines = running.histories.take();
+    let lines = running.histories.all();
     if let Some(file) = &one.trace {
         let text: String = lines.iter().map(|line| serde_json::to_string(line).unwrap_or_default() + "\n").collect();
         std::fs::write(file, text).unwrap_or_else(|error| panic!("{file}: {error}"));
@@ -101,7 +102,7 @@ struct Running {
     ports: Vec<u16>,
     members: RefCell<BTreeMap<usize, Member>>,
     senders: Vec<Sender>,
-    histories: Histories,
+    histories: Lines,
     calm: Calm,
     next: RefCell<usize>,
     queues: RefCell<i32>,
@@ -130,9 +131,9 @@ impl Running {
             bytes_per_second: plan.bytes_per_second,
             cut: [false; 2],
         });
-        let histories = Histories::default();
+        let histories = Lines::since(tokio::time::Instant::now());
         for witness in ["store", "world"] {
-            histories.witness(witness);
+            history::witness(&histories, witness);
         }
         let mut running = Self {
             queues: RefCell::new(plan.queues),

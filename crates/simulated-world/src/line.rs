@@ -21,7 +21,7 @@ impl Direction {
 }
 
 /// How it is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Line {
     /// Every byte takes this long.
     pub latency: Duration,
@@ -31,10 +31,4 @@ pub struct Line {
     pub bytes_per_second: Option<u32>,
     /// Whether nothing gets through, up and down.
     pub cut: [bool; 2],
-}
-
-impl Default for Line {
-    fn default() -> Self {
-        Self { latency: Duration::ZERO, jitter: Duration::ZERO, bytes_per_second: None, cut: [false; 2] }
-    }
 }

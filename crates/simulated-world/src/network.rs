@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use tokio::sync::{Notify, mpsc};
@@ -38,6 +38,16 @@ pub(crate) struct Network {
 struct Wire {
     line: Arc<Mutex<Line>>,
     changed: Arc<Notify>,
+}
+
+impl Wire {
+    fn line(&self) -> MutexGuard<'_, Line> {
+        self.line.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn is_cut(&self) -> bool {
+        self.line().cut.contains(&true)
+    }
 }
 
 impl Network {
@@ -76,7 +86,7 @@ impl World {
             (wire, network.connections(|it| it.host == host && it.server.port() == port))
         };
         let (before, after) = {
-            let mut line = wire.line.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut line = wire.line();
             let before = *line;
             change(&mut line);
             (before, *line)
@@ -110,8 +120,7 @@ async fn give_up(wire: Wire, connections: Vec<Arc<Connection>>) {
     let until = Instant::now() + SILENCE + chance::up_to(Duration::from_secs(2));
     loop {
         let changed = wire.changed.notified();
-        let dead = wire.line.lock().unwrap_or_else(PoisonError::into_inner).cut.contains(&true);
-        if !dead {
+        if !wire.is_cut() {
             return;
         }
         if tokio::time::timeout_at(until, changed).await.is_err() {
@@ -212,9 +221,8 @@ pub async fn connect(address: &str) -> io::Result<Socket> {
 async fn through(wire: &Wire) -> Line {
     loop {
         let changed = wire.changed.notified();
-        let line = *wire.line.lock().unwrap_or_else(PoisonError::into_inner);
-        if !line.cut.contains(&true) {
-            return line;
+        if !wire.is_cut() {
+            return *wire.line();
         }
         changed.await;
     }

@@ -21,6 +21,9 @@ struct Own {
 }
 
 impl Lines {
+    /// What the clock of all of them counts from.
+    pub const BOOT: &str = "here";
+
     /// Empty; its clock says 0 at that time.
     pub fn since(since: Instant) -> Self {
         Self { since, lines: Arc::default() }
@@ -29,6 +32,12 @@ impl Lines {
     /// What the client of that name does goes here.
     pub fn history(&self, by: &str) -> History {
         History::kept_by(Arc::new(Own { by: by.to_owned(), lines: self.clone() }))
+    }
+
+    /// Takes down what happens in this moment, for the client of that name.
+    pub fn write(&self, by: &str, event: Event) {
+        let mut lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
+        lines.push(Line { t: self.time(env::now()), by: by.to_owned(), event });
     }
 
     /// All so far, in the order in which they were taken down.
@@ -43,8 +52,7 @@ impl Lines {
 
 impl Record for Own {
     fn record(&self, event: Event) {
-        let mut lines = self.lines.lines.lock().unwrap_or_else(PoisonError::into_inner);
-        lines.push(Line { t: self.lines.time(env::now()), by: self.by.clone(), event });
+        self.lines.write(&self.by, event);
     }
 
     fn time(&self, at: Instant) -> u64 {
@@ -52,6 +60,6 @@ impl Record for Own {
     }
 
     fn boot(&self) -> String {
-        String::from("here")
+        Lines::BOOT.to_owned()
     }
 }
