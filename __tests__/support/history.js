@@ -44,25 +44,22 @@ class SpecHistory {
   sender(topic, keys) {
     const child = childProcess('integrity/sender.js', [backend.nameServer, topic, String(keys)], { env: this.env })
     const said = (wanted) =>
-      child.line(({ event, text }) => {
-        if (event === 'failed') throw new Error(text)
-        return wanted(event)
+      child.line((line) => {
+        if (line.event === 'failed') throw new Error(line.text)
+        return wanted(line)
       })
-    const started = said((event) => event === 'started')
+    const started = said(({ event }) => event === 'started')
     started.catch(() => {})
     return {
       async send(from, to) {
         await started
         child.send({ from, to })
         // Each call has a number of its own to end with.
-        await child.line(({ event, to: done, text }) => {
-          if (event === 'failed') throw new Error(text)
-          return event === 'sent' && done === to
-        })
+        await said(({ event, to: done }) => event === 'sent' && done === to)
       },
       async close() {
         child.send('close')
-        await said((event) => event === 'closed')
+        await said(({ event }) => event === 'closed')
       },
     }
   }

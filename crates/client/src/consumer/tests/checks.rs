@@ -16,6 +16,12 @@ pub(super) fn succeeded(cluster: &Cluster, queue: &MessageQueue) -> BTreeSet<i64
     cluster.state().succeeded.get(queue).cloned().unwrap_or_default()
 }
 
+/// By offset.
+pub(super) fn sorted(mut offsets: Vec<i64>) -> Vec<i64> {
+    offsets.sort_unstable();
+    offsets
+}
+
 /// Texts of events that contain this.
 pub(super) fn events(cluster: &Cluster, wanted: &str) -> Vec<String> {
     let entries = cluster.entries().into_iter();

@@ -212,6 +212,14 @@ impl Cluster {
         }
     }
 
+    /// Messages whose keys take turns: the one at offset `i` has key `i` modulo `keys`.
+    pub(super) fn send_by_key(&self, queue: &MessageQueue, count: i64, keys: i64) {
+        for offset in 0..count {
+            let properties = vec![(name::SHARDING_KEY.to_owned(), (offset % keys).to_string())];
+            self.store(queue, Stored { properties, ..plain(b"body") });
+        }
+    }
+
     /// Messages with ids of their own, stored at this time.
     pub(super) fn send_at(&self, queue: &MessageQueue, count: usize, time: i64) {
         for _ in 0..count {

@@ -8,29 +8,17 @@ use std::time::Duration;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
-use super::checks::{assert_safe_commits, events, started, succeeded};
+use super::checks::{assert_safe_commits, events, sorted, started, succeeded};
 use super::cluster::{Cluster, Entry, Fault, GROUP, queue};
-use super::member::{Handler, Member, PLACES, options, succeeds, until};
+use super::member::{Handler, Member, PLACES, by_key, succeeds, until};
 use super::records::{Stored, plain};
 use super::storm::{moody, seeds, trip};
 use crate::consumer::gate::Outcome;
-use crate::consumer::{ConsumerOptions, OrderedBy, Paused};
+use crate::consumer::{ConsumerOptions, Paused};
 use crate::env;
 use crate::protocol::code::request;
 use crate::protocol::properties::name;
 use crate::protocol::{MessageQueue, Push};
-
-fn by_key() -> ConsumerOptions {
-    ConsumerOptions { ordered_by: OrderedBy::Key, ..options() }
-}
-
-/// Messages whose keys take turns: the one at offset `i` has key `i` modulo `keys`.
-fn send(cluster: &Cluster, at: &MessageQueue, count: i64, keys: i64) {
-    for offset in 0..count {
-        let properties = vec![(name::SHARDING_KEY.to_owned(), (offset % keys).to_string())];
-        cluster.store(at, Stored { properties, ..plain(b"body") });
-    }
-}
 
 /// Messages with one of these outcomes: those at the offsets that the function names, the first so many times.
 fn fails(outcome: Outcome, times: u32, which: impl Fn(i64) -> bool + Send + Sync + 'static) -> Handler {
@@ -104,16 +92,11 @@ fn most_at_once(cluster: &Cluster) -> usize {
     most
 }
 
-fn sorted(mut offsets: Vec<i64>) -> Vec<i64> {
-    offsets.sort_unstable();
-    offsets
-}
-
 #[tokio::test(start_paused = true)]
 async fn c1_c2_keys_of_a_queue_go_side_by_side_and_each_in_order() {
     let cluster = Cluster::new(&["a"], 1);
     let at = queue("orders", "a", 0);
-    send(&cluster, &at, 640, 64);
+    cluster.send_by_key(&at, 640, 64);
     let began = env::now();
     let _member = Member::start("c1", &cluster, by_key(), succeeds(100)).await;
     until("all handled", || cluster.committed(&at) == Some(640)).await;
@@ -144,7 +127,7 @@ async fn messages_without_a_key_are_one_lane_of_their_queue() {
 async fn a_failing_message_holds_its_key_alone_until_as_much_is_done_behind_it_as_may_come_again() {
     let cluster = Cluster::new(&["a"], 1);
     let at = queue("orders", "a", 0);
-    send(&cluster, &at, 2_000, 10);
+    cluster.send_by_key(&at, 2_000, 10);
     let small = ConsumerOptions { prefetch_messages: 200, ..by_key() };
     let healed = Arc::new(std::sync::atomic::AtomicBool::new(false));
     let heals = Arc::clone(&healed);
@@ -186,7 +169,7 @@ async fn a_failing_message_holds_its_key_alone_until_as_much_is_done_behind_it_a
 async fn while_there_is_room_a_queue_with_a_failing_key_runs() {
     let cluster = Cluster::new(&["a"], 1);
     let at = queue("orders", "a", 0);
-    send(&cluster, &at, 100, 10);
+    cluster.send_by_key(&at, 100, 10);
     let member = Member::start("c1", &cluster, by_key(), fails(Outcome::Later, u32::MAX, |offset| offset == 0)).await;
     until("the others are done", || succeeded(&cluster, &at).len() == 90).await;
     until("it fails again", || started(&cluster, &at).iter().filter(|offset| **offset == 0).count() > 2).await;
@@ -201,7 +184,7 @@ async fn while_there_is_room_a_queue_with_a_failing_key_runs() {
 async fn each_key_has_its_own_attempts_delays_and_dead_letters() {
     let cluster = Cluster::new(&["a"], 1);
     let at = queue("orders", "a", 0);
-    send(&cluster, &at, 60, 6);
+    cluster.send_by_key(&at, 60, 6);
     let limited = ConsumerOptions { max_reconsume_times: Some(2), ..by_key() };
     let handler: Handler = Arc::new(|delivery| {
         let outcome = match (delivery.message.queue_offset, delivery.attempt) {
@@ -229,7 +212,7 @@ async fn c4_c6_a_hand_over_without_a_failing_key_repeats_nothing() {
     let cluster = Cluster::new(&["a"], 2);
     let queues = [queue("orders", "a", 0), queue("orders", "a", 1)];
     for at in &queues {
-        send(&cluster, at, 3_000, 40);
+        cluster.send_by_key(at, 3_000, 40);
     }
     // One key in ten is a hundred times slower: holes.
     let uneven: Handler = Arc::new(|delivery| {
@@ -256,7 +239,7 @@ async fn c4_c6_a_hand_over_without_a_failing_key_repeats_nothing() {
 async fn after_a_hand_over_with_a_failing_key_what_lies_behind_it_comes_again_in_order() {
     let cluster = Cluster::new(&["a"], 1);
     let at = queue("orders", "a", 0);
-    send(&cluster, &at, 300, 10);
+    cluster.send_by_key(&at, 300, 10);
     let failing = fails(Outcome::Later, u32::MAX, |offset| offset == 55);
     let first = Member::start("c1", &cluster, by_key(), failing).await;
     until("all others are done", || succeeded(&cluster, &at).len() == 300 - 25).await;
@@ -275,7 +258,7 @@ async fn after_a_hand_over_with_a_failing_key_what_lies_behind_it_comes_again_in
 async fn c4_c5_after_a_crash_no_more_comes_again_than_may_lie_behind_the_prefix() {
     let cluster = Cluster::new(&["a"], 1);
     let at = queue("orders", "a", 0);
-    send(&cluster, &at, 5_000, 20);
+    cluster.send_by_key(&at, 5_000, 20);
     let small = ConsumerOptions { prefetch_messages: 100, ..by_key() };
     // One key hangs: all others run ahead of it.
     let hangs: Handler = Arc::new(|delivery| {
@@ -300,7 +283,7 @@ async fn c8_what_was_done_behind_the_prefix_does_not_count_once_somebody_else_ha
     let again = |is_moved| async move {
         let cluster = Cluster::new(&["a"], 1);
         let at = queue("orders", "a", 0);
-        send(&cluster, &at, 30, 10);
+        cluster.send_by_key(&at, 30, 10);
         let slow: Handler = Arc::new(|delivery| {
             let time = if delivery.message.queue_offset == 10 && delivery.attempt == 1 { 20_000 } else { 5 };
             (Duration::from_millis(time), Outcome::Success)
@@ -329,7 +312,7 @@ async fn c8_what_was_done_behind_the_prefix_does_not_count_once_somebody_else_ha
 async fn a_pause_and_a_broken_connection_repeat_nothing() {
     let cluster = Cluster::new(&["a"], 1);
     let at = queue("orders", "a", 0);
-    send(&cluster, &at, 3_000, 30);
+    cluster.send_by_key(&at, 3_000, 30);
     let member = Member::start("c1", &cluster, by_key(), succeeds(20)).await;
     for round in 1..=3 {
         until("going on", || succeeded(&cluster, &at).len() > round * 500).await;
@@ -353,7 +336,7 @@ async fn a_pause_and_a_broken_connection_repeat_nothing() {
 async fn a_paused_queue_is_handed_over_with_its_holes() {
     let cluster = Cluster::new(&["a"], 1);
     let at = queue("orders", "a", 0);
-    send(&cluster, &at, 400, 8);
+    cluster.send_by_key(&at, 400, 8);
     let first = Member::start("c1", &cluster, by_key(), succeeds(5)).await;
     until("begun", || succeeded(&cluster, &at).len() > 100).await;
     first.consumer.pause(Paused { everything: true, ..Paused::default() });
@@ -409,7 +392,7 @@ async fn a_hole_is_closed_though_the_lock_was_in_doubt_before_the_queue_went() {
 async fn holes_that_take_long_are_left_to_the_next_owner() {
     let cluster = Cluster::new(&["a"], 1);
     let at = queue("orders", "a", 0);
-    send(&cluster, &at, 200, 2);
+    cluster.send_by_key(&at, 200, 2);
     // One key takes a second each, the other nothing.
     let uneven: Handler = Arc::new(|delivery| {
         let time = if delivery.message.queue_offset % 2 == 0 { 1_000 } else { 1 };
@@ -431,7 +414,7 @@ async fn holes_that_take_long_are_left_to_the_next_owner() {
 async fn a_drain_that_is_called_off_begins_no_message_of_a_key_beside_another() {
     let cluster = Cluster::new(&["a"], 2);
     let at = queue("orders", "a", 1);
-    send(&cluster, &at, 2_000, 20);
+    cluster.send_by_key(&at, 2_000, 20);
     let first = Member::start("c1", &cluster, by_key(), fails(Outcome::Later, 1, |offset| offset % 7 == 0)).await;
     until("begun", || succeeded(&cluster, &at).len() > 100).await;
     for _ in 0..20 {
@@ -450,7 +433,7 @@ async fn a_drain_that_is_called_off_begins_no_message_of_a_key_beside_another() 
 async fn a_reset_forgets_what_was_done_behind_the_prefix() {
     let cluster = Cluster::new(&["a"], 1);
     let at = queue("orders", "a", 0);
-    send(&cluster, &at, 200, 10);
+    cluster.send_by_key(&at, 200, 10);
     let failing = fails(Outcome::Later, u32::MAX, |offset| offset == 20);
     let member = Member::start("c1", &cluster, by_key(), failing).await;
     until("the others are done", || succeeded(&cluster, &at).len() == 182).await;
@@ -473,7 +456,7 @@ async fn a_reset_forgets_what_was_done_behind_the_prefix() {
 async fn a_thousand_failing_keys_hold_up_no_other() {
     let cluster = Cluster::new(&["a"], 1);
     let at = queue("orders", "a", 0);
-    send(&cluster, &at, 4_000, 2_000);
+    cluster.send_by_key(&at, 4_000, 2_000);
     let failing = fails(Outcome::Later, 3, |offset| offset % 2 == 0);
     let wide = ConsumerOptions { prefetch_messages: 10_000, ..by_key() };
     let member = Member::start("c1", &cluster, wide, failing).await;
@@ -493,7 +476,7 @@ async fn storm(seed: u64) {
     let queues: Vec<MessageQueue> =
         ["a", "b"].iter().flat_map(|broker| (0..2).map(|id| queue("orders", broker, id))).collect();
     for at in &queues {
-        send(&cluster, at, MESSAGES, KEYS);
+        cluster.send_by_key(at, MESSAGES, KEYS);
     }
     let mut quick = by_key();
     quick.suspend.initial = Duration::from_millis(20);

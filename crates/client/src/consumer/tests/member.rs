@@ -156,6 +156,11 @@ pub(super) fn options() -> ConsumerOptions {
     }
 }
 
+/// The same, in order per key.
+pub(super) fn by_key() -> ConsumerOptions {
+    ConsumerOptions { ordered_by: OrderedBy::Key, ..options() }
+}
+
 /// A handler that takes this long and succeeds.
 pub(super) fn succeeds(millis: u64) -> Handler {
     Arc::new(move |_| (Duration::from_millis(millis), Outcome::Success))

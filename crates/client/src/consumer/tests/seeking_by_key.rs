@@ -5,24 +5,9 @@ use std::time::Duration;
 
 use super::checks::{events, started};
 use super::cluster::{Cluster, queue};
-use super::member::{Handler, Member, options, succeeds, until};
-use super::records::{Stored, plain};
+use super::member::{Handler, Member, by_key, succeeds, until};
 use super::seeking::{after, offsets, seek};
-use crate::consumer::{ConsumerOptions, Delivery, OrderedBy, Outcome, SeekTo};
-use crate::protocol::MessageQueue;
-use crate::protocol::properties::name;
-
-fn by_key() -> ConsumerOptions {
-    ConsumerOptions { ordered_by: OrderedBy::Key, ..options() }
-}
-
-/// Messages whose keys take turns.
-fn send_by_key(cluster: &Cluster, at: &MessageQueue, count: i64, keys: i64) {
-    for offset in 0..count {
-        let properties = vec![(name::SHARDING_KEY.to_owned(), (offset % keys).to_string())];
-        cluster.store(at, Stored { properties, ..plain(b"body") });
-    }
-}
+use crate::consumer::{Delivery, Outcome, SeekTo};
 
 /// Of each key the offsets rise, and together they are these.
 fn assert_each_key_in_order(started: &[i64], keys: i64, expected: &[i64]) {
@@ -39,7 +24,7 @@ fn assert_each_key_in_order(started: &[i64], keys: i64, expected: &[i64]) {
 async fn of_keys_side_by_side_all_handlers_end_first_and_what_was_handled_above_a_hole_is_forgotten() {
     let cluster = Cluster::new(&["a"], 1);
     let at = queue("orders", "a", 0);
-    send_by_key(&cluster, &at, 400, 8);
+    cluster.send_by_key(&at, 400, 8);
     let handler: Handler = Arc::new(|delivery: &Delivery| {
         let fails = delivery.message.queue_offset == 3;
         (Duration::from_millis(20), if fails { Outcome::Later } else { Outcome::Success })
@@ -69,7 +54,7 @@ async fn of_keys_side_by_side_all_handlers_end_first_and_what_was_handled_above_
 async fn of_keys_side_by_side_a_queue_on_its_way_out_is_handed_over_at_the_new_position() {
     let cluster = Cluster::new(&["a"], 2);
     let at = queue("orders", "a", 1);
-    send_by_key(&cluster, &at, 200, 8);
+    cluster.send_by_key(&at, 200, 8);
     let first = Member::start("c1", &cluster, by_key(), succeeds(5_000)).await;
     until("working", || started(&cluster, &at).len() >= 16).await;
     let _second = Member::start("c2", &cluster, by_key(), succeeds(1)).await;

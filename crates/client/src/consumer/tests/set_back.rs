@@ -5,31 +5,18 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use super::checks::{assert_fifo_without_gaps, events, started, succeeded};
+use super::checks::{assert_fifo_without_gaps, events, sorted, started, succeeded};
 use super::cluster::{Cluster, Entry, GROUP, queue};
-use super::member::{Handler, Member, options, succeeds, until};
-use super::records::{Stored, plain};
+use super::member::{Handler, Member, by_key, options, succeeds, until};
+use crate::consumer::SeekTo;
 use crate::consumer::gate::Outcome;
-use crate::consumer::{ConsumerOptions, OrderedBy, SeekTo};
 use crate::env;
-use crate::protocol::properties::name;
 use crate::protocol::{MessageQueue, Push};
 
 /// Longer than a lease.
 const AWAY: Duration = Duration::from_secs(40);
 /// What a broker writes to its disk this often is what it begins with.
 const FLUSH: Duration = Duration::from_secs(5);
-
-fn by_key() -> ConsumerOptions {
-    ConsumerOptions { ordered_by: OrderedBy::Key, ..options() }
-}
-
-fn send(cluster: &Cluster, at: &MessageQueue, count: i64, keys: i64) {
-    for offset in 0..count {
-        let properties = vec![(name::SHARDING_KEY.to_owned(), (offset % keys).to_string())];
-        cluster.store(at, Stored { properties, ..plain(b"body") });
-    }
-}
 
 /// The offset that the disk of a broker has: what was committed some seconds ago.
 fn on_disk(cluster: &Cluster, at: &MessageQueue) -> i64 {
@@ -41,6 +28,14 @@ fn on_disk(cluster: &Cluster, at: &MessageQueue) -> i64 {
     committed.last().unwrap_or(0)
 }
 
+/// A member that has handled some 200 of 500 messages.
+async fn at_work(cluster: &Arc<Cluster>, at: &MessageQueue) -> Member {
+    cluster.send(at, 500);
+    let member = Member::start("c1", cluster, options(), succeeds(10)).await;
+    until("working", || succeeded(cluster, at).len() > 200).await;
+    member
+}
+
 /// The broker is killed, is away for longer than a lease, and begins with what its disk had. How far that has set it back.
 async fn crash(cluster: &Cluster, at: &MessageQueue) -> i64 {
     let (committed, flushed) = (cluster.committed(at).unwrap(), on_disk(cluster, at));
@@ -49,11 +44,6 @@ async fn crash(cluster: &Cluster, at: &MessageQueue) -> i64 {
     cluster.set_committed(at, flushed);
     cluster.recover("a");
     committed - flushed
-}
-
-fn sorted(mut offsets: Vec<i64>) -> Vec<i64> {
-    offsets.sort_unstable();
-    offsets
 }
 
 #[tokio::test(start_paused = true)]
@@ -76,9 +66,7 @@ async fn nothing_that_this_process_has_handled_comes_again() {
 async fn what_the_disk_never_had_counts_as_well() {
     let cluster = Cluster::new(&["a"], 1);
     let at = queue("orders", "a", 0);
-    cluster.send(&at, 500);
-    let _member = Member::start("c1", &cluster, options(), succeeds(10)).await;
-    until("working", || succeeded(&cluster, &at).len() > 200).await;
+    let _member = at_work(&cluster, &at).await;
     cluster.crash("a", 0);
     cluster.state().broker(&at).offsets.clear();
     tokio::time::sleep(AWAY).await;
@@ -91,7 +79,7 @@ async fn what_the_disk_never_had_counts_as_well() {
 async fn by_key_what_was_done_behind_a_key_that_is_held_does_not_come_again_either() {
     let cluster = Cluster::new(&["a"], 1);
     let at = queue("orders", "a", 0);
-    send(&cluster, &at, 2_000, 50);
+    cluster.send_by_key(&at, 2_000, 50);
     // One key fails from some message on until the broker is back.
     let fails: Handler = Arc::new(|delivery| {
         let fails = delivery.message.queue_offset == 1_003 && delivery.attempt <= 3;
@@ -118,9 +106,7 @@ async fn by_key_what_was_done_behind_a_key_that_is_held_does_not_come_again_eith
 async fn whoever_has_gone_on_meanwhile_counts() {
     let cluster = Cluster::new(&["a"], 1);
     let at = queue("orders", "a", 0);
-    cluster.send(&at, 500);
-    let _member = Member::start("c1", &cluster, options(), succeeds(10)).await;
-    until("working", || succeeded(&cluster, &at).len() > 200).await;
+    let _member = at_work(&cluster, &at).await;
     cluster.crash("a", 0);
     tokio::time::sleep(AWAY).await;
     cluster.set_committed(&at, 400);
