@@ -189,7 +189,7 @@ impl Running {
         if self.says {
             eprintln!("{:9.3} ---- {what}", self.world.elapsed().as_secs_f64());
         }
-        self.histories.write("world", Event::Fault { what, whom, forgets });
+        self.histories.write("world", Event::Fault { what, whom, forgets, lasts: 0 });
     }
 
     async fn befall(&self, fault: Fault) {

@@ -67,6 +67,14 @@ pub enum Event {
         /// What the caller was told.
         outcome: Settled,
     },
+    /// The caller is being told of what has failed of a key: what is called from here on is sent again. Whatever was called between the
+    /// failure and this fails, too.
+    Heard {
+        /// As the broker knows it.
+        topic: String,
+        /// The sharding key.
+        key: String,
+    },
 
     /// A queue became ours, by an answer of its broker or because it needs none: a new epoch begins.
     Lock {
@@ -208,6 +216,9 @@ pub enum Event {
         /// Whether it excuses what it must: brokers that forget their locks or committed offsets.
         #[serde(default, skip_serializing_if = "Forgets::is_nothing")]
         forgets: Forgets,
+        /// How long it goes on from here, in microseconds, where that is known.
+        #[serde(default, skip_serializing_if = "is_zero")]
+        lasts: u64,
     },
 }
 
@@ -218,6 +229,11 @@ fn yes() -> bool {
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "as serde asks")]
 fn is_true(it: &bool) -> bool {
     *it
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "as serde asks")]
+fn is_zero(it: &u64) -> bool {
+    *it == 0
 }
 
 /// Who a client is.

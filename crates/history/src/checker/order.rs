@@ -64,6 +64,9 @@ struct Flow {
     moves: usize,
     /// What fails since something before it has: above the first up to the second, and the line of that.
     doomed: Vec<(u64, u64, usize)>,
+    /// The last failure that closed the key, its line, and what was called since.
+    failed: Option<(u64, usize)>,
+    called_since: Vec<u64>,
 }
 
 impl Flow {
@@ -141,6 +144,7 @@ impl Producer<'_, '_> {
                 What::Wire { request, queue, sends } => self.wire(line, request, queue, sends),
                 What::Answer { request, ref outcome } => self.answer(line, request, outcome),
                 What::Settle { send, told } => self.settle(line, send, told),
+                What::Heard { key } => self.heard(key),
                 What::Closed => self.closed(line),
                 _ => {}
             }
@@ -153,6 +157,9 @@ impl Producer<'_, '_> {
         let flow = self.flows.entry(key).or_default();
         flow.pending.push_back(number);
         flow.last_called = flow.last_called.max(number);
+        if flow.failed.is_some() {
+            flow.called_since.push(number);
+        }
         let send = Send {
             producer: self.number,
             number,
@@ -352,10 +359,25 @@ impl Producer<'_, '_> {
                 }
                 if code != BROKEN && code != ENDED[0] {
                     flow.doom(number, line);
+                    flow.failed.get_or_insert((number, line));
                 }
             }
         }
         flow.resolve(number);
+    }
+
+    /// P5, of what was called before the caller has heard of a failure.
+    fn heard(&mut self, key: u32) {
+        let of = self.of(key);
+        let flow = self.flows.entry(key).or_default();
+        let since = std::mem::take(&mut flow.called_since);
+        let Some((failed, failure)) = flow.failed.take() else { return };
+        flow.doom(failed, failure);
+        for number in since {
+            let Some((wired, _)) = self.sends.get(&number).and_then(|send| send.wired) else { continue };
+            let text = format_args!("#{number} is sent though the caller has not heard yet that #{failed} has failed");
+            self.findings.report("P5", of, &[failure, wired], text);
+        }
     }
 
     /// P10: nothing is open any more.
