@@ -19,6 +19,8 @@ enum Excuse {
     RanOut(usize),
     /// The client with this number was closed, and its handler outlived that.
     Outlived(u32),
+    /// This fault: the client stood still.
+    StoodStill(usize),
 }
 
 /// Checks one queue of a group: the strands of all its members.
@@ -123,6 +125,9 @@ fn excuse(
         return None;
     }
     let book = findings.book;
+    if other.as_user {
+        return seen_excuse(findings, other.queue, old, new);
+    }
     let (before, after) = (tenure_of(other, old)?, tenure_of(strand, new)?);
     if before.from > after.from {
         // The one who had lost the queue has begun something.
@@ -137,6 +142,23 @@ fn excuse(
     let is_closing = book.clients[old.client as usize].closed.is_some_and(|closed| closed <= old.ended);
     let is_given_back = before.end.is_some_and(|(end, _)| end <= new.begun);
     (is_closing && is_given_back).then_some(Excuse::Outlived(old.client))
+}
+
+/// The same of an owner that tells nothing of its locks: in doubt, for it.
+fn seen_excuse(findings: &Findings<'_>, queue: u32, old: &Call, new: &Call) -> Option<Excuse> {
+    let book = findings.book;
+    let (broker, name) = (book.broker_of(queue), book.name_of(old.client));
+    let forgets = |fault: &Fault| fault.forgets.locks && fault.concerns(broker) && fault.at <= new.begun;
+    if let Some(fault) = book.faults.iter().rposition(forgets) {
+        return Some(Excuse::Forgotten(fault));
+    }
+    let stands =
+        |fault: &Fault| fault.whom.iter().any(|whom| whom == name) && old.begun <= fault.at && fault.at <= old.ended;
+    if let Some(fault) = book.faults.iter().position(stands) {
+        return Some(Excuse::StoodStill(fault));
+    }
+    let closed = book.clients[old.client as usize].closed;
+    closed.filter(|&closed| closed <= old.ended && closed <= new.begun).map(|_| Excuse::Outlived(old.client))
 }
 
 /// The fault after which a broker did not know any more of an owner's lock at a time.

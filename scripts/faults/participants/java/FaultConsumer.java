@@ -1,0 +1,76 @@
+import java.util.List;
+import java.util.Map;
+import java.util.concurrent.ThreadLocalRandom;
+import org.apache.rocketmq.client.consumer.DefaultMQPushConsumer;
+import org.apache.rocketmq.client.consumer.listener.ConsumeOrderlyContext;
+import org.apache.rocketmq.client.consumer.listener.ConsumeOrderlyStatus;
+import org.apache.rocketmq.client.consumer.listener.MessageListenerOrderly;
+import org.apache.rocketmq.common.consumer.ConsumeFromWhere;
+import org.apache.rocketmq.common.message.MessageExt;
+
+/** A member of a group, in order, with the client's own defaults. */
+final class FaultConsumer implements FaultPeer.Role {
+    /** As long as ours waits for its handlers when it is closed; the client's default is not to wait. */
+    private static final long CLOSE_MS = 5_000;
+    private static final double USUAL_MS = 2;
+
+    private final double handlerMs;
+    private final double failing;
+    private final FaultHistory history;
+    private final DefaultMQPushConsumer consumer;
+
+    FaultConsumer(Map<String, String> given) throws Exception {
+        handlerMs = Double.parseDouble(given.getOrDefault("handlerMs", "0"));
+        failing = Double.parseDouble(given.getOrDefault("failing", "0"));
+        history = new FaultHistory(given.get("history"));
+        consumer = new DefaultMQPushConsumer(given.get("group"));
+        consumer.setNamesrvAddr(given.get("nameServer"));
+        consumer.setInstanceName(history.by);
+        consumer.setConsumeFromWhere(ConsumeFromWhere.CONSUME_FROM_FIRST_OFFSET);
+        consumer.setAwaitTerminationMillisWhenShutdown(CLOSE_MS);
+        consumer.subscribe(given.get("topic"), "*");
+        consumer.registerMessageListener((MessageListenerOrderly) this::handle);
+        history.hello("consumer", consumer.buildMQClientId(), consumer.getConsumerGroup());
+        consumer.start();
+    }
+
+    private ConsumeOrderlyStatus handle(List<MessageExt> messages, ConsumeOrderlyContext context) {
+        // One, as its batches have one by default.
+        MessageExt message = messages.get(0);
+        String broker = context.getMessageQueue().getBrokerName();
+        String queue = FaultHistory.queue(message.getTopic(), broker, message.getQueueId());
+        long offset = message.getQueueOffset();
+        history.start(queue, offset, message.getReconsumeTimes() + 1);
+        boolean isHandled = false;
+        try {
+            work();
+            isHandled = true;
+            return ConsumeOrderlyStatus.SUCCESS;
+        } finally {
+            history.end(queue, offset, isHandled);
+        }
+    }
+
+    private void work() {
+        ThreadLocalRandom random = ThreadLocalRandom.current();
+        try {
+            Thread.sleep((long) (handlerMs > 0 ? handlerMs : random.nextDouble() * USUAL_MS));
+        } catch (InterruptedException e) {
+            throw new IllegalStateException(e);
+        }
+        if (random.nextDouble() < failing) {
+            throw new IllegalStateException("as it was asked for");
+        }
+    }
+
+    @Override
+    public void stop() {
+        // It sends nothing.
+    }
+
+    @Override
+    public void close() {
+        consumer.shutdown();
+        history.closed();
+    }
+}
