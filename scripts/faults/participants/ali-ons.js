@@ -1,5 +1,5 @@
 'use strict'
-// ali-ons as a participant: one argument, the same JSON as of ours. It is installed by benches/peers/install.js.
+// ali-ons as scripts/faults/participant.js describes a participant. It is installed by benches/peers/install.js.
 
 const crypto = require('node:crypto')
 const { createRequire } = require('node:module')
@@ -7,6 +7,7 @@ const path = require('node:path')
 const readline = require('node:readline')
 const { setTimeout: delay } = require('node:timers/promises')
 const { NODE } = require('../../../benches/peers/install')
+const { Random } = require('../random')
 const { UserHistory } = require('./history')
 
 const { Consumer, Message, Producer } = createRequire(path.join(NODE, 'package.json'))('ali-ons')
@@ -15,15 +16,16 @@ const { Consumer, Message, Producer } = createRequire(path.join(NODE, 'package.j
 const WAITING_OF_A_KEY = 64
 const UNSETTLED = 2_000
 const TICK_MS = 5
-const USUAL_MS = 2
 
-const given = JSON.parse(process.argv[2])
+/** @type {import('../participant').Part} */
+const part = JSON.parse(process.argv[2])
+const random = new Random(part.seed)
 const by = `ali-ons-${process.pid}`
-const history = new UserHistory(given.history, by)
+const history = new UserHistory(part.history, by)
 const say = (event) => process.stdout.write(`${JSON.stringify({ event })}\n`)
 const nothing = () => {}
 const usual = {
-  nameSrv: given.nameServer,
+  nameSrv: part.nameServer,
   logger: { debug: nothing, info: nothing, warn: nothing, error: nothing },
   // It wants one, and uses it for an address that it is not given here.
   httpclient: { request: () => Promise.reject(new Error('there is no HTTP here')) },
@@ -32,7 +34,7 @@ const nameOf = ({ topic, brokerName, queueId }) => `${topic}@${brokerName}:${que
 
 /** Sends at a rate: each key's one after the other, or, where they are not awaited, all as they come. */
 class Sender {
-  #producer = new Producer({ ...usual, producerGroup: given.group ?? 'GID-faults-producer' })
+  #producer = new Producer({ ...usual, producerGroup: `${part.group}-P` })
   #lanes = new Map()
   #under = new Set()
   #timer
@@ -43,17 +45,17 @@ class Sender {
     history.hello({ role: 'producer', client: this.#producer.clientId, group: this.#producer.producerGroup })
     await this.#producer.ready()
     const begun = performance.now()
-    this.#timer = setInterval(() => this.#pace(((performance.now() - begun) / 1_000) * given.rate), TICK_MS)
+    this.#timer = setInterval(() => this.#pace(((performance.now() - begun) / 1_000) * part.rate), TICK_MS)
   }
 
   #pace(due) {
-    for (; this.#sent < due; this.#sent++) this.#call(`key-${this.#sent % given.keys}`)
+    for (; this.#sent < due; this.#sent++) this.#call(`key-${random.integer(0, part.keys)}`)
   }
 
   #call(key) {
     if (this.#under.size >= UNSETTLED) return
     const lane = this.#lanes.get(key) ?? { waiting: 0, last: Promise.resolve() }
-    if (given.options?.awaited === false) return this.#track(this.#send(key))
+    if (part.options?.awaited === false) return this.#track(this.#send(key))
     if (lane.waiting >= WAITING_OF_A_KEY) return
     lane.waiting++
     lane.last = lane.last.then(async () => {
@@ -70,11 +72,11 @@ class Sender {
   }
 
   async #send(key) {
-    const message = new Message(given.topic, Buffer.from(String(this.#sent)))
+    const message = new Message(part.topic, Buffer.from(`${key}:${this.#sent}:`.padEnd(part.bytes ?? 0, '.')))
     message.shardingKey = key
     // It gives its messages none.
     message.properties.UNIQ_KEY = crypto.randomUUID()
-    const send = history.submit(given.topic, key, message.properties.UNIQ_KEY)
+    const send = history.submit(part.topic, key, message.properties.UNIQ_KEY)
     try {
       const { messageQueue, queueOffset } = await this.#producer.send(message)
       history.stored(send, nameOf(messageQueue), queueOffset)
@@ -99,7 +101,7 @@ class Sender {
 class Handler {
   #consumer = new Consumer({
     ...usual,
-    consumerGroup: given.group,
+    consumerGroup: part.group,
     consumeFromWhere: 'CONSUME_FROM_FIRST_OFFSET',
   })
   #running = new Set()
@@ -109,7 +111,7 @@ class Handler {
     consumer.on('error', nothing)
     history.hello({ role: 'consumer', client: consumer.clientId, group: consumer.consumerGroup })
     // It takes asynchronous functions only.
-    consumer.subscribe(given.topic, '*', async (message, queue) => {
+    consumer.subscribe(part.topic, '*', async (message, queue) => {
       const handling = this.#handle(message, queue)
       this.#running.add(handling)
       try {
@@ -124,8 +126,8 @@ class Handler {
   async #handle(message, queue) {
     const [name, offset] = [nameOf(queue), Number(message.queueOffset)]
     history.start(name, offset, message.reconsumeTimes + 1)
-    await delay(given.handlerMs || Math.random() * USUAL_MS)
-    const fails = Math.random() < (given.options?.failing ?? 0)
+    await delay(random.fraction() * part.handlerMs)
+    const fails = random.fraction() < (part.options?.failing ?? 0)
     history.end(name, offset, fails ? 'failure' : 'success')
     if (fails) throw new Error('as it was asked for')
   }
@@ -156,7 +158,7 @@ const orders = {
 }
 
 async function main() {
-  const participant = given.role === 'producer' ? new Sender() : new Handler()
+  const participant = part.role === 'producer' ? new Sender() : new Handler()
   await participant.start()
   say('started')
   for await (const line of readline.createInterface({ input: process.stdin })) {

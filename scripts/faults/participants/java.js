@@ -1,19 +1,16 @@
 'use strict'
-// The genuine Java client as a participant: one argument, the same JSON as of ours.
+// The genuine Java client as a participant: how it is started.
 
 const path = require('node:path')
 const { peerCommand } = require('../../rocketmq/peer')
 
 const SOURCE = path.join(__dirname, 'java', 'FaultPeer.java')
 
-/**
- * The command line of a participant.
- * @param {Record<string, any>} given as of every participant; `options.awaited: false`: sends are asynchronous, and not awaited
- * @param {{ version: string, home: string }} client which one, and where it may write
- */
-async function command({ options = {}, ...given }, client) {
-  const pairs = Object.entries({ ...given, ...options }).filter(([, value]) => typeof value !== 'object')
-  return [...(await peerCommand(SOURCE, client)), ...pairs.map(([name, value]) => `${name}=${value}`)]
-}
+/** The command line of the client of one version; its logs go beside the history. @param {string} version */
+const javaCommand =
+  (version) =>
+  /** @param {import('../participant').Part} part */
+  ({ history }) =>
+    peerCommand(SOURCE, { version, home: path.dirname(history) })
 
-module.exports = { command }
+module.exports = { javaCommand }

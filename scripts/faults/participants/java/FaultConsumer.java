@@ -1,6 +1,6 @@
 import java.util.List;
-import java.util.Map;
 import java.util.concurrent.ThreadLocalRandom;
+import java.util.concurrent.TimeUnit;
 import org.apache.rocketmq.client.consumer.DefaultMQPushConsumer;
 import org.apache.rocketmq.client.consumer.listener.ConsumeOrderlyContext;
 import org.apache.rocketmq.client.consumer.listener.ConsumeOrderlyStatus;
@@ -12,23 +12,22 @@ import org.apache.rocketmq.common.message.MessageExt;
 final class FaultConsumer implements FaultPeer.Role {
     /** As long as ours waits for its handlers when it is closed; the client's default is not to wait. */
     private static final long CLOSE_MS = 5_000;
-    private static final double USUAL_MS = 2;
 
     private final double handlerMs;
     private final double failing;
     private final FaultHistory history;
     private final DefaultMQPushConsumer consumer;
 
-    FaultConsumer(Map<String, String> given) throws Exception {
-        handlerMs = Double.parseDouble(given.getOrDefault("handlerMs", "0"));
-        failing = Double.parseDouble(given.getOrDefault("failing", "0"));
-        history = new FaultHistory(given.get("history"));
-        consumer = new DefaultMQPushConsumer(given.get("group"));
-        consumer.setNamesrvAddr(given.get("nameServer"));
+    FaultConsumer(FaultPart part) throws Exception {
+        handlerMs = part.number("handlerMs");
+        failing = part.number("failing");
+        history = new FaultHistory(part.text("history"));
+        consumer = new DefaultMQPushConsumer(part.text("group"));
+        consumer.setNamesrvAddr(part.text("nameServer"));
         consumer.setInstanceName(history.by);
         consumer.setConsumeFromWhere(ConsumeFromWhere.CONSUME_FROM_FIRST_OFFSET);
         consumer.setAwaitTerminationMillisWhenShutdown(CLOSE_MS);
-        consumer.subscribe(given.get("topic"), "*");
+        consumer.subscribe(part.text("topic"), "*");
         consumer.registerMessageListener((MessageListenerOrderly) this::handle);
         history.hello("consumer", consumer.buildMQClientId(), consumer.getConsumerGroup());
         consumer.start();
@@ -54,7 +53,7 @@ final class FaultConsumer implements FaultPeer.Role {
     private void work() {
         ThreadLocalRandom random = ThreadLocalRandom.current();
         try {
-            Thread.sleep((long) (handlerMs > 0 ? handlerMs : random.nextDouble() * USUAL_MS));
+            TimeUnit.MICROSECONDS.sleep((long) (random.nextDouble() * handlerMs * 1_000));
         } catch (InterruptedException e) {
             throw new IllegalStateException(e);
         }

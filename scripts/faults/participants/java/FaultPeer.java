@@ -2,12 +2,9 @@ import java.io.BufferedReader;
 import java.io.InputStreamReader;
 import java.io.PrintStream;
 import java.nio.charset.StandardCharsets;
-import java.util.HashMap;
-import java.util.Map;
 
 /**
- * The genuine Java client as a participant of a fault: arguments are name=value, as scripts/faults/participants/java.js writes them.
- * It writes what it does into a history, says on standard output how far it has come, and is told there what to do by its standard input.
+ * The genuine Java client, as scripts/faults/participant.js describes a participant.
  */
 public final class FaultPeer {
     private static final PrintStream OUT = new PrintStream(System.out, true);
@@ -23,7 +20,7 @@ public final class FaultPeer {
 
     public static void main(String[] args) {
         try {
-            run(given(args));
+            run(new FaultPart(args[0]));
         } catch (Throwable e) {
             // The client's threads would keep the process.
             e.printStackTrace();
@@ -31,18 +28,8 @@ public final class FaultPeer {
         }
     }
 
-    private static Map<String, String> given(String[] args) {
-        Map<String, String> given = new HashMap<>();
-        for (String pair : args) {
-            int at = pair.indexOf('=');
-            given.put(pair.substring(0, at), pair.substring(at + 1));
-        }
-        return given;
-    }
-
-    private static void run(Map<String, String> given) throws Exception {
-        boolean isProducer = given.get("role").equals("producer");
-        Role role = isProducer ? new FaultProducer(given) : new FaultConsumer(given);
+    private static void run(FaultPart part) throws Exception {
+        Role role = part.text("role").equals("producer") ? new FaultProducer(part) : new FaultConsumer(part);
         say("started");
         BufferedReader orders = new BufferedReader(new InputStreamReader(System.in, StandardCharsets.UTF_8));
         for (String order = orders.readLine(); order != null; order = orders.readLine()) {

@@ -1,7 +1,7 @@
 import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.Map;
+import java.util.Random;
 import java.util.concurrent.ArrayBlockingQueue;
 import java.util.concurrent.BlockingQueue;
 import java.util.concurrent.Semaphore;
@@ -29,8 +29,10 @@ final class FaultProducer implements FaultPeer.Role {
 
     private final String topic;
     private final int keys;
-    private final int rate;
+    private final int bytes;
+    private final double rate;
     private final boolean awaited;
+    private final Random random;
     private final FaultHistory history;
     private final DefaultMQProducer producer;
     private final SelectMessageQueueByHash byHash = new SelectMessageQueueByHash();
@@ -39,14 +41,16 @@ final class FaultProducer implements FaultPeer.Role {
     private final List<Thread> threads = new ArrayList<>();
     private volatile boolean isStopped;
 
-    FaultProducer(Map<String, String> given) throws Exception {
-        topic = given.get("topic");
-        keys = Integer.parseInt(given.get("keys"));
-        rate = Integer.parseInt(given.get("rate"));
-        awaited = !"false".equals(given.get("awaited"));
-        history = new FaultHistory(given.get("history"));
-        producer = new DefaultMQProducer(given.getOrDefault("group", "GID-faults-producer"));
-        producer.setNamesrvAddr(given.get("nameServer"));
+    FaultProducer(FaultPart part) throws Exception {
+        topic = part.text("topic");
+        keys = (int) part.number("keys");
+        bytes = (int) part.number("bytes");
+        rate = part.number("rate");
+        awaited = !"false".equals(part.text("awaited"));
+        random = new Random((long) part.number("seed"));
+        history = new FaultHistory(part.text("history"));
+        producer = new DefaultMQProducer(part.text("group") + "-P");
+        producer.setNamesrvAddr(part.text("nameServer"));
         producer.setInstanceName(history.by);
         history.hello("producer", producer.buildMQClientId(), producer.getProducerGroup());
         producer.start();
@@ -66,15 +70,16 @@ final class FaultProducer implements FaultPeer.Role {
         thread.start();
     }
 
-    /** Calls for as many as are due, one key after the other. */
+    /** Calls for as many as are due. */
     private void pace() {
         long begun = System.nanoTime();
         for (long sent = 0; !isStopped;) {
             long due = (long) ((System.nanoTime() - begun) / 1e9 * rate);
             for (; sent < due && !isStopped; sent++) {
-                Message message = message((int) (sent % keys), sent);
+                int key = random.nextInt(keys);
+                Message message = message("key-" + key, sent);
                 if (awaited) {
-                    waiting.get((int) (sent % keys)).offer(message);
+                    waiting.get(key).offer(message);
                 } else if (unsettled.tryAcquire()) {
                     sendAside(message);
                 }
@@ -83,9 +88,9 @@ final class FaultProducer implements FaultPeer.Role {
         }
     }
 
-    private Message message(int number, long body) {
-        String key = "key-" + number;
-        Message message = new Message(topic, Long.toString(body).getBytes(StandardCharsets.UTF_8));
+    private Message message(String key, long number) {
+        byte[] text = (key + ":" + number + ":").getBytes(StandardCharsets.UTF_8);
+        Message message = new Message(topic, java.util.Arrays.copyOf(text, Math.max(text.length, bytes)));
         message.setKeys(key);
         MessageAccessor.putProperty(message, MessageConst.PROPERTY_SHARDING_KEY, key);
         MessageClientIDSetter.setUniqID(message);
