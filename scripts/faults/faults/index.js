@@ -1,0 +1,9 @@
+'use strict'
+// The faults, in the order of the table.
+
+/** @type {import('../fault').Fault[]} */
+const FAULTS = [...require('./network'), ...require('./brokers')]
+
+const number = ({ id }) => Number(id.slice(1))
+
+module.exports = { FAULTS: FAULTS.toSorted((a, b) => number(a) - number(b)) }
