@@ -5,11 +5,14 @@
 const { spawn } = require('node:child_process')
 const path = require('node:path')
 const { LineProcess } = require('../../__tests__/support/child-process')
+const { VERSIONS } = require('../rocketmq/jars')
+const { aliOnsCommand, javaCommand } = require('./participants/commands')
 
 /**
  * @typedef {object} Part what a participant is told to be
  * @property {'producer' | 'consumer'} role
- * @property {string} client
+ * @property {string} client whose: one of CLIENTS
+ * @property {boolean} [awaited] a producer's of another client: whether each key's sends wait for the one before
  * @property {string} nameServer
  * @property {string} topic
  * @property {string} group
@@ -25,15 +28,21 @@ const { LineProcess } = require('../../__tests__/support/child-process')
 /** The command lines of the clients, by their names. @type {Record<string, (part: Part) => Promise<string[]> | string[]>} */
 const COMMANDS = {
   ours: () => [process.execPath, path.join(__dirname, 'participants', 'ours.js')],
+  ...Object.fromEntries(VERSIONS.map((version) => [`java-${version}`, javaCommand(version)])),
+  'ali-ons': aliOnsCommand,
 }
+/** Behind the name of another client: it awaits no send before the next of its key, as ours need not. */
+const UNAWAITED = '-unawaited'
 
 class Participant extends LineProcess {
   #child
 
   /** @param {Part} part */
   static async start(part) {
-    const command = await COMMANDS[part.client](part)
-    return new Participant(command, part)
+    const { client } = part
+    const awaited = !client.endsWith(UNAWAITED)
+    const command = await COMMANDS[awaited ? client : client.slice(0, -UNAWAITED.length)](part)
+    return new Participant(command, { ...part, awaited })
   }
 
   /** @param {string[]} command @param {Part} part */
@@ -64,4 +73,10 @@ class Participant extends LineProcess {
   }
 }
 
-module.exports = { COMMANDS, Participant }
+/** Whose clients can take part. */
+const CLIENTS = [
+  ...Object.keys(COMMANDS),
+  ...Object.keys(COMMANDS).flatMap((client) => (client === 'ours' ? [] : [client + UNAWAITED])),
+]
+
+module.exports = { CLIENTS, Participant }

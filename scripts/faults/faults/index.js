@@ -2,7 +2,7 @@
 // The faults, in the order of the table.
 
 /** @type {import('../fault').Fault[]} */
-const FAULTS = [...require('./network'), ...require('./brokers')]
+const FAULTS = [...require('./none'), ...require('./network'), ...require('./brokers')]
 
 const number = ({ id }) => Number(id.slice(1))
 

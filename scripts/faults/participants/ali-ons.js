@@ -22,7 +22,7 @@ const part = JSON.parse(process.argv[2])
 const random = new Random(part.seed)
 const by = `ali-ons-${process.pid}`
 const history = new UserHistory(part.history, by)
-const say = (event) => process.stdout.write(`${JSON.stringify({ event })}\n`)
+const say = (event, more = {}) => process.stdout.write(`${JSON.stringify({ event, ...more })}\n`)
 const nothing = () => {}
 const usual = {
   nameSrv: part.nameServer,
@@ -40,6 +40,10 @@ class Sender {
   #timer
   #sent = 0
 
+  get clientId() {
+    return this.#producer.clientId
+  }
+
   async start() {
     this.#producer.on('error', nothing)
     history.hello({ role: 'producer', client: this.#producer.clientId, group: this.#producer.producerGroup })
@@ -55,7 +59,7 @@ class Sender {
   #call(key) {
     if (this.#under.size >= UNSETTLED) return
     const lane = this.#lanes.get(key) ?? { waiting: 0, last: Promise.resolve() }
-    if (part.options?.awaited === false) return this.#track(this.#send(key))
+    if (!part.awaited) return this.#track(this.#send(key))
     if (lane.waiting >= WAITING_OF_A_KEY) return
     lane.waiting++
     lane.last = lane.last.then(async () => {
@@ -74,6 +78,8 @@ class Sender {
   async #send(key) {
     const message = new Message(part.topic, Buffer.from(`${key}:${this.#sent}:`.padEnd(part.bytes ?? 0, '.')))
     message.shardingKey = key
+    // Its own property has another name than that of everybody else.
+    message.properties.__SHARDINGKEY = key
     // It gives its messages none.
     message.properties.UNIQ_KEY = crypto.randomUUID()
     const send = history.submit(part.topic, key, message.properties.UNIQ_KEY)
@@ -105,6 +111,10 @@ class Handler {
     consumeFromWhere: 'CONSUME_FROM_FIRST_OFFSET',
   })
   #running = new Set()
+
+  get clientId() {
+    return this.#consumer.clientId
+  }
 
   async start() {
     const consumer = this.#consumer
@@ -160,7 +170,7 @@ const orders = {
 async function main() {
   const participant = part.role === 'producer' ? new Sender() : new Handler()
   await participant.start()
-  say('started')
+  say('started', { clientId: participant.clientId })
   for await (const line of readline.createInterface({ input: process.stdin })) {
     const order = JSON.parse(line)
     await orders[order.do]?.(participant, order)

@@ -34,7 +34,7 @@ class UserHistory {
 
   /** An error does not tell whether an attempt before the last was stored. @param {number} send @param {Error} error */
   unknown(send, error) {
-    this.#write({ e: 'settle', send, outcome: { unknown: { code: error.code ?? error.name } } })
+    this.#write({ e: 'settle', send, outcome: { unknown: { code: String(error.code ?? error.name) } } })
   }
 
   start(queue, offset, attempt) {

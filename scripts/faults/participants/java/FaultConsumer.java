@@ -63,6 +63,11 @@ final class FaultConsumer implements FaultPeer.Role {
     }
 
     @Override
+    public String clientId() {
+        return consumer.buildMQClientId();
+    }
+
+    @Override
     public void stop() {
         // It sends nothing.
     }

@@ -11,6 +11,8 @@ public final class FaultPeer {
 
     /** What it is, once it has started. */
     interface Role {
+        String clientId();
+
         /** Sends nothing new any more, and waits for the outcomes of what it has. */
         void stop() throws Exception;
 
@@ -30,7 +32,7 @@ public final class FaultPeer {
 
     private static void run(FaultPart part) throws Exception {
         Role role = part.text("role").equals("producer") ? new FaultProducer(part) : new FaultConsumer(part);
-        say("started");
+        OUT.println("{\"event\":\"started\",\"clientId\":\"" + role.clientId() + "\"}");
         BufferedReader orders = new BufferedReader(new InputStreamReader(System.in, StandardCharsets.UTF_8));
         for (String order = orders.readLine(); order != null; order = orders.readLine()) {
             if (order.contains("\"stop\"")) {

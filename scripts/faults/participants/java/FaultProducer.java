@@ -13,7 +13,6 @@ import org.apache.rocketmq.client.producer.selector.SelectMessageQueueByHash;
 import org.apache.rocketmq.common.message.Message;
 import org.apache.rocketmq.common.message.MessageAccessor;
 import org.apache.rocketmq.common.message.MessageClientIDSetter;
-import org.apache.rocketmq.common.message.MessageConst;
 import org.apache.rocketmq.common.message.MessageQueue;
 
 /**
@@ -21,6 +20,8 @@ import org.apache.rocketmq.common.message.MessageQueue;
  * awaited, all from one thread by asynchronous calls.
  */
 final class FaultProducer implements FaultPeer.Role {
+    /** As clients that have a notion of it, and the check of what is stored, have it. */
+    private static final String SHARDING_KEY = "__SHARDINGKEY";
     /** Calls of a key that wait for those before; more are not called for. */
     private static final int WAITING_OF_A_KEY = 64;
     private static final int UNSETTLED = 2_000;
@@ -46,7 +47,7 @@ final class FaultProducer implements FaultPeer.Role {
         keys = (int) part.number("keys");
         bytes = (int) part.number("bytes");
         rate = part.number("rate");
-        awaited = !"false".equals(part.text("awaited"));
+        awaited = "true".equals(part.text("awaited"));
         random = new Random((long) part.number("seed"));
         history = new FaultHistory(part.text("history"));
         producer = new DefaultMQProducer(part.text("group") + "-P");
@@ -92,7 +93,7 @@ final class FaultProducer implements FaultPeer.Role {
         byte[] text = (key + ":" + number + ":").getBytes(StandardCharsets.UTF_8);
         Message message = new Message(topic, java.util.Arrays.copyOf(text, Math.max(text.length, bytes)));
         message.setKeys(key);
-        MessageAccessor.putProperty(message, MessageConst.PROPERTY_SHARDING_KEY, key);
+        MessageAccessor.putProperty(message, SHARDING_KEY, key);
         MessageClientIDSetter.setUniqID(message);
         return message;
     }
@@ -149,6 +150,11 @@ final class FaultProducer implements FaultPeer.Role {
         MessageQueue queue = result.getMessageQueue();
         history.stored(send, FaultHistory.queue(topic, queue.getBrokerName(), queue.getQueueId()),
             result.getQueueOffset());
+    }
+
+    @Override
+    public String clientId() {
+        return producer.buildMQClientId();
     }
 
     @Override
