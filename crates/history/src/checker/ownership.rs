@@ -147,18 +147,19 @@ fn excuse(
 /// The same of an owner that tells nothing of its locks: in doubt, for it.
 fn seen_excuse(findings: &Findings<'_>, queue: u32, old: &Call, new: &Call) -> Option<Excuse> {
     let book = findings.book;
-    let (broker, name) = (book.broker_of(queue), book.name_of(old.client));
+    let (broker, client) = (book.broker_of(queue), &book.clients[old.client as usize]);
     let forgets = |fault: &Fault| fault.forgets.locks && fault.concerns(broker) && fault.at <= new.begun;
     if let Some(fault) = book.faults.iter().rposition(forgets) {
         return Some(Excuse::Forgotten(fault));
     }
-    let stands =
-        |fault: &Fault| fault.whom.iter().any(|whom| whom == name) && old.begun <= fault.at && fault.at <= old.ended;
+    let id = client.hello.as_ref().map(|hello| &hello.client);
+    let names_it = |fault: &Fault| fault.whom.iter().any(|whom| *whom == client.name || Some(whom) == id);
+    let stands = |fault: &Fault| names_it(fault) && old.begun <= fault.at && fault.at <= old.ended;
     if let Some(fault) = book.faults.iter().position(stands) {
         return Some(Excuse::StoodStill(fault));
     }
-    let closed = book.clients[old.client as usize].closed;
-    closed.filter(|&closed| closed <= old.ended && closed <= new.begun).map(|_| Excuse::Outlived(old.client))
+    let outlived = client.closed.filter(|&closed| closed <= old.ended && closed <= new.begun);
+    outlived.map(|_| Excuse::Outlived(old.client))
 }
 
 /// The fault after which a broker did not know any more of an owner's lock at a time.

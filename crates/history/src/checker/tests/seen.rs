@@ -72,6 +72,7 @@ fn c1_two_handlers_at_once() {
     assert_eq!(bad(&history(TWO), &["C1"]), "two handlers at once: a is at 0 when b begins 0");
     assert_eq!(good(&history(&format!("11 w fault restarted whom=b locks\n{TWO}"))).counts.excused, 1);
     assert_eq!(good(&history(&format!("11 w fault stopped whom=a\n{TWO}"))).counts.excused, 1);
+    assert_eq!(good(&history(&format!("11 w fault stopped whom=a@1\n{TWO}"))).counts.excused, 1);
     let outlived = TWO.replacen("0\n", "0\n11 a closed\n", 1);
     assert_eq!(good(&history(&outlived)).counts.excused, 1);
     // Somebody else stood still.
