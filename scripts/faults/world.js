@@ -179,6 +179,8 @@ class World {
   /** A figure, and what it has to be. @param {string} name  @param {number} value  @param {Bound} [bound] */
   figure(name, value, { atMost = Infinity, atLeast = -Infinity } = {}) {
     this.figures[name] = typeof value === 'number' ? Math.round(value * 100) / 100 : value
+    // Nobody else has promised it.
+    if (this.client !== 'ours') return
     if (!(value <= atMost)) this.problems.push(`${name} is ${value}, where at most ${atMost} is allowed`)
     if (!(value >= atLeast)) this.problems.push(`${name} is ${value}, where at least ${atLeast} is due`)
   }

@@ -12,21 +12,28 @@ import org.apache.rocketmq.common.message.MessageExt;
 final class FaultConsumer implements FaultPeer.Role {
     /** As long as ours waits for its handlers when it is closed; the client's default is not to wait. */
     private static final long CLOSE_MS = 5_000;
+    /** As handlers of ours go wrong: so many of a hundred messages, until this attempt; the shortest pause that the client knows. */
+    private static final int TROUBLED = 3;
+    private static final int LAST_ATTEMPT = 3;
+    private static final long SUSPEND_MS = 10;
 
     private final double handlerMs;
-    private final double failing;
+    private final boolean isTroubled;
     private final FaultHistory history;
     private final DefaultMQPushConsumer consumer;
 
     FaultConsumer(FaultPart part) throws Exception {
         handlerMs = part.number("handlerMs");
-        failing = part.number("failing");
+        isTroubled = part.text("handler").equals("troubled");
         history = new FaultHistory(part.text("history"));
         consumer = new DefaultMQPushConsumer(part.text("group"));
         consumer.setNamesrvAddr(part.text("nameServer"));
         consumer.setInstanceName(history.by);
         consumer.setConsumeFromWhere(ConsumeFromWhere.CONSUME_FROM_FIRST_OFFSET);
         consumer.setAwaitTerminationMillisWhenShutdown(CLOSE_MS);
+        if (isTroubled) {
+            consumer.setSuspendCurrentQueueTimeMillis(SUSPEND_MS);
+        }
         consumer.subscribe(part.text("topic"), "*");
         consumer.registerMessageListener((MessageListenerOrderly) this::handle);
         history.hello("consumer", consumer.buildMQClientId(), consumer.getConsumerGroup());
@@ -42,7 +49,7 @@ final class FaultConsumer implements FaultPeer.Role {
         history.start(queue, offset, message.getReconsumeTimes() + 1);
         boolean isHandled = false;
         try {
-            work();
+            work(message.getReconsumeTimes() + 1);
             isHandled = true;
             return ConsumeOrderlyStatus.SUCCESS;
         } finally {
@@ -50,14 +57,14 @@ final class FaultConsumer implements FaultPeer.Role {
         }
     }
 
-    private void work() {
+    private void work(int attempt) {
         ThreadLocalRandom random = ThreadLocalRandom.current();
         try {
             TimeUnit.MICROSECONDS.sleep((long) (random.nextDouble() * handlerMs * 1_000));
         } catch (InterruptedException e) {
             throw new IllegalStateException(e);
         }
-        if (random.nextDouble() < failing) {
+        if (isTroubled && attempt < LAST_ATTEMPT && random.nextInt(100) < TROUBLED) {
             throw new IllegalStateException("as it was asked for");
         }
     }
