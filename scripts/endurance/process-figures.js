@@ -7,6 +7,11 @@ const { PerformanceObserver } = require('node:perf_hooks')
 const MIB = 2 ** 20
 /** So long a timer of a millisecond waits for its time at most: the loop's clock is in milliseconds. */
 const TIMER_MS = 2
+/** How finely turns are told apart, and up to how long. */
+const STEP_MS = 0.1
+const STEPS = 10_000
+/** Turns of which it may be unknown yet what they were. */
+const LATEST = 1_000
 
 /** Threads and descriptors. */
 function handles() {
@@ -32,14 +37,15 @@ function mainThreadNanos() {
 
 /**
  * How long the main thread works before a timer that is due gets its turn: in CPU time, which busy neighbours do not change, and without the
- * turns in which V8 collects garbage.
+ * turns in which V8 collects garbage. It takes no more memory the longer it lasts.
  */
 class Turns {
-  /** @type {{ began: number, ended: number, work: number }[]} */
+  /** The latest turns: of them it may be unknown yet whether there was a collection. @type {{ began: number, ended: number, work: number }[]} */
   #turns = []
   /** @type {{ startTime: number, duration: number }[]} */
   #collections = []
   #observer = new PerformanceObserver((list) => this.#collections.push(...list.getEntries()))
+  #counts = new Uint32Array(STEPS + 1)
   #isOver = false
 
   constructor() {
@@ -49,6 +55,7 @@ class Turns {
       const [ended, now] = [performance.now(), mainThreadNanos()]
       this.#turns.push({ began, ended, work: (now - before) / 1e6 })
       ;[began, before] = [ended, now]
+      if (this.#turns.length === 2 * LATEST) this.#count(LATEST)
       if (!this.#isOver) setTimeout(tick, 1)
     }
     setTimeout(tick, 1)
@@ -60,18 +67,23 @@ class Turns {
     // Observers hear of collections in a turn of their own.
     await new Promise((resolve) => setTimeout(resolve, 20))
     this.#observer.disconnect()
-    const works = Float64Array.from(this.#withoutCollections(), ({ work }) => Math.max(0, work - TIMER_MS)).sort()
-    const at = (part) => works[Math.min(works.length - 1, Math.floor(part * works.length))] ?? 0
-    return { turnP99: at(0.99), turnMax: at(1) }
+    this.#count(this.#turns.length)
+    return { turnP99: this.#at(0.99), turnMax: this.#at(1) }
   }
 
-  /** Both lists are in the order of time. */
-  #withoutCollections() {
-    let next = 0
-    return this.#turns.filter(({ began, ended }) => {
-      while (next < this.#collections.length && endOf(this.#collections[next]) < began) next++
-      return next === this.#collections.length || this.#collections[next].startTime > ended
-    })
+  /** Counts the first ones of the turns; these and the collections are in the order of time. */
+  #count(turns) {
+    for (const { began, ended, work } of this.#turns.splice(0, turns)) {
+      while (this.#collections.length > 0 && endOf(this.#collections[0]) < began) this.#collections.shift()
+      if (this.#collections[0]?.startTime <= ended) continue
+      this.#counts[Math.min(STEPS, Math.max(0, Math.ceil((work - TIMER_MS) / STEP_MS)))]++
+    }
+  }
+
+  /** So long at most this part of the turns was. */
+  #at(part) {
+    let left = part * this.#counts.reduce((sum, count) => sum + count, 0)
+    return STEP_MS * this.#counts.findIndex((count) => (left -= count) <= 0)
   }
 }
 

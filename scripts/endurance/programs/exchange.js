@@ -49,7 +49,9 @@ async function main() {
   let done
   const everything = new Promise((resolve) => (done = resolve))
   const every = Math.ceil(messages / SAMPLES)
-  const producer = new Producer({ groupId: `${group}-P`, nameServer, topics: [topic], requestTimeoutMs: 20_000 })
+  // What waits while a broker stands still is JavaScript's memory, too.
+  const options = { topics: [topic], requestTimeoutMs: 20_000, maxPendingMessages: 8_192 }
+  const producer = new Producer({ groupId: `${group}-P`, nameServer, ...options })
   const consumer = new PushConsumer({ groupId: group, nameServer, initialPosition: 'first', concurrency: 20 })
   consumer.subscribe(topic, async (message) => {
     const [key, number] = message.text().split(':', 2)

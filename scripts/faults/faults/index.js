@@ -2,7 +2,14 @@
 // The faults, in the order of the table.
 
 /** @type {import('../fault').Fault[]} */
-const FAULTS = [...require('./network'), ...require('./brokers')]
+const FAULTS = [
+  ...require('./network'),
+  ...require('./brokers'),
+  ...require('./members'),
+  ...require('./handlers'),
+  ...require('./standstill'),
+  ...require('./threads'),
+]
 
 const number = ({ id }) => Number(id.slice(1))
 
