@@ -1,7 +1,6 @@
 'use strict'
-const fs = require('node:fs')
 const { setTimeout: delay } = require('node:timers/promises')
-const { Producer, PushConsumer } = require('..')
+const { PushConsumer } = require('..')
 const { admin, backend, childProcess, clients, createTopic, startProducer, uniqueGroup, until } = require('./support')
 
 const consumer = (options = {}) =>
@@ -119,20 +118,3 @@ test('a member that is killed is noticed; its queues move on when the lock of 60
   expect(performance.now() - killed).toBeLessThan(81_000)
   await until(() => sent.every(({ msgId }) => seen.includes(msgId)), { what: 'the messages sent after the crash' })
 }, 240_000)
-
-test('200 starts and closes of a producer and a consumer leave no thread and no socket behind', async () => {
-  const topic = await createTopic({ queues: 1 })
-  const groupId = uniqueGroup()
-  const cycle = async () => {
-    const producer = new Producer({ groupId, nameServer: backend.nameServer, topics: [topic] })
-    const consumer = new PushConsumer({ groupId, nameServer: backend.nameServer }).subscribe(topic, () => {})
-    await Promise.all([producer.start(), consumer.start()])
-    await Promise.all([producer.close(), consumer.close()])
-  }
-  const count = (what) => fs.readdirSync(`/proc/self/${what}`).length
-  for (let i = 0; i < 10; i++) await cycle()
-  const [files, threads] = [count('fd'), count('task')]
-  for (let i = 0; i < 200; i++) await cycle()
-  await until(() => count('fd') <= files + 2, { what: () => `${count('fd')} open files to become ${files}` })
-  await until(() => count('task') <= threads + 2, { what: () => `${count('task')} threads to become ${threads}` })
-})

@@ -18,6 +18,9 @@ const QUEUES = 8
  * @property {'queue' | 'key'} by what is handled in order, of the whole group
  * @property {object[]} producers their options
  * @property {object[]} consumers their options
+ * @property {object} [producer] options that all producers have beside their own
+ * @property {object} [consumer] options that all consumers have beside their own
+ * @property {Partial<import('./participant').Part>} [part] what all participants are told beside that
  */
 
 /** @param {Random} random  @param {Partial<Load>} given what is not drawn  @returns {Load} */

@@ -23,11 +23,20 @@ const { aliOnsCommand, javaCommand } = require('./participants/commands')
  * @property {string} history the file that it writes down what it does in
  * @property {number} seed of what it draws
  * @property {Record<string, unknown>} options of its client
+ * @property {string} [handler] ours, a consumer's: another way to handle, of participants/handlers.js
+ * @property {string} [program] ours: another one of participants/
+ * @property {Record<string, string>} [env] beside that of this process
+ * @property {string[]} [execArgv] ours: of Node.js
+ * @property {number} [dataMiB] ours: the kernel gives it no more private memory than that
+ * @property {boolean} [collects] ours: garbage is collected all the time; needs --expose-gc
  */
 
 /** The command lines of the clients, by their names. @type {Record<string, (part: Part) => Promise<string[]> | string[]>} */
 const COMMANDS = {
-  ours: () => [process.execPath, path.join(__dirname, 'participants', 'ours.js')],
+  ours: ({ program = 'ours.js', execArgv = [], dataMiB }) => {
+    const node = [process.execPath, ...execArgv, path.join(__dirname, 'participants', program)]
+    return dataMiB ? ['sh', '-c', `ulimit -d ${dataMiB * 1024}; exec "$0" "$@"`, ...node] : node
+  },
   ...Object.fromEntries(VERSIONS.map((version) => [`java-${version}`, javaCommand(version)])),
   'ali-ons': aliOnsCommand,
 }
@@ -48,7 +57,7 @@ class Participant extends LineProcess {
   /** @param {string[]} command @param {Part} part */
   constructor([program, ...args], part) {
     const child = spawn(program, [...args, JSON.stringify(part)], {
-      env: { ...process.env, ROCKETMQ_ORDERLY_HISTORY: part.history },
+      env: { ...process.env, ...part.env, ROCKETMQ_ORDERLY_HISTORY: part.history },
       stdio: ['pipe', 'pipe', 'pipe'],
     })
     super(child)
@@ -56,6 +65,11 @@ class Participant extends LineProcess {
     this.part = part
     // Of one that is killed.
     child.stdin.on('error', () => {})
+  }
+
+  /** As it has said when it had started. @returns {string | undefined} */
+  get clientId() {
+    return this.lines.find(({ event }) => event === 'started')?.clientId
   }
 
   /** @param {'stop' | 'close' | 'block'} what @param {object} [more] */

@@ -87,7 +87,8 @@ class World {
 
   /** Starts another participant. @param {'producer' | 'consumer'} role  @param {object} options of its client  @param {object} [more] of its part */
   async join(role, options, more = {}) {
-    const { keys, rate, bytes, handlerMs, producers } = this.load
+    const { keys, rate, bytes, handlerMs, producers, part } = this.load
+    const common = role === 'producer' ? this.load.producer : this.load.consumer
     const participant = await Participant.start({
       role,
       client: this.client,
@@ -100,7 +101,8 @@ class World {
       handlerMs,
       history: this.history.file,
       seed: this.random.integer(1, 1_000_000),
-      options,
+      options: { ...options, ...common },
+      ...part,
       ...more,
     })
     this[`${role}s`].push(participant)

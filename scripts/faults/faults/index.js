@@ -2,7 +2,15 @@
 // The faults, in the order of the table.
 
 /** @type {import('../fault').Fault[]} */
-const FAULTS = [...require('./none'), ...require('./network'), ...require('./brokers')]
+const FAULTS = [
+  ...require('./none'),
+  ...require('./network'),
+  ...require('./brokers'),
+  ...require('./members'),
+  ...require('./handlers'),
+  ...require('./standstill'),
+  ...require('./threads'),
+]
 
 const number = ({ id }) => Number(id.slice(1))
 

@@ -1,0 +1,159 @@
+'use strict'
+// F9 and F10, F20 and F23: members that come and go.
+
+const MOST = 8
+/** Between two waves, in milliseconds. */
+const WAVE_MS = 2_000
+const PROMPTLY_MS = 2_000
+/** Until all members look for each other, whoever has told them or not. */
+const UNNOTICED_MS = 21_000
+const CRASH_MS = 81_000
+/** So long a process may take to end, in milliseconds: what it says to brokers when it ends. */
+const GRACE_MS = 5_000
+
+/** The value of which so many in a hundred are below. */
+function percentile(values, percent) {
+  const sorted = values.toSorted((a, b) => a - b)
+  return sorted[Math.min(sorted.length - 1, Math.floor((sorted.length * percent) / 100))]
+}
+
+/** How long queues had no owner after they were given back, in milliseconds, by the lines of a history. */
+function handOvers(lines) {
+  const free = new Map()
+  const found = []
+  for (const { e, queue, phase, t } of lines.toSorted((a, b) => a.t - b.t)) {
+    if (e === 'unlock' && phase === 'done') free.set(queue, t)
+    if (e !== 'lock' || !free.has(queue)) continue
+    found.push((t - free.get(queue)) / 1_000)
+    free.delete(queue)
+  }
+  return found
+}
+
+/** @param {import('../world').World} world */
+function judgeHandOvers(world) {
+  const times = handOvers(world.history.lines)
+  world.figure('hand-overs', times.length, { atLeast: 1 })
+  world.figure('hand-over, median ms', percentile(times, 50), { atMost: PROMPTLY_MS })
+  world.figure('hand-over, 99 of 100, ms', percentile(times, 99), { atMost: UNNOTICED_MS })
+}
+
+const FEW = { producers: [{}], consumers: [{}, {}] }
+
+/** @type {import('../fault').Fault} */
+const storm = {
+  id: 'F9',
+  title: `members join and leave in peace, 1 to ${MOST} and back`,
+  figure: 'nothing is handled twice; a queue has its next owner within 2 s',
+  load: { ...FEW, consumers: [{}] },
+  async run(world) {
+    await world.begin()
+    const { random } = world
+    const [options] = world.load.consumers
+    while (world.elapsed < 1) {
+      const members = random.integer(3, MOST + 1)
+      await Promise.all(Array.from({ length: members - 1 }, () => world.join('consumer', options)))
+      await world.lasts(random.integer(0, WAVE_MS))
+      const leaving = random.shuffled(world.consumers).slice(1)
+      await Promise.all(leaving.map((member) => world.close(member)))
+      await world.lasts(random.integer(0, WAVE_MS))
+    }
+    await world.recovered(world.heals('the last one has left'))
+  },
+  judge(world, { counts }) {
+    world.figure('handled twice', counts['duplicates handled'], { atMost: 0 })
+    // Nobody else tells of its locks.
+    if (world.client === 'ours') judgeHandOvers(world)
+  },
+}
+
+/** @type {import('../fault').Fault} */
+const killed = {
+  id: 'F10',
+  title: 'members are killed, and others join',
+  figure: 'a queue has its next owner within 81 s; what comes again is the end of what the killed one had handled',
+  load: { producers: [{}], consumers: [{}, {}, {}] },
+  async run(world) {
+    await world.begin()
+    const { random } = world
+    for (let longest = 0; ;) {
+      const member = random.pick(world.consumers)
+      world.leaves(member)
+      await member.kill9()
+      const recovery = world.heals('a member was killed')
+      await world.lasts(random.integer(0, WAVE_MS))
+      await world.join('consumer', random.pick(world.load.consumers))
+      longest = Math.max(longest, await world.recovered(recovery))
+      if (world.elapsed < 1) continue
+      return world.figure('take-over after a crash, ms', longest, { atMost: CRASH_MS })
+    }
+  },
+}
+
+/** Ways to end, with the exit code. @type {Record<string, { code: number, end: (member: import('../participant').Participant) => void }>} */
+const ENDS = {
+  SIGTERM: { code: 0, end: (member) => member.kill('SIGTERM') },
+  'process.exit() in a handler': { code: 3, end: (member) => member.do('misbehave', { how: 'exit' }) },
+  'an exception that nobody catches': { code: 1, end: (member) => member.do('misbehave', { how: 'throw' }) },
+}
+
+/** @type {import('../fault').Fault} */
+const ended = {
+  id: 'F20',
+  title:
+    'members end by SIGTERM with close() in its handler, by process.exit() and by an uncaught exception in a handler',
+  figure: 'they end within 5 s, and their queues go on without waiting for their locks to run out',
+  clients: ['ours'],
+  load: { ...FEW, handlerMs: 5 },
+  async run(world) {
+    await world.begin()
+    const { random } = world
+    const times = []
+    const goOn = []
+    do {
+      for (const how of random.shuffled(Object.keys(ENDS))) {
+        const member = random.pick(world.consumers)
+        world.leaves(member)
+        const began = performance.now()
+        ENDS[how].end(member)
+        const { code, signal } = await member.ended
+        times.push(performance.now() - began)
+        if (code !== ENDS[how].code) world.problems.push(`${how} ended with ${code ?? signal}: ${member.errors}`)
+        const recovery = world.heals(how)
+        await world.join('consumer', random.pick(world.load.consumers))
+        goOn.push(await world.recovered(recovery))
+        // The new one has its share.
+        await world.lasts(random.integer(500, 1_500))
+      }
+    } while (world.elapsed < 1)
+    world.figure('ended after, ms', Math.max(...times), { atMost: GRACE_MS })
+    world.figure('went on after, ms', Math.max(...goOn), { atMost: UNNOTICED_MS })
+  },
+}
+
+/** @type {import('../fault').Fault} */
+const namesakes = {
+  id: 'F23',
+  title: 'members in containers: the same address, the same process number, the same instanceName',
+  figure: 'each has a client id of its own',
+  clients: ['ours'],
+  load: { ...FEW, consumers: [{}, {}, {}], consumer: { instanceName: 'shop' } },
+  async run(world) {
+    const { Elsewhere } = require('../elsewhere')
+    const elsewhere = new Elsewhere()
+    world.load.part = { env: { ...elsewhere.env, PROCESS_ID: '1' } }
+    try {
+      await world.begin()
+      await world.until(() => world.elapsed >= 1, { intervalMs: 100, timeoutMs: 2_000 * world.seconds })
+    } finally {
+      elsewhere.remove()
+    }
+    const ids = world.consumers.map(({ lines }) => lines.find(({ event }) => event === 'started').clientId)
+    // Only where the library works this shows anything.
+    const alike = ids.filter((id) => /#1-/.test(id)).length
+    world.figure('clients of process 1', alike, { atLeast: ids.length })
+    world.figure('different client ids', new Set(ids).size, { atLeast: ids.length })
+  },
+}
+
+module.exports = [storm, killed, ended, namesakes]
