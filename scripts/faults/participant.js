@@ -49,7 +49,7 @@ class Participant extends LineProcess {
     child.stdin.on('error', () => {})
   }
 
-  /** @param {'stop' | 'close' | 'block'} what @param {object} [more] */
+  /** @param {'stop' | 'close' | 'block' | 'send'} what  @param {object} [more] */
   do(what, more = {}) {
     this.#child.stdin.write(`${JSON.stringify({ do: what, ...more })}\n`)
   }

@@ -2,7 +2,7 @@
 // The faults, in the order of the table.
 
 /** @type {import('../fault').Fault[]} */
-const FAULTS = [...require('./network'), ...require('./brokers')]
+const FAULTS = [...require('./network'), ...require('./brokers'), ...require('./routes'), ...require('./peers')]
 
 const number = ({ id }) => Number(id.slice(1))
 

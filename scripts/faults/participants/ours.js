@@ -4,6 +4,7 @@
 const readline = require('node:readline')
 const { setTimeout: delay } = require('node:timers/promises')
 const { Producer, PushConsumer } = require('../../..')
+const { now } = require('../../../__tests__/support/history-file')
 const { Random } = require('../random')
 
 /** How often a producer sends a part of what is due. */
@@ -20,7 +21,7 @@ const random = new Random(part.seed)
 const told = {}
 const say = (event, more = {}) => {
   told[event] = (told[event] ?? 0) + 1
-  if (told[event] <= MOST_TOLD) process.stdout.write(`${JSON.stringify({ event, ...more })}\n`)
+  if (told[event] <= MOST_TOLD) process.stdout.write(`${JSON.stringify({ event, at: now(), ...more })}\n`)
 }
 
 /** Sends at its rate until it is told to stop; the sends are not awaited one by one. */
@@ -68,9 +69,32 @@ class Sender {
     )
   }
 
-  async stop() {
+  /** Sends so many messages as one, each with a body and a property of so many bytes. */
+  async send({ count = 1, bytes, propertyBytes = 0 }) {
+    const properties = propertyBytes > 0 ? { p: 'p'.repeat(propertyBytes) } : undefined
+    const message = { topic, body: Buffer.alloc(bytes, 'b'), properties }
+    const sending =
+      count === 1
+        ? this.#producer.sendOrderly(message, 'key-0')
+        : this.#producer.sendOrderlyBatch(
+            Array.from({ length: count }, () => message),
+            'key-0',
+          )
+    const code = await sending.then(
+      () => 'stored',
+      (error) => error.code,
+    )
+    say('sent', { code, requests: this.#producer.stats().requests })
+  }
+
+  /** Sends nothing more. */
+  over() {
     this.#isOver = true
-    await this.#ended
+    return this.#ended
+  }
+
+  async stop() {
+    await this.over()
     await this.#producer.flush()
     say('stopped', { sent: this.#sent, stored: this.#stored, failed: this.#failed, ...this.#producer.stats() })
   }
@@ -88,7 +112,7 @@ class Receiver {
     if (batch) consumer.subscribeBatch(topic, () => handle(), batch)
     else consumer.subscribe(topic, () => handle())
     for (const event of ['lockLost', 'revoked', 'undecodable', 'offsetReset', 'suspended']) {
-      consumer.on(event, (what) => say(event, { code: what?.code }))
+      consumer.on(event, (queue, what) => say(event, { queue, code: what?.code }))
     }
   }
 
@@ -98,6 +122,8 @@ class Receiver {
 
   begin() {}
 
+  over() {}
+
   async stop() {
     say('stopped')
   }
@@ -106,11 +132,13 @@ class Receiver {
 const actor = role === 'producer' ? new Sender() : new Receiver()
 const { client } = actor
 client.on('warning', ({ code, message }) => say('warning', { code, text: message }))
+client.on('connected', (address, { server }) => say('connected', { address, server }))
 client.on('routeChanged', (_, queues) => say('routeChanged', { queues: queues.length }))
 client.on('disconnected', (address, { server }) => say('disconnected', { address, server }))
 
 const COMMANDS = {
   stop: () => actor.stop(),
+  send: (what) => actor.send(what),
   /** Nothing of JavaScript goes on for so long. */
   block({ ms }) {
     say('blocked')
@@ -118,6 +146,7 @@ const COMMANDS = {
     say('unblocked')
   },
   async close() {
+    await actor.over()
     await client.close()
     say('closed', { told })
     // And the process ends by itself.
@@ -127,7 +156,7 @@ const COMMANDS = {
 }
 
 function fail(error) {
-  say('failed', { text: String(error), code: error.code })
+  say('failed', { text: String(error), code: error.code, ms: performance.now() - began })
   process.exit(1)
 }
 
@@ -138,6 +167,7 @@ input.on('line', (line) => {
 })
 // Whoever started this is gone, or it is done.
 input.on('close', () => process.exit())
+const began = performance.now()
 client.start().then(() => {
   actor.begin()
   say('started', { clientId: client.clientId })
