@@ -72,7 +72,7 @@ class Participant extends LineProcess {
     return this.lines.find(({ event }) => event === 'started')?.clientId
   }
 
-  /** @param {'stop' | 'close' | 'block'} what @param {object} [more] */
+  /** @param {'stop' | 'close' | 'block' | 'send'} what  @param {object} [more] */
   do(what, more = {}) {
     this.#child.stdin.write(`${JSON.stringify({ do: what, ...more })}\n`)
   }

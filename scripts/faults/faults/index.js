@@ -6,6 +6,8 @@ const FAULTS = [
   ...require('./none'),
   ...require('./network'),
   ...require('./brokers'),
+  ...require('./routes'),
+  ...require('./peers'),
   ...require('./members'),
   ...require('./handlers'),
   ...require('./standstill'),
