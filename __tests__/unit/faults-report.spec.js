@@ -9,7 +9,17 @@ const { ROOT, text } = require('../support/documents')
 
 const result = (more) => ({
   ...{ fault: 'F5', on: '4.9.7', client: 'ours', seed: 1, seconds: 20, rate: 500 },
-  ...{ violations: 0, lost: 0, duplicated: 0, overlapped: 0, excused: 0, recoveryMs: 1_234, figures: {}, problems: [] },
+  ...{
+    violations: 0,
+    lost: 0,
+    duplicated: 0,
+    overlapped: 0,
+    excused: 0,
+    failed: 0,
+    recoveryMs: 1_234,
+    figures: {},
+    problems: [],
+  },
   ...{ broken: {}, ...more },
 })
 
@@ -25,7 +35,7 @@ test('a row for each fault, a column for each client; runs of several brokers to
   )
   expect(rows).toHaveLength(1)
   expect(rows[0]).toContain('| 0 / 0 / 7 / 0; 2.0 s |  | **2** / 0 / 0 / 2; never |  |  |  |')
-  expect(readme(runs)).toContain('| F5 | java-5.5.0 | 4.9.7 | 1 | 2: C1 | 0 | 0 | 2 | 0 | never |')
+  expect(readme(runs)).toContain('| F5 | java-5.5.0 | 4.9.7 | 1 | 2: C1 | 0 | 0 | 2 | 0 | 0 | never |')
 })
 
 test('nothing of the machine is published', () => {
@@ -33,9 +43,11 @@ test('nothing of the machine is published', () => {
     ...result({ problems: ['a commit never came\n/a/path'] }),
     text: 'timelines',
     kept: '/tmp/history',
-    counts: {},
+    counts: { unknown: 1, failed: 2 },
   }
-  expect(published({ ...raw, rate: undefined }, { rate: 500 })).toEqual(result({ problems: ['a commit never came'] }))
+  expect(published({ ...raw, rate: undefined }, { rate: 500 })).toEqual(
+    result({ problems: ['a commit never came'], failed: 3 }),
+  )
 })
 
 test('docs/reliability.md and docs/faults/README.md say what docs/faults/*.json do', () => {

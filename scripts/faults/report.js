@@ -28,9 +28,11 @@ const DASH = '–'
 /** What is published of a result: nothing of this machine. @param {import('./fault').Result} result */
 function published(result, { rate }) {
   const { fault, on, client, seed, seconds, violations, lost, duplicated, overlapped, excused } = result
-  const { recoveryMs, figures, problems, broken } = result
+  const { recoveryMs, figures, problems, broken, counts } = result
   return {
     ...{ fault, on, client, seed, seconds, rate: result.rate ?? rate },
+    // Without an acknowledgement, whether it is stored or not.
+    failed: (counts.failed ?? 0) + (counts.unknown ?? 0),
     ...{ violations, lost, duplicated, overlapped, excused, recoveryMs, figures, broken },
     problems: problems.map((problem) => problem.split('\n')[0]),
   }
@@ -105,18 +107,19 @@ function details(all) {
     'duplicated',
     'overlapped',
     'excused',
+    'sends failed',
     'recovery',
   ]
   const groups = summed(all).map((row) => {
     const runs = all.filter(({ fault, on, client }) => fault === row.fault && on === row.on && client === row.client)
-    const excused = runs.reduce((sum, run) => sum + run.excused, 0)
+    const [excused, failed] = ['excused', 'failed'].map((name) => runs.reduce((sum, run) => sum + run[name], 0))
     const broken = [...new Set(runs.flatMap((run) => Object.keys(run.broken)))].sort()
-    return { ...row, excused, broken, recovery: recovery(runs) }
+    return { ...row, excused, failed, broken, recovery: recovery(runs) }
   })
   const rows = groups.map((row) => {
-    const { fault, client, on, runs, violations, lost, duplicated, overlapped, excused, broken } = row
+    const { fault, client, on, runs, violations, lost, duplicated, overlapped, excused, failed, broken } = row
     const which = broken.length > 0 ? `${violations}: ${broken.join(', ')}` : violations
-    return line([fault, client, on, runs, which, lost, duplicated, overlapped, excused, row.recovery])
+    return line([fault, client, on, runs, which, lost, duplicated, overlapped, excused, failed, row.recovery])
   })
   return [line(head), rule(head.length), ...rows].join('\n')
 }
