@@ -223,6 +223,10 @@ fn is_true(it: &bool) -> bool {
 /// Who a client is.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a word of the line that stands or not, and nothing to the others"
+)]
 pub struct Hello {
     /// The version of this format: 1.
     pub version: u32,
