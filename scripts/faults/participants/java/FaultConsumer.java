@@ -5,6 +5,7 @@ import org.apache.rocketmq.client.consumer.DefaultMQPushConsumer;
 import org.apache.rocketmq.client.consumer.listener.ConsumeOrderlyContext;
 import org.apache.rocketmq.client.consumer.listener.ConsumeOrderlyStatus;
 import org.apache.rocketmq.client.consumer.listener.MessageListenerOrderly;
+import org.apache.rocketmq.client.exception.MQClientException;
 import org.apache.rocketmq.common.consumer.ConsumeFromWhere;
 import org.apache.rocketmq.common.message.MessageExt;
 
@@ -12,6 +13,7 @@ import org.apache.rocketmq.common.message.MessageExt;
 final class FaultConsumer implements FaultPeer.Role {
     /** As long as ours waits for its handlers when it is closed; the client's default is not to wait. */
     private static final long CLOSE_MS = 5_000;
+    private static final int MOST_STARTS = 10;
     /** As handlers of ours go wrong: so many of a hundred messages, until this attempt; the shortest pause that the client knows. */
     private static final int TROUBLED = 3;
     private static final int LAST_ATTEMPT = 3;
@@ -26,7 +28,13 @@ final class FaultConsumer implements FaultPeer.Role {
         handlerMs = part.number("handlerMs");
         isTroubled = part.text("handler").equals("troubled");
         history = new FaultHistory(part.text("history"));
-        consumer = new DefaultMQPushConsumer(part.text("group"));
+        DefaultMQPushConsumer consumer = consumer(part);
+        history.hello("consumer", consumer.buildMQClientId(), consumer.getConsumerGroup());
+        this.consumer = started(part, consumer);
+    }
+
+    private DefaultMQPushConsumer consumer(FaultPart part) throws Exception {
+        DefaultMQPushConsumer consumer = new DefaultMQPushConsumer(part.text("group"));
         consumer.setNamesrvAddr(part.text("nameServer"));
         consumer.setInstanceName(history.by);
         consumer.setConsumeFromWhere(ConsumeFromWhere.CONSUME_FROM_FIRST_OFFSET);
@@ -36,8 +44,24 @@ final class FaultConsumer implements FaultPeer.Role {
         }
         consumer.subscribe(part.text("topic"), "*");
         consumer.registerMessageListener((MessageListenerOrderly) this::handle);
-        history.hello("consumer", consumer.buildMQClientId(), consumer.getConsumerGroup());
-        consumer.start();
+        return consumer;
+    }
+
+    /** A busy machine, or a fault, may not let it start at once; its user tries again. */
+    private DefaultMQPushConsumer started(FaultPart part, DefaultMQPushConsumer first) throws Exception {
+        DefaultMQPushConsumer consumer = first;
+        for (int attempt = 1;; attempt++) {
+            try {
+                consumer.start();
+                return consumer;
+            } catch (MQClientException | IllegalStateException e) {
+                consumer.shutdown();
+                if (attempt == MOST_STARTS) {
+                    throw e;
+                }
+                consumer = consumer(part);
+            }
+        }
     }
 
     private ConsumeOrderlyStatus handle(List<MessageExt> messages, ConsumeOrderlyContext context) {
