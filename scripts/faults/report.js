@@ -38,7 +38,7 @@ function published(result, { rate }) {
   }
 }
 
-const nameOf = ({ fault, on, client, seed }) => [fault, on, client, seed].join()
+const nameOf = ({ fault, on, client, seed, seconds }) => [fault, on, client, seed, seconds].join()
 const fileOf = (client) => path.join(FOLDER, `${client}.json`)
 const number = ({ fault }) => Number(fault.slice(1))
 
