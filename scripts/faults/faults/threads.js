@@ -49,7 +49,7 @@ const threads = {
     await world.recovered(world.heals('the last one has ended'))
     world.figure('worker threads', workers)
     world.figure('threads left', left.newThreads, { atMost: 0 })
-    world.figure('descriptors left', left.newDescriptors, { atMost: 6 })
+    world.figure('descriptors left', left.newDescriptors, { atMost: 2 })
     world.figure('memory of the process, MiB', left.rssMiB)
     world.figure('its growth in the second half, MiB', left.growthMiB, { atMost: 32 })
     await world.close(process)
