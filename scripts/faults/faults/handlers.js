@@ -1,6 +1,7 @@
 'use strict'
 // F11: handlers that go wrong.
 
+const { PATIENT } = require('../load')
 const { TROUBLES } = require('../participants/handlers')
 
 const HANDLER_TIMEOUT_MS = 300
@@ -15,7 +16,7 @@ const troubled = {
   figure: 'a message comes again before all that is behind it, other queues go on, and close() does not wait for ever',
   clients: ['ours'],
   load: {
-    producers: [{}],
+    producers: [PATIENT.producer],
     part: { handler: 'troubled' },
     consumer: { suspendMs: { initialMs: 10, factor: 2, maxMs: 100 }, handlerTimeoutMs: HANDLER_TIMEOUT_MS },
   },

@@ -1,6 +1,8 @@
 'use strict'
 // F9 and F10, F20 and F23: members that come and go.
 
+const { PATIENT } = require('../load')
+
 const MOST = 8
 /** Between two waves, in milliseconds. */
 const WAVE_MS = 2_000
@@ -38,14 +40,14 @@ function judgeHandOvers(world) {
   world.figure('hand-over, 99 of 100, ms', percentile(times, 99), { atMost: UNNOTICED_MS })
 }
 
-const FEW = { producers: [{}], consumers: [{}, {}] }
+const FEW = { producers: [PATIENT.producer], consumers: [PATIENT.consumer, PATIENT.consumer] }
 
 /** @type {import('../fault').Fault} */
 const storm = {
   id: 'F9',
   title: `members join and leave in peace, 1 to ${MOST} and back`,
   figure: 'nothing is handled twice; a queue has its next owner within 2 s',
-  load: { ...FEW, consumers: [{}] },
+  load: { ...FEW, consumers: [PATIENT.consumer] },
   async run(world) {
     await world.begin()
     const { random } = world
@@ -71,7 +73,7 @@ const killed = {
   id: 'F10',
   title: 'members are killed, and others join',
   figure: 'a queue has its next owner within 81 s; what comes again is the end of what the killed one had handled',
-  load: { producers: [{}], consumers: [{}, {}, {}] },
+  load: { producers: [PATIENT.producer], consumers: [PATIENT.consumer, PATIENT.consumer, PATIENT.consumer] },
   async run(world) {
     await world.begin()
     const { random } = world
@@ -106,7 +108,11 @@ const ended = {
     'members end by SIGTERM with close() in its handler, and in a handler by process.exit() and by an uncaught exception',
   figure: 'they end within 5 s; after SIGTERM queues go on at once, after the others as after a crash',
   clients: ['ours'],
-  load: { producers: [{}], consumers: [{}, {}, {}], handlerMs: 5 },
+  load: {
+    producers: [PATIENT.producer],
+    consumers: [PATIENT.consumer, PATIENT.consumer, PATIENT.consumer],
+    handlerMs: 5,
+  },
   async run(world) {
     await world.begin()
     const { random } = world
@@ -138,7 +144,11 @@ const namesakes = {
   id: 'F23',
   title: 'members in containers: the same address, the same process number, the same instanceName',
   figure: 'each has a client id of its own',
-  load: { ...FEW, consumers: [{}, {}, {}], consumer: { instanceName: 'shop' } },
+  load: {
+    ...FEW,
+    consumers: [PATIENT.consumer, PATIENT.consumer, PATIENT.consumer],
+    consumer: { instanceName: 'shop' },
+  },
   async run(world) {
     const { Elsewhere } = require('../elsewhere')
     const elsewhere = new Elsewhere()

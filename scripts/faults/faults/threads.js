@@ -1,6 +1,8 @@
 'use strict'
 // F14 and F19: little memory, and worker threads.
 
+const { PATIENT } = require('../load')
+
 /** A process of the package with nothing to do has 60. */
 const MOST_RSS_MIB = 160
 const DATA_MIB = 192
@@ -39,7 +41,7 @@ const threads = {
   title: 'worker threads are ended in the middle of their work, most of them without close()',
   figure: 'no crash, nothing is left behind, and their queues go on without waiting for their locks to run out',
   clients: ['ours'],
-  load: { producers: [{}], consumers: [{}] },
+  load: { producers: [PATIENT.producer], consumers: [PATIENT.consumer] },
   async run(world) {
     await world.begin()
     const workers = Math.min(MOST_WORKERS, PER_SECOND * world.seconds)
