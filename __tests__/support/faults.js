@@ -10,6 +10,7 @@ const SEEDS = backend.testBroker ? [1, 2, 3] : [1]
 /** How long things go wrong, and the messages per second that are offered meanwhile: five specs share two cores. */
 const SECONDS = 3
 const RATE = 300
+const PATIENCE = 5
 const ON = { name: `${backend.testBroker ? 'TestBroker-' : ''}${backend.version}`, ...backend }
 
 /** A test for each seed of each of these faults. @param {string[]} ids  @param {number[]} [seeds] fewer, where each takes its time */
@@ -25,7 +26,7 @@ function testFaults(ids, seeds = SEEDS) {
 async function expectClean(fault, seed) {
   const isOwn = backend.testBroker || fault.harmsBrokers || fault.cluster
   const cluster = isOwn ? await startCluster(fault.cluster) : backend
-  const setting = { on: ON.name, cluster, seed, seconds: SECONDS, load: { rate: RATE } }
+  const setting = { on: ON.name, cluster, seed, seconds: SECONDS, patience: PATIENCE, load: { rate: RATE } }
   const result = await run(fault, { ...setting, started: (world) => clients.add({ close: () => world.end() }) })
   if (!isClean(result)) throw new Error([...result.problems, result.text, result.kept].filter(Boolean).join('\n'))
   expect(result.counts.acknowledged).toBeGreaterThan(0)

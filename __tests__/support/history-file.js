@@ -54,10 +54,11 @@ class HistoryFile {
    * @param {import('./admin').TestAdmin} admin
    * @param {string} topic
    * @param {string} group
+   * @param {(message: { msgId?: string }) => boolean} [counts] whether a message is of those that the history is about
    */
-  async look(admin, topic, group) {
+  async look(admin, topic, group, counts = () => true) {
     const queueOf = ({ brokerName, queueId }) => `${topic}@${brokerName}:${queueId}`
-    const stored = (await admin.readBack(topic)).map((message) => ({
+    const stored = (await admin.readBack(topic)).filter(counts).map((message) => ({
       e: 'stored',
       queue: queueOf(message),
       offset: message.queueOffset,

@@ -16,6 +16,7 @@ const { World } = require('./world')
  * @property {(backend: Backend) => string | undefined} [whyNot] why it cannot be shown there
  * @property {string[]} [clients] who can take part; all
  * @property {object} [cluster] options of the cluster that it needs
+ * @property {boolean} [tampers] whether it changes frames of brokers, by `world.tampering`
  * @property {boolean} [harmsBrokers] whether nobody else can use the brokers meanwhile
  * @property {Partial<import('./load').Load>} [load] what of the load is not drawn
  * @property {import('../../src/js/testing/history.js').CheckOptions} [check] how the history is judged
@@ -49,7 +50,8 @@ const { World } = require('./world')
  * @returns {Promise<Result>}
  */
 async function run(fault, { on, started, ...setting }) {
-  const world = await World.start({ ...setting, load: { ...fault.load, ...setting.load } })
+  const { tampers, load } = fault
+  const world = await World.start({ ...setting, tampers, load: { ...load, ...setting.load } })
   started?.(world)
   let verdict = { broken: {}, counts: {}, text: '' }
   try {
@@ -59,6 +61,7 @@ async function run(fault, { on, started, ...setting }) {
     } catch (error) {
       // What is wrong may be told better by the history.
       world.problems.push(String(error?.message ?? error))
+      await world.halt()
     }
     verdict = await world.judge({ ...fault.check, drained: world.problems.length === 0 })
     fault.judge?.(world, verdict)

@@ -5,11 +5,14 @@
 const { spawn } = require('node:child_process')
 const path = require('node:path')
 const { LineProcess } = require('../../__tests__/support/child-process')
+const { VERSIONS } = require('../rocketmq/jars')
+const { aliOnsCommand, javaCommand } = require('./participants/commands')
 
 /**
  * @typedef {object} Part what a participant is told to be
  * @property {'producer' | 'consumer'} role
- * @property {string} client
+ * @property {string} client whose: one of CLIENTS
+ * @property {boolean} [awaited] a producer's of another client: whether each key's sends wait for the one before
  * @property {string} nameServer
  * @property {string} topic
  * @property {string} group
@@ -34,15 +37,21 @@ const COMMANDS = {
     const node = [process.execPath, ...execArgv, path.join(__dirname, 'participants', program)]
     return dataMiB ? ['sh', '-c', `ulimit -d ${dataMiB * 1024}; exec "$0" "$@"`, ...node] : node
   },
+  ...Object.fromEntries(VERSIONS.map((version) => [`java-${version}`, javaCommand(version)])),
+  'ali-ons': aliOnsCommand,
 }
+/** Behind the name of another client: it awaits no send before the next of its key, as ours need not. */
+const UNAWAITED = '-unawaited'
 
 class Participant extends LineProcess {
   #child
 
   /** @param {Part} part */
   static async start(part) {
-    const command = await COMMANDS[part.client](part)
-    return new Participant(command, part)
+    const { client } = part
+    const awaited = !client.endsWith(UNAWAITED)
+    const command = await COMMANDS[awaited ? client : client.slice(0, -UNAWAITED.length)](part)
+    return new Participant(command, { ...part, awaited })
   }
 
   /** @param {string[]} command @param {Part} part */
@@ -58,7 +67,12 @@ class Participant extends LineProcess {
     child.stdin.on('error', () => {})
   }
 
-  /** @param {'stop' | 'close' | 'block'} what @param {object} [more] */
+  /** As it has said when it had started. @returns {string | undefined} */
+  get clientId() {
+    return this.lines.find(({ event }) => event === 'started')?.clientId
+  }
+
+  /** @param {'stop' | 'close' | 'block' | 'send'} what  @param {object} [more] */
   do(what, more = {}) {
     this.#child.stdin.write(`${JSON.stringify({ do: what, ...more })}\n`)
   }
@@ -73,4 +87,10 @@ class Participant extends LineProcess {
   }
 }
 
-module.exports = { COMMANDS, Participant }
+/** Whose clients can take part. */
+const CLIENTS = [
+  ...Object.keys(COMMANDS),
+  ...Object.keys(COMMANDS).flatMap((client) => (client === 'ours' ? [] : [client + UNAWAITED])),
+]
+
+module.exports = { CLIENTS, Participant }

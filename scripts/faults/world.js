@@ -10,6 +10,7 @@ const load = require('./load')
 const { Participant } = require('./participant')
 const { Progress } = require('./progress')
 const { Random } = require('./random')
+const { Tampering } = require('./tampering')
 
 /** So long things that have to come may take, on a busy machine. */
 const PATIENCE_MS = 180_000
@@ -26,6 +27,8 @@ let runs = 0
  * @property {string} [client] whose; ours
  * @property {number} [seed]
  * @property {number} [seconds] how long the faulty phase lasts
+ * @property {number} [patience] by which bounds of times are multiplied, on a machine that does other things, too; 1
+ * @property {boolean} [tampers] whether frames of brokers are changed
  * @property {Partial<import('./load').Load>} [load] what of it is not drawn
  *
  * @typedef {import('../rocketmq/cluster').Cluster | import('../../__tests__/support/test-cluster').TestCluster} Cluster
@@ -40,11 +43,17 @@ class World {
   figures = {}
   /** What is wrong beside violations: figures beyond their bounds, what never came. @type {string[]} */
   problems = []
+  /** Those that participants know, `host:port`: the proxy of the cluster's, and what is added before they start. @type {string[]} */
+  nameServers = []
+  /** Whether a message in the store is one of those that the history is about. */
+  counts = () => true
   /** @type {Participant[]} */
   producers = []
   /** @type {Participant[]} */
   consumers = []
 
+  /** What ends with the world. @type {(() => unknown)[]} */
+  #endings = []
   #left = []
   #proxies
   #isJudged = false
@@ -54,21 +63,25 @@ class World {
   /** @param {Setting} setting */
   static async start(setting) {
     const world = new World(setting)
-    world.#proxies = await ProxiedCluster.start(setting.cluster)
+    world.#proxies = await ProxiedCluster.start(setting.cluster, world.tampering?.rewrite)
+    world.nameServers.push(world.#proxies.nameServer.address)
     await world.admin.createTopic(world.topic, { queues: world.load.queues / setting.cluster.brokers.length })
     return world
   }
 
   /** @param {Setting} setting */
-  constructor({ cluster, client = 'ours', seed = 1, seconds = 20, load: given }) {
+  constructor({ cluster, client = 'ours', seed = 1, seconds = 20, patience = 1, tampers = false, load: given }) {
     const name = `${Date.now().toString(36)}-${process.pid}-${++runs}`
-    Object.assign(this, { cluster, client, seed, seconds, topic: `faults-${name}`, group: `GID-faults-${name}` })
+    Object.assign(this, { cluster, client, seed, seconds, patience })
+    Object.assign(this, { topic: `faults-${name}`, group: `GID-faults-${name}` })
+    /** What is done to frames, where something is. */
+    this.tampering = tampers ? new Tampering() : undefined
     this.random = new Random(seed)
     this.load = load.drawn(this.random, given)
     this.history = new HistoryFile('faults')
     this.progress = new Progress(this.history.file)
     /** An operator, past the proxies. */
-    this.admin = new TestAdmin(cluster.nameServer)
+    this.admin = new TestAdmin(cluster.nameServer, { credentials: cluster.accounts?.admin })
   }
 
   /** Of the first broker. @returns {import('../../__tests__/support/proxy').FaultProxy} */
@@ -87,12 +100,31 @@ class World {
 
   /** Starts another participant. @param {'producer' | 'consumer'} role  @param {object} options of its client  @param {object} [more] of its part */
   async join(role, options, more = {}) {
+    const participant = await this.#start(role, options, more)
+    this[`${role}s`].push(participant)
+    await participant.said('started')
+    return participant
+  }
+
+  /** Starts one that cannot start; how that is told, and after how many milliseconds of it. */
+  async refused(role, options) {
+    const participant = await this.#start(role, options)
+    this.leaves(participant)
+    this.#left.push(participant)
+    const isOver = ({ event }) => event === 'failed' || event === 'started'
+    const { code = 'nothing', ms } = await participant.line(isOver, { what: 'its refusal' })
+    await participant.kill9()
+    return { code, ms }
+  }
+
+  async #start(role, options, more = {}) {
     const { keys, rate, bytes, handlerMs, producers, part } = this.load
     const common = role === 'producer' ? this.load.producer : this.load.consumer
-    const participant = await Participant.start({
+    const { accounts } = this.cluster
+    return Participant.start({
       role,
       client: this.client,
-      nameServer: this.#proxies.nameServer.address,
+      nameServer: this.nameServers.join(';'),
       topic: this.topic,
       group: this.group,
       keys,
@@ -101,13 +133,10 @@ class World {
       handlerMs,
       history: this.history.file,
       seed: this.random.integer(1, 1_000_000),
-      options: { ...options, ...common },
+      options: { ...(accounts && { credentials: accounts.member }), ...options, ...common },
       ...part,
       ...more,
     })
-    this[`${role}s`].push(participant)
-    await participant.said('started')
-    return participant
   }
 
   /** Everybody who is drawn is there, and messages flow through every queue. */
@@ -135,6 +164,14 @@ class World {
     await broker.kill9()
     const forgets = { locks: true, commits: UNWRITTEN_OFFSETS }
     this.fault(`kill -9 of ${broker.name}`, { whom: [broker.name], forgets })
+  }
+
+  /** Stops a broker in peace, and starts it after so many milliseconds. */
+  async restart(broker, ms) {
+    await broker.stop()
+    this.fault(`a restart of ${broker.name}`, { whom: [broker.name], forgets: { locks: true, commits: 0 } })
+    await this.lasts(ms)
+    await broker.start({ keep: 'committed' })
   }
 
   /** Nothing is wrong from now on, until the next fault: how long things take to go on is measured. */
@@ -178,17 +215,42 @@ class World {
     return delay(ms)
   }
 
+  /** Something that has to be so. @param {string} name  @param {string} value  @param {string} wanted */
+  note(name, value, wanted) {
+    this.figures[name] = value
+    if (value !== wanted) this.problems.push(`${name}: ${value} instead of ${wanted}`)
+  }
+
   /** A figure, and what it has to be. @param {string} name  @param {number} value  @param {Bound} [bound] */
   figure(name, value, { atMost = Infinity, atLeast = -Infinity } = {}) {
-    this.figures[name] = typeof value === 'number' ? Math.round(value * 100) / 100 : value
+    this.figures[name] = Math.round(value * 100) / 100
+    // Nobody else has promised it.
+    if (this.client !== 'ours') return
     if (!(value <= atMost)) this.problems.push(`${name} is ${value}, where at most ${atMost} is allowed`)
     if (!(value >= atLeast)) this.problems.push(`${name} is ${value}, where at least ${atLeast} is due`)
+  }
+
+  /** A figure that is a time, which busy machines make longer. @param {string} name  @param {number} ms  @param {number} atMost */
+  time(name, ms, atMost) {
+    this.figure(`${name}, ms`, ms, { atMost: atMost * this.patience })
   }
 
   /** What participants have told of this event, all together. @param {string} event */
   told(event) {
     const all = [...this.producers, ...this.consumers, ...this.#left]
     return all.flatMap(({ lines }) => lines.filter((line) => line.event === event))
+  }
+
+  /** All that participants have written to their outputs. */
+  get output() {
+    const all = [...this.producers, ...this.consumers, ...this.#left]
+    return all.map(({ lines, errors }) => `${JSON.stringify(lines)}${errors}`).join('\n')
+  }
+
+  /** Something to be closed with the world. @template {{ close(): unknown }} T @param {T} other @returns {T} */
+  add(other) {
+    this.#endings.push(() => other.close())
+    return other
   }
 
   /** The participant is no more; what it has told counts. @param {Participant} participant */
@@ -233,9 +295,14 @@ class World {
     await this.until(done, { intervalMs: 100, what: () => `commits of ${waiting.join(', ')}` })
   }
 
+  /** Nobody goes on: something has gone wrong, and what there is is looked at. */
+  async halt() {
+    await Promise.all([...this.producers, ...this.consumers].map((participant) => participant.kill9()))
+  }
+
   /** What the checker says of it all, with what brokers hold. @param {import('../../src/js/testing/history.js').CheckOptions} [options] */
   async judge(options = {}) {
-    await this.history.look(this.admin, this.topic, this.group)
+    await this.history.look(this.admin, this.topic, this.group, this.counts)
     this.progress.read()
     const verdict = await this.history.verdict({ drained: true, ...options })
     this.problems.push(...verdict.odd.told)
@@ -252,6 +319,7 @@ class World {
   async #end() {
     const all = [...this.producers, ...this.consumers, ...this.#left]
     await Promise.all(all.map((participant) => participant.kill9()))
+    await Promise.all(this.#endings.map((end) => end()))
     await this.#proxies?.close()
     await this.admin.close()
     if (this.#isJudged && this.problems.length === 0) this.history.remove()

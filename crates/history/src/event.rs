@@ -245,6 +245,10 @@ pub struct Hello {
     /// Of a producer: whether requests may carry messages of several keys.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub mixes_keys: bool,
+    /// Whether it tells only what its user sees, as another client's history does: sends and their outcomes, handlers and their ends. Nothing
+    /// of requests, locks, positions and commits, and so nothing is judged by them.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub as_user: bool,
 }
 
 /// What a client is.

@@ -3,8 +3,11 @@
 
 /** @type {import('../fault').Fault[]} */
 const FAULTS = [
+  ...require('./none'),
   ...require('./network'),
   ...require('./brokers'),
+  ...require('./routes'),
+  ...require('./peers'),
   ...require('./members'),
   ...require('./handlers'),
   ...require('./standstill'),

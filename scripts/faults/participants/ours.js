@@ -4,6 +4,7 @@
 const readline = require('node:readline')
 const { setTimeout: delay } = require('node:timers/promises')
 const { Producer, PushConsumer } = require('../../..')
+const { now } = require('../../../__tests__/support/history-file')
 const { peakRssMiB } = require('../../endurance/process-figures')
 const { Random } = require('../random')
 const { handlerOf, misbehave } = require('./handlers')
@@ -23,7 +24,7 @@ const random = new Random(part.seed)
 const told = {}
 const say = (event, more = {}) => {
   told[event] = (told[event] ?? 0) + 1
-  if (told[event] <= MOST_TOLD) process.stdout.write(`${JSON.stringify({ event, ...more })}\n`)
+  if (told[event] <= MOST_TOLD) process.stdout.write(`${JSON.stringify({ event, at: now(), ...more })}\n`)
 }
 
 /** Sends at its rate until it is told to stop; the sends are not awaited one by one. */
@@ -71,9 +72,32 @@ class Sender {
     )
   }
 
-  async stop() {
+  /** Sends so many messages as one, each with a body and a property of so many bytes. */
+  async send({ count = 1, bytes, propertyBytes = 0 }) {
+    const properties = propertyBytes > 0 ? { p: 'p'.repeat(propertyBytes) } : undefined
+    const message = { topic, body: Buffer.alloc(bytes, 'b'), properties }
+    const sending =
+      count === 1
+        ? this.#producer.sendOrderly(message, 'key-0')
+        : this.#producer.sendOrderlyBatch(
+            Array.from({ length: count }, () => message),
+            'key-0',
+          )
+    const code = await sending.then(
+      () => 'stored',
+      (error) => error.code,
+    )
+    say('sent', { code, requests: this.#producer.stats().requests })
+  }
+
+  /** Sends nothing more. */
+  over() {
     this.#isOver = true
-    await this.#ended
+    return this.#ended
+  }
+
+  async stop() {
+    await this.over()
     await this.#producer.flush()
     say('stopped', { sent: this.#sent, stored: this.#stored, failed: this.#failed, ...this.#producer.stats() })
   }
@@ -91,7 +115,7 @@ class Receiver {
     if (batch) consumer.subscribeBatch(topic, ([first], context) => handle(first, context), batch)
     else consumer.subscribe(topic, handle)
     for (const event of ['lockLost', 'revoked', 'undecodable', 'offsetReset', 'suspended']) {
-      consumer.on(event, (what) => say(event, { code: what?.code }))
+      consumer.on(event, (queue, what) => say(event, { queue, code: what?.code }))
     }
   }
 
@@ -101,6 +125,8 @@ class Receiver {
 
   begin() {}
 
+  over() {}
+
   async stop() {
     say('stopped')
   }
@@ -109,11 +135,13 @@ class Receiver {
 const actor = role === 'producer' ? new Sender() : new Receiver()
 const { client } = actor
 client.on('warning', ({ code, message }) => say('warning', { code, text: message }))
+client.on('connected', (address, { server }) => say('connected', { address, server }))
 client.on('routeChanged', (_, queues) => say('routeChanged', { queues: queues.length }))
 client.on('disconnected', (address, { server }) => say('disconnected', { address, server }))
 
 const COMMANDS = {
   stop: () => actor.stop(),
+  send: (what) => actor.send(what),
   /** Nothing of JavaScript goes on for so long. */
   block({ ms }) {
     say('blocked')
@@ -122,6 +150,7 @@ const COMMANDS = {
   },
   misbehave,
   async close() {
+    await actor.over()
     await client.close()
     say('closed', { told, peakRssMiB: peakRssMiB() })
     // And the process ends by itself.
@@ -142,7 +171,7 @@ async function collect() {
 if (part.collects) void collect()
 
 function fail(error) {
-  say('failed', { text: String(error), code: error.code })
+  say('failed', { text: String(error), code: error.code, ms: performance.now() - began })
   process.exit(1)
 }
 
@@ -153,6 +182,7 @@ input.on('line', (line) => {
 })
 // Whoever started this is gone, or it is done.
 input.on('close', () => process.exit())
+const began = performance.now()
 client.start().then(() => {
   actor.begin()
   say('started', { clientId: client.clientId })
