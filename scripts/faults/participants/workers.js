@@ -28,8 +28,10 @@ async function live(i) {
 
 async function main() {
   const memory = new Memory()
-  const before = handles()
   let next = 0
+  // What the first one needs, stays.
+  await live(next++)
+  const before = handles()
   const lives = async () => {
     while (next < workers) {
       await live(next++)
