@@ -26,8 +26,12 @@ const blocked = {
     const timeoutMs = 1_000 * world.seconds + 2 * SOON_MS
     await Promise.all(standing.map((participant) => participant.said('unblocked', { timeoutMs })))
     const recovery = world.heals('the event loops go on')
-    const stayed = (await world.admin.members(world.group)).filter((member) => members.includes(member))
-    world.figure('members that stayed', stayed.length, { atLeast: members.length })
+    // A connection of somebody may have ended just now.
+    const areThere = async () => {
+      const there = await world.admin.members(world.group)
+      return members.every((member) => there.includes(member))
+    }
+    await world.until(areThere, { timeoutMs: SOON_MS, what: 'all members' })
     await world.recovered(recovery)
     const lost = world.consumers.map((member) => member.lines.filter(({ event }) => event === 'lockLost').length)
     const own = lost[world.consumers.indexOf(standing[0])]
