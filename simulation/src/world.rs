@@ -53,17 +53,24 @@ fn within<F: Future>(lives: impl FnOnce() -> F) -> F::Output {
 
 /// Always by way of its text, so that a plan in a file is what its seed was.
 pub(crate) fn plan_of(source: &Source) -> Result<Plan, String> {
-    let text = match source {
-        Source::Seed(seed) => {
-            determinism::begin(*seed);
-            within(|| async {
-                World::begin(*seed);
-                Plan::draw(*seed).to_text()
-            })
+    let kept = match source {
+        Source::Seed(_) => None,
+        Source::File(file) => {
+            let text = std::fs::read_to_string(file).map_err(|error| format!("{file}: {error}"))?;
+            Some(Plan::of_text(&text).map_err(|error| format!("{file}: {error}"))?)
         }
-        Source::File(file) => std::fs::read_to_string(file).map_err(|error| format!("{file}: {error}"))?,
     };
-    Plan::of_text(&text).map_err(|error| format!("no plan: {error}"))
+    let seed = match (source, &kept) {
+        (Source::Seed(seed), _) => *seed,
+        (_, kept) => kept.as_ref().map_or(0, |plan| plan.seed),
+    };
+    determinism::begin(seed);
+    // Also where it is not needed: what libraries have asked the system for by now is the same then.
+    let drawn = within(|| async {
+        World::begin(seed);
+        Plan::draw(seed).to_text()
+    });
+    kept.map_or_else(|| Plan::of_text(&drawn).map_err(|error| format!("no plan: {error}")), Ok)
 }
 
 async fn live(one: &One, plan: Plan) -> Vec<String> {
