@@ -356,14 +356,19 @@ impl Gate {
         state.runs.running().collect()
     }
 
-    /// The lock is given back. A handler that runs yet is of a program that has ended, and never ends itself.
-    pub(crate) fn leave(&self) {
-        let mut state = self.lock();
+    /// The program has ended: what runs never ends by itself, and is left.
+    pub(crate) fn abandon(&self) {
+        let state = self.lock();
         if !state.direct {
             for running in state.runs.running() {
                 self.record.end(running.offset, None, false);
             }
         }
+    }
+
+    /// The lock is given back.
+    pub(crate) fn leave(&self) {
+        let mut state = self.lock();
         state.tenure = Tenure::Absent;
         state.void();
     }
