@@ -63,7 +63,7 @@ const halfOpen = {
   figure: 'noticed within 10 s; no handler begins after 30 s of silence',
   async run(world) {
     await world.begin()
-    const { proxy, random } = world
+    const { proxy } = world
     const noticed = []
     do {
       proxy.blackhole = true
@@ -77,8 +77,8 @@ const halfOpen = {
       noticed.push(...firsts().map(({ at }) => (at - since) / 1_000))
       await least
       proxy.blackhole = false
-      // Who has not noticed hears that the connection is gone, or has to find out.
-      if (random.pick([true, false])) proxy.reset()
+      // What a connection has lost it never goes on behind.
+      proxy.reset()
       await world.recovered(world.heals('silence'))
     } while (world.elapsed < 1)
     // Nobody else tells of it.

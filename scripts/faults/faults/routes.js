@@ -131,12 +131,9 @@ const changes = {
     let changes = 0
     do {
       for (const change of random.shuffled(all)) {
-        const before = count()
         await change()
         changes++
-        // What is as it was before is not told.
         await world.lasts((1_000 * world.seconds) / all.length)
-        if (changes === 1) await told(world, before)
       }
     } while (world.elapsed < 1)
     const [before, most] = [count(), world.mostQueues]
