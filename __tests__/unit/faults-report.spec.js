@@ -31,7 +31,7 @@ test('a row for each fault, a column for each client; runs of several brokers to
   ]
   const [head, , ...rows] = summary(runs).split('\n')
   expect(head).toBe(
-    '|  | what goes wrong | rocketmq-orderly | Java 4.9.7 | Java 5.5.0 | Java, not awaited | ali-ons | ali-ons, not awaited |',
+    '|  | rocketmq-orderly | Java 4.9.7 | Java 5.5.0 | Java, not awaited | ali-ons | ali-ons, not awaited |',
   )
   expect(rows).toHaveLength(1)
   expect(rows[0]).toContain('| 0 / 0 / 7 / 0; 2.0 s |  | **2** / 0 / 0 / 2; never |  |  |  |')

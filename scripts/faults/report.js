@@ -89,13 +89,11 @@ const rule = (count) => `|${'---|'.repeat(count)}`
 /** A row for each fault, a column for each client. @param {import('./fault').Result[]} all */
 function summary(all) {
   const shown = FAULTS.filter(({ id }) => all.some(({ fault }) => fault === id))
-  const rows = shown.map(({ id, title }) => {
+  const rows = shown.map(({ id }) => {
     const of = (clients) => all.filter((result) => result.fault === id && clients.includes(result.client))
-    return line([id, title, ...COLUMNS.map(([clients]) => cell(of(clients)))])
+    return line([`\`${id}\``, ...COLUMNS.map(([clients]) => cell(of(clients)))])
   })
-  return [line(['', 'what goes wrong', ...COLUMNS.map(([, name]) => name)]), rule(COLUMNS.length + 2), ...rows].join(
-    '\n',
-  )
+  return [line(['', ...COLUMNS.map(([, name]) => name)]), rule(COLUMNS.length + 1), ...rows].join('\n')
 }
 
 /** A row for each fault, client and kind of brokers. @param {import('./fault').Result[]} all */

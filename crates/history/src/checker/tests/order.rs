@@ -129,7 +129,8 @@ fn p1_a_key_moves_with_the_route_only() {
     good(&history(&moved.replace("p CHANGE", "w fault broker-died")));
     good(&history(&format!("0.5 p route q0\n{}", moved.replace("p CHANGE", "p route q0 q1"))));
     // Once for each, whenever what was placed by it is sent.
-    let placed = format!("0.5 p route q0\n1.5 p route q0 q1\n{}", moved.replace("p CHANGE", "w fault broker-died"));
+    let later = moved.replace("4 p CHANGE\n", "").replacen("2 p wire", "1.5 p route q0 q1\n2 p wire", 1);
+    let placed = format!("0.5 p route q0\n{later}");
     good(&history(&placed));
     bad(&history(&format!("{placed}\n7 p submit 3 k C\n8 p wire 3 q0 3\n9 p answer 3 stored 11")), &["P1"]);
     // Before, and not since.
