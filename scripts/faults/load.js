@@ -8,6 +8,12 @@ const RATE = 2_000
 const KEYS = 64
 const QUEUES = 8
 
+/** What a client needs on a busy machine, where nothing else is drawn. */
+const PATIENT = {
+  producer: { sendTimeoutMs: 120_000, startTimeoutMs: 60_000 },
+  consumer: { startTimeoutMs: 60_000 },
+}
+
 /**
  * @typedef {object} Load
  * @property {number} queues
@@ -18,6 +24,9 @@ const QUEUES = 8
  * @property {'queue' | 'key'} by what is handled in order, of the whole group
  * @property {object[]} producers their options
  * @property {object[]} consumers their options
+ * @property {object} [producer] options that all producers have beside their own
+ * @property {object} [consumer] options that all consumers have beside their own
+ * @property {Partial<import('./participant').Part>} [part] what all participants are told beside that
  */
 
 /** @param {Random} random  @param {Partial<Load>} given what is not drawn  @returns {Load} */
@@ -50,4 +59,4 @@ function consumer(random, by) {
   }
 }
 
-module.exports = { drawn }
+module.exports = { drawn, PATIENT }

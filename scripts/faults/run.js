@@ -8,7 +8,7 @@ const { TestCluster } = require('../../__tests__/support/test-cluster')
 const { Cluster, VERSIONS } = require('../rocketmq/cluster')
 const { FAULTS } = require('./faults')
 const { isClean, run } = require('./fault')
-const { COMMANDS } = require('./participant')
+const { CLIENTS } = require('./participant')
 const { table } = require('./table')
 
 const BACKENDS = [...VERSIONS.map((version) => `TestBroker-${version}`), ...VERSIONS]
@@ -16,7 +16,7 @@ const USAGE = `Usage: npm run faults -- [options]
 
   --fault F5,F10     these only (default: all)
   --on NAME,...      of ${BACKENDS.join(', ')} (default: the first two)
-  --client NAME      whose clients: ${Object.keys(COMMANDS).join(', ')} (default: ours)
+  --client NAME      whose clients: ${CLIENTS.join(', ')} (default: ours)
   --seeds N          each with so many seeds (default: 3)
   --seed N           with this one only
   --seconds N        how long things go wrong (default: 20)
@@ -52,7 +52,7 @@ function parsed() {
   return {
     faults: listed(values.fault, ids, '--fault').map((id) => FAULTS.find((fault) => fault.id === id)),
     on: listed(values.on, BACKENDS, '--on', BACKENDS.slice(0, VERSIONS.length)),
-    client: listed(values.client ?? 'ours', Object.keys(COMMANDS), '--client')[0],
+    client: listed(values.client ?? 'ours', CLIENTS, '--client')[0],
     seeds: seeds ?? Array.from({ length: count(values.seeds ?? 3, '--seeds') }, (_, i) => i + 1),
     seconds: count(values.seconds ?? 20, '--seconds'),
     load: values.rate === undefined ? {} : { rate: count(values.rate, '--rate') },

@@ -71,6 +71,8 @@ impl Calm {
 pub(crate) struct Surroundings {
     pub(crate) calm: Calm,
     pub(crate) histories: Lines,
+    /// All of them.
+    pub(crate) topics: Vec<String>,
     /// Whether what clients tell is printed.
     pub(crate) says: bool,
 }

@@ -10,16 +10,25 @@ npm run simulate -- [options]
   --from N       the first of them (default 1)
   --jobs N       this many at a time (default: as many as there are cores)
   --seed N       one seed, in this process: prints its plan and its verdict
-  --trace FILE   with --seed: writes the whole history there
+  --plan FILE    the same with a plan that was kept
+  --trace FILE   with --seed or --plan: writes the whole history there
+  --shrink FILE  with --seed or --plan: leaves out what it does not need to fail, and writes there what remains
   --plant NAME   with a planted defect; succeeds when a seed catches it
   --defects      with every defect that can be planted, one after the other
   --list-defects their names, each with the first seed that catches it
 ";
 
+/// Where a plan comes from.
+#[derive(Debug)]
+pub(crate) enum Source {
+    Seed(u64),
+    File(String),
+}
+
 /// One world.
 #[derive(Debug)]
 pub(crate) struct One {
-    pub(crate) seed: u64,
+    pub(crate) source: Source,
     pub(crate) trace: Option<String>,
     pub(crate) plant: Option<String>,
     /// Says nothing but the verdict: somebody counts.
@@ -40,6 +49,8 @@ pub(crate) struct Many {
 #[derive(Debug)]
 pub(crate) enum Arguments {
     One(One),
+    /// Of a world that fails, into this file.
+    Shrink(One, String),
     Many(Many),
     List,
     Help,
@@ -49,20 +60,22 @@ impl Arguments {
     /// Those of this process.
     pub(crate) fn read() -> Result<Self, lexopt::Error> {
         use lexopt::prelude::{Long, ValueExt};
-        let mut one = One { seed: 0, trace: None, plant: None, quiet: false };
+        let mut one = One { source: Source::Seed(0), trace: None, plant: None, quiet: false };
         let jobs = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
         let mut many = Many { seeds: 100, from: 1, jobs, plants: Vec::new() };
-        let mut single = false;
+        let (mut single, mut shrink) = (false, None);
         let mut parser = lexopt::Parser::from_env();
         while let Some(argument) = parser.next()? {
             match argument {
-                Long("seed") => (single, one.seed) = (true, parser.value()?.parse()?),
+                Long("seed") => (single, one.source) = (true, Source::Seed(parser.value()?.parse()?)),
+                Long("plan") => (single, one.source) = (true, Source::File(parser.value()?.string()?)),
                 Long("trace") => one.trace = Some(parser.value()?.string()?),
                 Long("plant") => {
                     let name = parser.value()?.string()?;
                     one.plant = Some(name.clone());
                     many.plants.push(name);
                 }
+                Long("shrink") => shrink = Some(parser.value()?.string()?),
                 Long("defects") => many.plants = DEFECTS.iter().map(|&(name, _)| name.to_owned()).collect(),
                 Long("list-defects") => return Ok(Self::List),
                 Long("quiet") => one.quiet = true,
@@ -73,6 +86,10 @@ impl Arguments {
                 other => return Err(other.unexpected()),
             }
         }
-        Ok(if single { Self::One(one) } else { Self::Many(many) })
+        Ok(match shrink {
+            Some(file) if single => Self::Shrink(one, file),
+            _ if single => Self::One(one),
+            _ => Self::Many(many),
+        })
     }
 }

@@ -7,23 +7,21 @@ use std::time::Duration;
 use rocketmq_client::client::{Client, ClientOptions};
 use rocketmq_client::consumer::{
     Consumer, ConsumerOptions, Delivery, Handover, InitialPosition, MessageModel, OnUndecodable, OrderedBy, Outcome,
-    Sink, Suspend, Wish,
+    Paused, QueueState, SeekTo, Sink, Suspend, Wish,
 };
 use rocketmq_client::env::Timing;
 use rocketmq_client::error::ClientError;
 use rocketmq_client::record::History;
-use rocketmq_protocol::ExpressionKind;
-use rocketmq_simulated_world::{Host, below, chance, spawn};
+use rocketmq_protocol::{ExpressionKind, MessageQueue};
+use rocketmq_simulated_world::{Host, below, chance, pick, spawn};
 use tokio::sync::{Notify, Semaphore, mpsc, watch};
 use tokio::time::{sleep, timeout};
 
 use crate::app::{Calm, EventLoop, Listener, Surroundings};
+use crate::faults::Place;
+use crate::names::{self, Starts};
 use crate::plan::ConsumerPlan;
 
-/// The group of all consumers.
-pub(crate) const GROUP: &str = "G";
-/// The topic of all messages.
-pub(crate) const TOPIC: &str = "orders";
 /// Of a start, and of a close.
 const BOUND: Duration = Duration::from_secs(10);
 
@@ -51,30 +49,67 @@ impl Pump {
     }
 
     async fn go_through(self: Arc<Self>, queue: u32, generation: u32, chunk: Vec<Delivery>) {
-        for delivery in chunk {
+        for batch in chunk.chunks(self.plan.batch) {
             let Ok(_place) = self.places.acquire().await else { return };
             self.event_loop.turn().await;
-            if !self.handle(queue, generation, &delivery).await {
+            if !self.handle(queue, generation, batch).await {
                 return;
             }
         }
     }
 
-    async fn handle(&self, queue: u32, generation: u32, delivery: &Delivery) -> bool {
+    /// One call of a handler: of a message, or of several, of which it may say that it is done with the first ones.
+    async fn handle(&self, queue: u32, generation: u32, batch: &[Delivery]) -> bool {
+        let offsets: Vec<i64> = batch.iter().map(|delivery| delivery.message.queue_offset).collect();
+        let [first, .., last] = offsets[..] else { return self.handle_one(queue, generation, &batch[0]).await };
+        if !self.consumer().may_start(queue, generation, first, last) {
+            return false;
+        }
+        let mut told = 0;
+        for (place, delivery) in batch.iter().enumerate() {
+            if place % 4 == 0 {
+                sleep(self.takes()).await;
+                self.event_loop.turn().await;
+            }
+            if self.fails(delivery) {
+                self.pass(queue, generation, &offsets[told..=place]);
+                return self.consumer().failed(queue, generation, offsets[place], Outcome::Later, None).go_on;
+            }
+            if chance(0.3) {
+                self.pass(queue, generation, &offsets[told..=place]);
+                told = place;
+            }
+        }
+        self.pass(queue, generation, &offsets[told..]);
+        self.consumer().succeeded(queue, generation, last, None).go_on
+    }
+
+    /// Done with all of these but the last.
+    fn pass(&self, queue: u32, generation: u32, offsets: &[i64]) {
+        for next in offsets.windows(2) {
+            self.consumer().pass(queue, generation, next[0], next[1]);
+        }
+    }
+
+    async fn handle_one(&self, queue: u32, generation: u32, delivery: &Delivery) -> bool {
         let offset = delivery.message.queue_offset;
         if !self.consumer().may_start(queue, generation, offset, offset) {
             return false;
         }
         sleep(self.takes()).await;
         self.event_loop.turn().await;
-        // What has failed once fails again, more often than not.
-        let fails = if delivery.attempt > 1 { 0.7 } else { self.plan.fails };
-        let ack = if !self.calm.is_calm() && self.plan.fails > 0.0 && chance(fails) {
+        let ack = if self.fails(delivery) {
             self.consumer().failed(queue, generation, offset, Outcome::Later, None)
         } else {
             self.consumer().succeeded(queue, generation, offset, None)
         };
         ack.go_on
+    }
+
+    /// What has failed once fails again, more often than not.
+    fn fails(&self, delivery: &Delivery) -> bool {
+        let fails = if delivery.attempt > 1 { 0.7 } else { self.plan.fails };
+        !self.calm.is_calm() && self.plan.fails > 0.0 && chance(fails)
     }
 
     fn takes(&self) -> Duration {
@@ -117,7 +152,10 @@ impl Sink for Handlers {
 pub(crate) struct Member {
     pub(crate) host: Host,
     pub(crate) event_loop: EventLoop,
+    pub(crate) starts: Arc<Starts>,
+    pub(crate) group: usize,
     around: Surroundings,
+    now: Arc<Mutex<Option<Arc<Consumer<Arc<Client>>>>>>,
     leaves: Arc<watch::Sender<bool>>,
     left: Arc<Notify>,
 }
@@ -130,16 +168,17 @@ impl Member {
         let member = Self {
             host,
             around,
+            starts: Arc::new(Starts::of(name)),
+            group: plan.group,
+            now: Arc::default(),
             event_loop: EventLoop::default(),
             leaves: Arc::new(watch::Sender::new(false)),
             left: Arc::default(),
         };
-        let (this, name, plan, name_servers) = (member.clone(), name.to_owned(), plan.clone(), name_servers.to_vec());
+        let (this, plan, name_servers) = (member.clone(), plan.clone(), name_servers.to_vec());
         host.run(async move {
-            let mut attempt = 0;
             while !*this.leaves.borrow() {
-                attempt += 1;
-                this.live(attempt, &name, &plan, &name_servers).await;
+                this.live(&plan, &name_servers).await;
                 let _ = timeout(Duration::from_secs(1), this.asked_to_leave()).await;
             }
             this.left.notify_one();
@@ -148,11 +187,12 @@ impl Member {
     }
 
     /// Until it is asked to leave, or its start fails.
-    async fn live(&self, attempt: u32, name: &str, plan: &ConsumerPlan, name_servers: &[String]) {
-        let mut options =
-            ClientOptions::new(GROUP.to_owned(), name_servers.to_vec(), None, None, None, Timing::default());
+    async fn live(&self, plan: &ConsumerPlan, name_servers: &[String]) {
+        let (attempt, name) = (self.starts.next(), self.starts.name.clone());
+        let group = names::group(plan.group);
+        let mut options = ClientOptions::new(group, name_servers.to_vec(), None, None, None, Timing::default());
         options.client_id = format!("{}@{name}#{attempt}", self.host.ip());
-        let client = Client::start(options, Arc::new(Listener { name: name.to_owned(), says: self.around.says }));
+        let client = Client::start(options, Arc::new(Listener { name, says: self.around.says }));
         let pump = Arc::new(Pump {
             calm: self.around.calm.clone(),
             event_loop: self.event_loop.clone(),
@@ -163,11 +203,12 @@ impl Member {
         });
         let consumer = Consumer::new(
             Arc::clone(&client),
-            plan.options(self.around.histories.history(&format!("{name}.{attempt}"))),
+            plan.options(&self.around.topics, self.around.histories.history(&self.starts.current())),
             Arc::new(Handlers(Arc::clone(&pump))),
         );
         let consumer = Arc::new(consumer.unwrap_or_else(|error| panic!("{error}")));
         let _ = pump.consumer.set(Arc::clone(&consumer));
+        *self.now.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&consumer));
         let started = tokio::select! {
             started = timeout(BOUND, consumer.start(BOUND)) => matches!(started, Ok(Ok(()))),
             () = self.asked_to_leave() => false,
@@ -178,6 +219,37 @@ impl Member {
         self.event_loop.turn().await;
         consumer.close(BOUND).await;
         client.close().await;
+    }
+
+    fn consumer(&self) -> Option<Arc<Consumer<Arc<Client>>>> {
+        self.now.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Its handlers do not start, or they do.
+    pub(crate) fn pause(&self, pauses: bool) {
+        if let Some(consumer) = self.consumer() {
+            let paused = if pauses { Paused { everything: true, ..Paused::default() } } else { Paused::default() };
+            self.host.within(|| consumer.pause(paused));
+        }
+    }
+
+    /// One of its queues goes on elsewhere.
+    pub(crate) async fn seek(&self, to: Place) {
+        let Some(consumer) = self.consumer() else { return };
+        let queues = self.assignment();
+        let Some(queue) = pick(&queues) else { return };
+        let name = MessageQueue::new(queue.topic.as_str(), queue.broker_name.as_str(), queue.queue_id);
+        let to = match to {
+            Place::First => SeekTo::First,
+            Place::Last => SeekTo::Last,
+            Place::Before(count) => SeekTo::Offset((queue.committed_offset.unwrap_or(0) - count).max(0)),
+        };
+        let _ = self.host.run(self.host.within(|| consumer.seek(&name, to))).await;
+    }
+
+    /// Its queues.
+    pub(crate) fn assignment(&self) -> Vec<QueueState> {
+        self.consumer().map_or_else(Vec::new, |consumer| self.host.within(|| consumer.assignment()))
     }
 
     async fn asked_to_leave(&self) {
@@ -193,23 +265,25 @@ impl Member {
 }
 
 impl ConsumerPlan {
-    fn options(&self, history: History) -> ConsumerOptions {
+    fn options(&self, topics: &[String], history: History) -> ConsumerOptions {
+        let wish =
+            |topic: &String| Wish { topic: topic.clone(), kind: ExpressionKind::Tag, expression: String::from("*") };
         ConsumerOptions {
-            group: GROUP.to_owned(),
-            subscriptions: vec![Wish {
-                topic: TOPIC.to_owned(),
-                kind: ExpressionKind::Tag,
-                expression: String::from("*"),
-            }],
+            group: names::group(self.group),
+            subscriptions: topics.iter().map(wish).collect(),
             ordered_by: self.ordered_by,
-            batch_messages: 1,
+            batch_messages: self.batch,
             initial_position: InitialPosition::First,
             max_reconsume_times: self.max_reconsume_times,
             suspend: Suspend { initial: self.suspend, factor: 1.5, max: Duration::from_secs(5) },
             prefetch_messages: self.prefetch,
             prefetch_bytes: 64 * 1024 * 1024,
             commit_interval: self.commit_interval,
-            message_model: MessageModel::Clustering,
+            message_model: if self.broadcasting {
+                MessageModel::Broadcasting { offset_file: None }
+            } else {
+                MessageModel::Clustering
+            },
             on_undecodable: OnUndecodable::Hold,
             handler_timeout: None,
             history,

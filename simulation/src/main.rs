@@ -4,24 +4,30 @@
 
 mod app;
 mod arguments;
+mod befall;
 mod consumer;
 mod defects;
 mod determinism;
 mod faults;
 mod history;
+mod names;
 mod plan;
+mod plan_text;
 mod pool;
 mod producer;
+mod running;
+mod shrink;
 mod store;
 mod world;
 
 use std::process::ExitCode;
 
-use arguments::Arguments;
+use arguments::{Arguments, One};
 
 fn main() -> ExitCode {
     match Arguments::read() {
         Ok(Arguments::One(one)) => world::run(&one),
+        Ok(Arguments::Shrink(One { source, plant, .. }, file)) => shrink::run(&source, plant.as_deref(), &file),
         Ok(Arguments::Many(many)) => pool::run(&many),
         Ok(Arguments::List) => {
             for (name, seed) in defects::DEFECTS {

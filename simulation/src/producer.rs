@@ -9,16 +9,16 @@ use bytes::Bytes;
 use rocketmq_client::client::{Client, ClientOptions};
 use rocketmq_client::env::Timing;
 use rocketmq_client::producer::{
-    Calls, FailedRun, Failure, Gathered, OnRouteChange, Outgoing, Producer, ProducerOptions, Settlement, ShardingHash,
-    StoredRun,
+    Calls, Content, FailedRun, Failure, Gathered, OnRouteChange, Outgoing, OutgoingBatch, Producer, ProducerOptions,
+    Settlement, ShardingHash, StoredRun,
 };
 use rocketmq_client::record::History;
-use rocketmq_simulated_world::{Host, below, chance, spawn};
+use rocketmq_simulated_world::{Host, below, chance, pick, spawn};
 use tokio::sync::Notify;
 use tokio::time::{sleep, timeout};
 
 use crate::app::{EventLoop, Listener, Surroundings};
-use crate::consumer::TOPIC;
+use crate::names::Starts;
 use crate::plan::ProducerPlan;
 
 const BOUND: Duration = Duration::from_secs(10);
@@ -87,33 +87,40 @@ impl Slots {
 pub(crate) struct Sender {
     pub(crate) host: Host,
     pub(crate) event_loop: EventLoop,
+    pub(crate) starts: Arc<Starts>,
     ends: Arc<AtomicBool>,
     ended: Arc<Notify>,
 }
 
 impl Sender {
-    /// Sends until it is told to end.
+    /// Sends until it is told to end. Programs with the same `keys_of` have the same keys.
     pub(crate) fn start(
-        name: &str,
+        (name, keys_of): (&str, &str),
         name_servers: &[String],
         plan: &ProducerPlan,
         keys: u64,
         around: &Surroundings,
     ) -> Self {
         let host = Host::new();
-        let sender = Self { host, event_loop: EventLoop::default(), ends: Arc::default(), ended: Arc::default() };
+        let sender = Self {
+            host,
+            event_loop: EventLoop::default(),
+            starts: Arc::new(Starts::of(name)),
+            ends: Arc::default(),
+            ended: Arc::default(),
+        };
         let (this, name, name_servers) = (sender.clone(), name.to_owned(), name_servers.to_vec());
-        let (around, program) = (around.clone(), Program { plan: plan.clone(), keys, name: name.clone() });
+        let program = Program { plan: plan.clone(), keys, keys_of: keys_of.to_owned(), topics: around.topics.clone() };
+        let around = around.clone();
         host.run(async move {
-            let mut attempt = 0;
             while !this.ends.load(Ordering::Relaxed) {
-                attempt += 1;
+                let attempt = this.starts.next();
                 let mut client =
                     ClientOptions::new(String::from("P"), name_servers.clone(), None, None, None, Timing::default());
                 client.client_id = format!("{}@{name}#{attempt}", host.ip());
                 let client = Client::start(client, Arc::new(Listener { name: name.clone(), says: around.says }));
-                let history = around.histories.history(&format!("{name}.{attempt}"));
-                this.live(&client, program.plan.options(history), &program).await;
+                let history = around.histories.history(&this.starts.current());
+                this.live(&client, program.plan.options(&program.topics, history), &program).await;
                 client.close().await;
             }
             this.ended.notify_one();
@@ -152,17 +159,24 @@ impl Sender {
 struct Program {
     plan: ProducerPlan,
     keys: u64,
-    name: String,
+    keys_of: String,
+    topics: Vec<String>,
 }
 
 impl Program {
     fn burst(&self, producer: &Arc<Producer<Arc<Client>>>, slots: &Mutex<Slots>) {
         for _ in 0..=below(2 * self.plan.burst) {
-            let sharding_key = format!("{}-{}", self.name, below(self.keys));
+            let sharding_key = format!("{}-{}", self.keys_of, below(self.keys));
+            let topic = pick(&self.topics).cloned().unwrap_or_default();
             let body = Bytes::from(vec![b'x'; self.plan.body]);
             let slot = slots.lock().unwrap_or_else(PoisonError::into_inner).take();
-            let message = Outgoing { slot, topic: TOPIC.to_owned(), sharding_key, body, ..Outgoing::default() };
-            if producer.send(message).is_err() {
+            let called = if chance(self.plan.batches) {
+                let messages = vec![Content { body, ..Content::default() }; usize::try_from(2 + below(4)).unwrap_or(2)];
+                producer.send_batch(OutgoingBatch { slot, topic, sharding_key, messages, timeout: None })
+            } else {
+                producer.send(Outgoing { slot, topic, sharding_key, body, ..Outgoing::default() })
+            };
+            if called.is_err() {
                 slots.lock().unwrap_or_else(PoisonError::into_inner).give_back(slot);
             }
         }
@@ -203,17 +217,17 @@ async fn hear(
 }
 
 impl ProducerPlan {
-    fn options(&self, history: History) -> ProducerOptions {
+    fn options(&self, topics: &[String], history: History) -> ProducerOptions {
         ProducerOptions {
             group: String::from("P"),
-            topics: vec![TOPIC.to_owned()],
+            topics: topics.to_vec(),
             sharding_hash: ShardingHash::Java,
             batching: self.batching,
             send_timeout: self.send_timeout,
             max_pending_messages: 100_000,
             max_pending_bytes: 64 * 1024 * 1024,
             gather: Duration::from_millis(5),
-            on_route_change: OnRouteChange::Follow,
+            on_route_change: if self.holds { OnRouteChange::Hold } else { OnRouteChange::Follow },
             max_message_bytes: 4 * 1024 * 1024,
             history,
         }

@@ -5,8 +5,6 @@ use rocketmq_history::event::{Event, Queue};
 use rocketmq_test_broker::TestBroker;
 use serde_json::Value;
 
-use crate::consumer::{GROUP, TOPIC};
-
 fn queue(value: &Value) -> Queue {
     Queue {
         topic: value["topic"].as_str().unwrap_or_default().to_owned(),
@@ -15,10 +13,10 @@ fn queue(value: &Value) -> Queue {
     }
 }
 
-/// Reads it all back.
-pub(crate) fn read_back(broker: &TestBroker, histories: &Lines) {
-    let messages = broker.messages(TOPIC).unwrap_or_else(|error| panic!("{error:?}"));
-    for message in messages {
+/// Reads back all of some topics, and the offsets of some groups.
+pub(crate) fn read_back(broker: &TestBroker, topics: &[String], groups: &[String], histories: &Lines) {
+    let messages = topics.iter().map(|topic| broker.messages(topic).unwrap_or_else(|error| panic!("{error:?}")));
+    for message in messages.flatten() {
         let message = serde_json::to_value(message).unwrap_or_default();
         histories.write(
             "store",
@@ -31,9 +29,11 @@ pub(crate) fn read_back(broker: &TestBroker, histories: &Lines) {
             },
         );
     }
-    for offset in broker.offsets(GROUP).unwrap_or_else(|error| panic!("{error:?}")) {
-        let place = serde_json::to_value(&offset.queue).unwrap_or_default();
-        let (group, offset) = (GROUP.to_owned(), offset.committed_offset);
-        histories.write("store", Event::Committed { group, queue: queue(&place), offset });
+    for group in groups {
+        for offset in broker.offsets(group).unwrap_or_else(|error| panic!("{error:?}")) {
+            let place = serde_json::to_value(&offset.queue).unwrap_or_default();
+            let (group, offset) = (group.clone(), offset.committed_offset);
+            histories.write("store", Event::Committed { group, queue: queue(&place), offset });
+        }
     }
 }

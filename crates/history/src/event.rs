@@ -67,6 +67,14 @@ pub enum Event {
         /// What the caller was told.
         outcome: Settled,
     },
+    /// The caller is being told of what has failed of a key: what is called from here on is sent again. Whatever was called between the
+    /// failure and this fails, too.
+    Heard {
+        /// As the broker knows it.
+        topic: String,
+        /// The sharding key.
+        key: String,
+    },
 
     /// A queue became ours, by an answer of its broker or because it needs none: a new epoch begins.
     Lock {
@@ -208,6 +216,9 @@ pub enum Event {
         /// Whether it excuses what it must: brokers that forget their locks or committed offsets.
         #[serde(default, skip_serializing_if = "Forgets::is_nothing")]
         forgets: Forgets,
+        /// How long it goes on from here, in microseconds, where that is known.
+        #[serde(default, skip_serializing_if = "is_zero")]
+        lasts: u64,
     },
 }
 
@@ -220,9 +231,18 @@ fn is_true(it: &bool) -> bool {
     *it
 }
 
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "as serde asks")]
+fn is_zero(it: &u64) -> bool {
+    *it == 0
+}
+
 /// Who a client is.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a word of the line that stands or not, and nothing to the others"
+)]
 pub struct Hello {
     /// The version of this format: 1.
     pub version: u32,
@@ -245,6 +265,10 @@ pub struct Hello {
     /// Of a producer: whether requests may carry messages of several keys.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub mixes_keys: bool,
+    /// Whether it tells only what its user sees, as another client's history does: sends and their outcomes, handlers and their ends. Nothing
+    /// of requests, locks, positions and commits, and so nothing is judged by them.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub as_user: bool,
 }
 
 /// What a client is.

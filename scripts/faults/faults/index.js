@@ -2,7 +2,17 @@
 // The faults, in the order of the table.
 
 /** @type {import('../fault').Fault[]} */
-const FAULTS = [...require('./network'), ...require('./brokers'), ...require('./routes'), ...require('./peers')]
+const FAULTS = [
+  ...require('./none'),
+  ...require('./network'),
+  ...require('./brokers'),
+  ...require('./routes'),
+  ...require('./peers'),
+  ...require('./members'),
+  ...require('./handlers'),
+  ...require('./standstill'),
+  ...require('./threads'),
+]
 
 const number = ({ id }) => Number(id.slice(1))
 

@@ -81,7 +81,8 @@ const halfOpen = {
       proxy.reset()
       await world.recovered(world.heals('silence'))
     } while (world.elapsed < 1)
-    world.time('noticed by those who send', Math.max(...noticed), 10_000)
+    // Nobody else tells of it.
+    if (noticed.length > 0) world.time('noticed by those who send', Math.max(...noticed), 10_000)
   },
 }
 

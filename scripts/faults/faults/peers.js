@@ -42,6 +42,7 @@ const malformed = {
   id: 'F15',
   title: 'brokers send what is no frame, or no answer to anything',
   figure: 'what is no frame ends its connection, and no other; nothing else does',
+  clients: ['ours'],
   tampers: true,
   async run(world) {
     await world.begin()

@@ -107,6 +107,7 @@ const changes = {
   id: 'F8',
   title: 'a topic grows and shrinks, an order of queues is said and taken back, a broker leaves and comes back',
   figure: 'each change is told; no key moves with something unresolved',
+  clients: ['ours'],
   cluster: { brokers: 2 },
   harmsBrokers: true,
   async run(world) {

@@ -5,12 +5,15 @@ const readline = require('node:readline')
 const { setTimeout: delay } = require('node:timers/promises')
 const { Producer, PushConsumer } = require('../../..')
 const { now } = require('../../../__tests__/support/history-file')
+const { peakRssMiB } = require('../../endurance/process-figures')
 const { Random } = require('../random')
+const { handlerOf, misbehave } = require('./handlers')
 
 /** How often a producer sends a part of what is due. */
 const TICK_MS = 10
 /** So much of what it is to send may wait for its end; what is due beyond that is never sent. */
 const MOST_SECONDS_WAITING = 2
+const COLLECT_MS = 20
 /** So many lines of a kind are told. */
 const MOST_TOLD = 200
 
@@ -108,9 +111,9 @@ class Receiver {
     const { batch, ...own } = options
     const consumer = new PushConsumer({ groupId: group, nameServer, initialPosition: 'first', ...own })
     this.#consumer = consumer
-    const handle = () => delay(random.fraction() * part.handlerMs)
-    if (batch) consumer.subscribeBatch(topic, () => handle(), batch)
-    else consumer.subscribe(topic, () => handle())
+    const handle = handlerOf(part, random, say)
+    if (batch) consumer.subscribeBatch(topic, ([first], context) => handle(first, context), batch)
+    else consumer.subscribe(topic, handle)
     for (const event of ['lockLost', 'revoked', 'undecodable', 'offsetReset', 'suspended']) {
       consumer.on(event, (queue, what) => say(event, { queue, code: what?.code }))
     }
@@ -145,15 +148,27 @@ const COMMANDS = {
     Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms)
     say('unblocked')
   },
+  misbehave,
   async close() {
     await actor.over()
     await client.close()
-    say('closed', { told })
+    say('closed', { told, peakRssMiB: peakRssMiB() })
     // And the process ends by itself.
     input.removeAllListeners('close')
     process.stdin.destroy()
   },
 }
+
+process.once('SIGTERM', () => void COMMANDS.close())
+
+/** Garbage is collected all the time. */
+async function collect() {
+  for (;;) {
+    globalThis.gc()
+    await delay(COLLECT_MS, undefined, { ref: false })
+  }
+}
+if (part.collects) void collect()
 
 function fail(error) {
   say('failed', { text: String(error), code: error.code, ms: performance.now() - began })

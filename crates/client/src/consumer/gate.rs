@@ -356,6 +356,16 @@ impl Gate {
         state.runs.running().collect()
     }
 
+    /// The program has ended: what runs never ends by itself, and is left.
+    pub(crate) fn abandon(&self) {
+        let state = self.lock();
+        if !state.direct {
+            for running in state.runs.running() {
+                self.record.end(running.offset, None, false);
+            }
+        }
+    }
+
     /// The lock is given back.
     pub(crate) fn leave(&self) {
         let mut state = self.lock();

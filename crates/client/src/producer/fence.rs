@@ -137,9 +137,13 @@ impl State {
         let Some(&topic) = self.topic_ids.get(topic) else { return };
         let Some(&id) = self.topics[topic].keys.get(sharding_key) else { return };
         let key = &mut self.keys[id];
+        let was_closed = key.undelivered > 0;
         key.undelivered = key.undelivered.saturating_sub(1);
         if key.undelivered == 0 {
             key.failure = None;
+            if was_closed {
+                self.note_heard(id);
+            }
             self.tidy_key(id);
         }
     }

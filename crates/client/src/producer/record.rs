@@ -74,6 +74,14 @@ impl State {
             .record(|| Event::Settle { send, outcome: Settled::Stored { queue: named(topic, queue), offset } });
     }
 
+    /// The caller is being told of what has failed of a key, which is open again.
+    pub(super) fn note_heard(&self, key: u32) {
+        let key = &self.keys[key];
+        self.options
+            .history
+            .record(|| Event::Heard { topic: self.topics[key.topic].real.to_string(), key: key.name.to_string() });
+    }
+
     /// The caller is told of this error.
     pub(super) fn note_failed(&self, send: u64, error: &ClientError, outcome: Outcome) {
         self.options.history.record(|| {

@@ -58,6 +58,7 @@ pub(super) enum What {
     Wire { request: u64, queue: u32, sends: Span },
     Answer { request: u64, outcome: Answer },
     Settle { send: u64, told: Told },
+    Heard { key: u32 },
     Lock { queue: u32, asked: i64 },
     Renewed { queue: u32, asked: i64 },
     Lost { queue: u32, why: u32 },
@@ -123,6 +124,10 @@ impl Client {
     pub(super) fn broadcasting(&self) -> bool {
         self.hello.as_ref().is_some_and(|hello| hello.broadcasting)
     }
+
+    pub(super) fn as_user(&self) -> bool {
+        self.hello.as_ref().is_some_and(|hello| hello.as_user)
+    }
 }
 
 /// A fault.
@@ -132,6 +137,8 @@ pub(super) struct Fault {
     pub(super) what: String,
     pub(super) whom: Vec<String>,
     pub(super) forgets: Forgets,
+    /// When it is over, as far as anybody knows.
+    pub(super) until: i64,
 }
 
 impl Fault {
@@ -229,6 +236,10 @@ impl Book {
                 };
                 What::Settle { send, told }
             }
+            Event::Heard { topic, key } => {
+                let topic = names.text(&topic);
+                What::Heard { key: names.key(topic, &key) }
+            }
             Event::Lock { queue, asked } => What::Lock { queue: names.queue(queue), asked: time(asked) },
             Event::Renewed { queue, asked } => What::Renewed { queue: names.queue(queue), asked: time(asked) },
             Event::Lost { queue, why } => What::Lost { queue: names.queue(queue), why: names.text(&why) },
@@ -258,9 +269,9 @@ impl Book {
             Event::Committed { group, queue, offset } => {
                 What::Committed { group: names.text(&group), queue: names.queue(queue), offset }
             }
-            Event::Fault { what, whom, forgets } => {
+            Event::Fault { what, whom, forgets, lasts } => {
                 let number = u32::try_from(self.faults.len()).expect("fewer than 2^32 faults");
-                self.faults.push(Fault { at, what, whom, forgets });
+                self.faults.push(Fault { at, what, whom, forgets, until: at.saturating_add(time(lasts)) });
                 What::Fault { number }
             }
         }
@@ -276,7 +287,11 @@ impl Book {
             *latest = entry.at;
             match &mut entry.what {
                 What::Lock { asked, .. } | What::Renewed { asked, .. } => *asked = asked.saturating_add(shift),
-                What::Fault { number } => self.faults[*number as usize].at = entry.at,
+                What::Fault { number } => {
+                    let fault = &mut self.faults[*number as usize];
+                    fault.until = fault.until.saturating_add(entry.at - fault.at);
+                    fault.at = entry.at;
+                }
                 _ => {}
             }
         }

@@ -6,6 +6,7 @@ use super::book::{Message, Told, What};
 use super::options::micros;
 use super::order::Send;
 use super::report::{Findings, Of};
+use super::seen;
 use super::strands::{Call, Strand};
 use crate::event::{Ended, Phase, Why};
 
@@ -95,6 +96,10 @@ fn given_up<'a>(findings: &Findings<'a>, strand: &'a Strand) -> impl Iterator<It
 /// Whether somebody has set the position of the queue.
 fn was_set(findings: &Findings<'_>, strands: &[Strand]) -> bool {
     let mut lines = strands.iter().flat_map(|strand| &strand.lines);
+    // Of an administrator's reset nobody hears where nobody has the queue.
+    if findings.book.faults.iter().any(|fault| fault.what.contains("offsets are reset")) {
+        return true;
+    }
     let is_set = |what: &What| matches!(what, What::Position { why: Why::Reset | Why::Seek | Why::Correction, .. });
     lines.any(|&line| is_set(&findings.book.entries[line].what))
 }
@@ -123,8 +128,17 @@ fn no_gap(findings: &mut Findings<'_>, strands: &[Strand], unheard: &[(i64, i64)
             _ => {}
         }
     }
+    if let Some(seen) = seen::reach(findings, strands, stored) {
+        // All that is stored is theirs.
+        (position, committed) = (Some((i64::MIN, stored[0].offset, stored[0].line)), seen);
+    }
     let Some((_, from, begun)) = position else { return };
-    let end = if findings.options.drained { i64::MAX } else { committed.map_or(from, |(offset, _)| offset) };
+    // A member that has all queues for itself need not have been there to the end.
+    let end = if findings.options.drained && !first.broadcasting {
+        i64::MAX
+    } else {
+        committed.map_or(from, |(offset, _)| offset)
+    };
     let passed_over = merged(passed_over);
     let is_open = |message: &&Message| {
         message.matched

@@ -1,10 +1,10 @@
 //! What has to go on goes on (C10): queues find their next owner, and messages their handler.
 
-use super::book::{Book, Told, What};
+use super::book::{Book, Fault, Told, What};
 use super::options::{Liveness, micros};
 use super::order::Send;
 use super::report::Findings;
-use super::strands::{Ending, Strand};
+use super::strands::{Ending, Strand, Tenure};
 use crate::event::{Ended, Phase, Role};
 
 /// Members of the groups, as liveness sees them.
@@ -21,9 +21,10 @@ struct Member {
 #[derive(Debug)]
 pub(super) struct Times {
     members: Vec<Member>,
-    /// Faults and deaths.
-    troubles: Vec<i64>,
-    deaths: Vec<i64>,
+    /// Faults and deaths: from when to when, by their beginning.
+    troubles: Vec<(i64, i64)>,
+    /// Members' ends that others have to notice: when, and whether nobody has heard of it.
+    deaths: Vec<(i64, bool)>,
     /// Of each queue what was acknowledged there: offset and time, by offset.
     acks: std::collections::HashMap<u32, Vec<(i64, i64)>>,
 }
@@ -43,8 +44,22 @@ impl Times {
             let is_dead = client.closed.is_none() && (died.is_some() || last < end);
             members.push(Member { client: number, group: hello.group.clone(), from, to, is_dead });
         }
-        let deaths: Vec<i64> = members.iter().filter(|member| member.is_dead).map(|member| member.to).collect();
-        let mut troubles: Vec<i64> = book.faults.iter().map(|fault| fault.at).chain(deaths.iter().copied()).collect();
+        let mut deaths = Vec::new();
+        for member in members.iter().filter(|member| member.to < end) {
+            let name = book.name_of(member.client);
+            // Its lines were cut then, or it stood still.
+            let is_hidden = |fault: &Fault| {
+                fault.at <= member.to && fault.until > member.to && fault.whom.iter().any(|whom| whom == name)
+            };
+            let is_unheard = book.faults.iter().any(is_hidden);
+            if member.is_dead || is_unheard {
+                deaths.push((member.to, is_unheard));
+            }
+        }
+        // What outlasts the history stays: only its beginning counts.
+        let lasts = |fault: &Fault| if fault.until < end { fault.until } else { fault.at };
+        let faults = book.faults.iter().map(|fault| (fault.at, lasts(fault)));
+        let mut troubles: Vec<(i64, i64)> = faults.chain(deaths.iter().map(|&(at, _)| (at, at))).collect();
         troubles.sort_unstable();
         let mut acks: std::collections::HashMap<u32, Vec<(i64, i64)>> = std::collections::HashMap::new();
         for send in sends {
@@ -60,12 +75,11 @@ impl Times {
 
     /// The time from which `bound` runs: after the last trouble that began before it was over.
     fn undisturbed(&self, mut from: i64, bound: i64) -> i64 {
-        let first = self.troubles.partition_point(|&at| at <= from);
-        for &at in &self.troubles[first..] {
+        for &(at, until) in &self.troubles {
             if at > from + bound {
                 break;
             }
-            from = at;
+            from = from.max(until);
         }
         from
     }
@@ -86,8 +100,19 @@ impl Times {
         }
     }
 
-    fn has(times: &[i64], from: i64, to: i64) -> bool {
-        times.iter().any(|&at| at >= from && at <= to)
+    /// How long a queue's next lock may take from a time on, where no death is to be noticed.
+    fn bound(&self, at: i64, liveness: &Liveness) -> i64 {
+        let near = |time: i64, bound: i64| time >= at - bound && time <= at + bound;
+        let [crash, unheard] = [liveness.crash, liveness.unheard].map(micros);
+        if self.deaths.iter().any(|&(death, is_unheard)| is_unheard && near(death, unheard)) {
+            unheard
+        } else if self.deaths.iter().any(|&(death, _)| near(death, crash)) {
+            crash
+        } else if self.troubles.iter().any(|&(from, until)| from <= at + crash && until >= at - crash) {
+            micros(liveness.unnoticed)
+        } else {
+            micros(liveness.hand_over)
+        }
     }
 }
 
@@ -101,7 +126,7 @@ pub(super) fn check(findings: &mut Findings<'_>, strands: &[Strand], times: &Tim
     }
     take_overs(findings, strands, times, &liveness);
     if let Some(bound) = liveness.progress.map(micros) {
-        for strand in strands {
+        for strand in strands.iter().filter(|strand| !strand.as_user) {
             progress(findings, strand, times, bound);
         }
     }
@@ -118,31 +143,46 @@ fn is_gone(book: &Book, queue: u32) -> bool {
     last.is_some_and(|queues| !book.ids(queues).contains(&queue))
 }
 
+/// How a member comes to have a queue no more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Parting {
+    Died,
+    /// It has lost the lock, which somebody else may have, or nobody.
+    Lost,
+    GaveBack,
+    /// The same, and nobody knows whether the broker has heard it.
+    GaveBackUnanswered,
+}
+
+fn parting(book: &Book, strand: &Strand, tenure: &Tenure, member: &Member) -> Option<(i64, usize, Parting)> {
+    match (tenure.ending, tenure.end) {
+        (Ending::Unlocked, Some((at, line))) => {
+            let mut later = strand.lines.iter().filter(|&&later| later > line);
+            let answer = later.find_map(|&later| match book.entries[later].what {
+                What::Unlock { phase, .. } => Some(phase),
+                _ => None,
+            });
+            let is_heard = matches!(answer, None | Some(Phase::Done));
+            Some((at, line, if is_heard { Parting::GaveBack } else { Parting::GaveBackUnanswered }))
+        }
+        (Ending::Lost, Some((at, line))) => Some((at, line, Parting::Lost)),
+        (Ending::None | Ending::Doubtful, _) if member.is_dead => {
+            Some((member.to, strand.lines.last().copied().unwrap_or(tenure.lock), Parting::Died))
+        }
+        _ => None,
+    }
+}
+
 fn take_overs(findings: &mut Findings<'_>, strands: &[Strand], times: &Times, liveness: &Liveness) {
     let book = findings.book;
-    let [hand_over, unnoticed, crash] = [liveness.hand_over, liveness.unnoticed, liveness.crash].map(micros);
     for strand in strands {
         let Some(member) = times.members.iter().find(|member| member.client == strand.client) else { continue };
         for tenure in &strand.tenures {
-            let (at, line, is_death) = match (tenure.ending, tenure.end) {
-                (Ending::Unlocked, Some((at, line))) => (at, line, false),
-                (Ending::None, _) if member.is_dead => {
-                    (member.to, strand.lines.last().copied().unwrap_or(tenure.lock), true)
-                }
-                _ => continue,
-            };
+            let Some((at, line, parting)) = parting(book, strand, tenure, member) else { continue };
             let locks = || strands.iter().flat_map(|strand| &strand.tenures);
             let next = locks().filter(|next| next.from >= at && next.lock > line).min_by_key(|next| next.from);
-            let bound = |from: i64, to: i64| {
-                if is_death || Times::has(&times.deaths, from, to) {
-                    crash
-                } else if Times::has(&times.troubles, from, to) {
-                    unnoticed
-                } else {
-                    hand_over
-                }
-            };
-            let limit = bound(at - crash, at + crash);
+            let least = if parting == Parting::GaveBack { 0 } else { micros(liveness.crash) };
+            let limit = times.bound(at, liveness).max(least);
             let from = times.undivided(&member.group, at, limit);
             let until = from + limit;
             let came = next.map_or(i64::MAX, |next| next.from);
@@ -150,7 +190,12 @@ fn take_overs(findings: &mut Findings<'_>, strands: &[Strand], times: &Times, li
                 continue;
             }
             let name = book.name_of(strand.client);
-            let how = if is_death { "died" } else { "gave it back" };
+            let how = match parting {
+                Parting::Died => "died",
+                Parting::Lost => "lost it",
+                Parting::GaveBack => "gave it back",
+                Parting::GaveBackUnanswered => "gave it back without an answer",
+            };
             let culprits: Vec<usize> = [line].into_iter().chain(next.map(|next| next.lock)).collect();
             let waited = (came.min(book.entries.last().map_or(0, |entry| entry.at)) - at) / 1_000;
             let text = format_args!(

@@ -29,8 +29,11 @@ pub struct Liveness {
     pub hand_over: Duration,
     /// The same after a fault: the notice of it may have been lost.
     pub unnoticed: Duration,
-    /// From a member's death to the next lock of its queues.
+    /// From a member's death to the next lock of its queues: its lock lasts 60 s, and the others look every 20 s.
     pub crash: Duration,
+    /// The same where nobody has heard its end, as of a machine that is gone, or behind lines that are cut: brokers count a silent member as
+    /// one for 120 s, see to that every 10 s, and the others look every 20 s.
+    pub unheard: Duration,
     /// Names of brokers and clients that stay away: nothing is asked of them, nor because of them.
     pub away: Vec<String>,
 }
@@ -55,6 +58,7 @@ impl Default for Liveness {
             hand_over: Duration::from_secs(2),
             unnoticed: Duration::from_secs(21),
             crash: Duration::from_secs(81),
+            unheard: Duration::from_secs(151),
             away: Vec::new(),
         }
     }

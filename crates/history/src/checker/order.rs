@@ -11,7 +11,7 @@ const BROKEN: &str = "ERR_ROCKETMQ_ORDER_BROKEN";
 /// Codes of what ends together, and so behind what has failed.
 const ENDED: [&str; 2] = ["ERR_ROCKETMQ_CLOSED", "ERR_ROCKETMQ_ABORTED"];
 /// So often a key may move for one fault: away, and back.
-const MOVES: usize = 2;
+pub(super) const MOVES: usize = 2;
 
 /// A send, as far as it has come.
 #[derive(Debug)]
@@ -66,6 +66,9 @@ struct Flow {
     routes: usize,
     /// What fails since something before it has: above the first up to the second, and the line of that.
     doomed: Vec<(u64, u64, usize)>,
+    /// The last failure that closed the key, its line, and what was called since.
+    failed: Option<(u64, usize)>,
+    called_since: Vec<u64>,
 }
 
 impl Flow {
@@ -96,6 +99,8 @@ struct Producer<'a, 'b> {
     findings: &'a mut Findings<'b>,
     number: u32,
     mixes_keys: bool,
+    /// Whether it tells only what its user sees.
+    as_user: bool,
     sends: HashMap<u64, Send>,
     requests: HashMap<u64, Request>,
     flows: HashMap<u32, Flow>,
@@ -114,6 +119,7 @@ pub(super) fn check(findings: &mut Findings<'_>) -> Vec<Send> {
         let mut producer = Producer {
             number: u32::try_from(number).expect("as clients are numbered"),
             mixes_keys: client.hello.as_ref().is_some_and(|hello| hello.mixes_keys),
+            as_user: client.as_user(),
             findings,
             sends: HashMap::new(),
             requests: HashMap::new(),
@@ -143,6 +149,7 @@ impl Producer<'_, '_> {
                 What::Wire { request, queue, sends } => self.wire(line, request, queue, sends),
                 What::Answer { request, ref outcome } => self.answer(line, request, outcome),
                 What::Settle { send, told } => self.settle(line, send, told),
+                What::Heard { key } => self.heard(key),
                 What::Closed => self.closed(line),
                 _ => {}
             }
@@ -157,6 +164,9 @@ impl Producer<'_, '_> {
         let flow = self.flows.entry(key).or_insert_with(|| Flow { routes, ..Flow::default() });
         flow.pending.push_back(number);
         flow.last_called = flow.last_called.max(number);
+        if flow.failed.is_some() {
+            flow.called_since.push(number);
+        }
         let send = Send {
             producer: self.number,
             number,
@@ -345,7 +355,7 @@ impl Producer<'_, '_> {
         match told {
             Told::Stored { queue, offset } => {
                 self.findings.verdict.counts.acknowledged += 1;
-                if send.place != Some((queue, offset)) {
+                if send.place != Some((queue, offset)) && !self.as_user {
                     let text = format_args!("#{number} is told as stored where no answer has said so");
                     let culprits = [send.wired.map_or(line, |(line, _)| line), line];
                     self.findings.report("P6", of, &culprits, text);
@@ -366,12 +376,27 @@ impl Producer<'_, '_> {
                         format_args!("#{number} fails with {code}, and not because of what has failed before it");
                     self.findings.report("P5", of, &[failure, line], text);
                 }
-                if code != BROKEN && code != ENDED[0] {
+                if code != BROKEN && code != ENDED[0] && !self.as_user {
                     flow.doom(number, line);
+                    flow.failed.get_or_insert((number, line));
                 }
             }
         }
         flow.resolve(number);
+    }
+
+    /// P5, of what was called before the caller has heard of a failure.
+    fn heard(&mut self, key: u32) {
+        let of = self.of(key);
+        let flow = self.flows.entry(key).or_default();
+        let since = std::mem::take(&mut flow.called_since);
+        let Some((failed, failure)) = flow.failed.take() else { return };
+        flow.doom(failed, failure);
+        for number in since {
+            let Some((wired, _)) = self.sends.get(&number).and_then(|send| send.wired) else { continue };
+            let text = format_args!("#{number} is sent though the caller has not heard yet that #{failed} has failed");
+            self.findings.report("P5", of, &[failure, wired], text);
+        }
     }
 
     /// P10: nothing is open any more.

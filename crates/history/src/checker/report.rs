@@ -234,7 +234,7 @@ impl<'a> Findings<'a> {
     fn concerns_key(&self, what: &What, producer: u32, key: u32) -> bool {
         let of_send = |send: u64| self.key_of.get(&(producer, send)) == Some(&key);
         match *what {
-            What::Submit { key: its, .. } => its == key,
+            What::Submit { key: its, .. } | What::Heard { key: its } => its == key,
             What::Settle { send, .. } => of_send(send),
             What::Wire { sends, .. } => self.book.sends(sends).iter().any(|&send| of_send(send)),
             What::Answer { request, .. } => {

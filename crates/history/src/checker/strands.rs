@@ -86,6 +86,8 @@ pub(super) struct Strand {
     pub(super) client: u32,
     pub(super) by_key: bool,
     pub(super) broadcasting: bool,
+    /// Whether its client tells only what its user sees.
+    pub(super) as_user: bool,
     pub(super) lines: Vec<usize>,
     /// By their beginning.
     pub(super) calls: Vec<Call>,
@@ -126,6 +128,7 @@ pub(super) fn of(findings: &mut Findings<'_>) -> Vec<Strand> {
                 client: number,
                 by_key: client.by_key(),
                 broadcasting: client.broadcasting(),
+                as_user: client.as_user(),
                 lines: Vec::new(),
                 calls: Vec::new(),
                 tenures: Vec::new(),
@@ -167,8 +170,7 @@ fn calls(book: &Book, strand: &Strand) -> Vec<Call> {
                 });
             }
             What::Passed { offset, .. } => {
-                // What is passed is behind the message that it was at.
-                if let Some(at) = running(book, strand, &calls, &open, offset - 1) {
+                if let Some(at) = passing(book, strand, &calls, &open, offset) {
                     calls[open[at]].passed.push((offset, entry.at));
                 }
             }
@@ -182,6 +184,16 @@ fn calls(book: &Book, strand: &Strand) -> Vec<Call> {
         }
     }
     calls
+}
+
+/// Which of the running calls goes on with this message: of a key, others may lie between it and the one before.
+fn passing(book: &Book, strand: &Strand, calls: &[Call], open: &[usize], offset: i64) -> Option<usize> {
+    let find = |fits: &dyn Fn(&Call) -> bool| open.iter().rposition(|&call| fits(&calls[call]));
+    let key = book.stored_at(strand.queue, offset).map(|message| message.key);
+    let goes_on = |call: &Call| call.next() < offset && offset <= call.last;
+    find(&|call| goes_on(call) && key.is_some() && call.key == key)
+        .or_else(|| find(&goes_on))
+        .or_else(|| running(book, strand, calls, open, offset - 1))
 }
 
 /// Which of the running calls has come to this message.

@@ -112,6 +112,7 @@ fn told(book: &Book, by: u32, what: &What) -> String {
             Told::Failed { code } => format!("settle    #{send} failed: {}", text(*code)),
             Told::Unknown { code } => format!("settle    #{send} unknown: {}", text(*code)),
         },
+        What::Heard { key } => format!("heard     key {}", names.shown_key(*key)),
         What::Lock { queue: at, .. } => format!("lock      {}", queue(*at)),
         What::Renewed { queue: at, .. } => format!("renewed   {}", queue(*at)),
         What::Lost { queue: at, why } => format!("lost      {}: {}", queue(*at), text(*why)),

@@ -4,9 +4,10 @@ use std::fmt;
 
 use serde_json::Value;
 
+use crate::protocol::Command;
 use crate::protocol::code::request;
-use crate::protocol::{Command, json as tolerant};
 use crate::release::Release;
+use crate::requests::bodies::{self, Locking};
 use crate::state::names::{CLUSTER, DEAD_LETTERS, RETRY};
 
 /// What an account may do with what.
@@ -150,9 +151,10 @@ fn demands_of_5_5(command: &Command) -> Vec<Demand> {
         3001 | 3006 => vec![Demand::cluster(&["Update"])],
         request::HEART_BEAT => subscriptions(command),
         request::LOCK_BATCH_MQ | request::UNLOCK_BATCH_MQ => {
-            let body = body(command);
-            let queues = members(&body, "mqSet").map(|queue| Demand::topic(text(queue, "topic"), SUB));
-            std::iter::once(Demand::group(text(&body, "consumerGroup"), SUB)).chain(queues).collect()
+            let locking = Locking::of(command).ok().flatten().unwrap_or_default();
+            let (_, group, queues) = locking.parts().unwrap_or_default();
+            let queues = queues.iter().map(|queue| Demand::topic(&queue.topic, SUB));
+            std::iter::once(Demand::group(&group, SUB)).chain(queues).collect()
         }
         _ => Vec::new(),
     }
@@ -169,7 +171,7 @@ fn subscriptions(command: &Command) -> Vec<Demand> {
 }
 
 fn body(command: &Command) -> Value {
-    tolerant::parse(&command.body).unwrap_or_default()
+    bodies::value(command).unwrap_or_default()
 }
 
 fn text<'a>(value: &'a Value, name: &str) -> &'a str {

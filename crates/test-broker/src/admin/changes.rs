@@ -9,6 +9,7 @@ use crate::groups::registrations::GroupConfig;
 use crate::protocol::code::response;
 use crate::protocol::{Command, MessageQueue, json as tolerant};
 use crate::release::Release;
+use crate::requests::bodies;
 use crate::requests::name_server::{properties_text, read_properties};
 use crate::requests::reply::{Reply, flag, number, optional, text};
 use crate::state::cluster::State;
@@ -30,7 +31,7 @@ pub(crate) fn by_queue(entries: impl Iterator<Item = (MessageQueue, Value)>) -> 
 
 /// A body of JSON.
 pub(crate) fn json_body(command: &Command) -> Result<Value, Reply> {
-    tolerant::parse(&command.body).map_err(|error| Reply::thrown(format!("com.alibaba.fastjson: {error}")))
+    bodies::value(command).map_err(|error| Reply::thrown(format!("com.alibaba.fastjson: {error}")))
 }
 
 fn data_version() -> Value {

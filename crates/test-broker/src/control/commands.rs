@@ -111,6 +111,14 @@ impl TestBroker {
         Ok(())
     }
 
+    /// Has routes show a fixed list of a topic's queues, `broker:count` for each broker; without one it is as brokers tell.
+    pub fn fix_queues(&self, topic: &str, conf: Option<String>) -> Result<(), Refused> {
+        self.open()?;
+        self.shared.lock().name_server.set_order(topic, conf);
+        self.shared.change();
+        Ok(())
+    }
+
     /// Makes a group.
     pub fn create_group(&self, group: &str) -> Result<(), Refused> {
         self.open()?;

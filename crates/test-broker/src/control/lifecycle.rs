@@ -10,6 +10,7 @@ use crate::TestBroker;
 use crate::access::acl::Accounts;
 use crate::env;
 use crate::error::{Code, Refused};
+use crate::requests::name_server::all_routes;
 use crate::state::broker::Broker;
 use crate::state::cluster::{Shared, State};
 use crate::wire::server::Running;
@@ -138,6 +139,15 @@ impl TestBroker {
 
     /// Starts a stopped broker again, on its old port.
     pub async fn start_broker(&self, index: usize, keep: Keep) -> Result<(), Refused> {
+        self.start_broker_at(index, keep, None).await
+    }
+
+    /// The same on another machine: it has its disk, and another address.
+    pub async fn start_broker_elsewhere(&self, index: usize, keep: Keep) -> Result<(), Refused> {
+        self.start_broker_at(index, keep, Some(0)).await
+    }
+
+    async fn start_broker_at(&self, index: usize, keep: Keep, port: Option<u16>) -> Result<(), Refused> {
         self.open()?;
         self.check_index(index)?;
         let port = {
@@ -149,13 +159,14 @@ impl TestBroker {
             if keep == Keep::Stored {
                 broker.lose_memory(self.shared.time_factor);
             }
-            broker.address.port()
+            port.unwrap_or_else(|| broker.address.port())
         };
         let running = Running::start(&self.shared, Server::Broker(index), port)
             .await
             .map_err(|error| cannot_listen(port, &error))?;
         let mut state = self.shared.lock();
         let broker = state.broker(index);
+        broker.address = running.address;
         broker.running = true;
         broker.route_until = None;
         broker.registers_at = None;
@@ -165,6 +176,15 @@ impl TestBroker {
             *place = Some(running);
         }
         self.shared.change();
+        Ok(())
+    }
+
+    /// The name server goes on with the routes that it has now, and hears of nothing new, until it is told otherwise.
+    pub fn keep_routes(&self, stale: bool) -> Result<(), Refused> {
+        self.open()?;
+        let mut state = self.shared.lock();
+        let routes = stale.then(|| all_routes(&state));
+        state.name_server.stale = routes;
         Ok(())
     }
 

@@ -2,12 +2,11 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use serde_json::Value;
-
 use super::request_names::is_send;
+use crate::protocol::Command;
 use crate::protocol::code::request;
 use crate::protocol::properties::{self, name};
-use crate::protocol::{Command, json};
+use crate::requests::bodies::{self, Locking};
 use crate::store::record::{batch_entries, property};
 
 /// So many are remembered; older ones are forgotten.
@@ -37,15 +36,13 @@ impl Asked {
         if let Some(topic) = topic {
             queues.push((topic.to_owned(), queue_id.and_then(|id| id.parse().ok())));
         }
-        if matches!(command.code, request::HEART_BEAT | request::LOCK_BATCH_MQ | request::UNLOCK_BATCH_MQ) {
-            let body = json::parse(&command.body).unwrap_or_default();
-            let id = body.get("clientID").or_else(|| body.get("clientId")).and_then(Value::as_str);
-            client = id.map(str::to_owned).or(client);
-            for queue in body.get("mqSet").and_then(Value::as_array).into_iter().flatten() {
-                let topic = queue.get("topic").and_then(Value::as_str).unwrap_or_default();
-                let id = json::integer(queue.get("queueId")).ok().and_then(|id| i32::try_from(id).ok());
-                queues.push((topic.to_owned(), id));
-            }
+        if command.code == request::HEART_BEAT {
+            client = bodies::beating(command).or(client);
+        } else if matches!(command.code, request::LOCK_BATCH_MQ | request::UNLOCK_BATCH_MQ) {
+            let locking = Locking::of(command).ok().flatten().unwrap_or_default();
+            let (id, _, locked) = locking.parts().unwrap_or_default();
+            client = Some(id).filter(|id| !id.is_empty()).or(client);
+            queues.extend(locked.into_iter().map(|queue| (queue.topic, Some(queue.queue_id))));
         }
         Self {
             code: command.code,

@@ -58,6 +58,8 @@ pub enum Effect {
         /// Words with it.
         remark: Option<String>,
     },
+    /// Do it, and say that it is done with this code: 10 to 12, of what is stored and not yet safe.
+    Status(i32),
     /// Do it and say nothing.
     DropAnswer,
     /// Never see it.
@@ -85,6 +87,7 @@ pub(crate) struct Verdict {
     pub(crate) delay_ms: u64,
     pub(crate) stall_ms: u64,
     pub(crate) answer: Option<(i32, Option<String>)>,
+    pub(crate) status: Option<i32>,
     pub(crate) drop_answer: bool,
     pub(crate) drop_request: bool,
     pub(crate) disconnect_before: bool,
@@ -101,6 +104,7 @@ impl Verdict {
             Effect::Delay(ms) => self.delay_ms = self.delay_ms.max(*ms),
             Effect::Stall(ms) => self.stall_ms = self.stall_ms.max(*ms),
             Effect::Answer { code, remark } => self.answer = Some((*code, remark.clone())),
+            Effect::Status(code) => self.status = Some(*code),
             Effect::DropAnswer => self.drop_answer = true,
             Effect::DropRequest => self.drop_request = true,
             Effect::DisconnectBefore => self.disconnect_before = true,

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
 
@@ -69,6 +70,15 @@ impl Filter {
         Self::Tags(codes.filter_map(code).collect())
     }
 
+    /// The most memory that it may take.
+    pub(crate) fn bytes(&self) -> usize {
+        match self {
+            Self::All | Self::Broken => 0,
+            Self::Tags(codes) => size_of_val(codes.as_slice()),
+            Self::Sql(condition) => condition.bytes(),
+        }
+    }
+
     /// Whether a message is wanted, as far as a broker looks.
     pub(crate) fn wants(&self, record: &Record) -> bool {
         match self {
@@ -86,7 +96,7 @@ pub(crate) struct Wanted {
     /// As the heartbeat said it; shown to administrators.
     pub(crate) data: Value,
     pub(crate) version: i64,
-    pub(crate) filter: Filter,
+    pub(crate) filter: Arc<Filter>,
 }
 
 /// A consumer group that has members.
@@ -119,7 +129,8 @@ impl ConsumerGroup {
                 "TAG" | "" => Filter::by_codes(text("subString"), data.get("codeSet")),
                 kind => Filter::of(kind, text("subString"), release).unwrap_or(Filter::Broken),
             };
-            let before = self.wanted.insert(topic(data), Wanted { data: data.clone(), version, filter });
+            let wanted = Wanted { data: data.clone(), version, filter: Arc::new(filter) };
+            let before = self.wanted.insert(topic(data), wanted);
             changed |= before.is_none();
         }
         let count = self.wanted.len();

@@ -1,7 +1,9 @@
 //! 34, 35, 38, 46, 41 and 42: members of groups, what they want, and their locks.
 
+use serde::Serialize;
 use serde_json::{Value, json};
 
+use super::bodies::{self, Locking};
 use super::reply::{Reply, text};
 use crate::env;
 use crate::groups::locks;
@@ -11,9 +13,12 @@ use crate::protocol::{Command, MessageQueue, json as tolerant};
 use crate::state::cluster::{Shared, State};
 use crate::state::names::is_name;
 
+fn unreadable(error: &str) -> Reply {
+    Reply::thrown(format!("com.alibaba.fastjson: {error}"))
+}
+
 fn body(command: &Command) -> Result<Value, Reply> {
-    let body =
-        tolerant::parse(&command.body).map_err(|error| Reply::thrown(format!("com.alibaba.fastjson: {error}")))?;
+    let body = bodies::value(command).map_err(|error| unreadable(&error))?;
     if body.is_object() { Ok(body) } else { Err(Reply::thrown("java.lang.NullPointerException")) }
 }
 
@@ -125,11 +130,16 @@ pub(crate) fn check_config(state: &mut State, index: usize, command: &Command) -
 
 /// The body of 41 and 42: client, group, queues.
 fn lock_body(command: &Command) -> Result<(String, String, Vec<MessageQueue>), Reply> {
-    let body = body(command)?;
-    let queues = body.get("mqSet").cloned().unwrap_or(Value::Array(Vec::new()));
-    let queues =
-        serde_json::from_value(queues).map_err(|error| Reply::thrown(format!("com.alibaba.fastjson: {error}")))?;
-    Ok((string(&body, "clientId").to_owned(), string(&body, "consumerGroup").to_owned(), queues))
+    let locking = Locking::of(command).map_err(|error| unreadable(&error))?;
+    let locking = locking.ok_or_else(|| Reply::thrown("java.lang.NullPointerException"))?;
+    locking.parts().map_err(|error| unreadable(&error))
+}
+
+/// The answer to 41.
+#[derive(Serialize)]
+struct Granted {
+    #[serde(rename = "lockOKMQSet")]
+    queues: Vec<MessageQueue>,
 }
 
 /// 41: locks or renews; the answer is what the client holds now.
@@ -138,7 +148,7 @@ pub(crate) fn lock(shared: &Shared, state: &mut State, index: usize, command: &C
     let life = shared.scaled(locks::LIFE);
     let granted = state.broker(index).locks.lock(&group, &client_id, &queues, env::now(), life);
     shared.change();
-    Ok(Reply::success().with_body(tolerant::to_bytes(&json!({ "lockOKMQSet": granted }))))
+    Ok(Reply::success().with_body(tolerant::to_bytes(&Granted { queues: granted })))
 }
 
 /// 42: unlocks the client's own.

@@ -1,5 +1,6 @@
 //! What clients ask: from a request's code to what it does, a file for each kind.
 
+pub(crate) mod bodies;
 pub(crate) mod dispatch;
 pub(crate) mod membership;
 pub(crate) mod name_server;

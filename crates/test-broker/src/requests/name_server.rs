@@ -50,14 +50,33 @@ pub(crate) fn answer(state: &mut State, command: &Command) -> Answer {
 
 fn route(state: &State, command: &Command) -> Result<Reply, Reply> {
     let topic = command.fields.get("topic").unwrap_or_default();
-    let server = &state.name_server;
-    let brokers: Vec<_> =
-        registered(state).filter(|broker| broker.shows(topic) && !server.deleted.contains(topic)).collect();
-    if brokers.is_empty() {
+    let known = match &state.name_server.stale {
+        Some(stale) => stale.get(topic).cloned(),
+        None => route_of(state, topic),
+    };
+    let Some(body) = known else {
         let remark = format!(
             "No topic route info in name server for the topic: {topic}\nSee https://rocketmq.apache.org/docs/bestPractice/06FAQ for further details."
         );
         return Err(Reply::refuse(response::TOPIC_NOT_EXIST, remark));
+    };
+    let standard = command.version >= STANDARD_JSON || flag(command, "acceptStandardJsonOnly");
+    let body = tolerant::to_bytes(&body);
+    Ok(Reply::success().with_body(if standard { body } else { bare_ids(&body) }))
+}
+
+/// The route of every topic, as it is now.
+pub(crate) fn all_routes(state: &State) -> BTreeMap<String, Value> {
+    let topics: BTreeSet<&String> = state.brokers.iter().flat_map(|broker| broker.topics.keys()).collect();
+    topics.into_iter().filter_map(|topic| Some((topic.clone(), route_of(state, topic)?))).collect()
+}
+
+fn route_of(state: &State, topic: &str) -> Option<Value> {
+    let server = &state.name_server;
+    let brokers: Vec<_> =
+        registered(state).filter(|broker| broker.shows(topic) && !server.deleted.contains(topic)).collect();
+    if brokers.is_empty() {
+        return None;
     }
     let queues: Vec<Value> = brokers
         .iter()
@@ -77,9 +96,7 @@ fn route(state: &State, command: &Command) -> Result<Reply, Reply> {
     if let Some(conf) = server.order_conf(topic) {
         body["orderTopicConf"] = conf.into();
     }
-    let standard = command.version >= STANDARD_JSON || flag(command, "acceptStandardJsonOnly");
-    let body = tolerant::to_bytes(&body);
-    Ok(Reply::success().with_body(if standard { body } else { bare_ids(&body) }))
+    Some(body)
 }
 
 fn broker_data(state: &State, broker: &Broker) -> Value {

@@ -12,8 +12,9 @@ use crate::groups::offsets::Place;
 use crate::groups::registrations::Filter;
 use crate::protocol::Command;
 use crate::protocol::code::response;
-use crate::state::broker::{Broker, Held};
+use crate::state::broker::Broker;
 use crate::state::cluster::{Shared, State};
+use crate::state::held::Held;
 use crate::store::queues::Status;
 
 /// The broker commits what comes with the pull.
@@ -26,8 +27,6 @@ const SUBSCRIPTION: i32 = 0x4;
 const LOOK: Duration = Duration::from_secs(5);
 /// The group's condition could not be read.
 const FILTER_DATA_NOT_EXIST: i32 = 27;
-/// Most pulls that one broker holds.
-const MAX_HELD: usize = 65_536;
 
 /// A pull that passed all checks.
 #[derive(Debug, Clone)]
@@ -38,7 +37,7 @@ struct Pull {
     sys_flag: i32,
     commit: i64,
     suspend: Duration,
-    filter: Filter,
+    filter: Arc<Filter>,
 }
 
 /// Executes a pull, or holds it.
@@ -49,7 +48,7 @@ pub(crate) fn pull(shared: &Arc<Shared>, state: &mut State, index: usize, comman
     };
     let reply = look(shared, state.broker(index), &pull);
     let broker = state.broker(index);
-    let hold = reply.code == response::PULL_NOT_FOUND && pull.sys_flag & SUSPEND != 0 && broker.held.len() < MAX_HELD;
+    let hold = reply.code == response::PULL_NOT_FOUND && pull.sys_flag & SUSPEND != 0 && broker.held.has_room();
     if pull.sys_flag & COMMIT != 0 {
         let period = broker.period(shared.time_factor);
         broker.offsets.commit(pull.place.clone(), pull.commit, period);
@@ -112,7 +111,7 @@ fn check(broker: &mut Broker, command: &Command) -> Result<Pull, Reply> {
             return Err(Reply::refuse(response::SUBSCRIPTION_PARSE_FAILED, remark));
         }
         // A condition that cannot be read filters nothing.
-        Filter::of(kind, expression, release).unwrap_or(Filter::All)
+        Arc::new(Filter::of(kind, expression, release).unwrap_or(Filter::All))
     } else {
         let model = broker.registrations.consumers.get(&group).map(|known| known.message_model.as_str());
         if model == Some("BROADCASTING") && !broadcasts {
@@ -131,7 +130,7 @@ fn check(broker: &mut Broker, command: &Command) -> Result<Pull, Reply> {
     })
 }
 
-fn registered_filter(broker: &Broker, group: &str, topic: &str, sub_version: i64) -> Result<Filter, Reply> {
+fn registered_filter(broker: &Broker, group: &str, topic: &str, sub_version: i64) -> Result<Arc<Filter>, Reply> {
     let missing = |what: &str| {
         Reply::refuse(response::SUBSCRIPTION_NOT_EXIST, format!("the consumer's {what} not exist, group: {group}"))
     };
@@ -140,10 +139,10 @@ fn registered_filter(broker: &Broker, group: &str, topic: &str, sub_version: i64
     if wanted.version < sub_version {
         return Err(Reply::refuse(response::SUBSCRIPTION_NOT_LATEST, "the consumer's subscription not latest"));
     }
-    if wanted.filter == Filter::Broken {
+    if *wanted.filter == Filter::Broken {
         return Err(Reply::refuse(FILTER_DATA_NOT_EXIST, "The broker does not have filter data"));
     }
-    Ok(wanted.filter.clone())
+    Ok(Arc::clone(&wanted.filter))
 }
 
 /// One look at the queue.
@@ -188,7 +187,7 @@ struct Waiting {
 
 impl Drop for Waiting {
     fn drop(&mut self) {
-        self.shared.lock().broker(self.index).held.remove(&self.id);
+        self.shared.lock().broker(self.index).held.remove(self.id);
     }
 }
 
@@ -197,7 +196,8 @@ fn hold_on(shared: &Arc<Shared>, broker: &mut Broker, index: usize, pull: Pull) 
     let wake = Arc::new(Notify::new());
     let id = shared.next_id();
     let queue = (pull.place.topic.clone(), pull.place.queue_id);
-    let held = Held { queue, offset: pull.offset, filter: pull.filter.clone(), wake: Arc::clone(&wake) };
+    let names = 2 * (pull.place.topic.len() + pull.place.group.len());
+    let held = Held { queue, offset: pull.offset, filter: Arc::clone(&pull.filter), names, wake: Arc::clone(&wake) };
     broker.held.insert(id, held);
     let waiting = Waiting { shared: Arc::clone(shared), index, id };
     let (started, overdue) = (broker.started, env::now() + shared.scaled(pull.suspend));

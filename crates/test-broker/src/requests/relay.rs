@@ -7,10 +7,11 @@ use bytes::{Bytes, BytesMut};
 use serde_json::json;
 use tokio::sync::oneshot;
 
+use super::bodies;
 use super::reply::{Answer, Reply, text};
 use crate::admin::changes::by_queue;
 use crate::protocol::code::{request, response};
-use crate::protocol::{Command, Fields, MessageQueue, OffsetId, json as tolerant};
+use crate::protocol::{Command, Fields, MessageQueue, OffsetId};
 use crate::state::broker::Broker;
 use crate::state::cluster::{Shared, State};
 
@@ -119,7 +120,7 @@ fn ask_all(state: &mut State, index: usize, command: &Command) -> Result<Answer,
         let mut tables = Vec::new();
         for (client_id, answer) in asked {
             if let Ok(Ok(answer)) = tokio::time::timeout(PATIENCE, answer).await {
-                tables.push((client_id, offsets_of(&answer)));
+                tables.push((client_id, bodies::offsets(&answer)));
             }
         }
         let tables: Vec<_> = tables
@@ -132,16 +133,6 @@ fn ask_all(state: &mut State, index: usize, command: &Command) -> Result<Answer,
         Reply::success().with_body(format!("{{\"consumerTable\":{{{}}},\"messageQueueTable\":{{}}}}", tables.join(",")))
     };
     Ok(Answer::Later { reply: Box::pin(reply), json: false })
-}
-
-/// The body of an answer to 221.
-fn offsets_of(answer: &Command) -> Vec<(MessageQueue, i64)> {
-    let body = tolerant::parse(&answer.body).unwrap_or_default();
-    let table = body.get("messageQueueTable").and_then(serde_json::Value::as_object);
-    let read = |(queue, offset): (&String, &serde_json::Value)| {
-        Some((tolerant::from_bytes(queue.as_bytes()).ok()?, tolerant::integer(Some(offset)).ok()?))
-    };
-    table.into_iter().flatten().filter_map(read).collect()
 }
 
 /// Pushes a reset (220) to all members, as 4.9 does and 5.5 when it is told to. `names`: topic and group.

@@ -21,9 +21,16 @@ const MAX_LENGTH: usize = 8 * 1024;
 /// Deepest nesting read.
 const MAX_DEPTH: usize = 40;
 
+/// Most memory that a byte of a condition takes once it is read.
+const PER_BYTE: usize = 200;
+
 /// A condition that was read.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Condition(Test);
+pub struct Condition {
+    test: Test,
+    /// Of its text.
+    length: usize,
+}
 
 #[derive(Debug, Clone, PartialEq)]
 enum Test {
@@ -74,13 +81,18 @@ impl Condition {
             return Err(format!("a condition may have {MAX_LENGTH} bytes, not {}", text.len()));
         }
         check_letters(text)?;
-        read::test(text, text_operators).map(Self)
+        read::test(text, text_operators).map(|test| Self { test, length: text.len() })
+    }
+
+    /// The most memory that it takes.
+    pub(crate) fn bytes(&self) -> usize {
+        PER_BYTE * self.length
     }
 
     /// Whether a message with these properties is wanted.
     pub fn matches(&self, properties: &[(String, String)]) -> bool {
         let value = |name: &str| crate::store::record::property(properties, name);
-        matches!(evaluate(&self.0, &value), Ok(Some(true)))
+        matches!(evaluate(&self.test, &value), Ok(Some(true)))
     }
 }
 

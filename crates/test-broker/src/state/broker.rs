@@ -7,13 +7,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
-use tokio::sync::{Mutex as FairMutex, Notify, oneshot};
+use tokio::sync::{Mutex as FairMutex, oneshot};
 
+use super::held::HeldPulls;
 use super::names::{CLUSTER, TEMPLATE_TOPIC, is_name};
 use crate::env::{self, Instant};
 use crate::groups::locks::Locks;
 use crate::groups::offsets::Offsets;
-use crate::groups::registrations::{Filter, GroupConfig, Registrations};
+use crate::groups::registrations::{GroupConfig, Registrations};
 use crate::protocol::code::request;
 use crate::protocol::{Codec, Command, Fields, Language, MessageQueue, frame, namespace};
 use crate::release::Release;
@@ -40,15 +41,6 @@ pub(crate) struct Connection {
     pub(crate) asked: BTreeMap<i32, oneshot::Sender<Command>>,
 }
 
-/// A pull that found nothing and waits.
-#[derive(Debug)]
-pub(crate) struct Held {
-    pub(crate) queue: (String, i32),
-    pub(crate) offset: i64,
-    pub(crate) filter: Filter,
-    pub(crate) wake: Arc<Notify>,
-}
-
 /// One broker: a master, id 0.
 pub(crate) struct Broker {
     pub(crate) name: String,
@@ -72,7 +64,7 @@ pub(crate) struct Broker {
     pub(crate) locks: Locks,
     pub(crate) offsets: Offsets,
     pub(crate) connections: BTreeMap<u64, Connection>,
-    pub(crate) held: BTreeMap<u64, Held>,
+    pub(crate) held: HeldPulls,
     /// End of the commit log.
     pub(crate) log_end: i64,
     /// Where each message of the log is: topic, queue, offset.
@@ -103,7 +95,7 @@ impl Broker {
             locks: Locks::default(),
             offsets: Offsets::default(),
             connections: BTreeMap::new(),
-            held: BTreeMap::new(),
+            held: HeldPulls::default(),
             log_end: 0,
             log: BTreeMap::new(),
             log_cut: None,
@@ -185,7 +177,7 @@ impl Broker {
             return;
         }
         let from = std::mem::replace(&mut queue.visible, to);
-        for held in self.held.values().filter(|held| held.queue.0 == topic && held.queue.1 == queue_id) {
+        for held in self.held.of(topic, queue_id) {
             let wanted = (from.max(held.offset)..to).filter_map(|offset| queue.at(offset));
             if wanted.into_iter().any(|record| held.filter.wants(record)) {
                 held.wake.notify_one();

@@ -2,5 +2,6 @@
 
 pub(crate) mod broker;
 pub(crate) mod cluster;
+pub(crate) mod held;
 pub(crate) mod names;
 pub(crate) mod registry;

@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use serde_json::Value;
+
 use super::broker::Broker;
 
 /// Namespace of the fixed queue lists.
@@ -18,12 +20,14 @@ pub(crate) struct NameServer {
     pub(crate) wiped: BTreeSet<String>,
     /// Topics that an administrator deleted here; a broker that still has them brings them back when it changes them.
     pub(crate) deleted: BTreeSet<String>,
+    /// The routes it goes on telling, while it hears of nothing new.
+    pub(crate) stale: Option<BTreeMap<String, Value>>,
 }
 
 impl Default for NameServer {
     fn default() -> Self {
         let config = [(ORDER_ENABLED.to_owned(), "false".to_owned())].into();
-        Self { config, values: BTreeMap::new(), wiped: BTreeSet::new(), deleted: BTreeSet::new() }
+        Self { config, values: BTreeMap::new(), wiped: BTreeSet::new(), deleted: BTreeSet::new(), stale: None }
     }
 }
 
@@ -31,6 +35,17 @@ impl NameServer {
     /// A broker registers a topic.
     pub(crate) fn register(&mut self, topic: &str) {
         self.deleted.remove(topic);
+    }
+
+    /// Fixes the queue list of a topic, and has routes show it; or takes it back.
+    pub(crate) fn set_order(&mut self, topic: &str, conf: Option<String>) {
+        let key = (ORDER_NAMESPACE.to_owned(), topic.to_owned());
+        if let Some(conf) = conf {
+            self.config.insert(ORDER_ENABLED.to_owned(), true.to_string());
+            self.values.insert(key, conf);
+        } else {
+            self.values.remove(&key);
+        }
     }
 
     /// The fixed queue list of a topic, where such lists are shown.

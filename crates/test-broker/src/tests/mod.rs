@@ -2,6 +2,7 @@
 
 mod admin;
 mod faults;
+mod greedy;
 mod hostile;
 mod idle;
 mod members;

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use super::outbox::{Flight, Outbox, Outgoing};
 use super::session::IDLE;
 use crate::faults::rules::Verdict;
+use crate::protocol::code::response;
 use crate::protocol::{Codec, frame};
 use crate::release::Release;
 use crate::requests::reply::Reply;
@@ -27,7 +28,7 @@ impl ReplyPath {
         self,
         out: &Outbox,
         silent: &AtomicBool,
-        reply: Reply,
+        mut reply: Reply,
         release: Release,
     ) -> Result<(), Over> {
         let ReplyPath { opaque, oneway, codec, verdict, flight } = self;
@@ -36,6 +37,9 @@ impl ReplyPath {
         }
         if oneway || verdict.drop_answer || silent.load(Ordering::Relaxed) {
             return Ok(());
+        }
+        if let Some(code) = verdict.status.filter(|_| reply.code == response::SUCCESS) {
+            reply.code = code;
         }
         // An exception is answered in the broker's own codec, whatever the request's.
         let codec = if release.is_v5() || reply.thrown { Codec::Json } else { codec };

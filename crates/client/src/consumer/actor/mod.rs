@@ -489,6 +489,9 @@ impl<B: Brokers> Actor<B> {
         while self.is_running() {
             self.queue.gate.changed().await;
         }
+        if self.shared.handlers.are_gone() {
+            self.queue.gate.abandon();
+        }
         if self.is_forsaken() {
             self.queue.gate.lose("unreachable");
         }

@@ -19,11 +19,9 @@ use crate::env::{self, Instant};
 
 pub(crate) use self::broker_locks::LockAnswer;
 
-/// Each actor has one question at a time, so this many never wait.
-const WAITING: usize = 64;
-
-/// The way to who keeps the locks at one broker, and its task.
-type AtBroker = (mpsc::Sender<LockRequest>, JoinHandle<()>);
+/// The way to who keeps the locks at one broker, and its task. Each actor has one question at a time, so there are no more of them than
+/// queues; and all that wait go in one request, which tens of thousands could not that come through a narrow door.
+type AtBroker = (mpsc::UnboundedSender<LockRequest>, JoinHandle<()>);
 
 /// See the module.
 #[derive(Debug, Default)]
@@ -41,10 +39,10 @@ impl Locks {
 
 impl<B: Brokers> Shared<B> {
     /// Who keeps the locks at a broker; started when first needed, ends with the consumer.
-    fn locks_at(self: &Arc<Self>, broker_name: &str) -> mpsc::Sender<LockRequest> {
+    fn locks_at(self: &Arc<Self>, broker_name: &str) -> mpsc::UnboundedSender<LockRequest> {
         let mut by_broker = self.locks.by_broker();
         let known = by_broker.entry(broker_name.to_owned()).or_insert_with(|| {
-            let (requests, receiver) = mpsc::channel(WAITING);
+            let (requests, receiver) = mpsc::unbounded_channel();
             let task = env::spawn(broker_locks::run(Arc::clone(self), broker_name.to_owned(), receiver));
             (requests, task)
         });
@@ -58,7 +56,7 @@ impl<B: Brokers> Shared<B> {
             return LockAnswer::Granted;
         }
         let (reply, answer) = oneshot::channel();
-        let _ = self.locks_at(&queue.real.broker_name).send(LockRequest::Lock(Arc::clone(queue), reply)).await;
+        let _ = self.locks_at(&queue.real.broker_name).send(LockRequest::Lock(Arc::clone(queue), reply));
         answer.await.unwrap_or(LockAnswer::Refused)
     }
 
@@ -68,7 +66,7 @@ impl<B: Brokers> Shared<B> {
             return;
         }
         let (reply, answer) = oneshot::channel();
-        let _ = self.locks_at(&queue.real.broker_name).send(LockRequest::Unlock(Arc::clone(queue), reply)).await;
+        let _ = self.locks_at(&queue.real.broker_name).send(LockRequest::Unlock(Arc::clone(queue), reply));
         let _ = answer.await;
     }
 

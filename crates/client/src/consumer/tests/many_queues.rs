@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::time::sleep;
 
 use super::checks::events;
-use super::cluster::{Cluster, Fault};
+use super::cluster::{Cluster, Entry, Fault};
 use super::member::{Member, options, succeeds, until};
 use crate::env;
 use crate::protocol::code::request;
@@ -29,4 +29,25 @@ async fn what_fails_for_many_queues_is_told_of_them_together() {
     let began = env::now();
     member.consumer.close(Duration::from_secs(5)).await;
     assert!(began.elapsed() <= Duration::from_secs(5), "{:?}", began.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
+async fn all_that_is_asked_for_at_once_goes_in_one_request() {
+    let cluster = Cluster::new(&["a"], QUEUES);
+    let member = Member::start("c1", &cluster, options(), succeeds(1)).await;
+    let moments = |of: fn(&Entry) -> bool| {
+        let entries = cluster.entries().into_iter().filter(|(_, entry)| of(entry));
+        let mut moments: Vec<_> = entries.map(|(at, _)| at).collect();
+        let queues = moments.len();
+        moments.dedup();
+        (queues, moments.len())
+    };
+    // Those of the topic, and the one of the retry topic, which may have been asked for before.
+    let all = QUEUES as usize + 1;
+    let fresh = |entry: &Entry| matches!(entry, Entry::Locked { fresh: true, .. });
+    until("locked", || moments(fresh).0 == all).await;
+    assert!(moments(fresh).1 <= 3, "{} requests", moments(fresh).1);
+    member.consumer.close(Duration::from_secs(5)).await;
+    let (queues, requests) = moments(|entry| matches!(entry, Entry::UnlockSent { .. }));
+    assert!(queues == all && requests <= 3, "{requests} requests for {queues} queues");
 }

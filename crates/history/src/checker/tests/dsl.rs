@@ -53,6 +53,7 @@ fn hello(by: &str, words: &[&str]) -> Hello {
         by_key: has("byKey"),
         broadcasting: has("broadcasting"),
         mixes_keys: has("mixesKeys"),
+        as_user: has("asUser"),
     }
 }
 
@@ -91,6 +92,7 @@ fn event(by: &str, t: u64, words: &[&str]) -> Event {
                 _ => Settled::Unknown { code: code(rest[2]) },
             },
         },
+        "heard" => Event::Heard { topic: "t".into(), key: rest[0].into() },
         "lock" => Event::Lock { queue: queue(rest[0]), asked: rest.get(1).map_or(t, |word| micros(word)) },
         "renewed" => Event::Renewed { queue: queue(rest[0]), asked: rest.get(1).map_or(t, |word| micros(word)) },
         "lost" => Event::Lost { queue: queue(rest[0]), why: rest[1].into() },
@@ -145,6 +147,7 @@ fn event(by: &str, t: u64, words: &[&str]) -> Event {
             what: rest[0].into(),
             whom: option(rest, "whom").map(|names| names.split(',').map(Into::into).collect()).unwrap_or_default(),
             forgets: Forgets { locks: rest.contains(&"locks"), commits: option(rest, "commits").map_or(0, number) },
+            lasts: option(rest, "lasts").map_or(0, micros),
         },
         other => panic!("{other:?} is no event"),
     }

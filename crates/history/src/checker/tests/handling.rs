@@ -31,6 +31,33 @@ fn one_after_the_other_with_retries_and_batches_is_good() {
 }
 
 #[test]
+fn what_a_batch_of_a_key_passes_may_have_others_between() {
+    // Of k are 0, 2 and 3, of l is 1, which runs meanwhile.
+    let history = by_key(
+        "3 a start q0 0..3 key=k
+         3 a start q0 1 key=l
+         4 a passed q0 2
+         5 a commit q0 1 sent
+         6 a commit q0 1 done
+         7 a end q0 1
+         8 a passed q0 3
+         9 a end q0 3
+         9 a commit q0 4 sent
+         9 a commit q0 4 done
+         10 s hello witness
+         11 s stored q0 0 A k
+         11 s stored q0 1 B l
+         11 s stored q0 2 C k
+         11 s stored q0 3 D k",
+    );
+    good(&history);
+    assert_eq!(
+        bad(&history.replace("5 a commit q0 1 sent", "5 a commit q0 2 sent"), &["C5"]),
+        "2 is committed though 1 is not handled"
+    );
+}
+
+#[test]
 fn c2_backwards_and_again() {
     let back = "3 a start q0 6
                 4 a end q0 6

@@ -67,6 +67,50 @@ fn a_dead_members_queue_has_a_new_owner_in_81_seconds() {
 }
 
 #[test]
+fn a_fault_is_over_when_it_says_so() {
+    let fault = "0 w fault link-cut lasts=30000\n";
+    timely(&format!("{fault}{LEFT} 51000 b lock q0 50999\n {END}"));
+    late(&format!("{fault}{LEFT} 51002 b lock q0 51001\n {END}"));
+    timely(&format!("{IDLE} 900 w fault link-cut lasts=20000\n 23900 a start q0 0"));
+    late(&format!("{IDLE} 900 w fault link-cut lasts=20000\n 23901 a start q0 0"));
+    // What stays for ever excuses nothing but its beginning.
+    late(&format!("0 w fault link-cut lasts=1000000\n {LEFT} 22002 b lock q0 22001\n {END}"));
+}
+
+#[test]
+fn a_member_whose_end_nobody_hears_is_one_for_longer() {
+    let dead = "0 a hello consumer\n 0 b hello consumer\n 0 b lock q1 0\n 0 a lock q0 0\n 1000 a renewed q0 999\n";
+    // It stands still for ever; or its lines are cut when it is killed.
+    for end in [
+        "1000 w fault stopped whom=a lasts=1000000",
+        "900 w fault link-cut whom=a lasts=20000\n 1000 w fault killed whom=a",
+    ] {
+        timely(&format!("{dead} {end}\n 151000 b lock q0 150999\n {END}"));
+        assert_eq!(
+            late(&format!("{dead} {end}\n 180000 b lock q0 179999\n {END}")).split(", where").next(),
+            Some("nobody has it 179000 ms after a died")
+        );
+    }
+    // Cut some time before, it is heard.
+    let end = "100 w fault link-cut whom=a lasts=200\n 1000 w fault killed whom=a";
+    late(&format!("{dead} {end}\n 83000 b lock q0 82999\n {END}"));
+}
+
+#[test]
+fn what_was_given_back_without_an_answer_may_have_to_run_out() {
+    timely(&format!("{LEFT} 1002 a unlock q0 unknown\n 82000 b lock q0 81999\n {END}"));
+    late(&format!("{LEFT} 1002 a unlock q0 unknown\n 82003 b lock q0 82002\n {END}"));
+    late(&format!("{LEFT} 1002 a unlock q0 done\n 82000 b lock q0 81999\n {END}"));
+}
+
+#[test]
+fn a_queue_whose_lock_was_lost_has_an_owner_again() {
+    let lost = "0 a hello consumer\n 0 b hello consumer\n 0 b lock q1 0\n 0 a lock q0 0\n 1000 a lost q0 expired\n";
+    timely(&format!("{lost} 82000 a lock q0 81999\n 200000 a unlock q0 sent\n 200001 a closed\n {END}"));
+    late(&format!("{lost} 82001 a lock q0 82000\n 200000 a unlock q0 sent\n 200001 a closed\n {END}"));
+}
+
+#[test]
 fn a_queue_that_is_no_more_has_no_owner() {
     timely(&format!("900 p hello producer\n 900 p route q1\n {LEFT} {END}"));
 }

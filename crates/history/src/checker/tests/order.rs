@@ -195,6 +195,18 @@ fn p5_sent_stored_or_failed_otherwise_behind_a_failure() {
 }
 
 #[test]
+fn p5_called_before_the_failure_was_heard() {
+    let called = "5 p submit 3 k C";
+    let ends = "6 p wire 2 q0 3\n 7 p answer 2 stored 5\n 7 p settle 3 stored q0 5";
+    let text =
+        bad(&history(&format!("{FAILED} 5 p settle 2 failed ORDER_BROKEN\n {called}\n {ends}\n 8 p heard k")), &["P5"]);
+    assert_eq!(text, "#3 is sent though the caller has not heard yet that #1 has failed");
+    let refused = "5 p settle 3 failed ORDER_BROKEN\n 6 p heard k";
+    good(&history(&format!("{FAILED} 5 p settle 2 failed ORDER_BROKEN\n {called}\n {refused}")));
+    good(&history(&format!("{FAILED} 5 p settle 2 failed ORDER_BROKEN\n 5 p heard k\n {called}\n {ends}")));
+}
+
+#[test]
 fn p9_keys_in_one_request() {
     let mixed = "1 p submit 1 k A
                  1 p submit 2 l B
