@@ -8,8 +8,8 @@ const { backend, clients, startCluster } = require('./index')
 /** A real broker shows what it can with one. */
 const SEEDS = backend.testBroker ? [1, 2, 3] : [1]
 /** How long things go wrong, and the messages per second that are offered meanwhile: five specs share two cores. */
-const SECONDS = 3
-const RATE = 300
+const SECONDS = 2
+const RATE = 200
 const PATIENCE = 5
 const ON = { name: `${backend.testBroker ? 'TestBroker-' : ''}${backend.version}`, ...backend }
 

@@ -267,7 +267,7 @@ class World {
     this.leaves(participant)
     participant.do('close')
     await participant.said('closed')
-    await participant.ended
+    await until(() => participant.end, { timeoutMs: PATIENCE_MS, what: 'a process to end by itself' })
   }
 
   /** The load ends, everything that is stored is handled and committed, and everybody leaves. */
