@@ -1,7 +1,6 @@
 'use strict'
-const fs = require('node:fs')
 const { setTimeout: delay } = require('node:timers/promises')
-const { Producer, PushConsumer } = require('..')
+const { PushConsumer } = require('..')
 const { admin, backend, childProcess, clients, createTopic, startProducer, uniqueGroup, until } = require('./support')
 
 const consumer = (options = {}) =>
@@ -96,43 +95,4 @@ test('a handler that never ends does not keep a process alive after close(), wha
   const closed = performance.now()
   expect(await child.ended).toEqual({ code: 0, signal: null })
   expect(performance.now() - closed).toBeLessThan(20_000) // far from handlerTimeoutMs
-})
-
-test('a member that is killed is noticed; its queues move on when the lock of 60 s has run out, nothing is lost', async () => {
-  const topic = await createTopic({ queues: 2 })
-  const group = uniqueGroup()
-  const child = childProcess('integrity/member.js', [backend.nameServer, group, topic])
-  await child.line(({ event }) => event === 'started')
-  await produce(topic, 20)
-  await until(() => child.lines.filter(({ event }) => event === 'handled').length >= 20)
-  const seen = []
-  const survivor = consumer({ groupId: group }).subscribe(topic, (message) => void seen.push(message.msgId))
-  await survivor.start()
-  await until(() => survivor.assignment().length === 1, { timeoutMs: 30_000 })
-  await child.kill9()
-  const sent = await produce(topic, 20)
-  const killed = performance.now()
-  await until(() => survivor.assignment().filter(({ state }) => state === 'running').length === 2, {
-    timeoutMs: 85_000,
-    intervalMs: 200,
-  })
-  expect(performance.now() - killed).toBeLessThan(81_000)
-  await until(() => sent.every(({ msgId }) => seen.includes(msgId)), { what: 'the messages sent after the crash' })
-}, 240_000)
-
-test('200 starts and closes of a producer and a consumer leave no thread and no socket behind', async () => {
-  const topic = await createTopic({ queues: 1 })
-  const groupId = uniqueGroup()
-  const cycle = async () => {
-    const producer = new Producer({ groupId, nameServer: backend.nameServer, topics: [topic] })
-    const consumer = new PushConsumer({ groupId, nameServer: backend.nameServer }).subscribe(topic, () => {})
-    await Promise.all([producer.start(), consumer.start()])
-    await Promise.all([producer.close(), consumer.close()])
-  }
-  const count = (what) => fs.readdirSync(`/proc/self/${what}`).length
-  for (let i = 0; i < 10; i++) await cycle()
-  const [files, threads] = [count('fd'), count('task')]
-  for (let i = 0; i < 200; i++) await cycle()
-  await until(() => count('fd') <= files + 2, { what: () => `${count('fd')} open files to become ${files}` })
-  await until(() => count('task') <= threads + 2, { what: () => `${count('task')} threads to become ${threads}` })
 })

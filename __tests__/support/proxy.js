@@ -91,6 +91,8 @@ class FaultProxy {
   delayMs = 0
   /** What was accepted so far. */
   accepted = 0
+  /** Whoever connects is reset at once. */
+  refuses = false
 
   #server
   #target
@@ -144,6 +146,7 @@ class FaultProxy {
 
   #link(client) {
     this.accepted++
+    if (this.refuses) return void client.on('error', () => {}).resetAndDestroy()
     const link = { client, server: net.connect(this.#target) }
     this.#links.add(link)
     // Half open, so that Node.js shuts nothing down by itself: to reset a socket that is shutting down fails, and leaves a handle
@@ -220,14 +223,22 @@ class ProxiedCluster {
   #real
   #shown = new Map()
 
-  static async start({ nameServer, brokers }) {
+  /**
+   * @param {{ nameServer: string, brokers: { address: string }[] }} real
+   * @param {(frame: Buffer) => Buffer} [rewrite] changes what brokers say
+   */
+  static async start({ nameServer, brokers }, rewrite) {
     const cluster = new ProxiedCluster()
     cluster.#real = brokers.map(({ address }) => address)
-    cluster.brokers = await Promise.all(cluster.#real.map((address) => FaultProxy.start(address)))
+    cluster.brokers = await Promise.all(cluster.#real.map((address) => FaultProxy.start(address, rewrite)))
     cluster.#real.forEach((address, i) => cluster.#shown.set(address, cluster.brokers[i].address))
-    const rewrite = elsewhere(cluster.#shown, () => cluster.isHeadless)
-    cluster.nameServer = await FaultProxy.start(nameServer, rewrite)
+    cluster.nameServer = await FaultProxy.start(nameServer, cluster.elsewhere)
     return cluster
+  }
+
+  /** Has a name server's frames name the proxies of the brokers. */
+  get elsewhere() {
+    return elsewhere(this.#shown, () => this.isHeadless)
   }
 
   /** Moves a broker to another address: routes show that from now on, and at the old one nobody is left. */

@@ -22,8 +22,14 @@ class Broker {
     this.address = address
   }
 
-  start() {
-    return this.#broker.startBroker(this.#index)
+  /**
+   * `keep: 'stored'`: as after a crash; `'committed'`: as after a stop in peace, what groups have committed is there, and locks
+   * are not; of one broker alone, as TestBroker forgets those of all.
+   */
+  async start({ keep = 'stored' } = {}) {
+    if (keep === 'stored') return this.#broker.startBroker(this.#index)
+    this.#broker.forgetLocks()
+    return this.#broker.startBroker(this.#index, { keep: 'all' })
   }
 
   stop() {
@@ -56,9 +62,10 @@ class Broker {
 class TestCluster {
   #admin
 
-  /** Options as those of Cluster.start(). */
-  static async start({ version, brokers = 1, acl = false, brokerProperties = {} }) {
+  /** Options as those of Cluster.start(), and TestBroker's own `timeFactor` and `seed`. */
+  static async start({ version, brokers = 1, acl = false, brokerProperties = {}, ...options }) {
     const broker = await TestBroker.start({
+      ...options,
       version: version.slice(0, 3),
       brokers,
       credentials: acl ? ACCOUNTS.admin : undefined,

@@ -17,6 +17,7 @@ pub(crate) fn witness(histories: &Lines, by: &str) {
         by_key: false,
         broadcasting: false,
         mixes_keys: false,
+        as_user: false,
     };
     histories.write(by, Event::Hello(hello));
 }

@@ -71,6 +71,7 @@ impl History {
                 by_key: false,
                 broadcasting: false,
                 mixes_keys: false,
+                as_user: false,
             };
             more(&mut hello);
             record.record(Event::Hello(hello));

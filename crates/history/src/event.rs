@@ -223,6 +223,10 @@ fn is_true(it: &bool) -> bool {
 /// Who a client is.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a word of the line that stands or not, and nothing to the others"
+)]
 pub struct Hello {
     /// The version of this format: 1.
     pub version: u32,
@@ -245,6 +249,10 @@ pub struct Hello {
     /// Of a producer: whether requests may carry messages of several keys.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub mixes_keys: bool,
+    /// Whether it tells only what its user sees, as another client's history does: sends and their outcomes, handlers and their ends. Nothing
+    /// of requests, locks, positions and commits, and so nothing is judged by them.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub as_user: bool,
 }
 
 /// What a client is.

@@ -55,6 +55,7 @@ impl State {
             it.queues[id as usize].listed = true;
         }
         it.list = ids;
+        self.note_route(topic, &list);
         self.forget_choices(topic);
         // Lanes that rest before another attempt have to look where their queue is now.
         for id in self.lanes_of(topic) {

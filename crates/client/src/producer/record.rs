@@ -30,6 +30,15 @@ impl State {
         hello.mixes_keys = self.options.batching == Batching::Queue;
     }
 
+    /// From here on the keys of a topic are spread over these queues.
+    pub(super) fn note_route(&self, topic: u32, queues: &[MessageQueue]) {
+        let real = &self.topics[topic].real;
+        self.options.history.record(|| Event::Route {
+            topic: real.to_string(),
+            queues: queues.iter().map(|queue| named(real, queue)).collect(),
+        });
+    }
+
     /// A call is taken in, or refused as its key is closed: its number.
     pub(super) fn note_submit(&mut self, topic: u32, key: u32, msg_ids: &str) -> u64 {
         self.submits += 1;

@@ -123,6 +123,10 @@ impl Client {
     pub(super) fn broadcasting(&self) -> bool {
         self.hello.as_ref().is_some_and(|hello| hello.broadcasting)
     }
+
+    pub(super) fn as_user(&self) -> bool {
+        self.hello.as_ref().is_some_and(|hello| hello.as_user)
+    }
 }
 
 /// A fault.

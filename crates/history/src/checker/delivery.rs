@@ -6,6 +6,7 @@ use super::book::{Message, Told, What};
 use super::options::micros;
 use super::order::Send;
 use super::report::{Findings, Of};
+use super::seen;
 use super::strands::{Call, Strand};
 use crate::event::{Ended, Phase, Why};
 
@@ -122,6 +123,10 @@ fn no_gap(findings: &mut Findings<'_>, strands: &[Strand], unheard: &[(i64, i64)
             What::DeadLetter { offset, phase: Phase::Done, .. } => passed_over.push((offset, offset + 1)),
             _ => {}
         }
+    }
+    if let Some(seen) = seen::reach(findings, strands, stored) {
+        // All that is stored is theirs.
+        (position, committed) = (Some((i64::MIN, stored[0].offset, stored[0].line)), seen);
     }
     let Some((_, from, begun)) = position else { return };
     let end = if findings.options.drained { i64::MAX } else { committed.map_or(from, |(offset, _)| offset) };

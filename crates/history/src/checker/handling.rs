@@ -84,7 +84,10 @@ impl Handling<'_, '_> {
                 What::Position { offset, why, .. } => self.place(offset, why),
                 What::Start { offset, last, attempt, .. } => {
                     self.check_may_start(line, offset, tenure);
-                    self.start(line, offset, last, attempt);
+                    // What a user sees does not tell where a stay with a queue begins.
+                    if !self.strand.as_user {
+                        self.start(line, offset, last, attempt);
+                    }
                 }
                 What::Passed { .. } => self.passed(line),
                 What::End { offset, outcome, counted, .. } => self.end(line, offset, outcome, counted),
@@ -129,7 +132,7 @@ impl Handling<'_, '_> {
             let text = format_args!("{offset} is handled though the queue is on its way out");
             self.findings.report("C9", of, &[revoked, line], text);
         }
-        if self.strand.broadcasting {
+        if self.strand.broadcasting || self.strand.as_user {
             return;
         }
         let lease = micros(self.findings.options.lease);

@@ -101,7 +101,7 @@ pub(super) fn check(findings: &mut Findings<'_>, strands: &[Strand], times: &Tim
     }
     take_overs(findings, strands, times, &liveness);
     if let Some(bound) = liveness.progress.map(micros) {
-        for strand in strands {
+        for strand in strands.iter().filter(|strand| !strand.as_user) {
             progress(findings, strand, times, bound);
         }
     }

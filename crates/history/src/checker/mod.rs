@@ -2,7 +2,8 @@
 //!
 //! It reads all lines into a `book`, in one order of time, and then looks at them from one side after the other, each with a
 //! room of its own: producers (`order`, `store`), what each consumer did with each queue (`strands`: `handling`, `commits`), what the
-//! members of a group did together (`ownership`, `handover`, `delivery`, `liveness`). Nothing here knows a client's code.
+//! members of a group did together (`ownership`, `handover`, `delivery`, `liveness`), and what is left to judge of clients that tell only
+//! what their users see (`seen`). Nothing here knows a client's code.
 
 mod book;
 mod clocks;
@@ -16,6 +17,7 @@ mod options;
 mod order;
 mod ownership;
 mod report;
+mod seen;
 mod store;
 mod strands;
 mod timeline;
@@ -43,6 +45,7 @@ pub fn check(lines: impl Iterator<Item = Line>, options: &Options) -> Verdict {
     counts.faults = book.faults.len() as u64;
     let sends = order::check(&mut findings);
     store::check(&mut findings, &sends);
+    seen::homes(&mut findings, &sends);
     let strands = strands::of(&mut findings);
     for strand in &strands {
         handling::check(&mut findings, strand);
@@ -62,5 +65,6 @@ fn together(findings: &mut Findings<'_>, members: &[Strand], times: &Times, hand
     ownership::check(findings, members);
     let unheard = handover::check(findings, members);
     delivery::check(findings, members, &unheard, handled);
+    seen::in_order(findings, members);
     liveness::check(findings, members, times);
 }

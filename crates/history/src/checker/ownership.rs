@@ -19,6 +19,8 @@ enum Excuse {
     RanOut(usize),
     /// The client with this number was closed, and its handler outlived that.
     Outlived(u32),
+    /// This fault: the client stood still.
+    StoodStill(usize),
 }
 
 /// Checks one queue of a group: the strands of all its members.
@@ -123,6 +125,9 @@ fn excuse(
         return None;
     }
     let book = findings.book;
+    if other.as_user {
+        return seen_excuse(findings, other.queue, old, new);
+    }
     let (before, after) = (tenure_of(other, old)?, tenure_of(strand, new)?);
     if before.from > after.from {
         // The one who had lost the queue has begun something.
@@ -137,6 +142,24 @@ fn excuse(
     let is_closing = book.clients[old.client as usize].closed.is_some_and(|closed| closed <= old.ended);
     let is_given_back = before.end.is_some_and(|(end, _)| end <= new.begun);
     (is_closing && is_given_back).then_some(Excuse::Outlived(old.client))
+}
+
+/// The same of an owner that tells nothing of its locks: in doubt, for it.
+fn seen_excuse(findings: &Findings<'_>, queue: u32, old: &Call, new: &Call) -> Option<Excuse> {
+    let book = findings.book;
+    let (broker, client) = (book.broker_of(queue), &book.clients[old.client as usize]);
+    let forgets = |fault: &Fault| fault.forgets.locks && fault.concerns(broker) && fault.at <= new.begun;
+    if let Some(fault) = book.faults.iter().rposition(forgets) {
+        return Some(Excuse::Forgotten(fault));
+    }
+    let id = client.hello.as_ref().map(|hello| &hello.client);
+    let names_it = |fault: &Fault| fault.whom.iter().any(|whom| *whom == client.name || Some(whom) == id);
+    let stands = |fault: &Fault| names_it(fault) && old.begun <= fault.at && fault.at <= old.ended;
+    if let Some(fault) = book.faults.iter().position(stands) {
+        return Some(Excuse::StoodStill(fault));
+    }
+    let outlived = client.closed.filter(|&closed| closed <= old.ended && closed <= new.begun);
+    outlived.map(|_| Excuse::Outlived(old.client))
 }
 
 /// The fault after which a broker did not know any more of an owner's lock at a time.

@@ -86,6 +86,8 @@ pub(super) struct Strand {
     pub(super) client: u32,
     pub(super) by_key: bool,
     pub(super) broadcasting: bool,
+    /// Whether its client tells only what its user sees.
+    pub(super) as_user: bool,
     pub(super) lines: Vec<usize>,
     /// By their beginning.
     pub(super) calls: Vec<Call>,
@@ -126,6 +128,7 @@ pub(super) fn of(findings: &mut Findings<'_>) -> Vec<Strand> {
                 client: number,
                 by_key: client.by_key(),
                 broadcasting: client.broadcasting(),
+                as_user: client.as_user(),
                 lines: Vec::new(),
                 calls: Vec::new(),
                 tenures: Vec::new(),

@@ -90,9 +90,14 @@ impl Gate {
         state.void();
     }
 
-    /// The lock is given back.
+    /// The lock is given back. A handler that runs yet is of a program that has ended, and never ends itself.
     pub(crate) fn leave(&self) {
         let mut state = self.lock();
+        if !state.direct {
+            for running in state.runs.running() {
+                self.record.end(running.offset, None, false);
+            }
+        }
         state.tenure = Tenure::Absent;
         state.void();
     }

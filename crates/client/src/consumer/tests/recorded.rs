@@ -382,6 +382,19 @@ async fn messages_that_are_gone_are_skipped_as_removed() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_handler_of_a_program_that_has_ended_is_left_before_its_queue_is_given_back() {
+    let world = World::new();
+    world.send(&["x"; 2]);
+    let member = world.member("c1", options(), succeeds(100_000)).await;
+    world.told("c1", "start 0").await;
+    member.consumer.abandon(Duration::from_secs(5)).await;
+    assert_eq!(
+        world.since("c1", "start 0"),
+        "start 0 | revoked | end 0: left, not counted | unlock sent | unlock done | closed"
+    );
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_commit_without_an_answer_is_unknown() {
     let world = World::new();
     world.send(&["x"]);

@@ -18,6 +18,10 @@ fn words(event: &Event) -> String {
         Event::Hello(hello) if hello.mixes_keys => String::from("hello, mixing keys"),
         Event::Hello(_) => String::from("hello"),
         Event::Closed {} => String::from("closed"),
+        Event::Route { topic, queues } => {
+            let queues: Vec<_> = queues.iter().map(|queue| format!("{}:{}", queue.broker, queue.id)).collect();
+            format!("route {topic} [{}]", queues.join(", "))
+        }
         Event::Submit { send, topic, key, ids } => format!("submit {send} {topic} {key} ({})", ids.len()),
         Event::Wire { request, queue, sends } => format!("wire {request} {queue} {sends:?}"),
         Event::Answer { request, outcome } => match outcome {
@@ -48,10 +52,11 @@ impl World {
         Self { cluster, caller, lines }
     }
 
-    /// All behind the first line.
+    /// All behind the first line, and that of the route.
     fn told(&self) -> String {
         let lines: Vec<_> = self.lines.all().iter().skip(1).map(|line| words(&line.event)).collect();
-        lines.join(" | ")
+        assert_eq!(lines[0], "route T [a:0]");
+        lines[1..].join(" | ")
     }
 }
 
@@ -65,9 +70,20 @@ async fn from_the_first_line_to_the_last() {
     let lines = world.lines.all();
     let Event::Hello(hello) = &lines[0].event else { panic!("{lines:?}") };
     assert_eq!((hello.group.as_str(), hello.mixes_keys), ("G", true));
-    let Event::Submit { ids, .. } = &lines[1].event else { panic!("{lines:?}") };
+    let Event::Submit { ids, .. } = &lines[2].event else { panic!("{lines:?}") };
     assert_eq!(*ids, [receipt.msg_id]);
-    assert!(lines[2].t < lines[3].t && lines.windows(2).all(|two| two[0].t <= two[1].t));
+    assert!(lines[3].t < lines[4].t && lines.windows(2).all(|two| two[0].t <= two[1].t));
+}
+
+#[tokio::test(start_paused = true)]
+async fn each_route_that_spreads_keys_anew() {
+    let world = World::new(options()).await;
+    world.caller.receipt(world.caller.send("k", "m")).await;
+    world.cluster.set_route("T", &[("a", 1)]);
+    world.cluster.set_route("T", &[("a", 1), ("b", 2)]);
+    world.caller.receipt(world.caller.send("k", "n")).await;
+    let told = world.told();
+    assert!(told.contains(" | route T [a:0, b:0, b:1] | wire 2 "), "{told}");
 }
 
 #[tokio::test(start_paused = true)]

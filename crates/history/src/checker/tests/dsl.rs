@@ -53,6 +53,7 @@ fn hello(by: &str, words: &[&str]) -> Hello {
         by_key: has("byKey"),
         broadcasting: has("broadcasting"),
         mixes_keys: has("mixesKeys"),
+        as_user: has("asUser"),
     }
 }
 

@@ -8,6 +8,7 @@ mod order;
 mod ownership;
 mod properties;
 mod report;
+mod seen;
 mod store;
 mod world;
 

@@ -127,6 +127,11 @@ fn p1_a_key_moves_with_the_route_only() {
     assert_eq!(text, "the key moves from t@b:0 to t@b:1 though nobody tells of another route");
     good(&history(&moved.replace("p CHANGE", "p route q1 q2")));
     good(&history(&moved.replace("p CHANGE", "w fault broker-died")));
+    good(&history(&format!("0.5 p route q0\n{}", moved.replace("p CHANGE", "p route q0 q1"))));
+    // Once for each, whenever what was placed by it is sent.
+    let placed = format!("0.5 p route q0\n1.5 p route q0 q1\n{}", moved.replace("p CHANGE", "w fault broker-died"));
+    good(&history(&placed));
+    bad(&history(&format!("{placed}\n7 p submit 3 k C\n8 p wire 3 q0 3\n9 p answer 3 stored 11")), &["P1"]);
     // Before, and not since.
     bad(&history(&format!("0.5 p route q0 q1\n{}", moved.replace("p CHANGE", "w fault broker-died"))), &["P1"]);
 }

@@ -104,6 +104,7 @@ impl World {
             by_key: self.by_key && role == Role::Consumer,
             broadcasting: false,
             mixes_keys: false,
+            as_user: false,
         };
         self.say(by, Event::Hello(hello));
     }
