@@ -1,5 +1,7 @@
 //! What the package's own thread says and hands over, and what JavaScript's takes and says itself, in any order of their steps.
 
+#![allow(clippy::unwrap_used, reason = "a test")]
+
 use super::super::chunks::{Chunks, Packed};
 use super::*;
 use crate::consumer::Handover;

@@ -1,5 +1,7 @@
 //! Threads that write to one connection, and one that ends it, in any order of their steps.
 
+#![allow(clippy::unwrap_used, reason = "a test")]
+
 use super::{CallFailure, Class, Connection, Inbound};
 use crate::env;
 use crate::protocol::{Codec, Command, Fields, frame};

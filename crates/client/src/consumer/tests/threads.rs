@@ -1,5 +1,7 @@
 //! JavaScript's thread beside the package's own, in any order of their steps: what the checker reads of it.
 
+#![allow(clippy::unwrap_used, reason = "a test")]
+
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};

@@ -1,5 +1,7 @@
 //! The caller's thread beside the package's own, in any order of their steps: what the checker reads of it.
 
+#![allow(clippy::unwrap_used, reason = "a test")]
+
 use std::sync::Arc;
 use std::time::Duration;
 
