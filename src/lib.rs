@@ -2,5 +2,5 @@
 
 mod binding;
 
-use rocketmq_client::{client, consumer, env, error, producer, record};
+use rocketmq_client::{client, consumer, env, error, producer, record, sync};
 use rocketmq_protocol as protocol;

@@ -10,10 +10,11 @@ use super::pulse::{Pulse, TICK};
 use crate::client::{Event, Events};
 use crate::env;
 use crate::error::{ClientError, Code};
+use crate::sync::{Mutex, MutexGuard};
 use napi::Result;
 use napi::bindgen_prelude::{Object, ToNapiValue};
 use std::collections::{HashSet, VecDeque};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, PoisonError, Weak};
 
 /// Warnings and records that wait to be heard, at most: a peer can cause them by the million.
 const MOST_REMARKS: usize = 1_000;
@@ -220,7 +221,12 @@ impl<T: Send + 'static> Answers for Bell<T> {
             queue.said.push_back(Said::Answer(answer));
             queue.is_over = true;
         }
-        self.ring();
+        if env::planted("leave the last ring to others") {
+            self.ring();
+        } else {
+            // Also where somebody else is about to ring: he may come when the function is given back already.
+            self.ring.call();
+        }
         self.release();
     }
 
@@ -267,6 +273,9 @@ impl<O: ToNapiValue> ToNapiValue for Heard<O> {
         }
     }
 }
+
+#[cfg(all(test, feature = "shuttle"))]
+mod threads;
 
 #[cfg(test)]
 mod tests {

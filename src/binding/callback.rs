@@ -1,16 +1,23 @@
 //! A threadsafe function that can be given back: once released, calls go nowhere and the event loop is free to end.
 
 use crate::error::ClientError;
+use crate::sync::RwLock;
 use napi::bindgen_prelude::{Function, JsObjectValue, Object};
 use napi::threadsafe_function::{ThreadsafeFunction, ThreadsafeFunctionCallMode, UnknownReturnValue};
 use napi::{Result, Status};
-use std::sync::{PoisonError, RwLock};
+use std::sync::PoisonError;
 
 type Threadsafe = ThreadsafeFunction<(), UnknownReturnValue, (), Status, false>;
 
+enum Called {
+    Facade(Threadsafe),
+    #[cfg(all(test, feature = "shuttle"))]
+    Test(Box<dyn Fn() + Send + Sync>),
+}
+
 /// Calls one function of the facade, without arguments, from any thread.
 pub(super) struct Callback {
-    function: RwLock<Option<Threadsafe>>,
+    function: RwLock<Option<Called>>,
 }
 
 impl Callback {
@@ -18,7 +25,13 @@ impl Callback {
     pub(super) fn new(calls: &Object<'_>, name: &str) -> Result<Self> {
         let function: Function<'_, (), UnknownReturnValue> = calls.get_named_property(name)?;
         let function = function.build_threadsafe_function::<()>().callee_handled::<false>().build()?;
-        Ok(Self { function: RwLock::new(Some(function)) })
+        Ok(Self { function: RwLock::new(Some(Called::Facade(function))) })
+    }
+
+    /// One that a test hears.
+    #[cfg(all(test, feature = "shuttle"))]
+    pub(super) fn heard(call: impl Fn() + Send + Sync + 'static) -> Self {
+        Self { function: RwLock::new(Some(Called::Test(Box::new(call)))) }
     }
 
     /// As one that was given back already.
@@ -30,9 +43,15 @@ impl Callback {
     /// Queues a call. False when the function was released or its environment has gone.
     pub(super) fn call(&self) -> bool {
         let function = self.function.read().unwrap_or_else(PoisonError::into_inner);
-        function
-            .as_ref()
-            .is_some_and(|function| function.call((), ThreadsafeFunctionCallMode::NonBlocking) == Status::Ok)
+        match &*function {
+            Some(Called::Facade(function)) => function.call((), ThreadsafeFunctionCallMode::NonBlocking) == Status::Ok,
+            #[cfg(all(test, feature = "shuttle"))]
+            Some(Called::Test(call)) => {
+                call();
+                true
+            }
+            None => false,
+        }
     }
 
     /// Gives the function back. Calls that are queued already still arrive.

@@ -21,10 +21,10 @@ use world::fraction;
 #[cfg(test)]
 pub(crate) use world::listen;
 pub(crate) use world::{
-    JoinSet, SocketWriter, boot_id, connect, local_ip, monotonic_us, planted, process_id, random_u32, spawn_blocking,
+    JoinSet, SocketWriter, boot_id, connect, local_ip, monotonic_us, process_id, random_u32, spawn_blocking,
     unacknowledged,
 };
-pub use world::{spawn, wall_ms};
+pub use world::{planted, spawn, wall_ms};
 
 /// A point of the monotonic clock; leases and deadlines are made of these.
 pub use tokio::time::Instant;

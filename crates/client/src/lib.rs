@@ -10,7 +10,10 @@ pub mod error;
 pub mod producer;
 pub mod record;
 mod remoting;
+#[cfg(feature = "shuttle")]
+pub mod schedules;
 mod shutdown;
+pub mod sync;
 
 use rocketmq_history as history;
 use rocketmq_protocol as protocol;

@@ -1,12 +1,13 @@
 //! What the program asks of a queue while it is ours: to commit, and to go on elsewhere. Each call is answered, once.
 
 use std::collections::VecDeque;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::PoisonError;
 
 use tokio::sync::oneshot;
 
 use super::gate::Gate;
 use crate::error::{ClientError, Outcome};
+use crate::sync::{Mutex, MutexGuard};
 
 /// Where a queue is to go on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -8,7 +8,7 @@ mod runs;
 mod tenure;
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::PoisonError;
 use std::time::Duration;
 
 use tokio::sync::Notify;
@@ -23,6 +23,7 @@ use super::locks::lease::{Validity, Wall};
 use super::options::Suspend;
 use super::record::QueueRecord;
 use crate::env::{self, Instant, planted};
+use crate::sync::{Mutex, MutexGuard};
 
 /// A running handler.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -343,34 +344,6 @@ impl Gate {
     /// Nothing starts. Runs stay, so that what their handlers bring counts.
     pub(crate) fn close(&self) {
         self.lock().open = false;
-    }
-
-    /// The lock is lost: nothing starts, and what runs no longer counts. Returns what runs. `why` is a word for histories.
-    pub(crate) fn lose(&self, why: &str) -> Vec<Running> {
-        let mut state = self.lock();
-        if !matches!(state.tenure, Tenure::Absent | Tenure::Lost) {
-            self.record.lost(why);
-        }
-        state.tenure = Tenure::Lost;
-        state.void();
-        state.runs.running().collect()
-    }
-
-    /// The program has ended: what runs never ends by itself, and is left.
-    pub(crate) fn abandon(&self) {
-        let state = self.lock();
-        if !state.direct {
-            for running in state.runs.running() {
-                self.record.end(running.offset, None, false);
-            }
-        }
-    }
-
-    /// The lock is given back.
-    pub(crate) fn leave(&self) {
-        let mut state = self.lock();
-        state.tenure = Tenure::Absent;
-        state.void();
     }
 
     /// Remembers attempts that the broker has counted; only for messages that have some.

@@ -1,7 +1,7 @@
 //! A queue as all parts of the consumer know it: its names, its gate, and what its actor publishes.
 
+use std::sync::PoisonError;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::{mpsc, oneshot, watch};
 
@@ -11,6 +11,7 @@ use crate::client::{Answer, ResetReason};
 use crate::env::{self, Instant};
 use crate::error::{ClientError, QueueName};
 use crate::protocol::{MessageQueue, StoredMessage};
+use crate::sync::{Mutex, MutexGuard};
 
 /// Whether a queue should be ours.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,13 +1,14 @@
 //! All queues the consumer ever had, and their actors.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard};
+use std::sync::{Arc, PoisonError};
 
 use tokio::task::JoinHandle;
 
 use super::gate::Gate;
 use super::queue::Queue;
 use crate::protocol::MessageQueue;
+use crate::sync::{Mutex, RwLock, RwLockReadGuard};
 
 /// A queue, and the task of its actor.
 pub(crate) type Actor = (Arc<Queue>, JoinHandle<()>);

@@ -105,9 +105,13 @@ pub(crate) fn process_id() -> u32 {
 }
 
 /// Whether that defect is planted; here none is.
-pub(crate) const fn planted(_defect: &str) -> bool {
+#[cfg(not(feature = "shuttle"))]
+pub const fn planted(_defect: &str) -> bool {
     false
 }
+
+#[cfg(feature = "shuttle")]
+pub use crate::schedules::planted;
 
 /// Random bits.
 pub(crate) fn random_u32() -> u32 {

@@ -3,10 +3,8 @@
 use std::net::{IpAddr, Ipv4Addr};
 
 use rocketmq_simulated_world::Host;
-pub(crate) use rocketmq_simulated_world::{
-    JoinSet, SocketWriter, connect, fraction, planted, random_u32, spawn_blocking,
-};
-pub use rocketmq_simulated_world::{spawn, wall_ms};
+pub(crate) use rocketmq_simulated_world::{JoinSet, SocketWriter, connect, fraction, random_u32, spawn_blocking};
+pub use rocketmq_simulated_world::{planted, spawn, wall_ms};
 
 /// How many of the written bytes the peer's system has not acknowledged yet.
 #[expect(clippy::unnecessary_wraps, reason = "as of a system that may not tell")]

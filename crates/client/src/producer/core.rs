@@ -1,6 +1,6 @@
 //! The lock, and what is done outside of it.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, PoisonError};
 use tokio::sync::Notify;
 
 use super::calls::Calls;
@@ -11,6 +11,7 @@ use super::model::{Out, Phase};
 use super::route_watch;
 use super::state::State;
 use crate::env;
+use crate::sync::Mutex;
 
 /// What the tasks of a producer share.
 pub(super) struct Core<B> {

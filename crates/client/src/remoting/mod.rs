@@ -20,3 +20,5 @@ pub(crate) use waiters::CallFailure;
 mod panics;
 #[cfg(test)]
 mod tests;
+#[cfg(all(test, feature = "shuttle"))]
+mod threads;

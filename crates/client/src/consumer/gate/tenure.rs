@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::Gate;
+use super::{Gate, Running, State};
 use crate::consumer::locks::lease::{Lease, Validity};
 use crate::env;
 
@@ -24,7 +24,11 @@ pub(crate) enum Tenure {
 impl Gate {
     /// The broker granted the lock that was asked for at the lease's beginning: first, again, or after a doubt.
     pub(crate) fn granted(&self, lease: Lease) {
-        let mut state = self.lock();
+        self.grant(&mut self.lock(), lease);
+        self.changed.notify_one();
+    }
+
+    fn grant(&self, state: &mut State, lease: Lease) {
         match state.tenure {
             Tenure::Held(_) | Tenure::Regained(_) => self.record.renewed(lease.since()),
             Tenure::Absent | Tenure::Lost | Tenure::Doubtful(_) => self.record.lock(lease.since()),
@@ -33,20 +37,21 @@ impl Gate {
             Tenure::Absent | Tenure::Lost | Tenure::Held(_) => Tenure::Held(lease),
             Tenure::Doubtful(_) | Tenure::Regained(_) => Tenure::Regained(lease),
         };
-        drop(state);
-        self.changed.notify_one();
     }
 
-    /// A renewal was granted; nothing if the lock was given up meanwhile. One that was asked for when the lease before was over
-    /// already bridges nothing: somebody else may have had the queue in between, and the process may just have been stopped.
+    /// A renewal was granted; nothing if the lock was given up meanwhile, by JavaScript's thread too. One that was asked for when the lease
+    /// before was over already bridges nothing: somebody else may have had the queue in between, and the process may just have been stopped.
     pub(crate) fn renewed(&self, lease: Lease) {
-        match self.tenure() {
-            Tenure::Absent | Tenure::Lost => {}
+        let mut state = self.lock();
+        match state.tenure {
+            Tenure::Absent | Tenure::Lost => return,
             Tenure::Held(before) | Tenure::Doubtful(before) | Tenure::Regained(before) if lease.follows(&before) => {
-                self.granted(lease);
+                self.grant(&mut state, lease);
             }
-            Tenure::Held(_) | Tenure::Doubtful(_) | Tenure::Regained(_) => self.given_up("late"),
+            Tenure::Held(_) | Tenure::Doubtful(_) | Tenure::Regained(_) => self.give_up(&mut state, "late"),
         }
+        drop(state);
+        self.changed.notify_one();
     }
 
     /// Whether the lock is certain no longer. True when this is news.
@@ -62,14 +67,44 @@ impl Gate {
 
     /// The broker refused the renewal: somebody else may have the queue.
     pub(crate) fn refused(&self) {
-        self.given_up("refused");
-    }
-
-    fn given_up(&self, why: &str) {
-        if !matches!(self.lock().tenure, Tenure::Absent) {
-            self.lose(why);
+        let mut state = self.lock();
+        if !matches!(state.tenure, Tenure::Absent) {
+            self.give_up(&mut state, "refused");
+            drop(state);
             self.changed.notify_one();
         }
+    }
+
+    /// The lock is lost: nothing starts, and what runs no longer counts. Returns what runs. `why` is a word for histories.
+    pub(crate) fn lose(&self, why: &str) -> Vec<Running> {
+        let mut state = self.lock();
+        self.give_up(&mut state, why);
+        state.runs.running().collect()
+    }
+
+    fn give_up(&self, state: &mut State, why: &str) {
+        if !matches!(state.tenure, Tenure::Absent | Tenure::Lost) {
+            self.record.lost(why);
+        }
+        state.tenure = Tenure::Lost;
+        state.void();
+    }
+
+    /// The program has ended: what runs never ends by itself, and is left.
+    pub(crate) fn abandon(&self) {
+        let state = self.lock();
+        if !state.direct {
+            for running in state.runs.running() {
+                self.record.end(running.offset, None, false);
+            }
+        }
+    }
+
+    /// The lock is given back.
+    pub(crate) fn leave(&self) {
+        let mut state = self.lock();
+        state.tenure = Tenure::Absent;
+        state.void();
     }
 
     /// Whether the machine slept since the lease began.

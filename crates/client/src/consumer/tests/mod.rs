@@ -27,6 +27,8 @@ mod stalls;
 mod starting;
 mod storm;
 mod subscription_check;
+#[cfg(feature = "shuttle")]
+mod threads;
 mod together;
 mod trouble;
 mod undecodable;

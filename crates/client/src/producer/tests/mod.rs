@@ -14,6 +14,8 @@ mod selector;
 mod starting;
 mod storm;
 mod table;
+#[cfg(feature = "shuttle")]
+mod threads;
 mod topics;
 
 use std::sync::Arc;
