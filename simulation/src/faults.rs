@@ -139,6 +139,16 @@ pub(crate) enum Fault {
     },
 }
 
+impl Fault {
+    /// Whether members may have different routes for a while.
+    pub(crate) fn changes_routes(&self) -> bool {
+        matches!(
+            self,
+            Self::Move { .. } | Self::Stale { .. } | Self::Fix { .. } | Self::Grow { .. } | Self::Shrink { .. }
+        )
+    }
+}
+
 /// Where to.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub(crate) enum Place {

@@ -113,10 +113,18 @@ async fn live(one: &One, plan: Plan) -> Vec<String> {
     problems
 }
 
+/// Members look at routes so often: until then they may divide other queues than the others do.
+const ROUTE_REFRESH: Duration = Duration::from_secs(30);
+
 /// How strict the checker is: everybody's clock is the world's.
 fn judged(plan: &Plan, is_done: bool) -> Options {
-    let liveness =
-        Liveness { progress: has_room(plan).then_some(Liveness::default().progress).flatten(), ..Liveness::default() };
+    let mut liveness = Liveness::default();
+    if !has_room(plan) {
+        liveness.progress = None;
+    }
+    if plan.faults.iter().any(|planned| planned.fault.changes_routes()) {
+        liveness.unnoticed += ROUTE_REFRESH;
+    }
     Options { slack: Duration::from_millis(2), drained: is_done, liveness: Some(liveness), ..Options::default() }
 }
 

@@ -38,6 +38,8 @@ struct Handling<'a, 'b> {
     granted: Option<(i64, usize)>,
     /// Since when nothing new starts, and the furthest message that has begun.
     revoked: Option<usize>,
+    /// Whether the lock may have been somebody else's since the last position.
+    is_in_doubt: bool,
     furthest: i64,
     closed: Option<usize>,
 }
@@ -59,6 +61,7 @@ pub(super) fn check(findings: &mut Findings<'_>, strand: &Strand) {
         running: HashMap::new(),
         granted: None,
         revoked: None,
+        is_in_doubt: false,
         furthest: i64::MIN,
         closed,
     };
@@ -80,7 +83,12 @@ impl Handling<'_, '_> {
                 }
                 What::Renewed { asked, .. } => self.check_grant(line, asked, tenure),
                 What::Revoked { .. } => self.revoked = Some(line),
-                What::Lost { why, .. } if !is_doubt(book.names.shown_text(why)) => self.forget_attempts(),
+                What::Lost { why, .. } if is_doubt(book.names.shown_text(why)) => self.is_in_doubt = true,
+                What::Lost { .. } => {
+                    self.is_in_doubt = false;
+                    self.forget_attempts();
+                }
+                What::Unlock { .. } => self.is_in_doubt = false,
                 What::Position { offset, why, .. } => self.place(offset, why),
                 What::Start { offset, last, attempt, .. } => {
                     self.check_may_start(line, offset, tenure);
@@ -158,6 +166,15 @@ impl Handling<'_, '_> {
         if why == Why::Memory {
             self.revoked = None;
             self.position.get_or_insert(offset);
+            return;
+        }
+        if std::mem::take(&mut self.is_in_doubt) && why == Why::Committed && self.position.is_some() {
+            // Others have gone on meanwhile. What is handled behind it stays handled.
+            self.position = self.position.max(Some(offset));
+            for flow in self.flows.values_mut() {
+                flow.floor = flow.floor.max(offset);
+                flow.again = flow.again.filter(|&(again, ..)| again >= offset);
+            }
             return;
         }
         self.position = Some(offset);

@@ -1,5 +1,7 @@
 //! What has to go on goes on (C10): queues find their next owner, and messages their handler.
 
+use std::collections::BTreeSet;
+
 use super::book::{Book, Fault, Told, What};
 use super::options::{Liveness, micros};
 use super::order::Send;
@@ -244,7 +246,9 @@ fn progress(findings: &mut Findings<'_>, strand: &Strand, times: &Times, bound: 
     }
     let book = findings.book;
     let mut idle: Option<(i64, usize)> = None;
-    let (mut next, mut running, mut has_failed) = (None::<i64>, 0_usize, false);
+    let (mut next, mut running) = (None::<i64>, 0_usize);
+    // What has failed, and is to come again: nothing of its key comes before, and no commit passes it.
+    let mut failed = BTreeSet::new();
     for &line in &strand.lines {
         let (at, what) = (book.entries[line].at, &book.entries[line].what);
         let is_quiet =
@@ -257,20 +261,29 @@ fn progress(findings: &mut Findings<'_>, strand: &Strand, times: &Times, bound: 
         }
         match *what {
             What::Position { offset, .. } => next = Some(offset),
-            What::Start { last, .. } => {
+            What::Start { offset, last, .. } => {
                 running += 1;
-                has_failed = false;
+                failed.retain(|again| !(offset..=last).contains(again));
                 next = next.max(Some(last + 1));
             }
-            What::End { outcome, .. } => {
+            What::End { offset, outcome, .. } => {
                 running = running.saturating_sub(1);
-                has_failed |= outcome != Ended::Success;
+                if outcome != Ended::Success {
+                    failed.insert(offset);
+                }
             }
-            What::Skipped { to, .. } => next = next.max(Some(to)),
-            What::Lost { .. } | What::Unlock { .. } | What::Revoked { .. } => next = None,
+            What::Skipped { from, to, .. } => {
+                failed.retain(|again| !(from..to).contains(again));
+                next = next.max(Some(to));
+            }
+            What::DeadLetter { offset, .. } => drop(failed.remove(&offset)),
+            What::Lost { .. } | What::Unlock { .. } | What::Revoked { .. } => {
+                failed.clear();
+                next = None;
+            }
             _ => {}
         }
-        idle = (running == 0 && !has_failed && next.is_some()).then_some((at, line));
+        idle = (running == 0 && failed.is_empty() && next.is_some()).then_some((at, line));
     }
     if let (Some((since, from)), Some(next)) = (idle, next) {
         let end = book.last_line_at(strand.client);

@@ -60,7 +60,6 @@ impl<B: Brokers> Actor<B> {
         let committed = stored.unwrap_or(0);
         // Else it is what we told it before a seek, or a reset, has led us back.
         let is_further = committed > self.buffer.position() && !self.last_word.is_ours(committed);
-        let why = if is_further { Why::Committed } else { Why::Memory };
         self.is_unsure |= committed > self.buffer.position() && !is_further;
         if is_further {
             self.buffer.advance_to(committed);
@@ -69,7 +68,9 @@ impl<B: Brokers> Actor<B> {
             self.handoff = None;
         }
         self.committed = committed;
-        self.queue.gate.record.position(self.buffer.position(), why);
+        // What we have handled of it ourselves, behind what others have committed, stays handled.
+        let (from, why) = if is_further { (committed, Why::Committed) } else { (self.buffer.position(), Why::Memory) };
+        self.queue.gate.record.position(from, why);
         self.commit_now(Patience::WhileHeld).await
     }
 }

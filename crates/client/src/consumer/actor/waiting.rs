@@ -114,7 +114,7 @@ impl<B: Brokers> Actor<B> {
             let mut call = Box::pin(attempt());
             let error = loop {
                 match self.interrupted(patience) {
-                    Err(Interrupted::Forced(Step::Drain)) if patience == Patience::EachToItsEnd => {}
+                    Err(Interrupted::Forced(Step::Drain | Step::Doubt)) if patience == Patience::EachToItsEnd => {}
                     interrupted => interrupted?,
                 }
                 tokio::select! {

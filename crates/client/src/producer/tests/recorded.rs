@@ -22,6 +22,7 @@ fn words(event: &Event) -> String {
             let queues: Vec<_> = queues.iter().map(|queue| format!("{}:{}", queue.broker, queue.id)).collect();
             format!("route {topic} [{}]", queues.join(", "))
         }
+        Event::Heard { topic, key } => format!("heard {topic} {key}"),
         Event::Submit { send, topic, key, ids } => format!("submit {send} {topic} {key} ({})", ids.len()),
         Event::Wire { request, queue, sends } => format!("wire {request} {queue} {sends:?}"),
         Event::Answer { request, outcome } => match outcome {
@@ -111,7 +112,7 @@ async fn what_nobody_knows_is_unknown_and_takes_the_rest_of_its_key_along() {
     assert!(
         told.starts_with(
             "submit 1 T k (1) | wire 1 T@a:0 [1] | submit 2 T k (1) | settle 1 unknown ERR_ROCKETMQ_TIMEOUT | \
-             settle 2 failed ERR_ROCKETMQ_ORDER_BROKEN | answer 1 unknown"
+             settle 2 failed ERR_ROCKETMQ_ORDER_BROKEN | heard T k | answer 1 unknown"
         ),
         "{told}"
     );
@@ -130,7 +131,7 @@ async fn a_refusal_for_good_is_a_failure_and_so_is_what_is_called_before_it_is_h
     assert_eq!(
         world.told(),
         "submit 1 T k (1) | wire 1 T@a:0 [1] | answer 1 refused 16 | settle 1 failed ERR_ROCKETMQ_ACCESS_DENIED | \
-         submit 2 T k (1) | settle 2 failed ERR_ROCKETMQ_ORDER_BROKEN | submit 3 T k (1) | wire 2 T@a:0 [3] | answer 2 stored 0 | \
+         submit 2 T k (1) | settle 2 failed ERR_ROCKETMQ_ORDER_BROKEN | heard T k | submit 3 T k (1) | wire 2 T@a:0 [3] | answer 2 stored 0 | \
          settle 3 T@a:0 0"
     );
 }
