@@ -95,7 +95,7 @@ class World {
   }
 
   get isTestBroker() {
-    return this.cluster.testBroker !== undefined
+    return Boolean(this.cluster.testBroker)
   }
 
   /** Starts another participant. @param {'producer' | 'consumer'} role  @param {object} options of its client  @param {object} [more] of its part */

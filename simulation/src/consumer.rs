@@ -22,6 +22,9 @@ use crate::faults::Place;
 use crate::names::{self, Starts};
 use crate::plan::ConsumerPlan;
 
+/// The consumer of a member, as long as it lives.
+type OfMember = Arc<Consumer<Arc<Client>>>;
+
 /// Of a start, and of a close.
 const BOUND: Duration = Duration::from_secs(10);
 
@@ -33,12 +36,12 @@ struct Pump {
     event_loop: EventLoop,
     plan: ConsumerPlan,
     places: Semaphore,
-    consumer: OnceLock<Arc<Consumer<Arc<Client>>>>,
+    consumer: OnceLock<OfMember>,
     lanes: Mutex<BTreeMap<u32, Chunks>>,
 }
 
 impl Pump {
-    fn consumer(&self) -> &Arc<Consumer<Arc<Client>>> {
+    fn consumer(&self) -> &OfMember {
         self.consumer.get().unwrap_or_else(|| panic!("it is set before anything is delivered"))
     }
 
@@ -155,7 +158,7 @@ pub(crate) struct Member {
     pub(crate) starts: Arc<Starts>,
     pub(crate) group: usize,
     around: Surroundings,
-    now: Arc<Mutex<Option<Arc<Consumer<Arc<Client>>>>>>,
+    now: Arc<Mutex<Option<OfMember>>>,
     leaves: Arc<watch::Sender<bool>>,
     left: Arc<Notify>,
 }
@@ -221,14 +224,14 @@ impl Member {
         client.close().await;
     }
 
-    fn consumer(&self) -> Option<Arc<Consumer<Arc<Client>>>> {
+    fn consumer(&self) -> Option<OfMember> {
         self.now.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Its handlers do not start, or they do.
-    pub(crate) fn pause(&self, pauses: bool) {
+    pub(crate) fn pause(&self, stops: bool) {
         if let Some(consumer) = self.consumer() {
-            let paused = if pauses { Paused { everything: true, ..Paused::default() } } else { Paused::default() };
+            let paused = if stops { Paused { everything: true, ..Paused::default() } } else { Paused::default() };
             self.host.within(|| consumer.pause(paused));
         }
     }

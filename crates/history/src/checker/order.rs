@@ -284,15 +284,15 @@ impl Producer<'_, '_> {
             return;
         }
         flow.moves += 1;
-        let most = match routes {
-            // What was placed by one route may be sent when there is the next one already.
-            Some(routes) => routes - flow.routes,
+        // What was placed by one route may be sent when there is the next one already.
+        let most = routes.map_or_else(
             // It is not told by this producer.
-            None => {
+            || {
                 let at = findings.book.entries[line].at;
                 MOVES * findings.book.faults.iter().filter(|fault| fault.at <= at).count()
-            }
-        };
+            },
+            |routes| routes - flow.routes,
+        );
         if flow.moves > most {
             let (was, is) = (shown(home).clone(), shown(queue).clone());
             let text = format_args!("the key moves from {was} to {is} though nobody tells of another route");

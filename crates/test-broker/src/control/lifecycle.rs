@@ -180,10 +180,10 @@ impl TestBroker {
     }
 
     /// The name server goes on with the routes that it has now, and hears of nothing new, until it is told otherwise.
-    pub fn keep_routes(&self, stale: bool) -> Result<(), Refused> {
+    pub fn keep_routes(&self, keep: bool) -> Result<(), Refused> {
         self.open()?;
         let mut state = self.shared.lock();
-        let routes = stale.then(|| all_routes(&state));
+        let routes = keep.then(|| all_routes(&state));
         state.name_server.stale = routes;
         Ok(())
     }

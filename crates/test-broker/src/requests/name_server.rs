@@ -51,7 +51,7 @@ pub(crate) fn answer(state: &mut State, command: &Command) -> Answer {
 fn route(state: &State, command: &Command) -> Result<Reply, Reply> {
     let topic = command.fields.get("topic").unwrap_or_default();
     let known = match &state.name_server.stale {
-        Some(stale) => stale.get(topic).cloned(),
+        Some(kept) => kept.get(topic).cloned(),
         None => route_of(state, topic),
     };
     let Some(body) = known else {
