@@ -46,8 +46,7 @@ function isInstalled(tool) {
 
 /** Minutes of waiting for locks of the dead to run out: on the newest version only. */
 const WAITS_FOR_LOCKS = ['faults\\.(killed|ended)\\.']
-const isNewest = (version) => version === VERSIONS.at(-1)
-const tooSlow = (version) => (isNewest(version) ? [] : WAITS_FOR_LOCKS)
+const tooSlow = (version) => (version === VERSIONS.at(-1) ? [] : WAITS_FOR_LOCKS)
 
 const onTestBroker = (name) =>
   onBroker(name, ['\\.real\\.', ...(HAS_JAVA ? [] : NEEDS_JAVA), ...tooSlow(TEST_BROKERS[name])])

@@ -4,6 +4,7 @@ const fs = require('node:fs')
 const os = require('node:os')
 const path = require('node:path')
 const { backend, childProcess, createTopic, uniqueGroup } = require('./support')
+const { now } = require('./support/time')
 
 jest.setTimeout(120_000)
 
@@ -28,7 +29,6 @@ function read(file) {
   return [...clients.values()]
 }
 
-const now = () => Number(process.hrtime.bigint() / 1_000n)
 const of = (lines, ...events) => lines.filter(({ e }) => events.includes(e))
 
 test('clients of several processes append to one file, each its own story', async () => {

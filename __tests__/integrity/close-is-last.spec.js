@@ -3,12 +3,13 @@
 
 const { Producer, PushConsumer } = require('../..')
 const { backend, clients, createTopic, uniqueGroup, until } = require('../support')
+const { standStill } = require('../support/time')
 
 /** Calls close() and holds the event loop, so that all that native says in the meantime is heard in one turn. */
 async function closeHeld(client, ms) {
   const closed = client.close()
   for (let i = 0; i < 5; i++) await null // until native is asked
-  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms)
+  standStill(ms)
   await closed
 }
 

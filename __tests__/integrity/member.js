@@ -4,11 +4,10 @@
 // Messages of its parent: 'close', 'stop-now', or { blockMs }: the event loop stands still for so long.
 const { setTimeout: delay } = require('node:timers/promises')
 const { PushConsumer } = require('../..')
+const { now, standStill } = require('../support/time')
 
 const [nameServer, groupId, topic, handlerMs, by = 'queue', more = '{}'] = process.argv.slice(2)
 const say = (event, more = {}) => process.stdout.write(`${JSON.stringify({ event, ...more })}\n`)
-/** Microseconds on a clock that all processes of the machine share. */
-const now = () => Number(process.hrtime.bigint() / 1_000n)
 
 const concurrency = { max: 20, by }
 const defaults = { groupId, nameServer, initialPosition: 'first', concurrency }
@@ -32,7 +31,7 @@ process.on('message', (order) => {
   if (order === 'stop-now') process.exit(1)
   if (order === 'close') return close()
   say('blocked', { at: now() })
-  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, order.blockMs)
+  standStill(order.blockMs)
   say('unblocked', { at: now() })
 })
 process.once('SIGTERM', close)

@@ -3,9 +3,9 @@
 const { setTimeout: delay } = require('node:timers/promises')
 const { byQueue, handled, overlapping } = require('../support/handled')
 const { admin, backend, childProcess, createTopic, startProducer, uniqueGroup, until } = require('../support')
+const { now } = require('../support/time')
 
 const STOPPED_MS = 35_000
-const now = () => Number(process.hrtime.bigint() / 1_000n)
 
 test('after 35 s of SIGSTOP: no start before a fresh lock, no gap, no overlap', async () => {
   const topic = await createTopic({ queues: 4 })

@@ -5,10 +5,11 @@ const fs = require('node:fs')
 const os = require('node:os')
 const path = require('node:path')
 const { check } = require('../../src/js/testing/history.js')
+const { bootId, now } = require('./time')
 
-/** Microseconds of the clock that lines of all processes of this machine share. */
-function now() {
-  return Number(process.hrtime.bigint() / 1_000n)
+/** A queue's name, as lines have it. */
+function queueName(topic, { brokerName, queueId }) {
+  return `${topic}@${brokerName}:${queueId}`
 }
 
 /** A file to which processes append. */
@@ -34,8 +35,8 @@ class HistoryFile {
 
   #append(...events) {
     const t = now()
-    const boot = fs.readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim()
-    const hello = { e: 'hello', version: 1, role: 'witness', client: this.#by, group: '', boot, wall: Date.now() }
+    const who = { role: 'witness', client: this.#by, group: '' }
+    const hello = { e: 'hello', version: 1, ...who, boot: bootId(), wall: Date.now() }
     const lines = [hello, ...events].map((event) => `${JSON.stringify({ t, by: this.#by, ...event })}\n`)
     fs.appendFileSync(this.file, lines.join(''))
   }
@@ -57,10 +58,9 @@ class HistoryFile {
    * @param {(message: { msgId?: string }) => boolean} [counts] whether a message is of those that the history is about
    */
   async look(admin, topic, group, counts = () => true) {
-    const queueOf = ({ brokerName, queueId }) => `${topic}@${brokerName}:${queueId}`
     const stored = (await admin.readBack(topic)).filter(counts).map((message) => ({
       e: 'stored',
-      queue: queueOf(message),
+      queue: queueName(topic, message),
       offset: message.queueOffset,
       id: message.msgId,
       key: message.shardingKey ?? '',
@@ -68,7 +68,7 @@ class HistoryFile {
     const committed = []
     for (const queue of await admin.queues(topic)) {
       const offset = await admin.committedOffset(group, topic, queue)
-      if (offset !== undefined) committed.push({ e: 'committed', group, queue: queueOf(queue), offset })
+      if (offset !== undefined) committed.push({ e: 'committed', group, queue: queueName(topic, queue), offset })
     }
     this.#append(...stored, ...committed)
   }
@@ -84,4 +84,4 @@ class HistoryFile {
   }
 }
 
-module.exports = { HistoryFile, now }
+module.exports = { HistoryFile, queueName }

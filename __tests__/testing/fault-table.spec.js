@@ -5,15 +5,14 @@ const path = require('node:path')
 const { isClean, run } = require('../../scripts/faults/fault')
 const { FAULTS } = require('../../scripts/faults/faults')
 const { summed, table } = require('../../scripts/faults/table')
-const { now } = require('../support/history-file')
 const { TestCluster } = require('../support/test-cluster')
+const { bootId, now } = require('../support/time')
 
 jest.setTimeout(300_000)
 
 /** Lines of a client that does not exist, behind what there is. */
 function forge(world, by, hello, events) {
-  const boot = fs.readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim()
-  const first = { e: 'hello', version: 1, client: by, boot, wall: Date.now(), ...hello }
+  const first = { e: 'hello', version: 1, client: by, boot: bootId(), wall: Date.now(), ...hello }
   const lines = [first, ...events].map((event, i) => `${JSON.stringify({ t: now() + i, by, ...event })}\n`)
   fs.appendFileSync(world.history.file, lines.join(''))
 }

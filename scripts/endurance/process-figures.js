@@ -1,5 +1,5 @@
 'use strict'
-// What the kernel says of this process: its memory, threads and descriptors, and how long its main thread works in one turn of the event loop.
+// What the kernel says of a process, mostly this one: its memory, threads and descriptors, and how long its main thread works in one turn of the event loop.
 
 const fs = require('node:fs')
 const { PerformanceObserver } = require('node:perf_hooks')
@@ -19,15 +19,31 @@ function handles() {
   return { threads: count('task'), descriptors: count('fd') }
 }
 
-/** Resident memory, after a collection where the process has --expose-gc, in MiB. */
-function rssMiB() {
-  globalThis.gc?.()
-  return process.memoryUsage.rss() / MIB
+/** What has come to these since, as figures. @param {ReturnType<typeof handles>} before  @param {ReturnType<typeof handles>} after */
+function newHandles(before, after) {
+  return { newThreads: after.threads - before.threads, newDescriptors: after.descriptors - before.descriptors }
 }
 
-/** The most that was resident at one time, in MiB. */
-function peakRssMiB() {
-  return Number(/VmHWM:\s+(\d+)/.exec(fs.readFileSync('/proc/self/status', 'utf8'))[1]) / 1024
+/** A line of a process's status, which is in KiB, in MiB. */
+function statusMiB(name, pid) {
+  const status = fs.readFileSync(`/proc/${pid}/status`, 'utf8')
+  return Number(new RegExp(`^${name}:\\s+(\\d+) kB$`, 'm').exec(status)[1]) / 1024
+}
+
+/** Resident memory of a process, in MiB. @param {number} pid */
+function rssMiB(pid) {
+  return statusMiB('VmRSS', pid)
+}
+
+/** The most that was resident at one time, in MiB; of this process unless it is said otherwise. @param {number | 'self'} [pid] */
+function peakRssMiB(pid = 'self') {
+  return statusMiB('VmHWM', pid)
+}
+
+/** Resident memory of this process, after a collection where it has --expose-gc, in MiB. */
+function collectedRssMiB() {
+  globalThis.gc?.()
+  return process.memoryUsage.rss() / MIB
 }
 
 /** Nanoseconds that this process's main thread has run, whoever else wants its core. */
@@ -96,7 +112,7 @@ class Memory {
   #samples = []
 
   sample() {
-    this.#samples.push(rssMiB())
+    this.#samples.push(collectedRssMiB())
   }
 
   /** Of the second half against the first one: { rssMiB, growthMiB, peakRssMiB }. */
@@ -108,4 +124,4 @@ class Memory {
   }
 }
 
-module.exports = { handles, Memory, peakRssMiB, rssMiB, Turns }
+module.exports = { collectedRssMiB, handles, Memory, newHandles, peakRssMiB, rssMiB, Turns }

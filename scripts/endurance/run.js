@@ -3,12 +3,10 @@
 // npm run endurance: what clients leave behind when they are used for long.
 
 const { parseArgs } = require('node:util')
-const { TestCluster } = require('../../__tests__/support/test-cluster')
-const { Cluster } = require('../rocketmq/cluster')
+const { TEST_BROKER, backendOf, startBackend } = require('../rocketmq/backends')
 const { run } = require('./trial')
 const { TRIALS } = require('./trials')
 
-const TEST_BROKER = 'TestBroker-'
 const QUEUES = 16
 
 const names = Object.entries(TRIALS).map(([name, { title }]) => `  ${name.padEnd(12)} ${title}`)
@@ -21,13 +19,6 @@ const USAGE = `Usage:
 Trials; all of them unless some are named:
 ${names.join('\n')}
 `
-
-/** @param {string} where */
-function start(where) {
-  const isTestBroker = where.startsWith(TEST_BROKER)
-  const version = isTestBroker ? where.slice(TEST_BROKER.length) : where
-  return (isTestBroker ? TestCluster : Cluster).start({ version })
-}
 
 async function main() {
   const { positionals, values } = parseArgs({
@@ -44,7 +35,7 @@ async function main() {
     process.exitCode = values.help ? 0 : 2
     return
   }
-  const cluster = await start(values.on)
+  const cluster = await startBackend(backendOf(values.on))
   try {
     for (const name of positionals.length > 0 ? positionals : Object.keys(TRIALS)) {
       const place = {

@@ -3,9 +3,8 @@
 
 const { spawn } = require('node:child_process')
 const path = require('node:path')
+const { limited } = require('./limited')
 const { TRIALS } = require('./trials')
-
-const KIB_PER_MIB = 1024
 
 /**
  * Resolves with { figures, problems }.
@@ -28,9 +27,9 @@ async function run(name, scale, { nameServer, topic, group }) {
 
 /** Runs a program in a process to which the kernel gives so much memory. */
 function processOf({ program, execArgv, dataMiB }, given) {
-  const limit = dataMiB ? `ulimit -d ${dataMiB * KIB_PER_MIB}; ` : ''
   const node = [process.execPath, ...execArgv, path.join(__dirname, 'programs', program), JSON.stringify(given)]
-  const child = spawn('sh', ['-c', `${limit}exec "$0" "$@"`, ...node], { stdio: ['ignore', 'pipe', 'pipe'] })
+  const [command, ...args] = limited(node, dataMiB)
+  const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'pipe'] })
   const [output, errors] = [[], []]
   child.stdout.on('data', (data) => output.push(data))
   child.stderr.on('data', (data) => errors.push(data))

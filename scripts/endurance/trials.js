@@ -14,29 +14,29 @@
  * @property {Record<string, number>} [mostOfFull] and those where it is done in full: memory grows in the beginning
  */
 
+const CYCLES = {
+  program: 'cycles.js',
+  execArgv: ['--expose-gc'],
+  most: { growthMiB: 8, newThreads: 0, newDescriptors: 2 },
+}
 const EXCHANGE = { program: 'exchange.js', given: { keys: 64, bytes: 100 }, dataMiB: 192 }
 const EXCHANGED = { failed: 0, lost: 0, repeated: 0, outOfOrder: 0, newThreads: 0, newDescriptors: 2 }
-const NOTHING_LEFT = { growthMiB: 8, newThreads: 0, newDescriptors: 2 }
 
 /** @type {Record<string, Trial>} */
 const TRIALS = {
   producers: {
     title: 'a producer is made, started and closed',
-    program: 'cycles.js',
-    execArgv: ['--expose-gc'],
     given: { role: 'producer' },
     short: { warmUp: 200, cycles: 400 },
     full: { warmUp: 1_000, cycles: 10_000 },
-    most: NOTHING_LEFT,
+    ...CYCLES,
   },
   consumers: {
     title: 'a consumer is made, started and closed',
-    program: 'cycles.js',
-    execArgv: ['--expose-gc'],
     given: { role: 'consumer' },
     short: { warmUp: 200, cycles: 500 },
     full: { warmUp: 1_000, cycles: 10_000 },
-    most: NOTHING_LEFT,
+    ...CYCLES,
   },
   messages: {
     title: 'messages are sent and handled, in little memory',

@@ -5,6 +5,7 @@
 const { spawn } = require('node:child_process')
 const path = require('node:path')
 const { LineProcess } = require('../../__tests__/support/child-process')
+const { limited } = require('../endurance/limited')
 const { VERSIONS } = require('../rocketmq/jars')
 const { aliOnsCommand, javaCommand } = require('./participants/commands')
 
@@ -33,10 +34,8 @@ const { aliOnsCommand, javaCommand } = require('./participants/commands')
 
 /** The command lines of the clients, by their names. @type {Record<string, (part: Part) => Promise<string[]> | string[]>} */
 const COMMANDS = {
-  ours: ({ program = 'ours.js', execArgv = [], dataMiB }) => {
-    const node = [process.execPath, ...execArgv, path.join(__dirname, 'participants', program)]
-    return dataMiB ? ['sh', '-c', `ulimit -d ${dataMiB * 1024}; exec "$0" "$@"`, ...node] : node
-  },
+  ours: ({ program = 'ours.js', execArgv = [], dataMiB }) =>
+    limited([process.execPath, ...execArgv, path.join(__dirname, 'participants', program)], dataMiB),
   ...Object.fromEntries(VERSIONS.map((version) => [`java-${version}`, javaCommand(version)])),
   'ali-ons': aliOnsCommand,
 }

@@ -2,7 +2,7 @@
 // What a history that is being written says of how things go on.
 
 const fs = require('node:fs')
-const { now } = require('../../__tests__/support/history-file')
+const { now } = require('../../__tests__/support/time')
 
 /** So much of the file is read at once. */
 const PIECE = 4 * 1024 * 1024
@@ -52,10 +52,6 @@ class Recovery {
 
 /** Reads a history as it grows. */
 class Progress {
-  /** Sends that were stored, those that were not, and handlers that were called. */
-  acked = 0
-  unsettled = 0
-  begun = 0
   /** @type {Recovery[]} */
   recoveries = []
 
@@ -74,11 +70,6 @@ class Progress {
     const recovery = new Recovery(what, new Set(queues ?? this.#queues))
     this.recoveries.push(recovery)
     return recovery
-  }
-
-  /** These queues are no more. @param {(queue: string) => boolean} isGone */
-  forget(isGone) {
-    for (const queue of this.#queues) if (isGone(queue)) this.#queues.delete(queue)
   }
 
   /** Takes what was written since. */
@@ -108,16 +99,14 @@ class Progress {
   }
 
   #settled({ t, outcome: { stored } }) {
-    if (!stored) return void this.unsettled++
-    this.acked++
+    if (!stored) return
     this.#queues.add(stored.queue)
     for (const recovery of this.recoveries) recovery.acked({ t, queue: stored.queue })
   }
 
   #started(line) {
-    this.begun++
     for (const recovery of this.recoveries) recovery.begun(line)
   }
 }
 
-module.exports = { Progress, Recovery }
+module.exports = { Progress }

@@ -4,14 +4,14 @@
 
 const fs = require('node:fs')
 const { parseArgs } = require('node:util')
-const { TestCluster } = require('../../__tests__/support/test-cluster')
-const { Cluster, VERSIONS } = require('../rocketmq/cluster')
+const { TEST_BROKER, backendOf, startBackend } = require('../rocketmq/backends')
+const { VERSIONS } = require('../rocketmq/jars')
 const { FAULTS } = require('./faults')
 const { isClean, run } = require('./fault')
 const { CLIENTS } = require('./participant')
 const { table } = require('./table')
 
-const BACKENDS = [...VERSIONS.map((version) => `TestBroker-${version}`), ...VERSIONS]
+const BACKENDS = [...VERSIONS.map((version) => `${TEST_BROKER}${version}`), ...VERSIONS]
 const USAGE = `Usage: npm run faults -- [options]
 
   --fault F5,F10     these only (default: all)
@@ -60,23 +60,17 @@ function parsed() {
   }
 }
 
-function backendOf(name) {
-  const testBroker = name.startsWith('TestBroker-')
-  const version = testBroker ? name.slice('TestBroker-'.length) : name
-  return { name, version, testBroker }
-}
-
 /** Starts brokers as they are needed: TestBroker anew for each run, a real one once for all who want the same. */
 class Clusters {
   #real = new Map()
 
   /** @param {import('./fault').Backend} backend  @param {object} [options] */
-  async take({ version, testBroker }, options = {}) {
-    if (testBroker) return TestCluster.start({ version, ...options })
-    const name = JSON.stringify([version, options])
+  async take(backend, options) {
+    if (backend.testBroker) return startBackend(backend, options)
+    const name = JSON.stringify([backend.version, options])
     if (!this.#real.has(name)) {
       await this.close()
-      this.#real.set(name, await Cluster.start({ version, ...options }))
+      this.#real.set(name, await startBackend(backend, options))
     }
     return this.#real.get(name)
   }

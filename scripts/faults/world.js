@@ -3,7 +3,7 @@
 
 const { setTimeout: delay } = require('node:timers/promises')
 const { TestAdmin } = require('../../__tests__/support/admin')
-const { HistoryFile } = require('../../__tests__/support/history-file')
+const { HistoryFile, queueName } = require('../../__tests__/support/history-file')
 const { ProxiedCluster } = require('../../__tests__/support/proxy')
 const { until } = require('../../__tests__/support/until')
 const load = require('./load')
@@ -151,7 +151,7 @@ class World {
   /** The names of the topic's queues, as histories have them. */
   async queues() {
     const queues = await this.admin.queues(this.topic)
-    return queues.map(({ brokerName, queueId }) => `${this.topic}@${brokerName}:${queueId}`)
+    return queues.map((queue) => queueName(this.topic, queue))
   }
 
   /** Writes down that something was done. Arguments as those of HistoryFile.fault(). */
@@ -198,9 +198,19 @@ class World {
     return until(asked, { timeoutMs, ...options })
   }
 
+  /** Who is there now. */
+  get #here() {
+    return [...this.producers, ...this.consumers]
+  }
+
+  /** Whoever has been there. */
+  get #all() {
+    return [...this.#here, ...this.#left]
+  }
+
   /** Nobody has ended whom nobody has ended. */
   #alive() {
-    const dead = [...this.producers, ...this.consumers].find(({ end, isMeantToEnd }) => end && !isMeantToEnd)
+    const dead = this.#here.find(({ end, isMeantToEnd }) => end && !isMeantToEnd)
     if (dead) throw new Error(`A ${dead.part.role} has ended (${dead.end.code ?? dead.end.signal}): ${dead.errors}`)
   }
 
@@ -208,6 +218,11 @@ class World {
   get elapsed() {
     this.#began ??= performance.now()
     return (performance.now() - this.#began) / (1_000 * this.seconds)
+  }
+
+  /** Waits for the end of the faulty phase. */
+  over() {
+    return this.until(() => this.elapsed >= 1, { intervalMs: 100, timeoutMs: 1_000 * this.seconds + PATIENCE_MS })
   }
 
   /** Waits for that time; nothing else may be meant by it. @param {number} ms */
@@ -237,14 +252,12 @@ class World {
 
   /** What participants have told of this event, all together. @param {string} event */
   told(event) {
-    const all = [...this.producers, ...this.consumers, ...this.#left]
-    return all.flatMap(({ lines }) => lines.filter((line) => line.event === event))
+    return this.#all.flatMap(({ lines }) => lines.filter((line) => line.event === event))
   }
 
   /** All that participants have written to their outputs. */
   get output() {
-    const all = [...this.producers, ...this.consumers, ...this.#left]
-    return all.map(({ lines, errors }) => `${JSON.stringify(lines)}${errors}`).join('\n')
+    return this.#all.map(({ lines, errors }) => `${JSON.stringify(lines)}${errors}`).join('\n')
   }
 
   /** Something to be closed with the world. @template {{ close(): unknown }} T @param {T} other @returns {T} */
@@ -275,7 +288,7 @@ class World {
     for (const producer of this.producers) producer.do('stop')
     await Promise.all(this.producers.map((producer) => producer.said('stopped', { timeoutMs: PATIENCE_MS })))
     await this.#committed()
-    await Promise.all([...this.producers, ...this.consumers].map((participant) => this.close(participant)))
+    await Promise.all(this.#here.map((participant) => this.close(participant)))
   }
 
   async #committed() {
@@ -297,7 +310,7 @@ class World {
 
   /** Nobody goes on: something has gone wrong, and what there is is looked at. */
   async halt() {
-    await Promise.all([...this.producers, ...this.consumers].map((participant) => participant.kill9()))
+    await Promise.all(this.#here.map((participant) => participant.kill9()))
   }
 
   /** What the checker says of it all, with what brokers hold. @param {import('../../src/js/testing/history.js').CheckOptions} [options] */
@@ -317,8 +330,7 @@ class World {
   }
 
   async #end() {
-    const all = [...this.producers, ...this.consumers, ...this.#left]
-    await Promise.all(all.map((participant) => participant.kill9()))
+    await Promise.all(this.#all.map((participant) => participant.kill9()))
     await Promise.all(this.#endings.map((end) => end()))
     await this.#proxies?.close()
     await this.admin.close()

@@ -1,7 +1,6 @@
 'use strict'
 // What the clocks say of a round: its time, the CPU time of the whole process, and how late the event loop was meanwhile.
 
-const fs = require('node:fs')
 const { monitorEventLoopDelay, performance } = require('node:perf_hooks')
 
 const TICK_MS = 10
@@ -85,9 +84,4 @@ function latencies(values) {
   return { p50Micros: p50, p99Micros: p99, p999Micros: p999 }
 }
 
-/** The most memory that this process has had, in MiB. */
-function peakRss() {
-  return Number(/^VmHWM:\s+(\d+) kB$/m.exec(fs.readFileSync('/proc/self/status', 'utf8'))[1]) / 1_024
-}
-
-module.exports = { Measure, latencies, peakRss }
+module.exports = { Measure, latencies }

@@ -2,7 +2,8 @@
 // W8: what a process holds after it has sent, and after it has handled, many messages.
 
 const { keyOf } = require('./body')
-const { Measure, peakRss } = require('./measure')
+const { peakRssMiB } = require('../../../scripts/endurance/process-figures')
+const { Measure } = require('./measure')
 const { WARM_UP_KEY, withProducer } = require('./sending')
 
 const MIB = 2 ** 20
@@ -35,7 +36,7 @@ async function memory(client, given) {
       sentRssMiB: afterSends.rss,
       handledRssMiB: afterHandling.rss,
       heapMiB: afterHandling.heap,
-      peakRssMiB: peakRss(),
+      peakRssMiB: peakRssMiB(),
     }
   })
 }

@@ -3,7 +3,7 @@
 //   node --expose-gc cycles.js '{ "nameServer", "topic", "group", "role": "producer" | "consumer", "warmUp", "cycles" }'
 
 const { Producer, PushConsumer } = require('../../..')
-const { handles, rssMiB } = require('../process-figures')
+const { collectedRssMiB, handles, newHandles } = require('../process-figures')
 
 const COLLECTED = 50
 
@@ -26,7 +26,7 @@ async function run(count) {
   }
   // What the last one has closed is gone a moment later.
   await new Promise((resolve) => setTimeout(resolve, 200))
-  return { ...handles(), rss: rssMiB() }
+  return { ...handles(), rss: collectedRssMiB() }
 }
 
 async function main() {
@@ -38,8 +38,7 @@ async function main() {
     millis: (performance.now() - began) / cycles,
     rssMiB: after.rss,
     growthMiB: after.rss - before.rss,
-    newThreads: after.threads - before.threads,
-    newDescriptors: after.descriptors - before.descriptors,
+    ...newHandles(before, after),
   }
   process.stdout.write(`${JSON.stringify(figures)}\n`)
 }

@@ -5,7 +5,7 @@
 const { monitorEventLoopDelay } = require('node:perf_hooks')
 const { setImmediate: turn } = require('node:timers/promises')
 const { Producer, PushConsumer } = require('../../..')
-const { handles, Memory, Turns } = require('../process-figures')
+const { handles, Memory, newHandles, Turns } = require('../process-figures')
 
 const { nameServer, topic, group, messages, keys, bytes, collects } = JSON.parse(process.argv[2])
 /** Sends of one turn. */
@@ -89,8 +89,7 @@ async function main() {
     repeated: arrivals.repeated,
     outOfOrder: arrivals.outOfOrder,
     ...memory.figures(),
-    newThreads: after.threads - before.threads,
-    newDescriptors: after.descriptors - before.descriptors,
+    ...newHandles(before, after),
     delayP99: Math.max(0, delay.percentile(99) / 1e6 - 1),
     ...(await turns.stop()),
   }

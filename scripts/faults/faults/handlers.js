@@ -23,7 +23,7 @@ const troubled = {
   },
   async run(world) {
     await world.begin()
-    await world.until(() => world.elapsed >= 1, { intervalMs: 100 })
+    await world.over()
     const ways = new Set(world.told('trouble').map(({ how }) => how))
     world.figure('ways to go wrong', ways.size, { atLeast: Object.keys(TROUBLES).length / 2 })
     world.figure('handlers that were given up or failed', world.told('suspended').length, { atLeast: 5 })

@@ -1,7 +1,9 @@
 'use strict'
 // F9 and F10, F20 and F23: members that come and go.
 
+const { Elsewhere } = require('../elsewhere')
 const { PATIENT } = require('../load')
+const { percentile } = require('../percentile')
 
 const MOST = 8
 /** Between two waves, in milliseconds. */
@@ -12,12 +14,6 @@ const UNNOTICED_MS = 21_000
 const CRASH_MS = 81_000
 /** So long a process may take to end, in milliseconds: what it says to brokers when it ends. */
 const GRACE_MS = 5_000
-
-/** The value of which so many in a hundred are below. */
-function percentile(values, percent) {
-  const sorted = values.toSorted((a, b) => a - b)
-  return sorted[Math.min(sorted.length - 1, Math.floor((sorted.length * percent) / 100))]
-}
 
 /** How long queues had no owner after they were given back, in milliseconds, by the lines of a history. */
 function handOvers(lines) {
@@ -153,12 +149,11 @@ const namesakes = {
     consumer: { instanceName: 'shop' },
   },
   async run(world) {
-    const { Elsewhere } = require('../elsewhere')
     const elsewhere = new Elsewhere()
     world.load.part = { env: { ...elsewhere.env, PROCESS_ID: '1' } }
     try {
       await world.begin()
-      await world.until(() => world.elapsed >= 1, { intervalMs: 100, timeoutMs: 2_000 * world.seconds })
+      await world.over()
     } finally {
       elsewhere.remove()
     }

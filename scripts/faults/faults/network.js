@@ -1,8 +1,9 @@
 'use strict'
 // F1 to F3: connections that break, and lines that are slow.
 
-const fs = require('node:fs')
-const { now } = require('../../../__tests__/support/history-file')
+const { now } = require('../../../__tests__/support/time')
+const { rssMiB } = require('../../endurance/process-figures')
+const { percentile } = require('../percentile')
 
 /** At which byte, from where a cut is asked for, a connection ends: in the length, in the header, in the body or a later frame. */
 const PLACES = [
@@ -22,13 +23,6 @@ const SLOW = [
   { rate: 100_000, trickle: 20, latencyMs: 10 },
 ]
 const FAST = { latencyMs: 0, rate: Infinity, trickle: 64 * 1024 }
-const MIB = 1024 * 1024
-
-/** The value of which so many in a hundred are below. */
-function percentile(values, percent) {
-  const sorted = values.toSorted((a, b) => a - b)
-  return sorted[Math.min(sorted.length - 1, Math.floor((sorted.length * percent) / 100))]
-}
 
 /** @type {import('../fault').Fault} */
 const resets = {
@@ -99,19 +93,19 @@ const slow = {
     const { proxy, random } = world
     const lines = random.shuffled(SLOW)
     const all = [...world.producers, ...world.consumers]
-    const before = new Map(all.map((participant) => [participant, memory(participant)]))
+    const before = new Map(all.map((participant) => [participant, rssMiB(participant.pid)]))
     let most = 0
     for (let turn = 0; turn < lines.length; turn++) {
       world.fault(`the line is slow: ${JSON.stringify(lines[turn])}`)
       for (const way of [proxy.up, proxy.down]) Object.assign(way, FAST, lines[turn])
       while (world.elapsed < (turn + 1) / lines.length) {
         await world.lasts(100)
-        most = Math.max(most, ...all.map((participant) => memory(participant) - before.get(participant)))
+        most = Math.max(most, ...all.map((participant) => rssMiB(participant.pid) - before.get(participant)))
       }
     }
     for (const way of [proxy.up, proxy.down]) Object.assign(way, FAST)
     await world.recovered(world.heals('slow lines'))
-    world.figure('MiB more of a process', most / MIB, { atMost: 64 })
+    world.figure('MiB more of a process', most, { atMost: 64 })
   },
   judge(world) {
     const retries = world.told('stopped').reduce((sum, line) => sum + (line.retries ?? 0), 0)
@@ -121,12 +115,6 @@ const slow = {
       atMost: world.load.producers.length,
     })
   },
-}
-
-/** What a process takes, in bytes. */
-function memory({ pid }) {
-  const [, kib] = /^VmRSS:\s+(\d+) kB/m.exec(fs.readFileSync(`/proc/${pid}/status`, 'utf8'))
-  return Number(kib) * 1_024
 }
 
 module.exports = [resets, halfOpen, slow]

@@ -1,9 +1,9 @@
 'use strict'
 // F15 to F17, F21 and F24: what brokers send that is no answer, messages that are no messages, keys that are refused, and sizes.
 
-const fs = require('node:fs')
 const zlib = require('node:zlib')
 const { ResponseError } = require('../../rocketmq/wire')
+const { peakRssMiB } = require('../../endurance/process-figures')
 const { frameOf } = require('../tampering')
 
 const MIB = 1024 * 1024
@@ -118,7 +118,7 @@ const bombs = {
     // Theirs, and what nobody has sent.
     world.counts = ({ properties }) => properties.bomb === undefined
     await world.begin()
-    const memory = () => Math.max(...world.consumers.map(peakOf))
+    const memory = () => Math.max(...world.consumers.map(({ pid }) => peakRssMiB(pid)))
     const before = memory()
     const queues = await world.admin.queues(world.topic)
     const kinds = random.shuffled(Object.keys(BOMBS))
@@ -135,14 +135,8 @@ const bombs = {
     await world.until(() => told() >= kinds.length, { what: () => `bombs to be told, ${told()} are` })
     await world.recovered(world.heals('bombs'))
     world.figure('bombs told', told(), { atLeast: kinds.length })
-    world.figure('MiB more of a consumer', (memory() - before) / MIB, { atMost: 64 })
+    world.figure('MiB more of a consumer', memory() - before, { atMost: 64 })
   },
-}
-
-/** The most that a process has taken so far, in bytes. */
-function peakOf({ pid }) {
-  const [, kib] = /^VmHWM:\s+(\d+) kB/m.exec(fs.readFileSync(`/proc/${pid}/status`, 'utf8'))
-  return Number(kib) * 1_024
 }
 
 /** Gives the account of the participants another secret, at every broker. */

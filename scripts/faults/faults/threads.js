@@ -22,7 +22,7 @@ const poor = {
   },
   async run(world) {
     await world.begin()
-    await world.until(() => world.elapsed >= 1, { intervalMs: 100, timeoutMs: 2_000 * world.seconds })
+    await world.over()
     await world.recovered(world.heals('all the time'))
   },
   judge(world) {

@@ -6,6 +6,7 @@ const { createRequire } = require('node:module')
 const path = require('node:path')
 const readline = require('node:readline')
 const { setTimeout: delay } = require('node:timers/promises')
+const { standStill } = require('../../../__tests__/support/time')
 const { NODE } = require('../../../benches/peers/install')
 const { Random } = require('../random')
 const { UserHistory } = require('./history')
@@ -162,7 +163,7 @@ const orders = {
   },
   block(_participant, { ms }) {
     say('blocked')
-    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms)
+    standStill(ms)
     say('unblocked')
   },
 }

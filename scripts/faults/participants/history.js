@@ -2,6 +2,7 @@
 // The lines of a client that does not write them itself: what its user sees of it, see docs/reliability.md.
 
 const fs = require('node:fs')
+const { bootId, now } = require('../../../__tests__/support/time')
 
 /** Appends to a history, each line with one write, so that a killed process leaves what it has done. */
 class UserHistory {
@@ -17,8 +18,7 @@ class UserHistory {
 
   /** @param {{ role: 'producer' | 'consumer', client: string, group: string }} who */
   hello(who) {
-    const boot = fs.readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim()
-    this.#write({ e: 'hello', version: 1, ...who, boot, wall: Date.now(), asUser: true })
+    this.#write({ e: 'hello', version: 1, ...who, boot: bootId(), wall: Date.now(), asUser: true })
   }
 
   /** Right before the call; returns its number. */
@@ -51,8 +51,7 @@ class UserHistory {
   }
 
   #write(event) {
-    const t = Number(process.hrtime.bigint() / 1_000n)
-    fs.writeSync(this.#file, `${JSON.stringify({ t, by: this.#by, ...event })}\n`)
+    fs.writeSync(this.#file, `${JSON.stringify({ t: now(), by: this.#by, ...event })}\n`)
   }
 }
 

@@ -4,7 +4,7 @@
 const readline = require('node:readline')
 const { setTimeout: delay } = require('node:timers/promises')
 const { Producer, PushConsumer } = require('../../..')
-const { now } = require('../../../__tests__/support/history-file')
+const { now, standStill } = require('../../../__tests__/support/time')
 const { peakRssMiB } = require('../../endurance/process-figures')
 const { Random } = require('../random')
 const { handlerOf, misbehave } = require('./handlers')
@@ -142,10 +142,9 @@ client.on('disconnected', (address, { server }) => say('disconnected', { address
 const COMMANDS = {
   stop: () => actor.stop(),
   send: (what) => actor.send(what),
-  /** Nothing of JavaScript goes on for so long. */
   block({ ms }) {
     say('blocked')
-    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms)
+    standStill(ms)
     say('unblocked')
   },
   misbehave,

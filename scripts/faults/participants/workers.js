@@ -6,7 +6,7 @@
 const path = require('node:path')
 const readline = require('node:readline')
 const { Worker } = require('node:worker_threads')
-const { handles, Memory } = require('../../endurance/process-figures')
+const { handles, Memory, newHandles } = require('../../endurance/process-figures')
 
 const { nameServer, topic, group, workers, atOnce } = JSON.parse(process.argv[2])
 const FATES = ['closed', 'sending', 'handling', 'spinning', 'exiting', 'starting']
@@ -39,9 +39,7 @@ async function main() {
     }
   }
   await Promise.all(Array.from({ length: atOnce }, lives))
-  const after = handles()
-  const newDescriptors = after.descriptors - before.descriptors
-  say('ended', { ...memory.figures(), newThreads: after.threads - before.threads, newDescriptors })
+  say('ended', { ...newHandles(before, handles()), ...memory.figures() })
 }
 
 const all = main()
