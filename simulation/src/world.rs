@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use rocketmq_client::consumer::OrderedBy;
+use rocketmq_client::env::Timing;
 use rocketmq_history::checker::{Liveness, Options, check};
 use rocketmq_simulated_world::World;
 use tokio::task::{JoinSet, LocalSet};
@@ -113,9 +114,6 @@ async fn live(one: &One, plan: Plan) -> Vec<String> {
     problems
 }
 
-/// Members look at routes so often: until then they may divide other queues than the others do.
-const ROUTE_REFRESH: Duration = Duration::from_secs(30);
-
 /// How strict the checker is: everybody's clock is the world's.
 fn judged(plan: &Plan, is_done: bool) -> Options {
     let mut liveness = Liveness::default();
@@ -123,7 +121,8 @@ fn judged(plan: &Plan, is_done: bool) -> Options {
         liveness.progress = None;
     }
     if plan.faults.iter().any(|planned| planned.fault.changes_routes()) {
-        liveness.unnoticed += ROUTE_REFRESH;
+        // Until all have looked, members may divide other queues than the others do.
+        liveness.unnoticed += Timing::default().route_refresh;
     }
     Options { slack: Duration::from_millis(2), drained: is_done, liveness: Some(liveness), ..Options::default() }
 }
