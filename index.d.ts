@@ -57,6 +57,11 @@ export interface ClientOptions {
   namespace?: string | undefined
   /** Part of the client id, to tell clients of one host apart. Default: unique for this process and client. */
   instanceName?: string | undefined
+  /**
+   * TLS with name servers and brokers. `true` trusts the authorities of this system, and those of `NODE_EXTRA_CA_CERTS`. A wrong setting is
+   * refused when it is given or at the start; an unusable server is `ERR_ROCKETMQ_TLS`. Default: false.
+   */
+  tls?: boolean | TlsOptions | undefined
   /** Bound of one request, in milliseconds from when its last byte has left, 1..2147483647. Default: 3000. */
   requestTimeoutMs?: number | undefined
   /** Bound of `start()`, in milliseconds, 1..2147483647: so long it waits for name servers and brokers. Default: 10000. */
@@ -131,6 +136,23 @@ export interface MessageQueue {
   readonly queueId: number
 }
 
+/** How to speak TLS (1.2 and 1.3) with name servers and brokers. Texts are PEM, not names of files. */
+export interface TlsOptions {
+  /** The authorities to trust, one or more in each text. Default: those of this system, and those of `NODE_EXTRA_CA_CERTS`. */
+  ca?: string | Buffer | readonly (string | Buffer)[] | undefined
+  /** The certificate of this client, and those between it and its authority, for servers that ask for one. Needs `key`. Default: none. */
+  cert?: string | Buffer | undefined
+  /** The private key of `cert`, not encrypted. Default: none. */
+  key?: string | Buffer | undefined
+  /**
+   * The name that the certificates of all name servers and brokers must have. Default: for each the host that was connected to, which for
+   * brokers is what the route says, mostly an IP address.
+   */
+  servername?: string | undefined
+  /** false trusts anybody: it encrypts and proves nothing, and a `warning` says so. Default: true. */
+  rejectUnauthorized?: boolean | undefined
+}
+
 /** What {@link RocketMQError.code} can be. May grow in minor versions. */
 export type ErrorCode =
   /** A bad option, message, key or call; the text names the field. Nothing was written. */
@@ -147,6 +169,8 @@ export type ErrorCode =
   | 'ERR_ROCKETMQ_CONNECTION'
   /** The peer broke the protocol. */
   | 'ERR_ROCKETMQ_PROTOCOL'
+  /** A TLS handshake, or what a certificate is good for; the text says which, and what to do. */
+  | 'ERR_ROCKETMQ_TLS'
   /** Signature, key or permission refused; the text says which it can be. */
   | 'ERR_ROCKETMQ_ACCESS_DENIED'
   /** No route for the topic: it does not exist, or no broker has registered it yet. */
@@ -280,7 +304,7 @@ export abstract class Client<Events> implements AsyncDisposable {
    * Connects, and waits for name servers and brokers that are not up yet, within `startTimeoutMs`; what time does not mend
    * rejects at once. When the time is up, the error says what was waited for, and is `retriable`. A second call returns the same
    * promise; after a failure nothing is left running and it may be called again. Rejects with `ERR_ROCKETMQ_CONNECTION` or
-   * `ERR_ROCKETMQ_TIMEOUT` (nobody answers), `ERR_ROCKETMQ_NO_MASTER` (no broker is registered), `ERR_ROCKETMQ_ACCESS_DENIED`, `ERR_ROCKETMQ_TOPIC_NOT_FOUND`, `ERR_ROCKETMQ_GROUP_NOT_FOUND`, `ERR_ROCKETMQ_FILTER`,
+   * `ERR_ROCKETMQ_TIMEOUT` (nobody answers), `ERR_ROCKETMQ_TLS`, `ERR_ROCKETMQ_NO_MASTER` (no broker is registered), `ERR_ROCKETMQ_ACCESS_DENIED`, `ERR_ROCKETMQ_TOPIC_NOT_FOUND`, `ERR_ROCKETMQ_GROUP_NOT_FOUND`, `ERR_ROCKETMQ_FILTER`,
    * `ERR_ROCKETMQ_ABORTED`, `ERR_ROCKETMQ_CLOSED`. A started client keeps the process alive until `close()`.
    */
   start(): Promise<this>

@@ -49,6 +49,20 @@ export interface TestBrokerOptions {
    * send. What clients measure (heartbeats every 30 s, 120 s without one) stays. 0.000001..1000. Default: 1.
    */
   timeFactor?: number | undefined
+  /** TLS on the ports of name server and brokers; `true` is `{}`. Default: false. */
+  tls?: boolean | TestBrokerTls | undefined
+}
+
+/** How a test broker speaks TLS. Texts are PEM. */
+export interface TestBrokerTls {
+  /** The certificate of all its servers, with `key`. Default: one of its own, for `localhost`, `127.0.0.1` and `::1`: {@link TestBroker.ca}. */
+  cert?: string | Buffer | undefined
+  /** The private key of `cert`. Default: that of its own certificate. */
+  key?: string | Buffer | undefined
+  /** The authority of the certificates that clients must show. Default: clients need none. */
+  clientCa?: string | Buffer | undefined
+  /** `'permissive'` serves connections without TLS as well, which is a real server's default. Default: `'enforcing'`. */
+  mode?: 'enforcing' | 'permissive' | undefined
 }
 
 /** A message as the broker keeps it. */
@@ -211,6 +225,8 @@ export class TestBroker implements AsyncDisposable {
   readonly nameServer: string
   /** `host:port` of each broker. */
   readonly brokers: readonly string[]
+  /** With `tls` and without a certificate of yours: the authority to give to a client's `tls.ca`, as PEM. */
+  readonly ca: string | undefined
 
   /**
    * Makes a topic, or changes it: with another number of queues or another `perm` its route changes, its messages stay.

@@ -87,7 +87,10 @@ const clusters = new Set()
 async function startCluster(options) {
   const Kind = backend.testBroker ? TestCluster : Cluster
   const cluster = await Kind.start({ version: backend.version, ...options })
-  cluster.admin = new TestAdmin(cluster.nameServer, { credentials: cluster.accounts?.admin })
+  cluster.admin = new TestAdmin(cluster.nameServer, {
+    credentials: cluster.accounts?.admin,
+    tls: options?.tls?.admin,
+  })
   clusters.add(cluster)
   return cluster
 }

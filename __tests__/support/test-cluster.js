@@ -63,12 +63,13 @@ class TestCluster {
   #admin
 
   /** Options as those of Cluster.start(), and TestBroker's own `timeFactor` and `seed`. */
-  static async start({ version, brokers = 1, acl = false, brokerProperties = {}, ...options }) {
+  static async start({ version, brokers = 1, acl = false, brokerProperties = {}, tls, ...options }) {
     const broker = await TestBroker.start({
       ...options,
       version: version.slice(0, 3),
       brokers,
       credentials: acl ? ACCOUNTS.admin : undefined,
+      tls: tls && { cert: tls.cert, key: tls.key, clientCa: tls.clientCa },
     })
     const cluster = new TestCluster()
     cluster.testBroker = broker
@@ -76,7 +77,7 @@ class TestCluster {
     cluster.nameServer = broker.nameServer
     cluster.accounts = acl ? ACCOUNTS : undefined
     cluster.brokers = broker.brokers.map((address, index) => new Broker(broker, index, address))
-    cluster.#admin = new Admin(broker.nameServer, { credentials: acl ? ACCOUNTS.admin : undefined })
+    cluster.#admin = new Admin(broker.nameServer, { credentials: acl ? ACCOUNTS.admin : undefined, tls: tls?.admin })
     for (const { address } of cluster.brokers) {
       await cluster.#admin.updateBrokerConfig(address, { ...PROPERTIES, ...brokerProperties })
       if (acl) await cluster.#createAccounts(address)

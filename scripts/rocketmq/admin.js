@@ -27,11 +27,13 @@ class Admin {
 
   /**
    * @param {string} nameServer 'host:port'
-   * @param {{ credentials?: { accessKey: string, secretKey: string } }} [options] an admin's, where access control is on
+   * @param {{ credentials?: { accessKey: string, secretKey: string }, tls?: import('node:tls').ConnectionOptions }} [options] an admin's,
+   *   where access control is on, or TLS
    */
-  constructor(nameServer, { credentials } = {}) {
+  constructor(nameServer, { credentials, tls } = {}) {
     this.nameServer = nameServer
     this.credentials = credentials
+    this.tls = tls
   }
 
   /** An open connection to the address; kept for the next call. */
@@ -42,7 +44,7 @@ class Admin {
     if (known && !known.closed) return known
     // Somebody else has begun to open one meanwhile: a second would never be closed.
     if (this.#connections.get(address) !== pending) return this.connection(address)
-    const opening = Connection.open(address, { credentials: this.credentials })
+    const opening = Connection.open(address, { credentials: this.credentials, tls: this.tls })
     this.#connections.set(address, opening)
     return opening
   }

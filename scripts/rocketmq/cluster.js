@@ -137,7 +137,8 @@ class Cluster {
    * @param {string} [options.version] '5.5.0' (default) or '4.9.7'
    * @param {number} [options.brokers] how many masters: broker-a, broker-b, …; 1
    * @param {boolean} [options.acl] with access control, and the accounts of `cluster.accounts`; false
-   * @param {boolean} [options.tls] whether servers speak TLS, too, as they do unless they are told; false
+   * @param {boolean | import('./server').ServerTls & { admin: import('node:tls').ConnectionOptions }} [options.tls] whether servers speak TLS,
+   *   too, as they do unless they are told, or how they speak nothing else, and what an admin needs for it; false
    * @param {number} [options.port] of the name server; free ones are chosen where none is given
    * @param {number[]} [options.brokerPorts] each takes the ports -2 and +1 around it too
    * @param {Record<string, string | number | boolean>} [options.brokerProperties] settings of the brokers, over our own
@@ -194,7 +195,7 @@ class Cluster {
     this.dir = dir
     /** With access control: { admin, member, stranger }, each { accessKey, secretKey }. */
     this.accounts = acl ? ACCOUNTS : undefined
-    this.#admin = new Admin(this.nameServer, { credentials: acl ? ACCOUNTS.admin : undefined })
+    this.#admin = new Admin(this.nameServer, { credentials: acl ? ACCOUNTS.admin : undefined, tls: tls?.admin })
 
     const home = writeHome(path.join(dir, 'namesrv'), version)
     this.#nameServerProcess = new JavaServer({

@@ -16,6 +16,47 @@ const JVM = ['-XX:+UseSerialGC', '-XX:TieredStopAtLevel=1', '-XX:-UsePerfData', 
 /** RocketMQ unmaps its files through internals that Java 9 and later keep closed. */
 const OPENED = ['java.base/java.nio', 'java.base/sun.nio.ch', 'java.base/jdk.internal.ref', 'java.base/java.lang']
 
+/**
+ * How a server speaks TLS, and nothing else; texts are PEM.
+ * @typedef {object} ServerTls
+ * @property {string} cert
+ * @property {string} key
+ * @property {string} [clientCa] the authority of the certificates that clients must show; none: they need none
+ * @property {{ cert: string, key: string }} [client] what a broker shows the name server
+ */
+
+/**
+ * Every setting of TLS by its name, none by default: a server without makes itself a certificate at each start, which is two thirds of what a
+ * start takes.
+ * @param {boolean | ServerTls} tls
+ * @param {string} home
+ */
+function tlsArguments(tls, home) {
+  if (typeof tls === 'boolean') return [`-Dtls.server.mode=${tls ? 'permissive' : 'disabled'}`]
+  const file = (name, text) => {
+    fs.writeFileSync(path.join(home, name), text)
+    return path.join(home, name)
+  }
+  const settings = {
+    'tls.test.mode.enable': false,
+    'tls.server.mode': 'enforcing',
+    'tls.server.certPath': file('server.pem', tls.cert),
+    'tls.server.keyPath': file('server.key', tls.key),
+    ...(tls.clientCa && {
+      'tls.server.need.client.auth': 'require',
+      'tls.server.authClient': true,
+      'tls.server.trustCertPath': file('client-ca.pem', tls.clientCa),
+    }),
+    'tls.enable': true,
+    'tls.client.authServer': false,
+    ...(tls.client && {
+      'tls.client.certPath': file('client.pem', tls.client.cert),
+      'tls.client.keyPath': file('client.key', tls.client.key),
+    }),
+  }
+  return Object.entries(settings).map(([name, value]) => `-D${name}=${value}`)
+}
+
 class JavaServer {
   #options
   #child
@@ -24,7 +65,7 @@ class JavaServer {
 
   /**
    * @param {{ name: string, mainClass: string, classPath: string, configFile: string, configOption?: string, home: string, heap: [string, string],
-   *   tls?: boolean, guard: import('./guard').Guard }} options
+   *   tls?: boolean | ServerTls, guard: import('./guard').Guard }} options
    */
   constructor(options) {
     this.#options = options
@@ -61,8 +102,7 @@ class JavaServer {
       `-Duser.home=${home}`,
       `-Djava.io.tmpdir=${temporary}`,
       `-Drocketmq.home.dir=${home}`,
-      // Else a server makes itself a certificate at each start, which is two thirds of what a start takes.
-      `-Dtls.server.mode=${tls ? 'permissive' : 'disabled'}`,
+      ...tlsArguments(tls, home),
       '-cp',
       [path.join(home, 'conf'), classPath].join(path.delimiter),
       mainClass,

@@ -4,6 +4,7 @@
 
 const crypto = require('node:crypto')
 const net = require('node:net')
+const tls = require('node:tls')
 const { setTimeout: sleep } = require('node:timers/promises')
 
 /** What we say we are: 4.9.8, so that routes come as standard JSON and a stopping 5.x broker still serves us. */
@@ -70,19 +71,21 @@ class Connection {
   /**
    * @param {string} address 'host:port'
    * @param {{ credentials?: { accessKey: string, secretKey: string, securityToken?: string }, timeoutMs?: number,
+   *   tls?: import('node:tls').ConnectionOptions,
    *   onRequest?: (request: object) => void | { code?: number, remark?: string, body?: Buffer } }} [options] onRequest sees what
    *   the broker asks; what it returns is the answer
    */
-  static async open(address, { credentials, onRequest, timeoutMs = 10_000 } = {}) {
+  static async open(address, { credentials, onRequest, tls: secured, timeoutMs = 10_000 } = {}) {
     const at = address.lastIndexOf(':')
-    const socket = net.connect({ host: address.slice(0, at), port: Number(address.slice(at + 1)), noDelay: true })
+    const target = { host: address.slice(0, at), port: Number(address.slice(at + 1)), noDelay: true }
+    const socket = secured ? tls.connect({ ...target, ...secured }) : net.connect(target)
     await new Promise((resolve, reject) => {
       const timer = setTimeout(
         () => socket.destroy(new Error(`No connection to ${address} in ${timeoutMs} ms`)),
         timeoutMs,
       )
       socket.once('error', reject)
-      socket.once('connect', () => {
+      socket.once(secured ? 'secureConnect' : 'connect', () => {
         clearTimeout(timer)
         socket.off('error', reject)
         resolve()

@@ -1,7 +1,7 @@
 //! The configuration that the facade hands over, checked and turned into the core's own.
 
 use super::history::Asked;
-use crate::client::{ClientOptions, Event};
+use crate::client::{ClientOptions, Event, Tls, TlsSettings};
 use crate::env::Timing;
 use crate::error::{ClientError, Code};
 use crate::protocol::{Credentials, Invalid, NameServers, limits};
@@ -30,12 +30,50 @@ pub struct NativeConfig {
     pub security_token: Option<String>,
     /// `OnsChannel`, sent only when given.
     pub channel: Option<String>,
+    /// With it every connection speaks TLS.
+    pub tls: Option<NativeTls>,
     /// Whether a start waits for topics that do not exist.
     pub wait_for_topics: bool,
     /// Whether records are wanted.
     pub logs: bool,
     /// Whether debug records are wanted, too.
     pub debug: bool,
+}
+
+/// How to speak TLS; texts as PEM.
+#[napi(object, object_to_js = false)]
+#[derive(Clone)]
+pub struct NativeTls {
+    /// The authorities to trust; empty: the system's.
+    pub ca: Vec<String>,
+    /// Our certificate.
+    pub cert: Option<String>,
+    /// Its private key.
+    pub key: Option<String>,
+    /// What certificates must be for.
+    pub servername: Option<String>,
+    /// Whether servers must show a certificate that is good for anything.
+    pub reject_unauthorized: bool,
+}
+
+impl std::fmt::Debug for NativeTls {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("NativeTls").field("servername", &self.servername).finish_non_exhaustive()
+    }
+}
+
+impl NativeTls {
+    fn check(self) -> Result<Tls, ClientError> {
+        let settings = TlsSettings {
+            ca: self.ca.into_iter().map(String::into_bytes).collect(),
+            cert: self.cert.map(String::into_bytes),
+            key: self.key.map(String::into_bytes),
+            servername: self.servername,
+            trusts_anybody: !self.reject_unauthorized,
+        };
+        Tls::new(settings)
+            .map_err(|(field, problem)| ClientError::new(Code::InvalidArgument, format!("{field}: {problem}")))
+    }
 }
 
 /// Which records are wanted.
@@ -100,6 +138,7 @@ impl NativeConfig {
             credentials,
             timing,
         );
+        options.tls = self.tls.map(NativeTls::check).transpose()?;
         options.alibaba_cloud = alibaba_cloud;
         options.wait_for_topics = self.wait_for_topics;
         let records = match (self.logs, self.debug) {

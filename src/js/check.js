@@ -73,6 +73,30 @@ function optionalBoolean(field, value) {
 }
 
 /**
+ * A certificate or a key, as text.
+ * @param {string} field
+ * @param {unknown} value
+ * @returns {string}
+ */
+function pem(field, value) {
+  const given = isUint8Array(value) ? Buffer.from(value.buffer, value.byteOffset, value.byteLength).toString() : value
+  if (typeof given !== 'string') throw invalid(field, `must be PEM, as a string or a Buffer, not ${describe(value)}`)
+  if (!given.includes('-----BEGIN ')) {
+    throw invalid(field, 'must be PEM (-----BEGIN …), and not the name of a file, nor DER: read it with readFileSync()')
+  }
+  return given
+}
+
+/**
+ * @param {string} field
+ * @param {unknown} value
+ * @returns {string | undefined}
+ */
+function optionalPem(field, value) {
+  return value === undefined ? undefined : pem(field, value)
+}
+
+/**
  * @param {string} field
  * @param {unknown} value
  * @param {number} [min]
@@ -229,7 +253,9 @@ module.exports = {
   oneOf,
   optionalSignal,
   optionalBoolean,
+  optionalPem,
   optionalText,
+  pem,
   quoted,
   record,
   resource,

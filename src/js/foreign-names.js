@@ -4,7 +4,6 @@
 const { foreignNames } = require('./suggest.js')
 
 const CREDENTIALS = 'did you mean credentials: { accessKey, secretKey }?'
-const NO_TLS = 'this client does not speak TLS'
 const SHARDING_KEY = 'the sharding key is the second argument of the send'
 const NO_DELAY = 'ordered messages have no delay'
 
@@ -30,7 +29,11 @@ const OF_EVERY_CLIENT = [
   ['did you mean instanceName?', 'clientId clientName unitName'],
   ['did you mean requestTimeoutMs?', 'timeout timeoutMs connectionTimeout connectTimeout mqClientApiTimeout'],
   ['did you mean logger, an object with info(), warn() and error()?', 'log logs logLevel logCreator'],
-  [NO_TLS, 'ssl tls useTls useSsl enableSsl'],
+  ['did you mean tls: true?', 'ssl useTls useTLS useSsl enableSsl tlsEnable enableTls secure'],
+  [
+    'did you mean tls: { ca, cert, key, servername, rejectUnauthorized }?',
+    'ca cert key servername rejectUnauthorized insecureSkipVerify',
+  ],
   ['there is no message trace', 'enableMsgTrace enableMessageTrace enableTrace traceTopic customizedTraceTopic'],
   ['there is no option for order: everything is in order', 'orderly ordered order fifo'],
 ]
@@ -86,6 +89,16 @@ const CREDENTIAL_FIELDS = foreignNames([
   ['did you mean channel?', 'onsChannel accessChannel'],
 ])
 
+const TLS_FIELDS = foreignNames([
+  ['did you mean ca, which takes PEM, and not the name of a file?', 'caFile caPath caCert caCerts truststore trustCertPath'],
+  ['did you mean cert, which takes PEM, and not the name of a file?', 'certFile certPath certificate certificatePath'],
+  ['did you mean key, which takes PEM, and not the name of a file?', 'keyFile keyPath privateKey keystore'],
+  ['did you mean servername?', 'serverName host hostname sni'],
+  ['did you mean rejectUnauthorized: false?', 'insecure insecureSkipVerify skipVerify checkServerIdentity trustAll'],
+  ['did you mean rejectUnauthorized: true?', 'verify authServer'],
+  ['cert and key take PEM that is not encrypted', 'pfx passphrase password'],
+])
+
 const MESSAGE_FIELDS = foreignNames([
   ['did you mean body?', 'value payload content data message text'],
   ['did you mean properties?', 'headers userProperties userProperty property attributes props'],
@@ -130,4 +143,5 @@ module.exports = {
   MESSAGE_MODELS,
   POSITIONS,
   PRODUCER_OPTIONS,
+  TLS_FIELDS,
 }

@@ -13,12 +13,23 @@ export interface NativeConfig {
   secretKey?: string | undefined
   securityToken?: string | undefined
   channel?: string | undefined
+  tls?: TlsSettings | undefined
   /** Whether `start()` waits for topics that do not exist. */
   waitForTopics: boolean
   /** Whether records are wanted. */
   logs: boolean
   /** Whether debug records are wanted, too. */
   debug: boolean
+}
+
+/** Texts as PEM. */
+export interface TlsSettings {
+  /** Empty: the system's. */
+  ca: string[]
+  cert?: string | undefined
+  key?: string | undefined
+  servername?: string | undefined
+  rejectUnauthorized: boolean
 }
 
 export interface ProducerSettings {

@@ -11,6 +11,7 @@ const { expressionProblem } = require('./tags.js')
 /**
  * @typedef {import('../../index').Logger} Logger
  * @typedef {import('../../index').Credentials} Credentials
+ * @typedef {import('./native-surface').TlsSettings} TlsSettings
  * @typedef {import('./native-surface').ProducerSettings} ProducerSettings
  * @typedef {import('./native-surface').ConsumerSettings} ConsumerSettings
  * @typedef {import('./native-surface').Subscription} Subscription
@@ -22,6 +23,7 @@ const { expressionProblem } = require('./tags.js')
  * @property {string} groupId
  * @property {string[] | undefined} nameServers
  * @property {Credentials | undefined} credentials
+ * @property {TlsSettings | undefined} tls
  * @property {string | undefined} namespace
  * @property {string | undefined} instanceName
  * @property {number} requestTimeoutMs
@@ -40,6 +42,7 @@ const CLIENT_OPTIONS = [
   'credentials',
   'namespace',
   'instanceName',
+  'tls',
   'requestTimeoutMs',
   'startTimeoutMs',
   'waitForTopics',
@@ -138,7 +141,7 @@ function withoutSecret(address) {
  */
 function addressProblem(address) {
   const port = ADDRESS.exec(address)?.[1]
-  if (/^https:/i.test(address)) return 'asks for TLS, which this client does not speak'
+  if (/^https:/i.test(address)) return 'must not begin with https://: TLS is asked for by tls: true'
   if (port !== undefined) {
     return Number(port) >= 1 && Number(port) <= 65_535 ? undefined : 'has a port that is not from 1 to 65535'
   }
@@ -173,6 +176,28 @@ function credentials(value) {
     secretKey: check.text('credentials.secretKey', given.secretKey),
     securityToken: check.optionalText('credentials.securityToken', given.securityToken),
     channel: check.optionalText('credentials.channel', given.channel),
+  }
+}
+
+const TLS_FIELDS = ['ca', 'cert', 'key', 'servername', 'rejectUnauthorized']
+
+/**
+ * @param {unknown} value
+ * @returns {TlsSettings | undefined}
+ */
+function tls(value) {
+  if (value === undefined || value === false) return undefined
+  if (value === true) return { ca: [], rejectUnauthorized: true }
+  if (typeof value !== 'object') throw invalid('tls', `must be true or an object, not ${check.describe(value)}`)
+  const given = check.record('tls', value, TLS_FIELDS, 'tls.', foreign.TLS_FIELDS)
+  const ca = given.ca === undefined ? [] : [given.ca].flat()
+  if (given.ca !== undefined && ca.length === 0) throw invalid('tls.ca', 'must name at least one authority')
+  return {
+    ca: ca.map((one, i) => check.pem(Array.isArray(given.ca) ? `tls.ca[${i}]` : 'tls.ca', one)),
+    cert: check.optionalPem('tls.cert', given.cert),
+    key: check.optionalPem('tls.key', given.key),
+    servername: check.optionalText('tls.servername', given.servername),
+    rejectUnauthorized: check.optionalBoolean('tls.rejectUnauthorized', given.rejectUnauthorized) ?? true,
   }
 }
 
@@ -215,6 +240,7 @@ function clientSettings(given) {
     namespace:
       given.namespace === undefined ? undefined : check.resource('namespace', given.namespace, check.MAX_GROUP),
     instanceName: check.optionalText('instanceName', given.instanceName),
+    tls: tls(given.tls),
     requestTimeoutMs: limit('requestTimeoutMs', given.requestTimeoutMs, 3000),
     startTimeoutMs: limit('startTimeoutMs', given.startTimeoutMs, 10_000),
     waitForTopics: check.optionalBoolean('waitForTopics', given.waitForTopics) ?? false,

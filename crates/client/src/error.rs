@@ -31,6 +31,8 @@ pub enum Code {
     Connection,
     /// The peer broke the protocol.
     Protocol,
+    /// A handshake, or what a certificate is good for.
+    Tls,
     /// Signature, key or permission refused.
     AccessDenied,
     /// No route for the topic.
@@ -78,6 +80,7 @@ impl Code {
             Self::Timeout => "ERR_ROCKETMQ_TIMEOUT",
             Self::Connection => "ERR_ROCKETMQ_CONNECTION",
             Self::Protocol => "ERR_ROCKETMQ_PROTOCOL",
+            Self::Tls => "ERR_ROCKETMQ_TLS",
             Self::AccessDenied => "ERR_ROCKETMQ_ACCESS_DENIED",
             Self::TopicNotFound => "ERR_ROCKETMQ_TOPIC_NOT_FOUND",
             Self::GroupNotFound => "ERR_ROCKETMQ_GROUP_NOT_FOUND",
@@ -96,6 +99,11 @@ impl Code {
             Self::OffsetReset => "ERR_ROCKETMQ_OFFSET_RESET",
             Self::Internal => "ERR_ROCKETMQ_INTERNAL",
         }
+    }
+
+    /// Whether it tells of the way to a server, whose ends and failures have events of their own.
+    pub fn is_of_connection(self) -> bool {
+        matches!(self, Self::Connection | Self::Tls)
     }
 
     /// Whether the same call may succeed later, unless the error itself says otherwise.

@@ -6,6 +6,7 @@
 #![allow(clippy::needless_pass_by_value, reason = "napi hands owned values over")]
 
 mod answers;
+mod certificates;
 pub mod histories;
 
 use answers::Answers;
@@ -18,7 +19,7 @@ use napi_derive::napi;
 use rocketmq_protocol::{Credentials, MessageQueue};
 use rocketmq_test_broker::error::{Code, Refused};
 use rocketmq_test_broker::{
-    ClientPattern, Effect, FaultMatch, Keep, Perm, Position, Publication, Release, TestBroker, TestBrokerOptions,
+    ClientPattern, Effect, FaultMatch, Keep, Perm, Position, Publication, Release, ServerTls, TestBroker, TestBrokerOptions,
     codes_of, env,
 };
 use serde::{Deserialize, Serialize};
@@ -57,6 +58,32 @@ struct Account {
     channel: Option<String>,
 }
 
+/// Without a certificate it gets one of its own.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct Tls {
+    cert: Option<String>,
+    key: Option<String>,
+    client_ca: Option<String>,
+    permissive: bool,
+}
+
+impl Tls {
+    /// What servers need, and the authority that clients should trust, where we know it.
+    fn check(self) -> Outcome<(ServerTls, Option<String>), Refused> {
+        let Self { cert, key, client_ca, permissive } = self;
+        let (cert, key, ca) = match (cert, key) {
+            (Some(cert), Some(key)) => (cert, key, None),
+            (None, None) => {
+                let own = certificates::certified().map_err(|error| invalid(format!("tls: {error}")))?;
+                (own.cert, own.key, Some(own.ca))
+            }
+            _ => return Err(invalid("tls: cert and key belong together")),
+        };
+        Ok((ServerTls { cert, key, client_ca, permissive }, ca))
+    }
+}
+
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct Options {
@@ -68,10 +95,12 @@ struct Options {
     credentials: Vec<Account>,
     seed: u64,
     time_factor: f64,
+    tls: Option<Tls>,
 }
 
 impl Options {
-    fn check(self) -> Outcome<TestBrokerOptions, Refused> {
+    /// The core's options, and the authority that clients should trust, where we know it.
+    fn check(self) -> Outcome<(TestBrokerOptions, Option<String>), Refused> {
         let release = match self.version.as_str() {
             "4.9" => Release::V4,
             "5.5" => Release::V5,
@@ -86,7 +115,8 @@ impl Options {
             security_token: account.security_token,
             channel: account.channel,
         };
-        Ok(TestBrokerOptions {
+        let (tls, ca) = self.tls.map(Tls::check).transpose()?.unzip();
+        let options = TestBrokerOptions {
             topics: self.topics,
             groups: self.groups,
             brokers: self.brokers,
@@ -95,7 +125,9 @@ impl Options {
             credentials: self.credentials.into_iter().map(account).collect(),
             seed: self.seed,
             time_factor: self.time_factor,
-        })
+            tls,
+        };
+        Ok((options, ca.flatten()))
     }
 }
 
@@ -339,17 +371,17 @@ impl NativeTestBroker {
         Self::default()
     }
 
-    /// Answered through `answer` with `{ nameServer, brokers }`. Failed, nothing is left running.
+    /// Answered through `answer` with `{ nameServer, brokers, ca }`. Failed, nothing is left running.
     #[napi(catch_unwind, ts_args_type = "slot: number, options: string, calls: object")]
     pub fn start(&self, slot: u32, options: String, calls: Object<'_>) -> Result<()> {
-        let options = read::<Options>(&options).and_then(Options::check).map_err(|error| refuse(&error))?;
+        let (options, ca) = read::<Options>(&options).and_then(Options::check).map_err(|error| refuse(&error))?;
         let answers = Arc::new(Answers::of(&calls)?);
         let running = Arc::clone(&self.running);
         env::spawn(async move {
             match TestBroker::start(options).await {
                 Ok(broker) => {
                     let addresses = serde_json::json!({
-                        "nameServer": broker.name_server(), "brokers": broker.brokers(),
+                        "nameServer": broker.name_server(), "brokers": broker.brokers(), "ca": ca,
                     });
                     let started = Running { broker: Arc::new(broker), answers: Arc::clone(&answers) };
                     *lock(&running) = Some(started);

@@ -34,6 +34,7 @@ pub use self::faults::request_names::codes_of;
 pub use self::faults::rules::{ClientPattern, Effect, FaultMatch};
 pub use self::release::Release;
 pub use self::sql::Condition;
+pub use self::wire::tls::ServerTls;
 
 /// A running test broker. Dropping it closes it, a little later.
 pub struct TestBroker {

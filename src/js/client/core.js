@@ -63,6 +63,8 @@ class Core {
   #startFailed = null
   /** @type {(() => void) | null} */
   #unwatch = null
+  /** That nobody's certificate is looked at. */
+  #hasWarned = false
   /** The last counts that native gave. @type {any} */
   #counts = null
 
@@ -150,6 +152,7 @@ class Core {
       throw this.#abortedError()
     }
     this.state = 'starting'
+    this.#warnOfAnybody()
     this.context = openHandle(`RocketMQ ${this.#side.kind} (${this.groupId})`)
     try {
       const native = call(() => this.#side.create(this.#nativeConfig()))
@@ -215,9 +218,20 @@ class Core {
     })
   }
 
+  /** Says once that nobody's certificate is looked at: it is written out, and forgotten. */
+  #warnOfAnybody() {
+    if (this.#settings.tls?.rejectUnauthorized !== false || this.#hasWarned) return
+    this.#hasWarned = true
+    const text =
+      'tls.rejectUnauthorized is false: whoever is between this client and its servers can read and change what is sent. ' +
+      'Give tls.ca the certificate of the authority that signs those of the servers'
+    this.reports.warn(new RocketMQError('ERR_ROCKETMQ_TLS', text))
+  }
+
   /** @returns {NativeConfig} */
   #nativeConfig() {
-    const { groupId, namespace, instanceName, requestTimeoutMs, waitForTopics, credentials, logger } = this.#settings
+    const { groupId, namespace, instanceName, requestTimeoutMs, waitForTopics, credentials, tls, logger } =
+      this.#settings
     return {
       groupId,
       nameServers: this.#settings.nameServers ?? options.nameServersOfEnvironment(),
@@ -228,6 +242,7 @@ class Core {
       secretKey: credentials?.secretKey,
       securityToken: credentials?.securityToken,
       channel: credentials?.channel,
+      tls,
       waitForTopics,
       logs: logger !== undefined,
       debug: logger?.debug !== undefined,

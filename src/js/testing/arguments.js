@@ -13,7 +13,7 @@ const MAX_QUEUES = 65_536
 const MAX_BROKERS = 64
 const MAX_TOPIC = 127
 
-const OPTIONS = ['topics', 'groups', 'brokers', 'port', 'version', 'credentials', 'seed', 'timeFactor']
+const OPTIONS = ['topics', 'groups', 'brokers', 'port', 'version', 'credentials', 'seed', 'timeFactor', 'tls']
 
 /** @param {TestBrokerOptions} options */
 function checkOptions(options) {
@@ -27,6 +27,19 @@ function checkOptions(options) {
     credentials: given.credentials === undefined ? [] : checkCredentials(given.credentials),
     seed: given.seed === undefined ? 1 : check.integer('seed', given.seed, 0, Number.MAX_SAFE_INTEGER),
     timeFactor: given.timeFactor === undefined ? 1 : checkNumber('timeFactor', given.timeFactor, 0.000_001, 1000),
+    tls: given.tls === undefined || given.tls === false ? undefined : checkTls(given.tls),
+  }
+}
+
+/** @param {unknown} value */
+function checkTls(value) {
+  const given = value === true ? {} : check.record('tls', value, ['cert', 'key', 'clientCa', 'mode'])
+  const mode = given.mode === undefined ? 'enforcing' : check.oneOf('tls.mode', given.mode, ['enforcing', 'permissive'])
+  return {
+    cert: check.optionalPem('tls.cert', given.cert),
+    key: check.optionalPem('tls.key', given.key),
+    clientCa: check.optionalPem('tls.clientCa', given.clientCa),
+    permissive: mode === 'permissive',
   }
 }
 

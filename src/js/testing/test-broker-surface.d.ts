@@ -6,7 +6,7 @@ export interface TestBrokerCalls {
 
 export class NativeTestBroker {
   constructor()
-  /** Answered with `{ nameServer, brokers }`; failed, nothing is left running. */
+  /** Answered with `{ nameServer, brokers, ca }`; failed, nothing is left running. */
   start(slot: number, options: string, calls: TestBrokerCalls): void
   /** `{ method, … }` that is answered at once. */
   call(request: string): string

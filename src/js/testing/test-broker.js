@@ -44,6 +44,8 @@ class TestBroker {
   #nameServer = ''
   /** @type {readonly string[]} */
   #brokers = []
+  /** @type {string | undefined} */
+  #ca
   /** @type {Promise<void> | null} */
   #closed = null
 
@@ -63,13 +65,14 @@ class TestBroker {
     const settings = checkOptions(options)
     const broker = new TestBroker(START)
     try {
-      const { nameServer, brokers } = await broker.#slots.ask((slot) =>
+      const { nameServer, brokers, ca } = await broker.#slots.ask((slot) =>
         broker.#native.start(slot, JSON.stringify(settings), {
           answer: (...answer) => broker.#slots.answered(...answer),
         }),
       )
       broker.#nameServer = nameServer
       broker.#brokers = Object.freeze(brokers)
+      broker.#ca = ca ?? undefined
       return broker
     } catch (error) {
       broker.#handle.close()
@@ -83,6 +86,10 @@ class TestBroker {
 
   get brokers() {
     return this.#brokers
+  }
+
+  get ca() {
+    return this.#ca
   }
 
   // ------------------------------------------------------------- topics, groups, messages

@@ -25,6 +25,7 @@ pub use options::ClientOptions;
 pub use pushes::{Answer, PushCall};
 pub use routes::RouteState;
 pub use session::Registration;
+pub use crate::remoting::{Tls, TlsSettings, Unusable};
 pub use unread_queues::{Left, left_behind, written_unread};
 
 use crate::env::{self, JoinSet, Timing};
@@ -73,7 +74,7 @@ impl Client {
         let pushes = Arc::new(Pushes::new(events));
         let reconnect = Arc::new(Reconnect::new());
         let client = Arc::new(Self {
-            pool: Pool::new(options.timing.connect_timeout, Arc::clone(&pushes) as _),
+            pool: Pool::new(options.timing.connect_timeout, options.tls.clone(), Arc::clone(&pushes) as _),
             to_broker: Arc::new(ToBroker(Arc::clone(&session), Arc::clone(&reconnect))),
             to_name_server: Arc::new(ToNameServer(Arc::clone(&session), Arc::clone(&reconnect))),
             name_servers: NameServers::new(options.name_servers.clone()),

@@ -126,7 +126,7 @@ async fn route(client: &Arc<Client>, topic: &str) -> Result<Result<TopicRoute, V
     }
     Err(match last {
         // It speaks something else, or makes no sense: no time will mend that.
-        Some(error) if error.code() == Code::Protocol => error,
+        Some(error) if is_lasting(&error) => error,
         Some(error) if !matches!(error.code(), Code::Connection | Code::Timeout) => error.with_retriable(true),
         last => {
             let why = last.as_ref().map_or("there is none", ClientError::message);
@@ -138,9 +138,14 @@ async fn route(client: &Arc<Client>, topic: &str) -> Result<Result<TopicRoute, V
     })
 }
 
+/// What waiting does not mend.
+fn is_lasting(error: &ClientError) -> bool {
+    matches!(error.code(), Code::Protocol | Code::Tls)
+}
+
 /// Of two failures the one that may pass: another attempt is worth it then.
 fn worse(before: Option<ClientError>, now: ClientError) -> ClientError {
-    before.filter(|before| before.code() != Code::Protocol && now.code() == Code::Protocol).unwrap_or(now)
+    before.filter(|before| !is_lasting(before) && is_lasting(&now)).unwrap_or(now)
 }
 
 /// A broker, or a proxy, in the place of a name server knows no such request.

@@ -2,6 +2,7 @@
 
 use crate::env::{self, Timing};
 use crate::protocol::Credentials;
+use crate::remoting::Tls;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 /// Validated by the facade and the binding; nothing here is a user's raw text.
@@ -17,6 +18,8 @@ pub struct ClientOptions {
     pub namespace: Option<String>,
     /// Signs every request, where given.
     pub credentials: Option<Credentials>,
+    /// Speaks TLS with every server, where given.
+    pub tls: Option<Tls>,
     /// The endpoint or the channel is Alibaba Cloud's.
     pub alibaba_cloud: bool,
     /// A start waits for topics that do not exist.
@@ -37,7 +40,8 @@ impl ClientOptions {
     ) -> Self {
         let client_id = client_id(name_servers.first().map_or("", String::as_str), instance_name);
         let (alibaba_cloud, wait_for_topics) = (false, false);
-        Self { client_id, group, name_servers, namespace, credentials, alibaba_cloud, wait_for_topics, timing }
+        let tls = None;
+        Self { client_id, group, name_servers, namespace, credentials, tls, alibaba_cloud, wait_for_topics, timing }
     }
 }
 

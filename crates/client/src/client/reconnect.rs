@@ -149,7 +149,7 @@ async fn mend(client: Arc<Client>, address: String) {
 fn shows_loss(error: &CallError) -> bool {
     match error {
         CallError::NotSent(error) | CallError::Unanswered(error) => {
-            matches!(error.code(), Code::Connection | Code::Timeout)
+            matches!(error.code(), Code::Connection | Code::Tls | Code::Timeout)
         }
         CallError::Refused { .. } | CallError::Malformed(_) => false,
     }

@@ -184,7 +184,7 @@ impl State {
         let last = it.error.clone();
         if tried
             && let Some(last) =
-                last.as_ref().filter(|e| matches!(e.code(), Code::BrokerBusy | Code::Connection | Code::NoMaster))
+                last.as_ref().filter(|e| matches!(e.code(), Code::BrokerBusy | Code::Connection | Code::Tls | Code::NoMaster))
         {
             return last.clone().with_retriable(true);
         }

@@ -7,6 +7,7 @@
 use super::foreign;
 use super::life::{Arrival, Life};
 use super::outbox::{Class, Departure, Outbox, Rejected, Writer};
+use super::tls::Trouble;
 use super::waiters::{Answers, Waiter};
 use crate::env;
 use crate::error::{ClientError, Code};
@@ -14,6 +15,7 @@ use crate::protocol::{Codec, Command, FrameError, frame};
 use crate::shutdown::Shutdown;
 use crate::sync::{Mutex, MutexGuard};
 use bytes::{Bytes, BytesMut};
+use std::io;
 use std::sync::atomic::{AtomicI32, AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
@@ -22,6 +24,10 @@ use tokio::sync::Notify;
 
 /// What a read buffer starts with and grows by.
 const READ_CHUNK: usize = 64 * 1024;
+
+/// Of a peer that hangs up at once: without a word, or in the middle of ours.
+const SHUT: &str = "was closed by the peer before it had answered anything: is it a RocketMQ port, and does it take connections of this kind, \
+                    with TLS or without?";
 
 /// Takes the requests that the peer makes of us. Must not block.
 pub(crate) trait Inbound: Send + Sync + 'static {
@@ -273,15 +279,14 @@ impl Connection {
             buffer.reserve(READ_CHUNK);
             match reader.read_buf(&mut buffer).await {
                 Ok(0) if self.is_new() && foreign::speaker(&buffer).is_some() => return self.foreign(&buffer, ""),
-                Ok(0) if self.is_new() => {
-                    return inner.ended(
-                        "was closed by the peer before it had answered anything: is it a RocketMQ port, and does it take connections \
-                         without TLS?",
-                    );
-                }
+                Ok(0) if self.is_new() => return inner.ended(SHUT),
+                Err(error) if self.is_new() && error.kind() == io::ErrorKind::ConnectionReset => return inner.ended(SHUT),
                 Ok(0) => return inner.ended("was closed by the peer"),
                 Ok(_) => arrival.bytes(&inner.life, env::now()),
-                Err(error) => return inner.ended(&format!("failed: {error}")),
+                Err(error) => match Trouble::behind(&error) {
+                    Some(trouble) => return trouble.with(&inner.address),
+                    None => return inner.ended(&format!("failed: {error}")),
+                },
             }
         }
     }

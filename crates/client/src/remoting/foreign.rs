@@ -21,7 +21,7 @@ pub(super) fn speaker(first: &[u8]) -> Option<String> {
             "it answers as an HTTP server, such as a dashboard or a load balancer".into()
         }
         // A handshake or an alert of SSL 3.0 to TLS 1.3.
-        [0x15 | 0x16, 3, 0..=4, ..] => "it speaks TLS, which this client does not".into(),
+        [0x15 | 0x16, 3, 0..=4, ..] => "it speaks TLS, which is not asked of it: tls: true".into(),
         _ if text.len() >= 4 => format!("it begins with {:?}", String::from_utf8_lossy(&text)),
         _ => return None,
     })

@@ -8,12 +8,14 @@ mod foreign;
 mod life;
 mod outbox;
 mod pool;
+mod tls;
 mod waiters;
 
 pub(crate) use asking::Room;
 pub(crate) use connection::{Connection, Inbound};
 pub(crate) use outbox::Class;
 pub(crate) use pool::{Greeter, Pool};
+pub use tls::{Tls, TlsSettings, Unusable};
 pub(crate) use waiters::CallFailure;
 
 #[cfg(test)]

@@ -117,6 +117,8 @@ struct State {
     bulk: VecDeque<Frame>,
     /// Bytes of all of them.
     unsent: usize,
+    /// The writer has not taken all that it was offered, or keeps some of it: its task is awake when it goes on.
+    is_behind: bool,
     /// Bytes of answers among them.
     answers: usize,
     taken: u64,
@@ -131,6 +133,12 @@ struct State {
 impl State {
     /// Writes until nothing waits, the socket is full, or it fails.
     fn advance(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let advanced = self.write(context);
+        self.is_behind = advanced.is_pending();
+        advanced
+    }
+
+    fn write(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         while self.unsent > 0 {
             let mut slices = [io::IoSlice::new(&[]); PIECES];
             let mut used = 0;
@@ -224,6 +232,7 @@ impl Outbox {
             control: VecDeque::new(),
             bulk: VecDeque::new(),
             unsent: 0,
+            is_behind: false,
             answers: 0,
             taken: 0,
             left: Left { bytes: 0, at: env::now() },
@@ -246,7 +255,7 @@ impl Outbox {
             // The connection has ended in this moment, and whoever waits was told.
             return Ok(());
         }
-        let idle = state.unsent == 0;
+        let idle = !state.is_behind;
         if class == Class::Answer {
             if state.answers > ANSWERS {
                 return Err(Rejected::Unread(state.answers));

@@ -80,7 +80,7 @@ fn request(code: i32) -> Command {
 
 #[tokio::test]
 async fn a_panic_while_reading_fails_what_waits_there_and_the_next_request_has_another_connection() {
-    let pool = Pool::new(Duration::from_secs(3), Arc::new(Broken));
+    let pool = Pool::new(Duration::from_secs(3), None, Arc::new(Broken));
     let ((listener, address), greeter) = (broker().await, Planted::new("nowhere", 0));
     let mut losses = pool.losses(&address);
     let connection = pool.connection(&address, &greeter, soon()).await.unwrap();
@@ -107,7 +107,7 @@ async fn a_panic_while_reading_fails_what_waits_there_and_the_next_request_has_a
 
 #[tokio::test]
 async fn a_panic_of_one_who_is_told_keeps_nobody_else_from_being_told() {
-    let pool = Pool::new(Duration::from_secs(3), Arc::new(Broken));
+    let pool = Pool::new(Duration::from_secs(3), None, Arc::new(Broken));
     let ((listener, address), greeter) = (broker().await, Planted::new("nowhere", 0));
     let mut losses = pool.losses(&address);
     let connection = pool.connection(&address, &greeter, soon()).await.unwrap();
@@ -131,7 +131,7 @@ async fn a_panic_of_one_who_is_told_keeps_nobody_else_from_being_told() {
 #[tokio::test]
 async fn losses_count_whatever_becomes_of_telling_them() {
     for step in ["connected", "disconnected"] {
-        let pool = Pool::new(Duration::from_secs(3), Arc::new(Broken));
+        let pool = Pool::new(Duration::from_secs(3), None, Arc::new(Broken));
         let ((listener, address), greeter) = (broker().await, Planted::new(step, u32::MAX));
         let mut losses = pool.losses(&address);
         for count in 1..3 {
@@ -145,7 +145,7 @@ async fn losses_count_whatever_becomes_of_telling_them() {
 
 #[tokio::test]
 async fn a_greeting_that_panics_is_the_callers_error_and_the_next_attempt_greets_anew() {
-    let pool = Pool::new(Duration::from_secs(3), Arc::new(Broken));
+    let pool = Pool::new(Duration::from_secs(3), None, Arc::new(Broken));
     let ((_listener, address), greeter) = (broker().await, Planted::new("greet", 1));
     let error = pool.connection(&address, &greeter, soon()).await.unwrap_err();
     assert_eq!((error.code(), error.address()), (Code::Internal, Some(address.as_str())));

@@ -1,6 +1,7 @@
 //! One connection per address, opened when first needed and again after it ended.
 
 use super::connection::{Connection, Inbound};
+use super::tls::{Tls, Trouble};
 use crate::env::{self, Backoff, Instant, JoinSet};
 use crate::error::{ClientError, Code};
 use crate::shutdown::Shutdown;
@@ -75,6 +76,13 @@ impl Slot {
         *self.ended() = None;
     }
 
+    /// There is a way, and what is there cannot be trusted, or does not trust us.
+    fn insecure(&self, trouble: &Trouble) -> ClientError {
+        let error = trouble.with(&self.address);
+        *self.failure() = Some(error.clone());
+        error
+    }
+
     /// Why there is no connection.
     fn unreachable(&self, why: &str, advice: &str) -> ClientError {
         let error = unreachable(&self.address, why, advice);
@@ -117,7 +125,9 @@ impl Slot {
 
 /// What it takes to open a connection.
 struct Opener {
+    /// For the way there, and once more for the handshake.
     connect_timeout: Duration,
+    tls: Option<Tls>,
     inbound: Arc<dyn Inbound>,
     shutdown: Shutdown,
 }
@@ -135,9 +145,9 @@ impl std::fmt::Debug for Pool {
 }
 
 impl Pool {
-    /// An empty pool; requests of peers go to `inbound`.
-    pub(crate) fn new(connect_timeout: Duration, inbound: Arc<dyn Inbound>) -> Self {
-        let opener = Arc::new(Opener { connect_timeout, inbound, shutdown: Shutdown::default() });
+    /// An empty pool, whose connections speak TLS where it is given; requests of peers go to `inbound`.
+    pub(crate) fn new(connect_timeout: Duration, tls: Option<Tls>, inbound: Arc<dyn Inbound>) -> Self {
+        let opener = Arc::new(Opener { connect_timeout, tls, inbound, shutdown: Shutdown::default() });
         Self { opener, slots: Mutex::default() }
     }
 
@@ -277,7 +287,18 @@ impl Opener {
             }
         };
         let (reader, writer) = socket.into_split();
-        let connection = Connection::from_halves(&slot.address, reader, writer, Arc::clone(&self.inbound));
+        let inbound = Arc::clone(&self.inbound);
+        let connection = match &self.tls {
+            None => Connection::from_halves(&slot.address, reader, writer, inbound),
+            Some(tls) => {
+                let secured = tokio::time::timeout(self.connect_timeout, tls.secure(&slot.address, reader, writer));
+                let late = Trouble::late(self.connect_timeout);
+                match secured.await.unwrap_or(Err(late)) {
+                    Ok((reader, writer)) => Connection::from_halves(&slot.address, reader, writer, inbound),
+                    Err(trouble) => return Err(slot.insecure(&trouble).into()),
+                }
+            }
+        };
         let ending = EndUnlessReady(Some(&connection));
         if let Err(failure) = greeter.greet(&connection, deadline).await {
             // What is wrong with the greeting, the greeter knows.

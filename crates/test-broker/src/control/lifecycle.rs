@@ -15,6 +15,7 @@ use crate::state::broker::Broker;
 use crate::state::cluster::{Shared, State};
 use crate::wire::server::Running;
 use crate::wire::session::Server;
+use crate::wire::tls::Doorman;
 
 /// Most brokers.
 const MAX_BROKERS: usize = 64;
@@ -51,12 +52,13 @@ fn broker_name(index: usize) -> String {
 impl TestBroker {
     /// Starts name server and brokers; all listen when this resolves.
     pub async fn start(options: TestBrokerOptions) -> Result<Self, Refused> {
-        let TestBrokerOptions { topics, groups, brokers, port, release, credentials, seed, time_factor } = options;
+        let TestBrokerOptions { topics, groups, brokers, port, release, credentials, seed, time_factor, tls } =
+            options;
         if brokers == 0 || brokers > MAX_BROKERS {
             return Err(Refused::new(Code::InvalidArgument, format!("brokers: must be from 1 to {MAX_BROKERS}")));
         }
         let state = State::new(release, seed, Accounts::of(credentials));
-        let shared = Shared::new(release, time_factor, state);
+        let shared = Shared::new(release, time_factor, tls.as_ref().map(Doorman::new).transpose()?, state);
         let listening = |port| move |error: io::Error| cannot_listen(port, &error);
         let name_server = Running::start(&shared, Server::NameServer, port).await.map_err(listening(port))?;
         let mut servers = Servers {

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use crate::protocol::Credentials;
 use crate::release::Release;
 use crate::state::names::CLUSTER;
+use crate::wire::tls::ServerTls;
 
 /// How a test broker is to be.
 #[derive(Debug, Clone)]
@@ -25,6 +26,8 @@ pub struct TestBrokerOptions {
     pub seed: u64,
     /// By which a real broker's times are multiplied.
     pub time_factor: f64,
+    /// How all servers speak TLS; none: they do not.
+    pub tls: Option<ServerTls>,
 }
 
 impl Default for TestBrokerOptions {
@@ -38,6 +41,7 @@ impl Default for TestBrokerOptions {
             credentials: Vec::new(),
             seed: 0,
             time_factor: 1.0,
+            tls: None,
         }
     }
 }

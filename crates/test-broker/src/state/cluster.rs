@@ -12,6 +12,7 @@ use crate::access::acl::Accounts;
 use crate::faults::requests_seen::RequestsSeen;
 use crate::faults::rules::Faults;
 use crate::release::{Release, draw_bits};
+use crate::wire::tls::Doorman;
 
 /// Longer than anybody waits, and no trouble for a clock: what clients ask for may be any number.
 const LONGEST: Duration = Duration::from_secs(365 * 24 * 3600);
@@ -22,6 +23,8 @@ const STREAM: u64 = 1;
 pub(crate) struct Shared {
     pub(crate) release: Release,
     pub(crate) time_factor: f64,
+    /// Where all servers speak TLS.
+    pub(crate) doorman: Option<Doorman>,
     state: Mutex<State>,
     /// Goes up with every change that somebody may wait for.
     changed: watch::Sender<u64>,
@@ -31,10 +34,11 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
-    pub(crate) fn new(release: Release, time_factor: f64, state: State) -> Arc<Self> {
+    pub(crate) fn new(release: Release, time_factor: f64, doorman: Option<Doorman>, state: State) -> Arc<Self> {
         Arc::new(Self {
             release,
             time_factor,
+            doorman,
             state: Mutex::new(state),
             changed: watch::Sender::new(0),
             closed: watch::Sender::new(false),

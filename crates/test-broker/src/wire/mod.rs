@@ -4,3 +4,4 @@ pub(crate) mod outbox;
 pub(crate) mod reply_path;
 pub(crate) mod server;
 pub(crate) mod session;
+pub(crate) mod tls;

@@ -8,7 +8,8 @@ use bytes::Bytes;
 use tokio::io::{AsyncWriteExt, WriteHalf};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 
-use crate::env::{self, Instant, Socket};
+use super::tls::Stream;
+use crate::env::{self, Instant};
 use crate::faults::requests_seen::Asked;
 use crate::state::cluster::Shared;
 
@@ -100,7 +101,7 @@ fn share(bytes: &Bytes) -> u32 {
 
 /// Writes what comes, until the socket or the outbox ends.
 pub(crate) async fn write(
-    mut socket: WriteHalf<Socket>,
+    mut socket: WriteHalf<Box<dyn Stream>>,
     mut outbox: mpsc::Receiver<Queued>,
     opened: Instant,
     active: Arc<AtomicU64>,
@@ -110,7 +111,8 @@ pub(crate) async fn write(
         if let Some(mut flight) = outgoing.flight {
             flight.land(Some(env::wall_ms()));
         }
-        if socket.write_all(&outgoing.bytes).await.is_err() {
+        // Flushed: what speaks TLS keeps a part.
+        if socket.write_all(&outgoing.bytes).await.is_err() || socket.flush().await.is_err() {
             return;
         }
         active.store(since(opened), Ordering::Relaxed);

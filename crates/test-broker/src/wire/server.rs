@@ -3,6 +3,7 @@
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::oneshot;
 use tokio::task::{JoinHandle, JoinSet};
@@ -10,6 +11,9 @@ use tokio::task::{JoinHandle, JoinSet};
 use super::session::{Server, serve};
 use crate::env::{self, Listener};
 use crate::state::cluster::Shared;
+
+/// How long a client may take for its handshake.
+const HANDSHAKE: Duration = Duration::from_secs(10);
 
 /// A listening server. Dropping it ends it, too, a little later.
 #[derive(Debug)]
@@ -42,7 +46,17 @@ async fn accept(shared: Arc<Shared>, server: Server, listener: Listener, mut sto
         tokio::select! {
             accepted = listener.accept() => if let Ok((socket, address)) = accepted {
                 let _ = socket.set_nodelay(true);
-                connections.spawn(serve(Arc::clone(&shared), server, socket, address));
+                let shared = Arc::clone(&shared);
+                connections.spawn(async move {
+                    let stream = match shared.doorman.clone() {
+                        None => Some(Box::new(socket) as _),
+                        // Who says nothing, or not the right thing, is shown out in time.
+                        Some(doorman) => tokio::time::timeout(HANDSHAKE, doorman.admit(socket)).await.ok().flatten(),
+                    };
+                    if let Some(stream) = stream {
+                        serve(shared, server, stream, address).await;
+                    }
+                });
             },
             Some(_) = connections.join_next() => {}
             _ = &mut stopped => break,

@@ -12,7 +12,8 @@ use tokio::task::JoinSet;
 
 use super::outbox::{Flight, Outbox, since, write};
 use super::reply_path::{Over, ReplyPath};
-use crate::env::{self, Instant, Socket};
+use super::tls::Stream;
+use crate::env::{self, Instant};
 use crate::faults::request_names::is_send;
 use crate::faults::requests_seen::Asked;
 use crate::protocol::{Codec, Command, frame};
@@ -89,7 +90,7 @@ impl Drop for Session {
 }
 
 /// Serves one connection until it ends.
-pub(crate) async fn serve(shared: Arc<Shared>, server: Server, socket: Socket, address: SocketAddr) {
+pub(crate) async fn serve(shared: Arc<Shared>, server: Server, socket: Box<dyn Stream>, address: SocketAddr) {
     let (mut reader, writer) = tokio::io::split(socket);
     let (out, outbox) = Outbox::new();
     let (opened, active) = (env::now(), Arc::new(AtomicU64::new(0)));
@@ -125,7 +126,7 @@ pub(crate) async fn serve(shared: Arc<Shared>, server: Server, socket: Socket, a
 }
 
 impl Session {
-    async fn run(&mut self, reader: &mut ReadHalf<Socket>, writing: &mut JoinSet<()>) {
+    async fn run(&mut self, reader: &mut ReadHalf<Box<dyn Stream>>, writing: &mut JoinSet<()>) {
         let mut buffer = BytesMut::new();
         let mut arrived = VecDeque::new();
         let mut fresh = self.shared.release.is_v5();

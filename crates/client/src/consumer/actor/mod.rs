@@ -445,8 +445,8 @@ impl<B: Brokers> Actor<B> {
             return;
         }
         // What closes tells once, of all that it leaves behind.
-        let is_told = error.code() == Code::Connection || self.wanted() == Wanted::Never;
-        let is_news = self.problem.as_ref().is_none_or(|known| known.code() == Code::Connection);
+        let is_told = error.code().is_of_connection() || self.wanted() == Wanted::Never;
+        let is_news = self.problem.as_ref().is_none_or(|known| known.code().is_of_connection());
         if is_news && !is_told {
             self.shared.warn_of(&self.queue, error.clone());
         }

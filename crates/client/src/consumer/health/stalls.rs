@@ -185,7 +185,7 @@ impl<B: Brokers> Shared<B> {
             Cause::Held(_) if waited >= timing.hand_over => Severity::Info,
             // Broken connections have events of their own, and what fails after the lock was told by the actor.
             Cause::Failing(error)
-                if !matches!(error.code(), Code::Connection | Code::NoMaster | Code::Timeout)
+                if !matches!(error.code(), Code::Connection | Code::Tls | Code::NoMaster | Code::Timeout)
                     && waiting.queue.view().phase == Phase::Locking =>
             {
                 Severity::Refused

@@ -55,7 +55,7 @@ fn soon() -> Instant {
 
 #[tokio::test]
 async fn a_caller_that_nobody_polls_keeps_no_other_from_connecting() {
-    let pool = Pool::new(Duration::from_secs(3), Arc::new(Nobody));
+    let pool = Pool::new(Duration::from_secs(3), None, Arc::new(Nobody));
     let listener = env::listen(0).await.unwrap();
     let address = listener.local_addr().unwrap().to_string();
     drop(listener);
@@ -75,7 +75,7 @@ async fn a_caller_that_nobody_polls_keeps_no_other_from_connecting() {
 
 #[tokio::test]
 async fn a_connection_that_is_sent_away_is_told_before_the_next_one_and_counts_once() {
-    let pool = Pool::new(Duration::from_secs(3), Arc::new(Nobody));
+    let pool = Pool::new(Duration::from_secs(3), None, Arc::new(Nobody));
     let listener = env::listen(0).await.unwrap();
     let address = listener.local_addr().unwrap().to_string();
     let greeter = Arc::new(Telling::default());
@@ -109,7 +109,7 @@ async fn a_connection_that_is_sent_away_is_told_before_the_next_one_and_counts_o
 
 #[tokio::test]
 async fn an_attempt_that_fails_is_told_with_its_reason_and_so_is_one_that_is_given_up() {
-    let pool = Pool::new(Duration::from_secs(30), Arc::new(Nobody));
+    let pool = Pool::new(Duration::from_secs(30), None, Arc::new(Nobody));
     let listener = env::listen(0).await.unwrap();
     let address = listener.local_addr().unwrap().to_string();
     drop(listener);
