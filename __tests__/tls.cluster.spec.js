@@ -85,9 +85,24 @@ test('mutual: with a certificate of the right authority', async () => {
 test.each([
   ['an unknown authority', () => oneWay, { ca: theirs.pem }, 'not signed by an authority that is trusted: give tls.ca'],
   ["the system's authorities", () => oneWay, true, 'give tls.ca the certificate (PEM) of the one that has signed it'],
-  ['another host', () => oneWay, { ca: ours.pem, servername: 'broker-z' }, 'is for localhost, 127.0.0.1, not for broker-z'],
-  ['no certificate of ours', () => mutual, { ca: ours.pem }, 'asks for a certificate of its clients: give tls.cert and tls.key'],
-  ['a certificate of another authority', () => mutual, { ca: ours.pem, ...stranger }, 'does not accept the certificate of this client'],
+  [
+    'another host',
+    () => oneWay,
+    { ca: ours.pem, servername: 'broker-z' },
+    'is for localhost, 127.0.0.1, not for broker-z',
+  ],
+  [
+    'no certificate of ours',
+    () => mutual,
+    { ca: ours.pem },
+    'asks for a certificate of its clients: give tls.cert and tls.key',
+  ],
+  [
+    'a certificate of another authority',
+    () => mutual,
+    { ca: ours.pem, ...stranger },
+    'does not accept the certificate of this client',
+  ],
   ['a server without TLS', () => backend, { ca: ours.pem }, 'does it take connections with TLS'],
 ])('%s is told at once, and what to do', async (_, cluster, tls, words) => {
   const { nameServer } = cluster()

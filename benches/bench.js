@@ -64,7 +64,8 @@ class Bench {
   /** Starts a real broker; `on`: one that is there already, with `nameServer`, `createTopic()` and `stop()`. */
   async start(peers, on) {
     for (const name of new Set([...peers, 'limit'])) this.#commands.set(name, await this.#command(name))
-    this.cluster = on ?? (await Cluster.start({ version: this.version, brokerProperties: BROKER }))
+    const tls = peers.some((name) => name.endsWith('-tls'))
+    this.cluster = on ?? (await Cluster.start({ version: this.version, brokerProperties: BROKER, tls }))
     const { nameServer } = this.cluster
     this.at = { nameServer, ...(await master(nameServer)) }
     if (peers.includes('rocketmq-client-nodejs') && !this.version.startsWith('4.')) {

@@ -40,6 +40,7 @@ const both: Required<Omit<rocketmq.ClientOptions, 'credentials'>> = {
   nameServer: 'a:9876',
   namespace: 'n',
   instanceName: 'i',
+  tls: { ca: 'a', cert: 'b', key: 'c', servername: 'd', rejectUnauthorized: true },
   requestTimeoutMs: 1,
   startTimeoutMs: 1,
   waitForTopics: true,

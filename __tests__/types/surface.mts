@@ -353,9 +353,14 @@ console.log(outcomes, message, logger, maybe, broadcasting)
 
 // @ts-expect-error abstract
 new Client()
+const tls: ProducerOptions[] = [
+  { groupId: 'g', tls: true },
+  {
+    groupId: 'g',
+    tls: { ca: ['a', Buffer.from('b')], cert: 'c', key: 'd', servername: 'e', rejectUnauthorized: false },
+  },
+]
 // @ts-expect-error what later releases may have is not declared before it works
-const tls: ProducerOptions = { groupId: 'g', tls: true }
-// @ts-expect-error
 const credentials: ProducerOptions = { groupId: 'g', credentials: () => ({ accessKey: 'a', secretKey: 'b' }) }
 // @ts-expect-error
 const compression: ProducerOptions = { groupId: 'g', compression: 'zlib' }

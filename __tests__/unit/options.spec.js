@@ -60,7 +60,16 @@ const common = [
   ['logger', { info() {}, warn() {}, error() {}, debug: 1 }, 'logger.debug'],
   ['signal', {}],
   ['signal', 1],
-  ['tls', true],
+  ['tls', 'yes'],
+  ['tls', 1],
+  ['tls', { caFile: '/ca.pem' }, 'tls.caFile'],
+  ['tls', { ca: '/ca.pem' }, 'tls.ca'],
+  ['tls', { ca: [] }, 'tls.ca'],
+  ['tls', { ca: ['-----BEGIN CERTIFICATE-----', 7] }, 'tls.ca[1]'],
+  ['tls', { key: Buffer.from([0x30, 0x82]) }, 'tls.key'],
+  ['tls', { cert: null }, 'tls.cert'],
+  ['tls', { servername: '' }, 'tls.servername'],
+  ['tls', { rejectUnauthorized: 0 }, 'tls.rejectUnauthorized'],
   ['nonsense', 1],
 ]
 

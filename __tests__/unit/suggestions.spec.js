@@ -74,7 +74,8 @@ describe('options of other clients', () => {
     ['group_id', 'did you mean groupId?'],
     ['clientId', 'did you mean instanceName?'],
     ['requestTimeout', 'did you mean requestTimeoutMs?'],
-    ['ssl', 'this client does not speak TLS'],
+    ['ssl', 'did you mean tls: true?'],
+    ['rejectUnauthorized', 'did you mean tls: { ca, cert, key, servername, rejectUnauthorized }?'],
     ['topic', names('did you mean topics\\?', 'did you mean subscribe\\(topic, handler\\)\\?')],
     ['retries', names('a send is tried again until sendTimeoutMs is over', 'did you mean maxReconsumeTimes\\?')],
   ])('%s', (name, advice) => {
@@ -136,7 +137,7 @@ describe('a bad address of a name server is quoted', () => {
       '"10.0.0.2:98760" (address 2 of 3) has a port that is not from 1 to 65535',
     ],
     ['a:1, b:2, c 3', '"c 3" (address 3 of 3) holds a space'],
-    ['https://a:443', '"https://a:443" asks for TLS, which this client does not speak'],
+    ['https://a:443', '"https://a:443" must not begin with https://: TLS is asked for by tls: true'],
     ['tcp://a:9876', '"tcp://a:9876" must not begin with tcp://'],
     ['http://a:80/nsaddr', '"http://a:80/nsaddr" must not have a path'],
     ['a:port', '"a:port" is no address'],

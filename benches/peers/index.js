@@ -6,7 +6,7 @@ const { peerCommand } = require('../../scripts/rocketmq/peer')
 const { buildGo, buildLimit, installNode } = require('./install')
 
 /** @typedef {'ours' | 'java' | 'java-async' | 'java-batch' | 'java-c2' | 'go' | 'ali-ons' | 'ali-ons-unawaited' | 'rocketmq-client-nodejs' |
- *   'rocketmq-nodejs' | 'limit' | 'limit-batch'} PeerName */
+ *   'rocketmq-nodejs' | 'limit' | 'limit-batch' | 'ours-tls' | 'java-tls'} PeerName */
 
 /**
  * @typedef {object} Peer
@@ -20,6 +20,9 @@ const { buildGo, buildLimit, installNode } = require('./install')
 
 /** Of the Java machine: without the compiler for code that runs long. */
 const isQuickCompiler = (flag) => flag === '-XX:TieredStopAtLevel=1'
+
+/** Of Java's client, which trusts anybody then. */
+const USE_TLS = '-Dtls.enable=true'
 
 /** Until compilers have done most of their work. */
 const JIT_WARM_UPS = 2
@@ -44,7 +47,20 @@ const limit = async ({ profile }) => [await buildLimit(profile)]
 /** @type {Record<PeerName, Peer>} */
 const PEERS = {
   ours: { title: 'rocketmq-orderly', command: async () => node('ours.js') },
+  'ours-tls': {
+    title: 'rocketmq-orderly with TLS',
+    command: async () => [...node('ours.js'), '--tls'],
+    like: 'ours',
+    isOptional: true,
+  },
   java: { title: 'Java', command: java, warmUps: JIT_WARM_UPS },
+  'java-tls': {
+    title: 'Java with TLS',
+    command: async (options) => (await java(options)).map((it) => (it === '-cp' ? [USE_TLS, it] : it)).flat(),
+    warmUps: JIT_WARM_UPS,
+    like: 'java',
+    isOptional: true,
+  },
   'java-async': { title: 'Java, asynchronous sends', command: java, warmUps: JIT_WARM_UPS },
   'java-batch': { title: 'Java, lists of 128', command: java, warmUps: JIT_WARM_UPS },
   'java-c2': {

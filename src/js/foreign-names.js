@@ -90,7 +90,10 @@ const CREDENTIAL_FIELDS = foreignNames([
 ])
 
 const TLS_FIELDS = foreignNames([
-  ['did you mean ca, which takes PEM, and not the name of a file?', 'caFile caPath caCert caCerts truststore trustCertPath'],
+  [
+    'did you mean ca, which takes PEM, and not the name of a file?',
+    'caFile caPath caCert caCerts truststore trustCertPath',
+  ],
   ['did you mean cert, which takes PEM, and not the name of a file?', 'certFile certPath certificate certificatePath'],
   ['did you mean key, which takes PEM, and not the name of a file?', 'keyFile keyPath privateKey keystore'],
   ['did you mean servername?', 'serverName host hostname sni'],
