@@ -1,6 +1,8 @@
 //! An authority for one test broker, and the certificate that it signs: of every name that this machine has for itself.
 
-use rcgen::{BasicConstraints, CertificateParams, DnType, Error, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose};
+use rcgen::{
+    BasicConstraints, CertificateParams, DnType, Error, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose,
+};
 
 /// What servers of test brokers are called.
 const NAMES: [&str; 3] = ["localhost", "127.0.0.1", "::1"];

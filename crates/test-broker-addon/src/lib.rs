@@ -19,8 +19,8 @@ use napi_derive::napi;
 use rocketmq_protocol::{Credentials, MessageQueue};
 use rocketmq_test_broker::error::{Code, Refused};
 use rocketmq_test_broker::{
-    ClientPattern, Effect, FaultMatch, Keep, Perm, Position, Publication, Release, ServerTls, TestBroker, TestBrokerOptions,
-    codes_of, env,
+    ClientPattern, Effect, FaultMatch, Keep, Perm, Position, Publication, Release, ServerTls, TestBroker,
+    TestBrokerOptions, codes_of, env,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::Value;

@@ -16,6 +16,7 @@ mod routes;
 mod session;
 mod unread_queues;
 
+pub use crate::remoting::{Tls, TlsSettings, Unusable};
 pub use advice::Advice;
 pub use call::CallError;
 pub use cluster::Cluster;
@@ -25,7 +26,6 @@ pub use options::ClientOptions;
 pub use pushes::{Answer, PushCall};
 pub use routes::RouteState;
 pub use session::Registration;
-pub use crate::remoting::{Tls, TlsSettings, Unusable};
 pub use unread_queues::{Left, left_behind, written_unread};
 
 use crate::env::{self, JoinSet, Timing};

@@ -183,8 +183,9 @@ impl State {
         let topic = &self.topics[it.topic];
         let last = it.error.clone();
         if tried
-            && let Some(last) =
-                last.as_ref().filter(|e| matches!(e.code(), Code::BrokerBusy | Code::Connection | Code::Tls | Code::NoMaster))
+            && let Some(last) = last
+                .as_ref()
+                .filter(|e| matches!(e.code(), Code::BrokerBusy | Code::Connection | Code::Tls | Code::NoMaster))
         {
             return last.clone().with_retriable(true);
         }

@@ -280,7 +280,9 @@ impl Connection {
             match reader.read_buf(&mut buffer).await {
                 Ok(0) if self.is_new() && foreign::speaker(&buffer).is_some() => return self.foreign(&buffer, ""),
                 Ok(0) if self.is_new() => return inner.ended(SHUT),
-                Err(error) if self.is_new() && error.kind() == io::ErrorKind::ConnectionReset => return inner.ended(SHUT),
+                Err(error) if self.is_new() && error.kind() == io::ErrorKind::ConnectionReset => {
+                    return inner.ended(SHUT);
+                }
                 Ok(0) => return inner.ended("was closed by the peer"),
                 Ok(_) => arrival.bytes(&inner.life, env::now()),
                 Err(error) => match Trouble::behind(&error) {

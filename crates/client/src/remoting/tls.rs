@@ -79,7 +79,8 @@ impl Tls {
         let ca = match (settings.trusts_anybody, settings.ca.is_empty()) {
             (true, true) => Some(trust::anybody(&provider)),
             (true, false) => {
-                let problem = "is of no use with rejectUnauthorized: false, which trusts anybody: leave one of them out";
+                let problem =
+                    "is of no use with rejectUnauthorized: false, which trusts anybody: leave one of them out";
                 return Err(("tls.ca", String::from(problem)));
             }
             (false, false) => Some(trust::only(&settings.ca, &provider)?),
@@ -119,13 +120,12 @@ impl Tls {
 
     async fn config(&self) -> Result<Arc<ClientConfig>, Trouble> {
         let inner = &*self.0;
-        let verifier = match &inner.ca {
-            Some(verifier) => Arc::clone(verifier),
-            None => {
-                let provider = Arc::clone(&inner.provider);
-                let read = env::spawn_blocking(move || trust::system(&provider));
-                read.await.map_err(|_| Trouble::new(String::from("the system's authorities could not be read")))??
-            }
+        let verifier = if let Some(verifier) = &inner.ca {
+            Arc::clone(verifier)
+        } else {
+            let provider = Arc::clone(&inner.provider);
+            let read = env::spawn_blocking(move || trust::system(&provider));
+            read.await.map_err(|_| Trouble::new(String::from("the system's authorities could not be read")))??
         };
         let builder = ClientConfig::builder_with_provider(Arc::clone(&inner.provider))
             .with_safe_default_protocol_versions()

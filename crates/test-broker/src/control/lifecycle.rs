@@ -52,8 +52,7 @@ fn broker_name(index: usize) -> String {
 impl TestBroker {
     /// Starts name server and brokers; all listen when this resolves.
     pub async fn start(options: TestBrokerOptions) -> Result<Self, Refused> {
-        let TestBrokerOptions { topics, groups, brokers, port, release, credentials, seed, time_factor, tls } =
-            options;
+        let TestBrokerOptions { topics, groups, brokers, port, release, credentials, seed, time_factor, tls } = options;
         if brokers == 0 || brokers > MAX_BROKERS {
             return Err(Refused::new(Code::InvalidArgument, format!("brokers: must be from 1 to {MAX_BROKERS}")));
         }

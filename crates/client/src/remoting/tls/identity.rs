@@ -18,7 +18,11 @@ pub(super) struct Identity {
 }
 
 impl Identity {
-    pub(super) fn new(cert: Option<Vec<u8>>, key: Option<Vec<u8>>, provider: &CryptoProvider) -> Result<Self, Unusable> {
+    pub(super) fn new(
+        cert: Option<Vec<u8>>,
+        key: Option<Vec<u8>>,
+        provider: &CryptoProvider,
+    ) -> Result<Self, Unusable> {
         let own = match (cert, key) {
             (None, None) => None,
             (Some(_), None) => return Err(("tls.key", String::from("must be given together with tls.cert"))),

@@ -127,7 +127,9 @@ fn refusal(alert: AlertDescription, identity: &Identity) -> String {
         Alert::ProtocolVersion | Alert::InsufficientSecurity => {
             format!("it speaks no TLS that this client speaks, which is 1.2 and 1.3 (it said {alert:?})")
         }
-        Alert::UnrecognisedName => format!("it knows nothing of the name it was asked for: is tls.servername right? (It said {alert:?})"),
+        Alert::UnrecognisedName => {
+            format!("it knows nothing of the name it was asked for: is tls.servername right? (It said {alert:?})")
+        }
         _ if identity.is_missed() || (alert == Alert::CertificateRequired && !identity.is_some()) => {
             format!("it said {alert:?}: {}", missing())
         }
