@@ -21,6 +21,11 @@ export interface Credentials {
   securityToken?: string | undefined
   /** Sent as `OnsChannel`, e.g. `'ALIYUN'`, only when given. Default: none. */
   channel?: string | undefined
+  /**
+   * When temporary credentials end: a `Date`, or milliseconds since 1970. A function that has given them is asked for new ones before: 5 minutes, or a
+   * fifth of their life, if that is less. Default: they do not end.
+   */
+  expiresAt?: Date | number | undefined
 }
 
 /**
@@ -52,7 +57,7 @@ export interface ClientOptions {
    */
   nameServer?: string | readonly string[] | undefined
   /** The account to sign requests with. Default: none, requests are not signed. */
-  credentials?: Credentials | undefined
+  credentials?: Credentials | CredentialsProvider | undefined
   /** Namespace (instance id) of topics and groups. Default: taken from an `MQ_INST_…` name server address, else none. */
   namespace?: string | undefined
   /** Part of the client id, to tell clients of one host apart. Default: unique for this process and client. */
@@ -135,6 +140,13 @@ export interface MessageQueue {
   /** The queue's number on that broker, from 0. */
   readonly queueId: number
 }
+
+/**
+ * Gives credentials that end, as those of Alibaba Cloud's STS. It is asked at the start, before `expiresAt`, and after a refusal that may be due to
+ * them, whose request is then made once more; once at a time. Where it throws or rejects, a `warning` says so while it has given some that are
+ * used on; it is asked again, and what is refused meanwhile fails with `ERR_ROCKETMQ_ACCESS_DENIED`, whose `cause` is what it has thrown.
+ */
+export type CredentialsProvider = () => Credentials | Promise<Credentials>
 
 /** How to speak TLS (1.2 and 1.3) with name servers and brokers. Texts are PEM, not names of files. */
 export interface TlsOptions {

@@ -360,9 +360,11 @@ const tls: ProducerOptions[] = [
     tls: { ca: ['a', Buffer.from('b')], cert: 'c', key: 'd', servername: 'e', rejectUnauthorized: false },
   },
 ]
+const credentials: ProducerOptions[] = [
+  { groupId: 'g', credentials: () => ({ accessKey: 'a', secretKey: 'b' }) },
+  { groupId: 'g', credentials: async () => ({ accessKey: 'a', secretKey: 'b', expiresAt: new Date() }) },
+]
 // @ts-expect-error what later releases may have is not declared before it works
-const credentials: ProducerOptions = { groupId: 'g', credentials: () => ({ accessKey: 'a', secretKey: 'b' }) }
-// @ts-expect-error
 const compression: ProducerOptions = { groupId: 'g', compression: 'zlib' }
 const hashes: ShardingHash[] = [
   'java',

@@ -8,7 +8,9 @@ const ts = require('typescript')
 const { DOCUMENTS, ROOT, allBlocks, text } = require('../support/documents')
 
 /** Declares what a piece may leave out, as it is the reader's own. */
-const READER = path.join(ROOT, '__tests__/support/reader/reader.d.ts')
+const READER = path.join(ROOT, '__tests__/support/reader')
+/** Declares what is used of packages that a reader installs. */
+const PACKAGES = path.join(READER, 'alicloud-credentials.d.ts')
 
 let project
 
@@ -19,7 +21,7 @@ beforeAll(() => {
   for (const name of ['@jest', '@opentelemetry', '@types', 'prom-client']) {
     fs.symlinkSync(path.join(ROOT, 'node_modules', name), path.join(project, 'node_modules', name))
   }
-  fs.copyFileSync(READER, path.join(project, 'reader.d.mts'))
+  fs.copyFileSync(path.join(READER, 'reader.d.ts'), path.join(project, 'reader.d.mts'))
 })
 afterAll(() => fs.rmSync(project, { recursive: true }))
 
@@ -43,7 +45,7 @@ function complaints(pieces) {
     types: ['node'],
     typeRoots: [path.join(project, 'node_modules/@types')],
   }
-  const program = ts.createProgram([...files, path.join(project, 'reader.d.mts')], options)
+  const program = ts.createProgram([...files, path.join(project, 'reader.d.mts'), PACKAGES], options)
   return ts.getPreEmitDiagnostics(program).map(({ file, start, messageText }) => {
     const said = ts.flattenDiagnosticMessageText(messageText, '\n')
     if (!file) return said

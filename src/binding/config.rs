@@ -1,7 +1,7 @@
 //! The configuration that the facade hands over, checked and turned into the core's own.
 
 use super::history::Asked;
-use crate::client::{ClientOptions, Event, Tls, TlsSettings};
+use crate::client::{ClientOptions, Event, Keyring, Tls, TlsSettings};
 use crate::env::Timing;
 use crate::error::{ClientError, Code};
 use crate::protocol::{Credentials, Invalid, NameServers, limits};
@@ -11,6 +11,7 @@ use std::time::Duration;
 /// What a producer and a consumer have in common. Numbers were checked by the facade.
 #[napi(object, object_to_js = false)]
 #[derive(Clone)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a setting of its own, by its name")]
 pub struct NativeConfig {
     /// The group as the user wrote it.
     pub group_id: String,
@@ -30,6 +31,10 @@ pub struct NativeConfig {
     pub security_token: Option<String>,
     /// `OnsChannel`, sent only when given.
     pub channel: Option<String>,
+    /// When they end, in milliseconds since 1970.
+    pub expires_at: Option<f64>,
+    /// Whether there are none yet, and a function of the user is to be asked.
+    pub asks_for_credentials: bool,
     /// With it every connection speaks TLS.
     pub tls: Option<NativeTls>,
     /// Whether a start waits for topics that do not exist.
@@ -116,6 +121,7 @@ impl NativeConfig {
         limits::group(&self.group_id).map_err(|invalid| invalid_argument(&invalid))?;
         let servers = NameServers::parse(&self.name_servers.join(";")).map_err(|invalid| invalid_argument(&invalid))?;
         let alibaba_cloud = servers.is_alibaba_cloud() || self.channel.as_deref() == Some("ALIYUN");
+        let expires_at = self.expires_at.map(whole);
         let credentials = match (self.access_key, self.secret_key) {
             (Some(access_key), Some(secret_key)) => {
                 Some(Credentials { access_key, secret_key, security_token: self.security_token, channel: self.channel })
@@ -135,9 +141,11 @@ impl NativeConfig {
             servers.endpoints.iter().map(ToString::to_string).collect(),
             self.namespace.or(servers.instance_id),
             self.instance_name.as_deref(),
-            credentials,
+            None,
             timing,
         );
+        options.keyring =
+            if self.asks_for_credentials { Keyring::asking() } else { Keyring::of(credentials, expires_at) };
         options.tls = self.tls.map(NativeTls::check).transpose()?;
         options.alibaba_cloud = alibaba_cloud;
         options.wait_for_topics = self.wait_for_topics;
@@ -148,6 +156,48 @@ impl NativeConfig {
         };
         Ok(Checked { options, alibaba_cloud, records, history: Asked::open()? })
     }
+}
+
+/// What a function of the user, which was asked for credentials, has answered.
+#[napi(object, object_to_js = false)]
+pub struct NativeCredentials {
+    /// With them every request is signed.
+    pub access_key: String,
+    /// Belongs to the access key.
+    pub secret_key: String,
+    /// Of temporary credentials.
+    pub security_token: Option<String>,
+    /// `OnsChannel`, sent only when given.
+    pub channel: Option<String>,
+    /// When they end, in milliseconds since 1970.
+    pub expires_at: Option<f64>,
+}
+
+impl std::fmt::Debug for NativeCredentials {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("NativeCredentials").finish_non_exhaustive()
+    }
+}
+
+impl Checked {
+    /// The answer to [`Event::CredentialsWanted`].
+    pub(super) fn renewed(&self, answer: NativeCredentials) {
+        let NativeCredentials { access_key, secret_key, security_token, channel, expires_at } = answer;
+        let credentials = Credentials { access_key, secret_key, security_token, channel };
+        self.options.keyring.renewed(credentials, expires_at.map(whole));
+    }
+
+    /// The other answer: the function has failed, with what JavaScript keeps under this number.
+    pub(super) fn not_renewed(&self, reason: &str, keepsake: u32) {
+        let error = ClientError::new(Code::AccessDenied, reason).with_keepsake(keepsake);
+        self.options.keyring.failed(error);
+    }
+}
+
+/// A point of time; what is none is as far as it can be.
+#[expect(clippy::cast_possible_truncation, reason = "a saturating conversion is meant")]
+fn whole(number: f64) -> i64 {
+    number as i64
 }
 
 /// A refused argument, by its field.

@@ -1,7 +1,7 @@
 //! `NativeProducer`: sends in, settlements out.
 
 use super::bell::{Bell, Heard, Taken};
-use super::config::{Checked, NativeConfig, count, milliseconds};
+use super::config::{Checked, NativeConfig, NativeCredentials, count, milliseconds};
 use super::running::{self, Running};
 use super::settlements::{Outcomes, Slice};
 use super::{json, refuse};
@@ -180,6 +180,18 @@ impl NativeProducer {
     #[napi(getter, catch_unwind)]
     pub fn client_id(&self) -> String {
         self.checked.options.client_id.clone()
+    }
+
+    /// What the user's function has answered that was asked for credentials.
+    #[napi(catch_unwind)]
+    pub fn renewed(&self, credentials: NativeCredentials) {
+        self.checked.renewed(credentials);
+    }
+
+    /// The user's function that was asked for credentials has failed, with what is kept under this number.
+    #[napi(catch_unwind)]
+    pub fn not_renewed(&self, reason: String, keepsake: u32) {
+        self.checked.not_renewed(&reason, keepsake);
     }
 
     /// Answered through the bell. Failed, nothing is left running.

@@ -2,6 +2,7 @@
 // The one error of this package, and how a report of the native side becomes one. Codes are public: index.d.ts lists them.
 
 const { jsonOf } = require('./cause.js')
+const { keepsakeOf } = require('./keepsakes.js')
 
 /**
  * @typedef {import('../../index').ErrorCode} ErrorCode
@@ -53,7 +54,7 @@ const RocketMQError = /** @type {typeof import('../../index').RocketMQError} */ 
 
 /**
  * What the native side reports, as JSON text or already parsed.
- * @typedef {ErrorDetails & { code: ErrorCode, message: string, cause?: NativeError }} NativeError
+ * @typedef {ErrorDetails & { code: ErrorCode, message: string, cause?: NativeError, keepsake?: number }} NativeError
  */
 
 /**
@@ -65,8 +66,11 @@ const RocketMQError = /** @type {typeof import('../../index').RocketMQError} */ 
  */
 function errorFrom(report, causedBy, reason) {
   try {
-    const { code, message, cause, ...details } = typeof report === 'string' ? JSON.parse(report) : report
-    const known = causedBy ?? (cause ? errorFrom(cause) : code === 'ERR_ROCKETMQ_ABORTED' ? reason : undefined)
+    const { code, message, cause, keepsake, ...details } = typeof report === 'string' ? JSON.parse(report) : report
+    const keepsakes = keepsakeOf(cause)
+    const known =
+      causedBy ??
+      (keepsakes ? keepsakes.thrown : cause ? errorFrom(cause) : code === 'ERR_ROCKETMQ_ABORTED' ? reason : undefined)
     return new RocketMQError(code, message, known === undefined ? details : { ...details, cause: known })
   } catch (cause) {
     return new RocketMQError('ERR_ROCKETMQ_INTERNAL', 'the native side reported an error that is no JSON', { cause })

@@ -13,6 +13,10 @@ export interface NativeConfig {
   secretKey?: string | undefined
   securityToken?: string | undefined
   channel?: string | undefined
+  /** Milliseconds since 1970. */
+  expiresAt?: number | undefined
+  /** There are none yet: `credentialsWanted` asks for them. */
+  asksForCredentials: boolean
   tls?: TlsSettings | undefined
   /** Whether `start()` waits for topics that do not exist. */
   waitForTopics: boolean
@@ -79,6 +83,7 @@ export interface ConsumerSettings {
 /** An event, as JSON. */
 export type NativeEvent =
   | { type: 'warning'; error: NativeError }
+  | { type: 'credentialsWanted' }
   | { type: 'connecting'; address: string; server: 'broker' | 'nameServer' }
   | { type: 'unconnected'; address: string; server: 'broker' | 'nameServer'; error: NativeError }
   | { type: 'connected'; address: string; server: 'broker' | 'nameServer' }
@@ -170,8 +175,21 @@ export type ConsumerSaid =
   /** The scratch memory must have this size, in bytes. */
   | [kind: 5, size: number]
 
+/** What `credentialsWanted` is answered with. */
+export interface NativeCredentials {
+  accessKey: string
+  secretKey: string
+  securityToken?: string | undefined
+  channel?: string | undefined
+  /** Milliseconds since 1970. */
+  expiresAt?: number | undefined
+}
+
 export interface NativeClient {
   readonly clientId: string
+  renewed(credentials: NativeCredentials): void
+  /** `keepsake`: stands for what was thrown, see `keepsakes.js`. */
+  notRenewed(reason: string, keepsake: number): void
   close(slot: number, timeoutMs: number): void
   stats(): string
   health(): string
@@ -181,6 +199,8 @@ export interface NativeClient {
 export class NativeProducer implements NativeClient {
   constructor(config: NativeConfig, settings: ProducerSettings)
   readonly clientId: string
+  renewed(credentials: NativeCredentials): void
+  notRenewed(reason: string, keepsake: number): void
   start(slot: number, timeoutMs: number, calls: Calls): ProducerDoor
   /** Answered when less is held than the high-water mark. */
   ready(slot: number): void
@@ -250,6 +270,8 @@ export function producerAbort(door: ProducerDoor, slots: number[]): void
 export class NativeConsumer implements NativeClient {
   constructor(config: NativeConfig, settings: ConsumerSettings)
   readonly clientId: string
+  renewed(credentials: NativeCredentials): void
+  notRenewed(reason: string, keepsake: number): void
   start(slot: number, timeoutMs: number, calls: Calls): ConsumerDoor
   queue(index: number): [topic: string, brokerName: string, queueId: number] | null
   /** Whose handlers may not start: nobody's, those of topics, those of queues. */

@@ -17,12 +17,14 @@ const { expressionProblem } = require('./tags.js')
  * @typedef {import('./native-surface').Subscription} Subscription
  */
 
+/** @typedef {() => Credentials | Promise<Credentials>} CredentialsProvider */
+
 /**
  * The options of every client, checked.
  * @typedef {object} ClientSettings
  * @property {string} groupId
  * @property {string[] | undefined} nameServers
- * @property {Credentials | undefined} credentials
+ * @property {Credentials | CredentialsProvider | undefined} credentials
  * @property {TlsSettings | undefined} tls
  * @property {string | undefined} namespace
  * @property {string | undefined} instanceName
@@ -162,21 +164,43 @@ function nameServersOfEnvironment() {
   return nameServers(process.env[variable], `the environment variable ${variable}`)
 }
 
-const CREDENTIAL_FIELDS = ['accessKey', 'secretKey', 'securityToken', 'channel']
+const CREDENTIAL_FIELDS = ['accessKey', 'secretKey', 'securityToken', 'channel', 'expiresAt']
 
 /**
  * @param {unknown} value
  * @returns {Credentials}
  */
 function credentials(value) {
-  if (typeof value === 'function') throw invalid('credentials', 'must be an object; a function is not supported')
   const given = check.record('credentials', value, CREDENTIAL_FIELDS, 'credentials.', foreign.CREDENTIAL_FIELDS)
   return {
     accessKey: check.text('credentials.accessKey', given.accessKey),
     secretKey: check.text('credentials.secretKey', given.secretKey),
     securityToken: check.optionalText('credentials.securityToken', given.securityToken),
     channel: check.optionalText('credentials.channel', given.channel),
+    expiresAt: given.expiresAt === undefined ? undefined : pointInTime('credentials.expiresAt', given.expiresAt),
   }
+}
+
+/** Less is a number of seconds, as other libraries have it. */
+const YEAR_1973 = 1e11
+
+/**
+ * @param {string} field
+ * @param {unknown} value a `Date`, or milliseconds since 1970
+ */
+function pointInTime(field, value) {
+  const time = isDate(value) ? value.getTime() : value
+  if (typeof time === 'number' && time >= YEAR_1973 && Number.isFinite(time)) return time
+  throw invalid(field, `must be a Date, or milliseconds (and not seconds) since 1970, not ${check.describe(value)}`)
+}
+
+/**
+ * @param {unknown} value
+ * @returns {Credentials | CredentialsProvider | undefined}
+ */
+function credentialsOrProvider(value) {
+  if (value === undefined) return undefined
+  return typeof value === 'function' ? /** @type {CredentialsProvider} */ (value) : credentials(value)
 }
 
 const TLS_FIELDS = ['ca', 'cert', 'key', 'servername', 'rejectUnauthorized']
@@ -236,7 +260,7 @@ function clientSettings(given) {
   const settings = {
     groupId: check.group('groupId', given.groupId),
     nameServers: given.nameServer === undefined ? undefined : nameServers(given.nameServer),
-    credentials: given.credentials === undefined ? undefined : credentials(given.credentials),
+    credentials: credentialsOrProvider(given.credentials),
     namespace:
       given.namespace === undefined ? undefined : check.resource('namespace', given.namespace, check.MAX_GROUP),
     instanceName: check.optionalText('instanceName', given.instanceName),

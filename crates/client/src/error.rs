@@ -181,6 +181,8 @@ struct Detail {
     queue: Option<QueueName>,
     #[serde(skip_serializing_if = "Option::is_none")]
     cause: Option<ClientError>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    keepsake: Option<u32>,
 }
 
 impl ClientError {
@@ -197,6 +199,7 @@ impl ClientError {
             topic: None,
             queue: None,
             cause: None,
+            keepsake: None,
         }))
     }
 
@@ -319,6 +322,12 @@ impl ClientError {
     /// Keeps what led to this failure.
     pub fn with_cause(mut self, cause: ClientError) -> Self {
         self.change().cause = Some(cause);
+        self
+    }
+
+    /// Stands for something that JavaScript keeps under this number: what a user's function has thrown.
+    pub fn with_keepsake(mut self, number: u32) -> Self {
+        self.change().keepsake = Some(number);
         self
     }
 

@@ -12,7 +12,7 @@ pub trait Request {
     /// Whether it carries messages: it may be large, and small requests on which leases and order depend pass it on its way.
     const IS_BULK: bool = false;
     /// What a good answer says.
-    type Response;
+    type Response: Send + 'static;
 
     /// Header fields and body, in wire order.
     fn encode(&self) -> (Fields, Bytes);

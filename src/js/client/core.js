@@ -3,6 +3,8 @@
 // and consumers bring what is theirs as a `Side`; nothing outside may set `state` or `native`.
 
 const { RocketMQError, call, errorFrom, errorFromThrown } = require('../errors.js')
+const { textOf } = require('../cause.js')
+const { keep } = require('../keepsakes.js')
 const { openHandle } = require('../open-handle.js')
 const { Bell } = require('./bell.js')
 const options = require('../options.js')
@@ -31,6 +33,14 @@ const { Slots } = require('./slots.js')
  * @property {() => void} [leaving] before native is closed, and before a start that is under way fails
  * @property {() => void} ended after native is closed
  */
+
+/**
+ * @param {import('../../../index').Credentials} credentials checked
+ * @returns {import('../native-surface').NativeCredentials}
+ */
+function native({ accessKey, secretKey, securityToken, channel, expiresAt }) {
+  return { accessKey, secretKey, securityToken, channel, expiresAt: /** @type {number | undefined} */ (expiresAt) }
+}
 
 /**
  * A client below its public face.
@@ -228,6 +238,20 @@ class Core {
     this.reports.warn(new RocketMQError('ERR_ROCKETMQ_TLS', text))
   }
 
+  /** Native has none, or none that are good for long. It asks once until it is answered. */
+  async renewCredentials() {
+    const { native: client, context } = this
+    const { credentials: ask } = this.#settings
+    if (client === null || context === null || typeof ask !== 'function') return
+    try {
+      // With nothing of ours for `this`.
+      const given = await context.runInAsyncScope(async () => Reflect.apply(ask, undefined, []))
+      client.renewed(native(options.credentials(given)))
+    } catch (thrown) {
+      client.notRenewed(`the function of the option credentials has failed: ${textOf(thrown)}`, keep(thrown))
+    }
+  }
+
   /** @returns {NativeConfig} */
   #nativeConfig() {
     const { groupId, namespace, instanceName, requestTimeoutMs, waitForTopics, credentials, tls, logger } =
@@ -238,10 +262,8 @@ class Core {
       namespace,
       instanceName,
       requestTimeoutMs,
-      accessKey: credentials?.accessKey,
-      secretKey: credentials?.secretKey,
-      securityToken: credentials?.securityToken,
-      channel: credentials?.channel,
+      asksForCredentials: typeof credentials === 'function',
+      ...(typeof credentials === 'object' && native(credentials)),
       tls,
       waitForTopics,
       logs: logger !== undefined,

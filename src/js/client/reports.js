@@ -20,6 +20,7 @@ const { Connects } = require('./connects.js')
  * @property {string} groupId
  * @property {string} clientId
  * @property {() => boolean} isOver closing or closed
+ * @property {() => unknown} renewCredentials
  */
 
 /** Events of the native side that are worth a log record, and how it reads. */
@@ -68,6 +69,8 @@ class Reports {
         return this.warn(errorFrom(event.error))
       case 'log':
         return this.log(event.level, event.fields, event.text)
+      case 'credentialsWanted':
+        return void this.#reporter.renewCredentials()
       case 'connecting':
         return this.#connects.begin(this.#emitter, event)
       case 'unconnected':

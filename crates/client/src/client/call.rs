@@ -17,6 +17,8 @@ pub enum CallError {
         refusal: Refusal,
         /// Who refused.
         address: String,
+        /// Why there were no other credentials to try it with, where they were asked for.
+        renewal: Option<ClientError>,
     },
     /// The answer broke the protocol. What the peer did is unknown.
     Malformed(ClientError),
@@ -33,7 +35,18 @@ impl CallError {
     pub fn into_error(self) -> ClientError {
         match self {
             Self::NotSent(error) | Self::Unanswered(error) | Self::Malformed(error) => error,
-            Self::Refused { refusal, address } => refused(&refusal, &address),
+            Self::Refused { refusal, address, renewal } => {
+                let error = refused(&refusal, &address);
+                renewal.map_or(error.clone(), |why| error.with_cause(why))
+            }
+        }
+    }
+
+    /// Keeps why there were no other credentials.
+    pub(super) fn with_renewal(self, why: Option<ClientError>) -> Self {
+        match self {
+            Self::Refused { refusal, address, .. } => Self::Refused { refusal, address, renewal: why },
+            other => other,
         }
     }
 
@@ -87,16 +100,29 @@ fn refused(refusal: &Refusal, address: &str) -> ClientError {
     if code == Code::TopicNotFound { error.with_retriable(true) } else { error }
 }
 
+/// Whether it may be the account's fault: its keys, its token, its rights.
+pub(super) fn is_of_account(refusal: &Refusal) -> bool {
+    const OTHERS: [&str; 4] = [NO_GROUP, FORBIDDEN[0], FORBIDDEN[1], RESERVED];
+    refusal.is_access_denied() && !OTHERS.iter().any(|text| refusal.remark.contains(text))
+}
+
+/// Of a group that may not consume.
+const NO_GROUP: &str = "subscription group no permission";
+/// Of topics and brokers without permission.
+const FORBIDDEN: [&str; 2] = ["pulling message is forbidden", "sending message is forbidden"];
+/// Of a topic of RocketMQ's own.
+const RESERVED: &str = "Sending message to topic[";
+
 /// Which of the things that are refused alike it is: what the brokers of 4.9 and 5.5 say.
 fn what_is_denied(remark: &str) -> &'static str {
     let says = |texts: &[&str]| texts.iter().any(|text| remark.contains(text));
-    if says(&["subscription group no permission"]) {
+    if says(&[NO_GROUP]) {
         "the group is disabled at this broker, consumeEnable=false: an administrator has to enable it; the account is not at fault"
-    } else if says(&["the topic["]) && says(&["pulling message is forbidden"]) {
+    } else if says(&["the topic["]) && says(&FORBIDDEN[..1]) {
         "the topic has no read permission: an administrator has to give it perm 6; the account is not at fault"
-    } else if says(&["pulling message is forbidden", "sending message is forbidden"]) {
+    } else if says(&FORBIDDEN) {
         "the broker itself does not allow it, brokerPermission: an administrator has to; the account is not at fault"
-    } else if says(&["Sending message to topic["]) {
+    } else if says(&[RESERVED]) {
         "nobody may send to this topic: it is one of RocketMQ's own"
     } else if says(&["signature failed"]) {
         "the signature does not match: check secretKey; and securityToken and channel, which are signed, too"

@@ -47,6 +47,8 @@ pub enum Event {
         /// What happened.
         error: ClientError,
     },
+    /// Credentials are wanted, of whoever gives them.
+    CredentialsWanted,
     /// A connection is about to be made.
     Connecting {
         /// `host:port`.

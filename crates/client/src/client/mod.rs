@@ -7,6 +7,7 @@ mod call;
 mod cluster;
 mod events;
 mod heartbeats;
+mod keyring;
 mod last_failure;
 mod name_servers;
 mod options;
@@ -21,6 +22,7 @@ pub use advice::Advice;
 pub use call::CallError;
 pub use cluster::Cluster;
 pub use events::{Event, Events, Level, ResetReason};
+pub use keyring::Keyring;
 pub use last_failure::LastFailure;
 pub use options::ClientOptions;
 pub use pushes::{Answer, PushCall};
@@ -70,7 +72,7 @@ impl Client {
     /// A client that has not spoken to anybody yet, and its background tasks.
     pub fn start(options: ClientOptions, events: Arc<dyn Events>) -> Arc<Self> {
         let session =
-            Arc::new(Session::new(options.client_id.clone(), options.credentials.clone(), Arc::clone(&events)));
+            Arc::new(Session::new(options.client_id.clone(), Arc::clone(&options.keyring), Arc::clone(&events)));
         let pushes = Arc::new(Pushes::new(events));
         let reconnect = Arc::new(Reconnect::new());
         let client = Arc::new(Self {
@@ -89,6 +91,7 @@ impl Client {
             keep(&client, "looking for routes", routes::run),
             keep(&client, "sending heartbeats", heartbeats::run),
             keep(&client, "seeking lost servers", reconnect::run),
+            keep(&client, "renewing credentials", keyring::run),
         ];
         *client.tasks.lock().unwrap_or_else(PoisonError::into_inner) = tasks;
         client

@@ -1,8 +1,10 @@
 //! What a client is made from.
 
+use super::keyring::Keyring;
 use crate::env::{self, Timing};
 use crate::protocol::Credentials;
 use crate::remoting::Tls;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 /// Validated by the facade and the binding; nothing here is a user's raw text.
@@ -16,8 +18,8 @@ pub struct ClientOptions {
     pub name_servers: Vec<String>,
     /// The instance id; none without namespaces.
     pub namespace: Option<String>,
-    /// Signs every request, where given.
-    pub credentials: Option<Credentials>,
+    /// What every request is signed with.
+    pub keyring: Arc<Keyring>,
     /// Speaks TLS with every server, where given.
     pub tls: Option<Tls>,
     /// The endpoint or the channel is Alibaba Cloud's.
@@ -40,8 +42,8 @@ impl ClientOptions {
     ) -> Self {
         let client_id = client_id(name_servers.first().map_or("", String::as_str), instance_name);
         let (alibaba_cloud, wait_for_topics) = (false, false);
-        let tls = None;
-        Self { client_id, group, name_servers, namespace, credentials, tls, alibaba_cloud, wait_for_topics, timing }
+        let (keyring, tls) = (Keyring::of(credentials, None), None);
+        Self { client_id, group, name_servers, namespace, keyring, tls, alibaba_cloud, wait_for_topics, timing }
     }
 }
 

@@ -1,12 +1,13 @@
 //! Who we are to every peer: identity, credentials, registration; and one signed request on one connection.
 
-use super::call::CallError;
+use super::call::{CallError, is_of_account};
 use super::events::{Event, Events, Server};
+use super::keyring::{Keyring, Occasion, Signing};
 use super::reconnect::{Lost, Reconnect};
 use crate::env::{self, Instant};
 use crate::error::{ClientError, Code};
 use crate::protocol::code::{request, response};
-use crate::protocol::{Command, ConsumerData, Credentials, Heartbeat, Request, ResponseError, signature};
+use crate::protocol::{Command, ConsumerData, Heartbeat, Request, ResponseError};
 use crate::remoting::{CallFailure, Class, Connection, Greeter, Room};
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicI32, Ordering};
@@ -36,7 +37,7 @@ pub(super) enum Role {
 /// Shared by everything of one client that talks to peers.
 pub(super) struct Session {
     id: String,
-    credentials: Option<Credentials>,
+    keyring: Arc<Keyring>,
     registration: Mutex<Registration>,
     /// The last heartbeat's failure, by broker address; empty while all is well.
     refused_beats: Mutex<HashMap<String, ClientError>>,
@@ -56,10 +57,10 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Session {
-    pub(super) fn new(id: String, credentials: Option<Credentials>, events: Arc<dyn Events>) -> Self {
+    pub(super) fn new(id: String, keyring: Arc<Keyring>, events: Arc<dyn Events>) -> Self {
         Self {
             id,
-            credentials,
+            keyring,
             registration: Mutex::default(),
             refused_beats: Mutex::default(),
             version: AtomicI32::new(0),
@@ -78,6 +79,10 @@ impl Session {
 
     pub(super) fn events(&self) -> &Arc<dyn Events> {
         &self.events
+    }
+
+    pub(super) fn keyring(&self) -> &Arc<Keyring> {
+        &self.keyring
     }
 
     pub(super) fn registration(&self) -> Registration {
@@ -102,7 +107,8 @@ impl Session {
         lock(&self.refused_beats).get(address).cloned()
     }
 
-    /// Signs and sends one request, and decodes its answer. Its time begins when it has left.
+    /// Signs and sends one request, and decodes its answer. Its time begins when it has left. Refused for its credentials, it is sent once
+    /// more, if there are others.
     pub(super) async fn call<R: Request>(
         &self,
         connection: &Connection,
@@ -110,8 +116,45 @@ impl Session {
         timeout: Duration,
     ) -> Result<R::Response, CallError> {
         let class = if R::IS_BULK { Class::Bulk } else { Class::Control };
-        let answer = connection.call(self.signed(request), class, timeout).await;
-        self.decode::<R>(connection, answer)
+        let signing = tokio::time::timeout(timeout, self.keyring.signing(&self.events)).await.unwrap_or_else(|_| {
+            let text = "there are no credentials, as the function that was asked for them has not answered yet";
+            Err(ClientError::new(Code::AccessDenied, text).with_retriable(true))
+        })?;
+        let mut command = request.command();
+        signing.sign(&mut command);
+        let again = self.keyring.asks().then(|| command.clone());
+        let answer = connection.call(command, class, timeout).await;
+        let outcome = self.decode::<R>(connection, answer);
+        match again {
+            Some(command) if refuses_credentials(&outcome) => {
+                self.again::<R>(connection, command, &signing, (class, timeout), outcome).await
+            }
+            _ => outcome,
+        }
+    }
+
+    /// Asks for other credentials than those that were refused, and sends the request with them.
+    async fn again<R: Request>(
+        &self,
+        connection: &Connection,
+        mut command: Command,
+        refused: &Signing,
+        (class, timeout): (Class, Duration),
+        outcome: Result<R::Response, CallError>,
+    ) -> Result<R::Response, CallError> {
+        let newer =
+            tokio::time::timeout(timeout, self.keyring.newer_than(refused, Occasion::Refusal, &self.events)).await;
+        match newer.unwrap_or_else(|_| {
+            let text = "the function that was asked for new credentials has not answered yet";
+            Err(Some(ClientError::new(Code::Timeout, text)))
+        }) {
+            Ok(signing) => {
+                signing.sign(&mut command);
+                let answer = connection.call(command, class, timeout).await;
+                self.decode::<R>(connection, answer)
+            }
+            Err(why) => outcome.map_err(|error| error.with_renewal(why)),
+        }
     }
 
     /// The same without waiting, where there is room for a send; `answered` is told how it ended, perhaps before this returns.
@@ -123,22 +166,25 @@ impl Session {
         answered: impl FnOnce(Result<R::Response, CallError>) + Send + 'static,
     ) {
         let (session, connection) = (Arc::clone(self), room.connection().clone());
+        // Whoever has room was greeted, and so has credentials.
+        let signing = self.keyring.now();
+        let mut command = request.command();
+        signing.sign(&mut command);
+        let again = self.keyring.asks().then(|| command.clone());
         let answered = move |answer| {
             let decoded = env::caught_now(|| session.decode::<R>(&connection, answer));
-            answered(decoded.unwrap_or_else(|panic| {
-                let text = "what became of a request is unknown, as reading its answer has failed";
-                Err(CallError::Unanswered(ClientError::panicked(text, &panic)))
-            }));
+            let outcome = decoded.unwrap_or_else(|panic| Err(unread(&panic)));
+            match again {
+                Some(command) if refuses_credentials(&outcome) => {
+                    env::spawn(async move {
+                        let again = session.again::<R>(&connection, command, &signing, (Class::Bulk, timeout), outcome);
+                        answered(env::caught(again).await.unwrap_or_else(|panic| Err(unread(&panic))));
+                    });
+                }
+                _ => answered(outcome),
+            }
         };
-        room.post(self.signed(request), timeout, Box::new(answered));
-    }
-
-    fn signed<R: Request>(&self, request: &R) -> Command {
-        let mut command = request.command();
-        if let Some(credentials) = &self.credentials {
-            signature::sign(&mut command, credentials);
-        }
-        command
+        room.post(command, timeout, Box::new(answered));
     }
 
     fn decode<R: Request>(
@@ -158,7 +204,7 @@ impl Session {
                     // still be answered.
                     connection.retire();
                 }
-                CallError::Refused { refusal, address: connection.address().to_owned() }
+                CallError::Refused { refusal, address: connection.address().to_owned(), renewal: None }
             }
             ResponseError::Malformed(why) => {
                 let text = format!(
@@ -213,6 +259,16 @@ impl Session {
         let reason = reason.message().to_owned();
         self.events.emit(Event::Disconnected { address: address.to_owned(), server, reason });
     }
+}
+
+/// Whether other credentials may help.
+fn refuses_credentials<T>(outcome: &Result<T, CallError>) -> bool {
+    matches!(outcome, Err(CallError::Refused { refusal, .. }) if is_of_account(refusal))
+}
+
+fn unread(panic: &str) -> CallError {
+    let text = "what became of a request is unknown, as reading its answer has failed";
+    CallError::Unanswered(ClientError::panicked(text, panic))
 }
 
 /// So much earlier than the attempt to connect the greeting gives up.

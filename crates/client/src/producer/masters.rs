@@ -30,8 +30,8 @@ impl From<CallError> for Unsent {
         match error {
             CallError::NotSent(error) => Self::NotSent(error),
             CallError::Unanswered(error) | CallError::Malformed(error) => Self::Unanswered(error),
-            CallError::Refused { refusal, address } => {
-                let error = CallError::Refused { refusal: refusal.clone(), address }.into_error();
+            CallError::Refused { refusal, address, renewal } => {
+                let error = CallError::Refused { refusal: refusal.clone(), address, renewal }.into_error();
                 Self::Refused { refusal, error }
             }
         }

@@ -268,7 +268,7 @@ impl client::Cluster for Arc<Line> {
             let result = match fault {
                 Some(Fault::Refuse(code, remark)) => {
                     let refusal = Refusal { code, remark: remark.to_owned() };
-                    Err(CallError::Refused { refusal, address: address(&broker) })
+                    Err(CallError::Refused { refusal, address: address(&broker), renewal: None })
                 }
                 // As 5.5.0 does with a group that it will not create.
                 Some(Fault::Swallow) => Ok(()),
@@ -332,7 +332,9 @@ impl Brokers for Arc<Line> {
             }
         };
         R::decode(answer).map_err(|error| match error {
-            ResponseError::Refused(refusal) => CallError::Refused { refusal, address: address.to_owned() },
+            ResponseError::Refused(refusal) => {
+                CallError::Refused { refusal, address: address.to_owned(), renewal: None }
+            }
             ResponseError::Malformed(why) => CallError::Malformed(ClientError::new(Code::Protocol, why)),
         })
     }
