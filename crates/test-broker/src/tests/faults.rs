@@ -71,6 +71,27 @@ async fn faults_do_what_they_say() {
 }
 
 #[tokio::test]
+async fn a_status_is_said_of_what_is_stored_all_the_same() {
+    for release in BOTH {
+        let test = start(with_topic(release)).await;
+        let mut raw = broker_of(&test).await;
+        for (code, offset) in [(10, "0"), (11, "1"), (12, "2")] {
+            test.fault(FaultMatch { codes: vec![310], times: Some(1), ..Default::default() }, Effect::Status(code))
+                .unwrap();
+            let answer = raw.call(send("t", 0, b"x", "").command()).await;
+            assert_eq!((answer.code, answer.fields.get("queueOffset")), (code, Some(offset)));
+            assert!(answer.fields.get("msgId").is_some());
+        }
+        assert_eq!(test.messages("t").unwrap().len(), 3);
+        // What is refused is not stored, and says why.
+        test.fault(FaultMatch { codes: vec![310], ..Default::default() }, Effect::Status(10)).unwrap();
+        let refused = raw.call(send("t", 77, b"x", "").command()).await;
+        assert!(!matches!(refused.code, 0 | 10), "{}", refused.code);
+        assert_eq!(test.messages("t").unwrap().len(), 3);
+    }
+}
+
+#[tokio::test]
 async fn a_store_that_stands_still_refuses_who_waits_too_long() {
     let test = start(TestBrokerOptions { time_factor: 0.1, ..with_topic(Release::V5) }).await;
     test.fault(FaultMatch { codes: vec![310], nth: Some(1), ..Default::default() }, Effect::Stall(100)).unwrap();

@@ -97,6 +97,67 @@ async fn order_confs_show_when_they_are_enabled() {
     assert_eq!(shown(&names.call(plain(105, &[("topic", "t")])).await.body).as_deref(), Some("broker-a:4;broker-b:4"));
 }
 
+/// What the name server says of the topic.
+async fn shown(names: &mut Raw) -> TopicRoute {
+    TopicRoute::parse(&names.call(plain(105, &[("topic", "t")])).await.body).unwrap()
+}
+
+#[tokio::test]
+async fn a_list_of_queues_is_fixed_until_it_is_taken_back() {
+    let test = start(with_topic(Release::V5)).await;
+    let mut names = Raw::connect(&test.name_server()).await;
+    let unfixed = shown(&mut names).await;
+    assert_eq!(unfixed.order_topic_conf, None);
+    for conf in ["broker-a:2", "broker-a:3"] {
+        test.fix_queues("t", Some(conf.into())).unwrap();
+        assert_eq!(shown(&mut names).await.order_topic_conf.as_deref(), Some(conf));
+    }
+    test.fix_queues("t", None).unwrap();
+    assert_eq!(shown(&mut names).await, unfixed);
+}
+
+#[tokio::test]
+async fn kept_routes_hear_of_nothing_new() {
+    for release in BOTH {
+        let test = start(with_topic(release)).await;
+        let mut names = Raw::connect(&test.name_server()).await;
+        let before = shown(&mut names).await;
+        test.keep_routes(true).unwrap();
+        test.create_topic("new", 1, Perm::default()).unwrap();
+        test.resize_topic("t", 8, 8, Perm::ReadWrite).unwrap();
+        test.stop_broker(0).await.unwrap();
+        assert_eq!(shown(&mut names).await, before);
+        assert_eq!(names.call(plain(105, &[("topic", "new")])).await.code, 17);
+        test.start_broker(0, Keep::All).await.unwrap();
+        test.keep_routes(false).unwrap();
+        assert_ne!(shown(&mut names).await, before);
+        assert_eq!(names.call(plain(105, &[("topic", "new")])).await.code, 0);
+    }
+}
+
+#[tokio::test]
+async fn a_broker_that_starts_elsewhere_has_its_disk_and_another_address() {
+    for release in BOTH {
+        let test = start(with_topic(release)).await;
+        let mut names = Raw::connect(&test.name_server()).await;
+        broker_of(&test).await.ask(&send("t", 0, b"x", "")).await;
+        let old = test.brokers();
+        test.start_broker_elsewhere(0, Keep::All).await.unwrap();
+        assert_eq!(test.brokers(), old, "it runs");
+        test.stop_broker(0).await.unwrap();
+        // Nobody gets its port before it has another.
+        let held = env::listen(old[0].rsplit(':').next().unwrap().parse().unwrap()).await.unwrap();
+        test.start_broker_elsewhere(0, Keep::Stored).await.unwrap();
+        drop(held);
+        assert_ne!(test.brokers(), old);
+        let route = names.call(plain(105, &[("topic", "t")])).await;
+        assert!(String::from_utf8_lossy(&route.body).contains(&test.brokers()[0]));
+        let mut moved = broker_of(&test).await;
+        assert_eq!(moved.ask(&send("t", 0, b"y", "")).await.queue_offset, 1);
+        assert_eq!(test.messages("t").unwrap().len(), 2);
+    }
+}
+
 #[tokio::test]
 async fn broken_frames_end_the_connection_without_a_word() {
     for release in BOTH {
