@@ -44,7 +44,7 @@ class HistoryFile {
   /**
    * Something was done to a broker or a client, and is done.
    * @param {string} what
-   * @param {{ whom?: string[], forgets?: { locks?: boolean, commits?: number } }} [more]
+   * @param {{ whom?: string[], forgets?: { locks?: boolean, commits?: number }, resets?: { group: string, topic: string } }} [more]
    */
   fault(what, more = {}) {
     this.#append({ e: 'fault', what, ...more })

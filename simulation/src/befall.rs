@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use rocketmq_history::event::Forgets;
+use rocketmq_history::event::{Forgets, Resets};
 use rocketmq_simulated_world::Host;
 use rocketmq_test_broker::{Effect, FaultMatch, Keep, Perm, Position};
 use tokio::time::sleep;
@@ -14,9 +14,14 @@ use crate::running::{Running, port};
 impl Running {
     pub(crate) async fn befall(&self, fault: Fault) {
         let whom = fault.client().and_then(|client| self.client(client)).map(|(_, _, starts)| starts.current());
-        let words = if matches!(fault, Fault::SetBack { .. }) { "offsets are reset: " } else { "" };
-        let text = format!("{words}{fault:?}");
-        self.tell(text, whom.into_iter().collect(), Forgets::default(), fault.lasts());
+        let resets = match fault {
+            Fault::SetBack { group, topic, .. } => {
+                Some(Resets { group: names::group(group), topic: names::topic(topic) })
+            }
+            _ => None,
+        };
+        let excuses = (Forgets::default(), resets);
+        self.put_down(format!("{fault:?}"), whom.into_iter().collect(), excuses, fault.lasts());
         match fault {
             Fault::Join => self.join_another(0),
             Fault::Leave { consumer, back_after } => {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rocketmq_client::record::Lines;
-use rocketmq_history::event::{Event, Forgets};
+use rocketmq_history::event::{Event, Forgets, Resets};
 use rocketmq_simulated_world::{Host, Line, World};
 use rocketmq_test_broker::{TestBroker, TestBrokerOptions};
 use tokio::time::{Instant, sleep};
@@ -144,11 +144,22 @@ impl Running {
     }
 
     pub(crate) fn tell(&self, what: String, whom: Vec<String>, forgets: Forgets, lasts: Duration) {
+        self.put_down(what, whom, (forgets, None), lasts);
+    }
+
+    /// A fault, for the checker and whoever reads along.
+    pub(crate) fn put_down(
+        &self,
+        what: String,
+        whom: Vec<String>,
+        (forgets, resets): (Forgets, Option<Resets>),
+        lasts: Duration,
+    ) {
         if self.says {
             eprintln!("{:9.3} ---- {what}", self.world.elapsed().as_secs_f64());
         }
         let lasts = u64::try_from(lasts.as_micros()).unwrap_or(u64::MAX);
-        self.histories.write("world", Event::Fault { what, whom, forgets, lasts });
+        self.histories.write("world", Event::Fault { what, whom, forgets, resets, lasts });
     }
 
     /// One of them never comes back.

@@ -216,6 +216,9 @@ pub enum Event {
         /// Whether it excuses what it must: brokers that forget their locks or committed offsets.
         #[serde(default, skip_serializing_if = "Forgets::is_nothing")]
         forgets: Forgets,
+        /// Whose position an administrator sets: where nobody has a queue of it, nobody hears of that.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        resets: Option<Resets>,
         /// How long it goes on from here, in microseconds, where that is known.
         #[serde(default, skip_serializing_if = "is_zero")]
         lasts: u64,
@@ -382,6 +385,16 @@ impl Forgets {
     fn is_nothing(&self) -> bool {
         *self == Self::default()
     }
+}
+
+/// Of a group in a topic, the offsets that are set from outside.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Resets {
+    /// The group.
+    pub group: String,
+    /// The topic, as the broker knows it.
+    pub topic: String,
 }
 
 /// A queue, as brokers know it: in JSON `topic@broker:number`.

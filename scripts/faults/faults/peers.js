@@ -219,7 +219,7 @@ const asked = {
       count++
       if (resets < 2 && world.elapsed > (resets + 1) / 3) {
         resets++
-        world.fault('a reset of offsets')
+        world.fault('a reset of offsets', { resets: { group, topic } })
         await admin.resetOffset(group, topic, Date.now() - 500)
       }
     }

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use super::clocks::Clocks;
 use super::names::Names;
-use crate::event::{Answer, Ended, Event, Forgets, Hello, Line, Phase, Role, Why};
+use crate::event::{Answer, Ended, Event, Forgets, Hello, Line, Phase, Resets, Role, Why};
 
 /// A part of one of the lists that lines share.
 #[derive(Clone, Copy, Debug, Default)]
@@ -137,6 +137,7 @@ pub(super) struct Fault {
     pub(super) what: String,
     pub(super) whom: Vec<String>,
     pub(super) forgets: Forgets,
+    resets: Option<Resets>,
     /// When it is over, as far as anybody knows.
     pub(super) until: i64,
 }
@@ -145,6 +146,15 @@ impl Fault {
     /// Whether it concerns a broker, or a client.
     pub(super) fn concerns(&self, name: &str) -> bool {
         self.whom.is_empty() || self.whom.iter().any(|whom| whom == name)
+    }
+
+    /// Whether it sets the position of a group in a topic.
+    fn resets(&self, group: &str, topic: &str) -> bool {
+        match &self.resets {
+            Some(resets) => (resets.group.as_str(), resets.topic.as_str()) == (group, topic),
+            // Older histories say so in words, and not of what.
+            None => self.what.contains("offsets are reset") || self.what.contains("reset of offsets"),
+        }
     }
 }
 
@@ -269,9 +279,10 @@ impl Book {
             Event::Committed { group, queue, offset } => {
                 What::Committed { group: names.text(&group), queue: names.queue(queue), offset }
             }
-            Event::Fault { what, whom, forgets, lasts } => {
+            Event::Fault { what, whom, forgets, resets, lasts } => {
                 let number = u32::try_from(self.faults.len()).expect("fewer than 2^32 faults");
-                self.faults.push(Fault { at, what, whom, forgets, until: at.saturating_add(time(lasts)) });
+                let until = at.saturating_add(time(lasts));
+                self.faults.push(Fault { at, what, whom, forgets, resets, until });
                 What::Fault { number }
             }
         }
@@ -345,6 +356,13 @@ impl Book {
 
     pub(super) fn name_of(&self, client: u32) -> &str {
         &self.clients[client as usize].name
+    }
+
+    /// When an administrator has set the position of a queue, for the group of this client.
+    pub(super) fn resets_of(&self, client: u32, queue: u32) -> impl Iterator<Item = i64> {
+        let group = self.clients[client as usize].hello.as_ref().map_or("", |hello| &hello.group);
+        let topic = &self.names.queues.thing(queue).topic;
+        self.faults.iter().filter(move |fault| fault.resets(group, topic)).map(|fault| fault.at)
     }
 
     pub(super) fn broker_of(&self, queue: u32) -> &str {

@@ -95,13 +95,12 @@ fn given_up<'a>(findings: &Findings<'a>, strand: &'a Strand) -> impl Iterator<It
 
 /// Whether somebody has set the position of the queue.
 fn was_set(findings: &Findings<'_>, strands: &[Strand]) -> bool {
+    let book = findings.book;
+    let from_outside =
+        strands.first().is_some_and(|strand| book.resets_of(strand.client, strand.queue).next().is_some());
     let mut lines = strands.iter().flat_map(|strand| &strand.lines);
-    // Of an administrator's reset nobody hears where nobody has the queue.
-    if findings.book.faults.iter().any(|fault| fault.what.contains("offsets are reset")) {
-        return true;
-    }
     let is_set = |what: &What| matches!(what, What::Position { why: Why::Reset | Why::Seek | Why::Correction, .. });
-    lines.any(|&line| is_set(&findings.book.entries[line].what))
+    from_outside || lines.any(|&line| is_set(&book.entries[line].what))
 }
 
 /// C3, over all owners: what is stored from the first position to the last commit was handled, or passed over and told.

@@ -39,6 +39,8 @@ struct HandOver<'a, 'b> {
     findings: &'a mut Findings<'b>,
     of: Of,
     queue: u32,
+    /// When an administrator has set its position.
+    resets: Vec<i64>,
     by_key: bool,
     committed: Committed,
     /// The last who has committed.
@@ -62,10 +64,12 @@ pub(super) fn check(findings: &mut Findings<'_>, strands: &[Strand]) -> Vec<(i64
     lines.sort_unstable();
     let calls = strands.iter().flat_map(|strand| &strand.calls);
     let ended = calls.filter_map(|call| call.end.map(|end| (end, call.last)));
+    let resets = findings.book.resets_of(first.client, first.queue).collect();
     let mut check = HandOver {
         findings,
         of: first.of(),
         queue: first.queue,
+        resets,
         by_key: first.by_key,
         committed: Committed::default(),
         committer: None,
@@ -203,11 +207,10 @@ impl HandOver<'_, '_> {
         faults.map(|fault| fault.at - i64::try_from(fault.forgets.commits).unwrap_or(i64::MAX)).min()
     }
 
-    /// Whether an administrator has set offsets, which is written down as a fault.
+    /// Whether an administrator has set its position since the last commit.
     fn is_excused(&self, at: i64) -> bool {
         let since = self.committed.done.last().map_or(i64::MIN, |&(at, ..)| at);
-        let faults = &self.findings.book.faults;
-        faults.iter().any(|fault| fault.at >= since && fault.at <= at && fault.what.contains("reset"))
+        self.resets.iter().any(|reset| (since..=at).contains(reset))
     }
 
     /// What the broker holds in the end is what was committed.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::event::{Answer, Ended, Event, Forgets, Hello, Line, Phase, Queue, Role, Settled, Why};
+use crate::event::{Answer, Ended, Event, Forgets, Hello, Line, Phase, Queue, Resets, Role, Settled, Why};
 
 /// `q0` is `t@b:0`, `x.q1` is `t@x:1`.
 fn queue(word: &str) -> Queue {
@@ -147,6 +147,9 @@ fn event(by: &str, t: u64, words: &[&str]) -> Event {
             what: rest[0].into(),
             whom: option(rest, "whom").map(|names| names.split(',').map(Into::into).collect()).unwrap_or_default(),
             forgets: Forgets { locks: rest.contains(&"locks"), commits: option(rest, "commits").map_or(0, number) },
+            resets: option(rest, "resets")
+                .and_then(|whose| whose.split_once('/'))
+                .map(|(group, topic)| Resets { group: group.into(), topic: topic.into() }),
             lasts: option(rest, "lasts").map_or(0, micros),
         },
         other => panic!("{other:?} is no event"),

@@ -52,3 +52,40 @@ fn c3_what_is_committed_was_handled_by_somebody() {
         skip.replace("7 a commit q0 2 sent", "7 a skipped q0 1 2\n 7 a commit q0 2 sent")
     ));
 }
+
+#[test]
+fn c3_and_c8_are_silent_of_what_an_administrator_has_set() {
+    let inverted = "5 a lock q0 5\n 5 a position q0 1\n 6 a start q0 1\n 7 a end q0 1\n 8 a lost q0 refused
+                    8 b hello consumer\n 9 b lock q0 8\n 9 b position q0 0\n 10 b start q0 0\n 11 b end q0 0\n";
+    let told = |words: &str| format!("{SENT}{inverted} 12 w fault set {words}");
+    good(&told("resets=g/t"));
+    bad(&told(""), &["C8"]);
+    bad(&told("resets=h/t"), &["C8"]);
+    bad(&told("resets=g/u"), &["C8"]);
+    let skipped = "5 a lock q0 5\n 5 a position q0 0\n 6 a start q0 1\n 7 a end q0 1
+                   9 w hello witness\n 9 w stored q0 0 A k\n 9 w stored q0 1 B k\n";
+    let drained = Options { drained: true, ..strict() };
+    let judged = |words: &str| {
+        let lines = dsl::lines(&format!("{SENT}{skipped} 4 w fault set {words}"));
+        check(lines.into_iter(), &drained)
+            .violations
+            .iter()
+            .any(|violation| violation.message.contains("never handled"))
+    };
+    assert!(judged("resets=h/t") && !judged("resets=g/t"));
+}
+
+#[test]
+fn an_old_history_says_in_words_that_offsets_are_reset() {
+    let inverted = "5 a lock q0 5\n 5 a position q0 1\n 6 a start q0 1\n 7 a end q0 1\n 8 a lost q0 refused
+                    8 b hello consumer\n 9 b lock q0 8\n 9 b position q0 0\n 10 b start q0 0\n 11 b end q0 0\n";
+    let mut lines = dsl::lines(&format!("{SENT}{inverted}"));
+    assert!(!check(lines.clone().into_iter(), &strict()).is_clean());
+    for what in ["offsets are reset: SetBack { group: 0 }", "a reset of offsets"] {
+        let old = format!(r#"{{"t":12000,"by":"w","e":"fault","what":"{what}"}}"#);
+        lines.push(serde_json::from_str(&old).unwrap());
+        let verdict = check(lines.clone().into_iter(), &strict());
+        assert!(verdict.is_clean(), "{verdict}");
+        lines.pop();
+    }
+}

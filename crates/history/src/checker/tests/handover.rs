@@ -46,6 +46,18 @@ fn c6_after_what_a_broker_has_forgotten() {
 }
 
 #[test]
+fn c6_where_an_administrator_has_set_it() {
+    let set = |words: &str| {
+        history(&format!("8.5 a lost q0 refused\n 9 w fault {words}\n 11 b lock q0 10\n 12 b position q0 0\n"))
+    };
+    good(&set("set resets=g/t"));
+    // Of another group, of another topic, and of a connection.
+    bad(&set("set resets=h/t"), &["C6"]);
+    bad(&set("set resets=g/u"), &["C6"]);
+    bad(&set("reset"), &["C6"]);
+}
+
+#[test]
 fn what_a_killed_client_has_committed_unheard() {
     let counts = good(&history("60002 b lock q0 60001\n 60003 b position q0 7\n 60004 b start q0 7")).counts;
     assert_eq!(counts.handled_again, 0);
