@@ -64,8 +64,8 @@ const halfOpen = {
       world.fault('the line is silent')
       const since = now()
       const least = world.lasts(world.seconds < 40 ? 0 : LONG_SILENCE_MS)
-      // Who has not come so far has nothing to notice.
-      const senders = world.producers.filter(({ lines }) => lines.some(isFound))
+      // Who has not come so far, or not come back, has nothing to notice.
+      const senders = world.producers.filter(isConnected)
       const firsts = () => senders.map(({ lines }) => lines.find((line) => isLost(line) && line.at > since))
       await world.until(() => firsts().every(Boolean), { what: 'the producers to notice' })
       noticed.push(...firsts().map(({ at }) => (at - since) / 1_000))
@@ -82,6 +82,11 @@ const halfOpen = {
 
 const isFound = ({ event, server }) => event === 'connected' && server === 'broker'
 const isLost = ({ event, server }) => event === 'disconnected' && server === 'broker'
+const isConnected = ({ lines }) =>
+  lines
+    .filter((line) => isFound(line) || isLost(line))
+    .map(isFound)
+    .at(-1) ?? false
 
 /** @type {import('../fault').Fault} */
 const slow = {
