@@ -7,6 +7,7 @@ pub mod announced;
 pub mod batch;
 pub mod code;
 pub mod command;
+pub mod compression;
 pub mod endpoint;
 pub mod frame;
 pub mod hash;
@@ -32,6 +33,7 @@ pub(crate) mod vectors;
 pub use self::{
     announced::{Announced, Meaning},
     command::{Command, Fields, Language},
+    compression::Compression,
     endpoint::{Endpoint, NameServers},
     frame::{Codec, FrameError},
     hash::java_string_hash,

@@ -1,7 +1,6 @@
 //! Stored messages, as pulls and direct consumption bring them.
 
 mod decode;
-mod inflate;
 
 use std::net::SocketAddr;
 
@@ -169,9 +168,6 @@ pub enum UndecodableReason {
         /// Of the body.
         actual: i32,
     },
-    /// Compressed in a way this client cannot read.
-    #[error("compression {0} is not supported")]
-    Compression(&'static str),
     /// A compression type newer than this client.
     #[error("compression type {0} is unknown")]
     CompressionType(i32),

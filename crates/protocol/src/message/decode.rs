@@ -5,8 +5,8 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use bytes::{Buf, Bytes, TryGetError};
 use bytestring::ByteString;
 
-use super::inflate::{self, Inflated};
 use super::{Crc, Decoded, MAX_INFLATED, MAX_INNER, StoredMessage, Undecodable, UndecodableReason};
+use crate::compression::{self, Compression, Inflated};
 
 /// Layout with an u8 in front of the topic.
 const MAGIC_V1: u32 = 0xDAA3_20A7;
@@ -17,15 +17,12 @@ const SMALLEST: usize = 8;
 /// Bad records that are told apart. An answer may have two million of them, and a queue waits at the first.
 const MOST_BAD: usize = 64;
 
-const COMPRESSED: i32 = 0x1;
 const BORN_HOST_V6: i32 = 0x10;
 const STORE_HOST_V6: i32 = 0x20;
 const NEED_UNWRAP: i32 = 0x40;
 const INNER_BATCH: i32 = 0x80;
 /// Both: the body is a batch.
 const UNWRAPPED: i32 = NEED_UNWRAP | INNER_BATCH;
-const COMPRESSION_SHIFT: i32 = 8;
-const COMPRESSION_MASK: i32 = 0x7;
 
 /// What a record holds, as far as it may be looked at.
 #[derive(Debug)]
@@ -121,7 +118,7 @@ pub fn unpack(stored: StoredMessage, limit: usize, stop: &dyn Fn() -> bool) -> U
 
 /// Whether a body as stored has to be inflated.
 pub(super) fn is_compressed(stored: &StoredMessage) -> bool {
-    stored.sys_flag & COMPRESSED != 0 && !stored.body.is_empty()
+    compression::is_compressed(stored.sys_flag) && !stored.body.is_empty()
 }
 
 /// Whether a record holds several messages.
@@ -240,12 +237,8 @@ fn inflate_body(stored: &StoredMessage, limit: usize, stop: &dyn Fn() -> bool) -
     if !is_compressed(stored) {
         return Ok(Inflated::Whole(stored.body.clone()));
     }
-    match (stored.sys_flag >> COMPRESSION_SHIFT) & COMPRESSION_MASK {
-        0 | 3 => inflate::zlib(&stored.body, limit, stop),
-        1 => Err(UndecodableReason::Compression("LZ4")),
-        2 => Err(UndecodableReason::Compression("ZSTD")),
-        other => Err(UndecodableReason::CompressionType(other)),
-    }
+    let compression = Compression::of(stored.sys_flag).map_err(UndecodableReason::CompressionType)?;
+    compression.inflate(&stored.body, limit, stop).map_err(UndecodableReason::Inflate)
 }
 
 /// Message `i` of an inner batch is the outer one with flag, body and properties of its own, `i` offsets further.
