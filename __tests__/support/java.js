@@ -35,10 +35,11 @@ async function outcome(peer, type) {
 
 /**
  * Java sends `count` messages 'key-K:SEQ' over `keys` sharding keys in turn, one after another.
+ * With `kinds` (of ZLIB, LZ4, ZSTD, NONE) each is compressed as the next of them says, filled up to `size` bytes.
  * Resolves with what it was told for each: { key, body, status, msgId, brokerName, queueId, queueOffset }.
  */
-async function produce({ nameServer = backend.nameServer, topic, count, keys }) {
-  return outcome(await start(['produce', nameServer, topic, count, keys]), 'sent')
+async function produce({ nameServer = backend.nameServer, topic, count, keys, kinds = ['NONE'], size = 0 }) {
+  return outcome(await start(['produce', nameServer, topic, count, keys, kinds.join(), size]), 'sent')
 }
 
 /**

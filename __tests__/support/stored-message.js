@@ -60,6 +60,8 @@ function decodeOne(bytes) {
     queueId,
     queueOffset,
     body: inflates ? zlib.inflateSync(stored) : Buffer.from(stored),
+    /** As stored. */
+    storedBody: Buffer.from(stored),
     properties,
     tags: properties.TAGS,
     keys: properties.KEYS?.split(' ') ?? [],

@@ -93,6 +93,8 @@ async function producing(): Promise<void> {
     maxPendingBytes: 1,
     onRouteChange: 'follow',
     maxMessageBytes: 1,
+    compression: 'zstd',
+    compressOverBytes: 1,
   }
   const producer = new Producer(options).setNameServerAddress('a:9876').setSessionCredentials('a', 'b')
   producer.on('warning', (error: rocketmq.RocketMQError) => console.log(error.code)).once('close', () => undefined)

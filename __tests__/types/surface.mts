@@ -70,6 +70,8 @@ const producerOptions: ProducerOptions = {
   maxPendingBytes: 1,
   onRouteChange: 'hold',
   maxMessageBytes: 1,
+  compression: 'lz4',
+  compressOverBytes: 1,
 }
 const maybe: { timeoutMs: number | undefined } = { timeoutMs: undefined }
 
@@ -364,8 +366,9 @@ const credentials: ProducerOptions[] = [
   { groupId: 'g', credentials: () => ({ accessKey: 'a', secretKey: 'b' }) },
   { groupId: 'g', credentials: async () => ({ accessKey: 'a', secretKey: 'b', expiresAt: new Date() }) },
 ]
-// @ts-expect-error what later releases may have is not declared before it works
-const compression: ProducerOptions = { groupId: 'g', compression: 'zlib' }
+const compression: ProducerOptions = { groupId: 'g', compression: 'zlib', compressOverBytes: 1024 }
+// @ts-expect-error what is compressed otherwise nobody reads
+const gzip: ProducerOptions = { groupId: 'g', compression: 'gzip' }
 const hashes: ShardingHash[] = [
   'java',
   'ons',
@@ -382,4 +385,4 @@ const rust: ProducerOptions = { groupId: 'g', shardingHash: 'rust' }
 const later: ProducerOptions = { groupId: 'g', shardingHash: async () => 0 }
 // @ts-expect-error
 const byTopic: PushConsumerOptions = { groupId: 'g', concurrency: { by: 'topic' } }
-console.log(tls, credentials, compression, hash, rust, later, byTopic)
+console.log(tls, credentials, compression, gzip, hash, rust, later, byTopic)

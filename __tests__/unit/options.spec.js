@@ -92,8 +92,11 @@ describe('a producer refuses', () => {
     ['onRouteChange', 'panic'],
     ['maxMessageBytes', 0],
     ['maxMessageBytes', 16 * 1024 * 1024],
-    ['compression', 'zlib'],
-    ['compressOverBytes', 4096],
+    ['compression', 'gzip'],
+    ['compression', true],
+    ['compression', null],
+    ['compressOverBytes', 0],
+    ['compressOverBytes', '4096'],
   ])('%s: %p', (name, value, field = name) => {
     expect(thrownBy(() => new Producer({ groupId: 'g', nameServer, [name]: value }))).toEqual(refusal(field))
   })
@@ -186,6 +189,8 @@ describe('native gets', () => {
       maxPendingBytes: 67_108_864,
       onRouteChange: 'follow',
       maxMessageBytes: 4_194_304,
+      compression: undefined,
+      compressOverBytes: 4096,
     })
     expect(NativeProducer.last.startTimeoutMs).toBe(10_000)
     await producer.close()

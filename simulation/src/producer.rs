@@ -229,6 +229,8 @@ impl ProducerPlan {
             gather: Duration::from_millis(5),
             on_route_change: if self.holds { OnRouteChange::Hold } else { OnRouteChange::Follow },
             max_message_bytes: 4 * 1024 * 1024,
+            compression: None,
+            compress_over_bytes: 4096,
             history,
         }
     }

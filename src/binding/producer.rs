@@ -11,6 +11,7 @@ use crate::producer::{
     Batching, Calls, Content, Gathered, OnRouteChange, Outgoing, OutgoingBatch, Producer, ProducerOptions, QueueList,
     Settlement, ShardingHash,
 };
+use crate::protocol::Compression;
 use crate::record::History;
 use bytes::Bytes;
 use napi::Result;
@@ -42,6 +43,10 @@ pub struct NativeProducerOptions {
     pub on_route_change: String,
     /// The largest body.
     pub max_message_bytes: f64,
+    /// `zlib`, `lz4`, `zstd`; none: never.
+    pub compression: Option<String>,
+    /// The smallest body that is compressed.
+    pub compress_over_bytes: f64,
 }
 
 impl NativeProducerOptions {
@@ -78,6 +83,14 @@ impl NativeProducerOptions {
             max_pending_bytes: count(self.max_pending_bytes),
             gather: GATHER,
             max_message_bytes: count(self.max_message_bytes),
+            compression: match self.compression.as_deref() {
+                None => None,
+                Some("zlib") => Some(Compression::Zlib),
+                Some("lz4") => Some(Compression::Lz4),
+                Some("zstd") => Some(Compression::Zstd),
+                Some(other) => return Err(unknown("compression", other)),
+            },
+            compress_over_bytes: count(self.compress_over_bytes),
             history: History::default(),
         })
     }

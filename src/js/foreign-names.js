@@ -47,6 +47,11 @@ const PRODUCER_OPTIONS = foreignNames([
     'retry retries maxRetries retryTimes retryTimesWhenSendFailed maxAttempts',
   ],
   ['did you mean maxMessageBytes?', 'maxMessageSize maxRequestSize'],
+  [
+    "did you mean compression: 'zlib', 'lz4' or 'zstd'?",
+    'compress compressionType compressType compressionCodec codec gzip zlib lz4 zstd compressLevel compressionLevel',
+  ],
+  ['did you mean compressOverBytes?', 'compressMsgBodyOverHowmuch compressMsgBodyOver compressThreshold'],
   ['did you mean batching?', 'batch batchSize autoBatch linger lingerMs'],
   ['did you mean shardingHash?', 'hash partitioner createPartitioner selector messageQueueSelector'],
 ])
@@ -135,9 +140,16 @@ const POSITIONS = foreignNames([
   ['did you mean a Date?', 'timestamp time CONSUME_FROM_TIMESTAMP'],
 ])
 
+const COMPRESSIONS = foreignNames([
+  ["did you mean 'zlib'?", 'gzip gz deflate zip'],
+  ["did you mean 'zstd'?", 'zstandard'],
+  ['nothing is compressed unless it is given', 'none no off false never'],
+])
+
 const MESSAGE_MODELS = foreignNames([['did you mean broadcasting?', 'broadcast']])
 
 module.exports = {
+  COMPRESSIONS,
   CONSUMER_OPTIONS,
   CREDENTIAL_FIELDS,
   EVENTS,

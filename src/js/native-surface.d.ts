@@ -46,6 +46,9 @@ export interface ProducerSettings {
   maxPendingBytes: number
   onRouteChange: 'follow' | 'hold'
   maxMessageBytes: number
+  /** None: never. */
+  compression?: 'zlib' | 'lz4' | 'zstd' | undefined
+  compressOverBytes: number
 }
 
 export interface Subscription {

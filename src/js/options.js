@@ -62,6 +62,8 @@ const PRODUCER_OPTIONS = [
   'maxPendingBytes',
   'onRouteChange',
   'maxMessageBytes',
+  'compression',
+  'compressOverBytes',
 ]
 const CONSUMER_OPTIONS = [
   ...CLIENT_OPTIONS,
@@ -318,6 +320,11 @@ function producerOptions(options, orderly) {
         given.maxMessageBytes === undefined
           ? 4 * MiB
           : check.integer('maxMessageBytes', given.maxMessageBytes, 1, MAX_MESSAGE_BYTES),
+      compression:
+        given.compression === undefined
+          ? undefined
+          : check.oneOf('compression', given.compression, ['zlib', 'lz4', 'zstd'], foreign.COMPRESSIONS),
+      compressOverBytes: limit('compressOverBytes', given.compressOverBytes, 4096),
     },
   }
 }

@@ -2,7 +2,9 @@ import java.io.BufferedReader;
 import java.io.InputStreamReader;
 import java.io.PrintStream;
 import java.nio.charset.StandardCharsets;
+import java.util.HashMap;
 import java.util.List;
+import java.util.Map;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
 import org.apache.rocketmq.client.consumer.DefaultMQPushConsumer;
@@ -23,6 +25,8 @@ import org.apache.rocketmq.common.message.MessageQueue;
  *
  * <pre>
  * produce NAMESRV TOPIC COUNT KEYS            sends COUNT messages "key-K:SEQ" over KEYS sharding keys, one after another
+ * produce NAMESRV TOPIC COUNT KEYS KINDS SIZE the same, bodies filled up with ':x…' to SIZE and compressed: message i as the i-th of KINDS,
+ *                                             joined by commas, ZLIB, LZ4, ZSTD or NONE, in turn
  * consume NAMESRV GROUP TOPIC COUNT SECONDS   consumes in order until COUNT messages are handled (0: until SECONDS are over)
  * queues NAMESRV TOPIC                        for each line of standard input, a key: the queue Java sends it to
  * </pre>
@@ -55,7 +59,9 @@ public final class OrderlyPeer {
         switch (args[0]) {
             case "produce":
                 endWithParent();
-                produce(args[1], args[2], Integer.parseInt(args[3]), Integer.parseInt(args[4]));
+                produce(args[1], args[2], Integer.parseInt(args[3]), Integer.parseInt(args[4]),
+                    args.length > 5 ? args[5].split(",") : new String[] {"NONE"},
+                    args.length > 6 ? Integer.parseInt(args[6]) : 0);
                 break;
             case "consume":
                 endWithParent();
@@ -69,22 +75,50 @@ public final class OrderlyPeer {
         }
     }
 
-    private static void produce(String nameServer, String topic, int count, int keys) throws Exception {
-        DefaultMQProducer producer = producer(nameServer);
+    private static void produce(String nameServer, String topic, int count, int keys, String[] kinds, int size)
+        throws Exception {
+        Map<String, DefaultMQProducer> producers = new HashMap<>();
+        for (String kind : kinds) {
+            if (!producers.containsKey(kind)) {
+                producers.put(kind, compressing(nameServer, kind));
+            }
+        }
         SelectMessageQueueByHash byHash = new SelectMessageQueueByHash();
         for (int i = 0; i < count; i++) {
             String key = "key-" + i % keys;
-            String body = key + ":" + i / keys;
+            StringBuilder filled = new StringBuilder(key + ":" + i / keys);
+            if (filled.length() < size) {
+                filled.append(':');
+            }
+            while (filled.length() < size) {
+                filled.append('x');
+            }
+            String body = filled.toString();
             Message message = new Message(topic, "TagJava", key, body.getBytes(StandardCharsets.UTF_8));
             message.putUserProperty("from", "java");
-            SendResult result = send(producer, message, byHash, key);
+            SendResult result = send(producers.get(kinds[i % kinds.length]), message, byHash, key);
             MessageQueue queue = result.getMessageQueue();
             OUT.println("{\"type\":\"sent\",\"key\":" + json(key) + ",\"body\":" + json(body) + ",\"status\":"
                 + json(result.getSendStatus().name()) + ",\"msgId\":" + json(result.getMsgId()) + ",\"brokerName\":"
                 + json(queue.getBrokerName()) + ",\"queueId\":" + queue.getQueueId() + ",\"queueOffset\":"
                 + result.getQueueOffset() + "}");
         }
-        producer.shutdown();
+        for (DefaultMQProducer producer : producers.values()) {
+            producer.shutdown();
+        }
+    }
+
+    /** Each of its messages, or none. */
+    private static DefaultMQProducer compressing(String nameServer, String kind) throws Exception {
+        boolean none = kind.equals("NONE");
+        // Read by each producer when it is made.
+        System.setProperty("rocketmq.message.compressType", none ? "ZLIB" : kind);
+        DefaultMQProducer producer = new DefaultMQProducer("OrderlyPeer-" + kind);
+        producer.setMqClientApiTimeout(API_TIMEOUT_MS);
+        producer.setNamesrvAddr(nameServer);
+        producer.setCompressMsgBodyOverHowmuch(none ? Integer.MAX_VALUE : 1);
+        producer.start();
+        return producer;
     }
 
     /** A busy machine may not get the route of a topic in the time that the client takes for it; nothing was sent then. */

@@ -19,6 +19,7 @@ pub(super) struct Prepared {
     pub(super) deadline: Instant,
     pub(super) born: i64,
     pub(super) is_batch: bool,
+    pub(super) is_apart: bool,
 }
 
 impl State {
@@ -62,7 +63,7 @@ impl State {
     }
 
     fn enter(&mut self, key: u32, send: u64, queue: Option<u32>, lane: u32, message: Prepared, out: &mut Out) {
-        let Prepared { slot, payload, msg_id, load, encoded, deadline, born, is_batch } = message;
+        let Prepared { slot, payload, msg_id, load, encoded, deadline, born, is_batch, is_apart } = message;
         let it = &mut self.keys[key];
         it.unresolved += 1;
         if queue.is_some() {
@@ -85,6 +86,7 @@ impl State {
             msg_id,
             payload: Some(payload),
             is_batch,
+            is_apart,
             part: 0,
             before: NIL,
             after: NIL,

@@ -1,13 +1,14 @@
 //! The lock, and what is done outside of it.
 
 use std::sync::{Arc, PoisonError};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, Semaphore};
 
 use super::calls::Calls;
 use super::encoder::Encoder;
 use super::lane::{self, Mover};
 use super::masters::Masters;
 use super::model::{Out, Phase};
+use super::packing;
 use super::route_watch;
 use super::state::State;
 use crate::env;
@@ -21,6 +22,8 @@ pub(super) struct Core<B> {
     /// Real name.
     pub(super) group: String,
     pub(super) state: Mutex<State>,
+    /// Leave to compress a large body.
+    pub(super) packing: Arc<Semaphore>,
     /// See [`Out::tick`].
     pub(super) tick: Notify,
     /// Something has ended; `close` looks whether it was the last.
@@ -37,6 +40,7 @@ impl<B: Masters> Core<B> {
             encoder,
             group,
             state: Mutex::new(state),
+            packing: Arc::new(Semaphore::new(packing::AT_ONCE)),
             tick: Notify::new(),
             ended: Notify::new(),
             room: Notify::new(),

@@ -4,12 +4,12 @@ use std::time::Duration;
 
 use super::admission::Prepared;
 use super::calls::{Content, Outgoing, OutgoingBatch};
-use super::model::{Entry, Load, Payload};
+use super::model::{Entry, Form, Load, Payload};
 use super::options::{Batching, ProducerOptions};
 use crate::env;
 use crate::error::{ClientError, Code};
 use crate::protocol::properties::{self, name};
-use crate::protocol::{Invalid, UniqueIds, batch, limits, namespace};
+use crate::protocol::{Compression, Invalid, UniqueIds, batch, limits, namespace};
 
 /// Most messages of one batch on Alibaba Cloud.
 const CLOUD_BATCH: usize = 4_096;
@@ -31,6 +31,8 @@ pub(super) struct Encoder {
     pub(super) namespace: Option<String>,
     pub(super) batching: Batching,
     pub(super) max_message_bytes: usize,
+    pub(super) compression: Option<Compression>,
+    pub(super) compress_over_bytes: usize,
     pub(super) send_timeout: Duration,
 }
 
@@ -41,6 +43,8 @@ impl Encoder {
             namespace: namespace.map(str::to_owned),
             batching: options.batching,
             max_message_bytes: options.max_message_bytes,
+            compression: options.compression,
+            compress_over_bytes: options.compress_over_bytes,
             send_timeout: options.send_timeout,
         }
     }
@@ -55,8 +59,12 @@ impl Encoder {
             properties: std::mem::take(&mut outgoing.properties),
         };
         let born = env::wall_ms();
-        let (entry, msg_id) = self.entry(content, &outgoing.sharding_key, born)?;
+        let (mut entry, msg_id) = self.entry(content, &outgoing.sharding_key, born)?;
+        if let Some(compression) = self.compression.filter(|_| entry.body.len() >= self.compress_over_bytes) {
+            entry.form = Form::Compressible(compression);
+        }
         Ok(Prepared {
+            is_apart: entry.form != Form::Plain,
             slot: outgoing.slot,
             load: Load { messages: 1, bytes: entry.body.len() + entry.properties.len() },
             encoded: batch::entry_len(entry.body.len(), entry.properties.len()),
@@ -105,6 +113,7 @@ impl Encoder {
             deadline: self.deadline(outgoing.timeout),
             born,
             is_batch: true,
+            is_apart: true,
         })
     }
 
@@ -157,7 +166,7 @@ impl Encoder {
         let users = content.properties.iter().map(|(name, value)| (name.as_str(), value.as_str()));
         let properties = properties::encode(own.into_iter().flatten().chain(users));
         limits::properties(&properties)?;
-        Ok((Entry { body: content.body, properties }, msg_id))
+        Ok((Entry { body: content.body, form: Form::Plain, properties }, msg_id))
     }
 }
 

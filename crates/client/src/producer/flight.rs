@@ -97,7 +97,7 @@ impl Flight {
                 topic,
                 broker_name,
                 queue_id: queue.queue_id,
-                sys_flag: 0,
+                sys_flag: entry.form.sys_flag(),
                 born_timestamp: self.born,
                 flag: 0,
                 properties: entry.properties.clone(),
@@ -147,7 +147,7 @@ impl State {
         while let Some(id) = self.front(lane) {
             let message = &mut self.pending[id];
             let size = flight.size + message.encoded;
-            let is_apart = message.is_batch || message.part != part || size > limit;
+            let is_apart = message.is_apart || message.part != part || size > limit;
             if !flight.ids.is_empty() && (flight.ids.len() >= most || is_apart) {
                 break;
             }
@@ -175,7 +175,7 @@ impl State {
     }
 
     fn batch_size(&self, first: u32) -> usize {
-        let is_alone = self.options.batching == Batching::Off || self.pending[first].is_batch;
+        let is_alone = self.options.batching == Batching::Off || self.pending[first].is_apart;
         if is_alone { 1 } else { BATCH_MESSAGES }
     }
 

@@ -108,6 +108,10 @@ pub(super) fn launch<B: Masters>(core: &Arc<Core<B>>, lane: u32, mut flight: Fli
         core.with(|state, _| state.set_stage(&flight, Stage::Resting));
         return waiting::begin(core, lane, flight, None);
     }
+    if flight.compressible().is_some() {
+        core.with(|state, _| state.set_stage(&flight, Stage::Resting));
+        return waiting::begin(core, lane, flight, None);
+    }
     let wire = match flight.encoded(&core.group) {
         Ok(wire) => wire,
         Err(error) => return defect(core, lane, flight, &error),

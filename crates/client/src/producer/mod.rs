@@ -24,6 +24,7 @@ mod masters;
 mod model;
 mod options;
 mod outcomes;
+mod packing;
 mod queue_selector;
 mod record;
 mod route_watch;

@@ -12,7 +12,7 @@ use super::flight::Flying;
 use super::unread_queues::UnreadQueues;
 use crate::env::Instant;
 use crate::error::ClientError;
-use crate::protocol::{MessageQueue, TopicRoute};
+use crate::protocol::{Compression, MessageQueue, TopicRoute};
 
 /// Where the producer is in its life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,8 +50,20 @@ impl Load {
 #[derive(Debug)]
 pub(super) struct Entry {
     pub(super) body: Bytes,
+    pub(super) form: Form,
     /// Encoded.
     pub(super) properties: String,
+}
+
+/// What a body is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Form {
+    /// As the user gave it.
+    Plain,
+    /// The same, to be compressed before it leaves.
+    Compressible(Compression),
+    /// Compressed.
+    Compressed(Compression),
 }
 
 /// What a pending send carries.
@@ -102,6 +114,8 @@ pub(super) struct Pending {
     /// With its request while it flies or rests.
     pub(super) payload: Option<Payload>,
     pub(super) is_batch: bool,
+    /// It is compressed, or was not worth it: it shares a request with no other.
+    pub(super) is_apart: bool,
     /// Of a refused batch: only its own part shares a request with it. 0 for none.
     pub(super) part: u64,
     /// Neighbours among the unsettled messages of the key, in the order of the calls.

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::protocol::Compression;
 use crate::record::History;
 
 /// How a sharding key becomes a number (PROTOCOL 7.1).
@@ -67,6 +68,10 @@ pub struct ProducerOptions {
     pub on_route_change: OnRouteChange,
     /// Largest body, and largest batch a user may send, in bytes.
     pub max_message_bytes: usize,
+    /// How single messages are compressed, if they are.
+    pub compression: Option<Compression>,
+    /// Bodies of so many bytes and more are.
+    pub compress_over_bytes: usize,
     /// What it does is written down there.
     pub history: History,
 }

@@ -1,4 +1,5 @@
-//! The task of a lane whose request has to wait before it can be written: for a rest after a failure, for leave, for a connection, for room.
+//! The task of a lane whose request has to wait before it can be written: for a rest after a failure, for a body to be
+//! compressed, for leave, for a connection, for room.
 //! It looks after the deadlines of the lane meanwhile.
 
 use std::future::Future;
@@ -11,6 +12,7 @@ use super::flight::Flight;
 use super::lane::{self, Mover, Ready};
 use super::masters::{Masters, Unsent};
 use super::model::{Course, Phase, Stage};
+use super::packing;
 use crate::env::{self, Instant};
 use crate::error::{ClientError, Code};
 use crate::protocol::MessageQueue;
@@ -80,8 +82,21 @@ impl<B: Masters> Waits<'_, B> {
         {
             return None;
         }
+        self.compressed(flight).await?;
         let permit = self.permit(flight).await;
         Some(self.room(flight).await?.map(|(queue, room)| Ready { queue, room, permit }))
+    }
+
+    /// Compresses what the request carries, where it is to be; none when nothing is left of it.
+    async fn compressed(&self, flight: &mut Flight) -> Option<()> {
+        while let Some((compression, body)) = flight.compressible() {
+            match self.during(flight, packing::compress(&self.core.packing, compression, body)).await {
+                Waited::Ended(body) => flight.take_compressed(body),
+                Waited::Elsewhere => {}
+                Waited::Over => return None,
+            }
+        }
+        Some(())
     }
 
     /// Leave to write to the queue's broker, once there is a connection with room: until then nothing of the request is on the wire. None

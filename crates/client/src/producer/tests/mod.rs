@@ -39,6 +39,8 @@ fn options() -> ProducerOptions {
         gather: Duration::ZERO,
         on_route_change: OnRouteChange::Follow,
         max_message_bytes: 4 << 20,
+        compression: None,
+        compress_over_bytes: 4096,
         history: History::default(),
     }
 }
