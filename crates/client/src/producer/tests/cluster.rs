@@ -1,6 +1,8 @@
 //! A cluster that follows a script, keeps what it stores, and complains when a key is in two requests at once.
 
+use flate2::read::ZlibDecoder;
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
+use std::io::Read;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 use tokio::sync::watch;
@@ -10,7 +12,7 @@ use crate::env::{self, Instant, Timing};
 use crate::error::{ClientError, Code};
 use crate::producer::{Masters, Unsent, Wire};
 use crate::protocol::route::{BrokerData, QueueData};
-use crate::protocol::{Refusal, SendReceipt, StoredStatus, TopicRoute, properties};
+use crate::protocol::{Compression, Refusal, SendMessage, SendReceipt, StoredStatus, TopicRoute, properties};
 
 /// A message as the broker sees it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,6 +47,7 @@ pub(super) struct Seized {
     pub(super) topic: String,
     /// Length of the body.
     pub(super) bytes: usize,
+    pub(super) sys_flag: i32,
     pub(super) messages: Vec<Seen>,
 }
 
@@ -342,6 +345,16 @@ impl Cluster {
     }
 }
 
+/// The body as it was before it was compressed.
+fn plain(request: &SendMessage) -> Vec<u8> {
+    if request.sys_flag != Compression::Zlib.sys_flag() {
+        return request.body.to_vec();
+    }
+    let mut plain = Vec::new();
+    ZlibDecoder::new(&request.body[..]).read_to_end(&mut plain).unwrap();
+    plain
+}
+
 fn entries(mut body: &[u8]) -> Vec<Seen> {
     let int = |bytes: &[u8], at: usize| i32::from_be_bytes(bytes[at..at + 4].try_into().unwrap());
     let mut seen = Vec::new();
@@ -473,7 +486,8 @@ impl Masters for Arc<Cluster> {
                 group: request.producer_group.clone(),
                 topic: request.topic.clone(),
                 bytes: request.body.len(),
-                messages: vec![Seen::new(&request.body, &request.properties)],
+                sys_flag: request.sys_flag,
+                messages: vec![Seen::new(&plain(request), &request.properties)],
             },
             Wire::Batch(request) => Seized {
                 at,
@@ -483,6 +497,7 @@ impl Masters for Arc<Cluster> {
                 group: request.producer_group.clone(),
                 topic: request.topic.clone(),
                 bytes: request.body.len(),
+                sys_flag: 0,
                 messages: entries(&request.body),
             },
         };

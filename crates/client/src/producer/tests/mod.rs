@@ -4,6 +4,7 @@ mod batches;
 mod caller;
 mod choices;
 mod cluster;
+mod compressed;
 mod fence;
 mod lanes;
 mod limits;

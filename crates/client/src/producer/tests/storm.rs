@@ -14,7 +14,7 @@ use crate::env;
 use crate::error::{ClientError, Code, Outcome};
 use crate::producer::options::{Batching, OnRouteChange, ShardingHash};
 use crate::producer::queue_selector::queue_index;
-use crate::protocol::StoredStatus;
+use crate::protocol::{Compression, StoredStatus};
 
 const KEYS: [&str; 6] = ["a", "b", "c", "d", "e", "f"];
 const TOPICS: [&str; 2] = ["T", "U"];
@@ -66,6 +66,9 @@ impl Storm {
             gather: Duration::from_millis(rng.random_range(0..10)),
             send_timeout: Duration::from_secs(rng.random_range(1..8)),
             sharding_hash: [ShardingHash::Java, ShardingHash::Proxy, ShardingHash::Caller][rng.random_range(0..3)],
+            // Of most sends, which none makes smaller: what matters is that they wait for it.
+            compression: (seed % 2 == 1).then_some(Compression::Zlib),
+            compress_over_bytes: 5,
             ..options()
         };
         let cluster = Cluster::new();
