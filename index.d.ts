@@ -446,7 +446,7 @@ export interface ProducerOptions extends ClientOptions {
   /**
    * Compresses the bodies of single sends, from `compressOverBytes` on, where that makes them smaller; on threads of its own, in the order of
    * their keys. Such a message travels alone: it shares a request with no other, so small ones are sent faster without. Readers of this package and
-   * the Java clients 4.9.7 and 5.5.0 read all three; older Java clients, and those in other languages, read zlib only, most of them.
+   * the Java clients 4.9.7 and 5.5.0 read all three; clients that do not know the others take them for zlib, and cannot read them.
    * Default: none, nothing is compressed.
    */
   compression?: 'zlib' | 'lz4' | 'zstd' | undefined
@@ -706,7 +706,7 @@ export interface PushConsumerOptions extends ClientOptions {
    */
   handlerTimeoutMs?: number | undefined
   /**
-   * What becomes of a stored message that cannot be decoded: its bytes are damaged, or compressed in a way that this package cannot read. It is never
+   * What becomes of a stored message that cannot be decoded: its bytes are damaged, or compressed by neither zlib, LZ4 nor Zstandard. It is never
    * delivered, in any case counted (`stats().undecodable`), and told as an `undecodable` event. `'hold'`: it holds its queue. `'deadLetter'`: once everything
    * before it is handled (with `concurrency.by: 'key'`, at once), its bytes as they were stored go to the group's dead-letter queue, as the body of a message that any client can read, with its
    * properties, `UNDECODABLE_REASON`, and `UNDECODABLE_SYS_FLAG`, the bit set that says how they were to be read; the queue is held until the broker

@@ -286,6 +286,8 @@ function clientSettings(given) {
 
 const SHARDING_HASHES = /** @type {const} */ (['java', 'ons', 'go', 'cpp', 'proxy'])
 
+const COMPRESSIONS = /** @type {const} */ (['zlib', 'lz4', 'zstd'])
+
 /** @param {unknown} value */
 function shardingHashName(value) {
   if (typeof value !== 'string') {
@@ -323,7 +325,7 @@ function producerOptions(options, orderly) {
       compression:
         given.compression === undefined
           ? undefined
-          : check.oneOf('compression', given.compression, ['zlib', 'lz4', 'zstd'], foreign.COMPRESSIONS),
+          : check.oneOf('compression', given.compression, COMPRESSIONS, foreign.COMPRESSIONS),
       compressOverBytes: limit('compressOverBytes', given.compressOverBytes, 4096),
     },
   }

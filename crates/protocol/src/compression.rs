@@ -66,6 +66,17 @@ impl Compression {
         COMPRESSED | kind << TYPE_SHIFT
     }
 
+    /// How many bytes so many can become, at most.
+    pub(crate) fn most_of(self, length: usize) -> usize {
+        let most = match self {
+            Self::Zlib => length.saturating_mul(1032),
+            Self::Lz4 => length.saturating_mul(255),
+            // Four bytes are a block of one letter.
+            Self::Zstd => length.saturating_mul(128 * 1024 / 4),
+        };
+        most.min(MAX_INFLATED)
+    }
+
     /// A body that is smaller than this one, unless there is none.
     pub fn compress(self, body: &[u8]) -> Option<Bytes> {
         let compressed = match self {

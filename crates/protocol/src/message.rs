@@ -118,6 +118,11 @@ impl StoredMessage {
         decode::is_compressed(self)
     }
 
+    /// Of a record as it is stored: how many bytes its body can become where it is to be inflated, at most.
+    pub fn most_inflated(&self) -> usize {
+        decode::most_inflated(self)
+    }
+
     /// Of a record as it is stored: how many offsets it has, where that can be told without inflating it.
     pub fn span(&self) -> Option<i64> {
         decode::span(self)

@@ -117,6 +117,9 @@ fn sys_flags_are_javas() {
 fn a_bomb_of_each_kind_is_stopped_at_the_limit() {
     for compression in ALL {
         let fits = compression.compress(&vec![0; MAX_INFLATED]).unwrap();
+        assert_eq!(compression.most_of(fits.len()), MAX_INFLATED);
+        let less = compression.compress(&vec![0; 1 << 20]).unwrap();
+        assert!(compression.most_of(less.len()) >= 1 << 20);
         assert_eq!(whole(compression, &fits).len(), MAX_INFLATED);
         let bomb = compression.compress(&vec![0; MAX_INFLATED + 1]).unwrap();
         assert_eq!(bad(compression, &bomb), "more than 33554432 bytes", "{compression:?}");

@@ -121,6 +121,15 @@ pub(super) fn is_compressed(stored: &StoredMessage) -> bool {
     compression::is_compressed(stored.sys_flag) && !stored.body.is_empty()
 }
 
+/// What may come of a body that has to be inflated.
+pub(super) fn most_inflated(stored: &StoredMessage) -> usize {
+    if !is_compressed(stored) {
+        return 0;
+    }
+    // Of an unknown compression comes nothing, and that is soon found.
+    Compression::of(stored.sys_flag).map_or(1, |compression| compression.most_of(stored.body.len()))
+}
+
 /// Whether a record holds several messages.
 pub(super) fn is_batch(sys_flag: i32) -> bool {
     sys_flag & UNWRAPPED == UNWRAPPED
