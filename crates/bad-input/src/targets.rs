@@ -146,7 +146,7 @@ fn compressed_bodies(input: &[u8]) {
         prepared_transaction_offset: 0,
         body_crc: 0,
         body: Bytes::copy_from_slice(body),
-        properties: Default::default(),
+        properties: "".into(),
     };
     match unpack(stored, INFLATED, &|| false) {
         Unpacked::Messages(messages) => {

@@ -19,7 +19,7 @@ pub(super) enum Halt {
 }
 
 impl Halt {
-    pub(super) fn bad(error: impl ToString) -> Self {
+    pub(super) fn bad(error: &(impl ToString + ?Sized)) -> Self {
         Self::Bad(error.to_string())
     }
 }
@@ -62,7 +62,8 @@ impl<'a> Output<'a> {
             self.look()?;
             // One byte more tells whether that was all.
             let chunk = (self.room() + 1).min(STEP);
-            let read = reader.by_ref().take(chunk as u64).read_to_end(&mut self.bytes).map_err(Halt::bad)?;
+            let read =
+                reader.by_ref().take(chunk as u64).read_to_end(&mut self.bytes).map_err(|error| Halt::bad(&error))?;
             if self.bytes.len() > self.most {
                 return Err(Halt::TooLarge);
             }

@@ -161,7 +161,7 @@ fn what_is_announced_is_not_believed() {
     let block = [&[3, 0, 0, 0x80][..], b"abc", &[0; 4]].concat();
     let frame = [&[0x04, 0x22, 0x4D, 0x18][..], &descriptor, &block].concat();
     assert!(bad(Compression::Lz4, &frame).contains("another size"));
-    let large = [&(65_537_u32 | 1 << 31).to_le_bytes()[..], &vec![0; 65_537], &[0; 4]].concat();
+    let large = [&(0x0001_0001_u32 | 1 << 31).to_le_bytes()[..], &vec![0; 65_537], &[0; 4]].concat();
     assert!(bad(Compression::Lz4, &lz4_frame(0x60, 0x40, &large)).contains("larger than the frame says"));
 }
 
