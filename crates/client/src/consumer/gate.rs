@@ -326,13 +326,13 @@ impl Gate {
         self.lock().runs.youngest()
     }
 
-    /// Nothing begins any more behind the furthest message that has begun: its offset.
-    pub(crate) fn narrow(&self) -> i64 {
+    /// Nothing begins any more; where there may be holes, nothing behind the furthest message that has begun. The offset up to which it may.
+    pub(crate) fn narrow(&self, has_holes: bool) -> i64 {
         let mut state = self.lock();
         if planted("start while revoked") {
             return i64::MAX;
         }
-        state.limit = state.furthest;
+        state.limit = if has_holes { state.furthest } else { i64::MIN };
         state.limit
     }
 

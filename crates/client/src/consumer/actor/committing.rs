@@ -88,7 +88,7 @@ impl<B: Brokers> Actor<B> {
         self.finish_commit().await;
         let mut offset = self.buffer.position();
         if planted("forget a hole on drain") && self.wanted() != Wanted::Yes {
-            offset = offset.max(self.queue.gate.narrow().saturating_add(1));
+            offset = offset.max(self.queue.gate.narrow(true).saturating_add(1));
         }
         if self.must_commit() || offset > self.committed {
             self.commit_at_last(offset, patience).await?;

@@ -7,6 +7,7 @@ use super::waiting::{Interrupted, Patience};
 use super::{Actor, End, Step};
 use crate::client::ResetReason;
 use crate::consumer::brokers::Brokers;
+use crate::consumer::options::OrderedBy;
 use crate::consumer::queue::{Phase, Wanted};
 use crate::env::{self, Instant, planted};
 
@@ -58,12 +59,14 @@ impl<B: Brokers> Actor<B> {
     /// Nothing begins behind what has begun: the running handlers end in peace, and what lies between their messages is handled, too, else
     /// all behind it would come again. What waits after a failure is left to the next owner, as is what no handler is free for.
     async fn close_holes(&mut self) -> Option<Step> {
-        let mut furthest = self.queue.gate.narrow();
+        // In a queue's own order nothing is done behind what is not: the rest of a batch of which one message has failed is the next owner's.
+        let has_holes = self.shared.options.ordered_by == OrderedBy::Key;
+        let mut furthest = self.queue.gate.narrow(has_holes);
         self.note_revoked();
         if self.buffer.has_holes(furthest) && !self.queue.gate.is_open() {
             // After a doubt, or what an administrator has handed over.
             self.reopen();
-            furthest = self.queue.gate.narrow();
+            furthest = self.queue.gate.narrow(has_holes);
         }
         let until = self.holes_until();
         let mut is_handing_over = true;

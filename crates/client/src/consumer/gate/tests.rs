@@ -368,9 +368,20 @@ async fn what_goes_beyond_the_furthest_does_not_begin_once_the_gate_is_narrow() 
     assert!(gate.open());
     let [one, other] = [gate.begin_run(0, 9), gate.begin_run(1, 8)];
     assert!(gate.may_start(one, 3, 5));
-    assert_eq!(gate.narrow(), 5);
+    assert_eq!(gate.narrow(true), 5);
     assert!(!gate.may_start(other, 4, 8), "a part of it lies behind");
     assert_eq!(over(&gate), [other], "so it is handed over again, up to there");
     let again = gate.begin_run(1, 4);
     assert!(gate.may_start(again, 4, 4));
+}
+
+#[tokio::test(start_paused = true)]
+async fn nothing_begins_once_the_gate_is_narrow_and_there_are_no_holes() {
+    let gate = limited(None);
+    assert!(gate.open());
+    let run = gate.begin_run(0, 9);
+    assert!(gate.may_start(run, 3, 5));
+    gate.narrow(false);
+    let again = gate.begin_run(0, 9);
+    assert!(!gate.may_start(again, 4, 5), "the rest of a batch whose first message went to the dead-letter queue");
 }
