@@ -1,6 +1,8 @@
 'use strict'
+const nodeTls = require('node:tls')
 const util = require('node:util')
 const { Producer, PushConsumer } = require('..')
+const { TestBroker } = require('../testing')
 const { backend, clients, startCluster, uniqueGroup, uniqueTopic, until } = require('./support')
 const { Authority } = require('./support/certificates')
 
@@ -110,6 +112,28 @@ test.each([
     expect(error).toMatchObject({ code: 'ERR_ROCKETMQ_TLS', retriable: false, address: nameServer })
     expect(error.message).toContain(words)
   }
+})
+
+test('a broker that cannot be trusted any more is told of while a client runs: by its sends, and by health()', async () => {
+  const cluster = await TestBroker.start({ topics: [topic], tls: { ...server } })
+  clients.add(cluster)
+  const tls = { ca: ours.pem }
+  const producer = await client(Producer, cluster.nameServer, { topics: [topic], tls, sendTimeoutMs: 3_000 }).start()
+  const consumer = client(PushConsumer, cluster.nameServer, { tls }).subscribe(topic, () => {})
+  await consumer.start()
+  await producer.sendOrderly({ topic, body: 'x' }, 'order-1')
+  const [address] = cluster.brokers
+  await cluster.stopBroker()
+  const impostor = nodeTls.createServer(theirs.sign('IP:127.0.0.1')).on('tlsClientError', () => {})
+  clients.add({ close: () => new Promise((resolve) => impostor.close(resolve)) })
+  await new Promise((resolve) => impostor.listen(Number(address.split(':')[1]), '127.0.0.1', resolve))
+  const told = { code: 'ERR_ROCKETMQ_TLS', address, message: expect.stringContaining('give tls.ca') }
+  await expect(producer.sendOrderly({ topic, body: 'x' }, 'order-1')).rejects.toMatchObject(told)
+  await until(() => [producer, consumer].every((one) => one.health().problems.some(({ code }) => code === told.code)))
+  for (const one of [producer, consumer]) {
+    expect(one.health().problems).toContainEqual(expect.objectContaining(told))
+  }
+  await Promise.all([producer, consumer].map((one) => one.close({ timeoutMs: 1_000 })))
 })
 
 test('a client without TLS is told what it may be', async () => {

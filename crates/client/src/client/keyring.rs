@@ -180,20 +180,15 @@ impl Keyring {
                 drop(state);
                 return Ok(self.now());
             }
-            if state.asked.is_none() {
+            if state.asked.is_none() && occasion == Occasion::Refusal {
                 let now = env::now();
-                if occasion == Occasion::Refusal {
-                    // New ones may be refused, too, whatever the reason is.
-                    if state.not_before.is_some_and(|then| now < then) {
-                        return Err(state.failure.clone());
-                    }
-                    state.not_before = Some(now + state.pause.next());
+                // New ones may be refused, too, whatever the reason is.
+                if state.not_before.is_some_and(|then| now < then) {
+                    return Err(state.failure.clone());
                 }
-                state.asked = Some(now);
-                drop(state);
-                self.questions.notify_one();
-                events.emit(Event::CredentialsWanted);
+                state.not_before = Some(now + state.pause.next());
             }
+            self.ask(state, events);
         }
         // It ends with this keyring, which we hold.
         let _ = answers.changed().await;
@@ -203,6 +198,17 @@ impl Keyring {
         }
         drop(state);
         Ok(self.now())
+    }
+
+    /// Asks, unless that is done.
+    fn ask(&self, mut state: MutexGuard<'_, State>, events: &Arc<dyn Events>) {
+        if state.asked.is_some() {
+            return;
+        }
+        state.asked = Some(env::now());
+        drop(state);
+        self.questions.notify_one();
+        events.emit(Event::CredentialsWanted);
     }
 
     /// When the next thing is to be done without being asked for.
@@ -217,7 +223,10 @@ impl Keyring {
 
 /// Replaces credentials before their end, and tells of what becomes of them.
 pub(super) async fn run(client: Arc<Client>) {
-    let (keyring, events) = (client.session.keyring(), client.events());
+    keep(client.session.keyring(), client.events()).await;
+}
+
+async fn keep(keyring: &Keyring, events: &Arc<dyn Events>) {
     let mut answers = keyring.answers.subscribe();
     let mut known = keyring.now().generation;
     // Each streak of failures, and each silence, is told once.
@@ -228,7 +237,7 @@ pub(super) async fn run(client: Arc<Client>) {
                 let asked = keyring.lock().asked;
                 if asked.is_none() {
                     if keyring.asks {
-                        let _ = keyring.newer_than(&keyring.now(), Occasion::Time, events).await;
+                        keyring.ask(keyring.lock(), events);
                     } else {
                         keyring.lock().due = None;
                         warn(events, &keyring.ends(), None);

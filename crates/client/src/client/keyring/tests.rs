@@ -1,14 +1,16 @@
 use super::*;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// Counts questions; answers nothing by itself.
+/// Counts questions, and keeps warnings; answers nothing by itself.
 #[derive(Default)]
-struct Asked(AtomicUsize);
+struct Asked(AtomicUsize, Mutex<Vec<String>>);
 
 impl Events for Asked {
     fn emit(&self, event: Event) {
-        if matches!(event, Event::CredentialsWanted) {
-            self.0.fetch_add(1, Ordering::Relaxed);
+        match event {
+            Event::CredentialsWanted => _ = self.0.fetch_add(1, Ordering::Relaxed),
+            Event::Warning { error } => self.1.lock().unwrap().push(error.message().to_owned()),
+            _ => {}
         }
     }
 }
@@ -117,4 +119,22 @@ async fn they_are_due_before_they_end() {
     }
     keyring.renewed(credentials("first"), None);
     assert!(keyring.due().is_none());
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_does_not_answer_is_told_of_once_and_asked_no_more_until_it_has_answered() {
+    let (counts, events) = asked();
+    let keyring = Keyring::asking();
+    keyring.renewed(credentials("first"), Some(env::wall_ms() + 10_000));
+    let kept = Arc::clone(&keyring);
+    let keeping = tokio::spawn(async move { keep(&kept, &events).await });
+    tokio::time::sleep(Duration::from_secs(100)).await;
+    assert_eq!(counts.0.load(Ordering::Relaxed), 1);
+    let warnings = counts.1.lock().unwrap().clone();
+    assert_eq!(warnings.len(), 1, "{warnings:?}");
+    assert!(warnings[0].contains("has not answered for 10 s"), "{warnings:?}");
+    keyring.renewed(credentials("second"), Some(env::wall_ms() + 10_000));
+    tokio::time::sleep(Duration::from_secs(9)).await;
+    assert_eq!(counts.0.load(Ordering::Relaxed), 2);
+    keeping.abort();
 }
