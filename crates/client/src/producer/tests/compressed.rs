@@ -2,12 +2,16 @@
 
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
+use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::OwnedSemaphorePermit;
 
+use super::caller::Caller;
 use super::cluster::{Answer, OK, Step};
 use super::{ProducerOptions, options, started};
 use crate::error::Code;
 use crate::producer::options::Batching;
+use crate::producer::packing::AT_ONCE;
 use crate::protocol::Compression;
 
 const BATCHINGS: [Batching; 3] = [Batching::Queue, Batching::Key, Batching::Off];
@@ -79,15 +83,23 @@ async fn a_batch_of_the_callers_is_not_compressed() {
     assert!(cluster.inner().seized.iter().all(|seized| seized.sys_flag == 0 && seized.bytes >= large.len()));
 }
 
+/// No large body is compressed until it is dropped.
+fn all_busy(caller: &Caller) -> OwnedSemaphorePermit {
+    let slots = Arc::clone(&caller.producer.core.packing);
+    slots.try_acquire_many_owned(u32::try_from(AT_ONCE).unwrap()).unwrap()
+}
+
 #[tokio::test(start_paused = true)]
 async fn what_is_aborted_while_it_is_compressed_is_not_sent() {
     for batching in BATCHINGS {
         let (cluster, caller) = started(compressing(batching), &[("a", 1)]).await;
+        let busy = all_busy(&caller);
         let large = caller.send("k", &body(6));
         tokio::task::yield_now().await;
         caller.abort(large);
         let ended = caller.until([large]).await;
         assert_eq!(ended[0].result.as_ref().unwrap_err().code(), Code::Aborted, "{batching:?}");
+        drop(busy);
         let call = caller.send("k", "afresh");
         caller.receipt(call).await;
         assert_eq!(cluster.stored("a", 0), ["afresh"], "{batching:?}");
@@ -98,9 +110,12 @@ async fn what_is_aborted_while_it_is_compressed_is_not_sent() {
 async fn a_body_is_compressed_again_where_its_key_moves_meanwhile() {
     for batching in BATCHINGS {
         let (cluster, caller) = started(compressing(batching), &[("a", 1)]).await;
+        let busy = all_busy(&caller);
         let call = caller.send("k", &body(6));
         tokio::task::yield_now().await;
         cluster.set_route("T", &[("b", 1)]);
+        tokio::task::yield_now().await;
+        drop(busy);
         caller.receipt(call).await;
         let stored = [cluster.stored("a", 0), cluster.stored("b", 0)].concat();
         assert_eq!(stored, [body(6)], "{batching:?}");
