@@ -444,7 +444,7 @@ export interface ProducerOptions extends ClientOptions {
   /** Largest body before it is compressed, in bytes, 1..16711680; brokers refuse more than 4 MiB unless configured otherwise. Default: 4 MiB. */
   maxMessageBytes?: number | undefined
   /**
-   * Compresses the bodies of single sends, from `compressOverBytes` on, where that makes them smaller; on threads of its own, in the order of
+   * Compresses the bodies of single sends, from `compressOverBytes` on, where that makes them smaller; large ones on threads of its own, in the order of
    * their keys. Such a message travels alone: it shares a request with no other, so small ones are sent faster without. Readers of this package and
    * the Java clients 4.9.7 and 5.5.0 read all three; clients that do not know the others take them for zlib, and cannot read them.
    * Default: none, nothing is compressed.

@@ -105,12 +105,18 @@ test.each([
     { ca: ours.pem, ...stranger },
     'does not accept the certificate of this client',
   ],
-  ['a server without TLS', () => backend, { ca: ours.pem }, 'does it take connections with TLS'],
 ])('%s is told at once, and what to do', async (_, cluster, tls, words) => {
   const { nameServer } = cluster()
   for (const error of await refusals(nameServer, { tls, startTimeoutMs: 60_000 })) {
     expect(error).toMatchObject({ code: 'ERR_ROCKETMQ_TLS', retriable: false, address: nameServer })
     expect(error.message).toContain(words)
+  }
+})
+
+test('a server without TLS may be one that starts: it is waited for, and told what it may be', async () => {
+  for (const error of await refusals(backend.nameServer, { tls: { ca: ours.pem }, startTimeoutMs: 1_000 })) {
+    expect(error).toMatchObject({ code: 'ERR_ROCKETMQ_TLS', retriable: true })
+    expect(error.message).toContain('does it take connections with TLS')
   }
 })
 

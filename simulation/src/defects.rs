@@ -22,7 +22,7 @@ pub(crate) const DEFECTS: &[(&str, u64)] = &[
     ("skip the position read", 3),
     ("skip what has failed", 3),
     ("start while revoked", 4),
-    ("start without a lease", 172),
+    ("start without a lease", 271),
     ("take a lock without an answer", 15),
     ("take a weak status for a failure", 10),
     ("take unknown for not stored", 2),

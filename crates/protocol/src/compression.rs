@@ -22,9 +22,9 @@ const TYPE_MASK: i32 = 0x7;
 pub enum Compression {
     /// A zlib stream (RFC 1950): every client reads it.
     Zlib,
-    /// LZ4 frames: Java from 5.0 on.
+    /// LZ4 frames: Java 4.9.7 and 5.x.
     Lz4,
-    /// Zstandard frames (RFC 8878): Java from 5.0 on.
+    /// Zstandard frames (RFC 8878): Java 4.9.7 and 5.x.
     Zstd,
 }
 

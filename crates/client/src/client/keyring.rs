@@ -16,7 +16,7 @@ use tokio::sync::{Notify, watch};
 const LEAD: Duration = Duration::from_secs(5 * 60);
 /// Between two questions that refusals are the occasion of, and after failures: first and longest.
 const PAUSE: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(30));
-/// So long a question may stay unanswered until it is told.
+/// So long a question may stay unanswered; then it is asked again.
 const SILENCE: Duration = Duration::from_secs(10);
 
 /// The credentials of one client.
@@ -114,11 +114,14 @@ impl Keyring {
             now + life.saturating_sub(LEAD.min(life / 5)).max(if self.asks { PAUSE.0 } else { Duration::ZERO })
         });
         state.ends_ms = ends_ms;
-        if state.current.as_deref() != Some(&credentials) {
+        let is_new = state.current.as_deref() != Some(&credentials);
+        if is_new {
             state.current = Some(Arc::new(credentials));
             state.generation += 1;
         }
-        state.failure = None;
+        if state.failure.take().is_some() || is_new {
+            state.pause.reset();
+        }
         self.answered(state);
     }
 
@@ -126,7 +129,7 @@ impl Keyring {
     pub fn failed(&self, why: ClientError) {
         let mut state = self.lock();
         state.failure = Some(why);
-        if state.due.is_some() {
+        if state.current.is_some() {
             let pause = state.pause.next();
             state.due = Some(env::now() + pause);
         }
@@ -229,36 +232,28 @@ pub(super) async fn run(client: Arc<Client>) {
 async fn keep(keyring: &Keyring, events: &Arc<dyn Events>) {
     let mut answers = keyring.answers.subscribe();
     let mut known = keyring.now().generation;
-    // Each streak of failures, and each silence, is told once.
-    let (mut told, mut told_silence) = (false, None);
+    // Each streak of failures is told once.
+    let mut told = false;
     loop {
         tokio::select! {
             () = env::until(keyring.due()) => {
                 let asked = keyring.lock().asked;
-                if asked.is_none() {
-                    if keyring.asks {
-                        keyring.ask(keyring.lock(), events);
-                    } else {
-                        keyring.lock().due = None;
-                        warn(events, &keyring.ends(), None);
-                    }
-                } else if asked == told_silence {
-                    // Nothing to do until it answers.
-                    let _ = answers.changed().await;
-                } else {
-                    told_silence = asked;
+                if asked.is_some() {
+                    // Whoever waits for it has waited long enough; should it still answer, that counts.
                     let text = format!("the function has not answered for {} s", SILENCE.as_secs());
-                    warn(events, &keyring.ends(), Some(ClientError::new(Code::Timeout, text)));
+                    keyring.failed(ClientError::new(Code::Timeout, text));
+                } else if keyring.asks {
+                    keyring.ask(keyring.lock(), events);
+                } else {
+                    keyring.lock().due = None;
+                    warn(events, &keyring.ends(), None);
                 }
             }
             _ = answers.changed() => {}
             () = keyring.questions.notified() => {}
         }
         let (generation, failure) = {
-            let mut state = keyring.lock();
-            if state.failure.is_none() && state.asked.is_none() && state.generation != known {
-                state.pause.reset();
-            }
+            let state = keyring.lock();
             (state.generation, state.failure.clone())
         };
         if generation != known {

@@ -140,7 +140,7 @@ async fn route(client: &Arc<Client>, topic: &str) -> Result<Result<TopicRoute, V
 
 /// What waiting does not mend.
 fn is_lasting(error: &ClientError) -> bool {
-    matches!(error.code(), Code::Protocol | Code::Tls)
+    error.code() == Code::Protocol || error.code() == Code::Tls && !error.retriable()
 }
 
 /// Of two failures the one that may pass: another attempt is worth it then.

@@ -6,11 +6,11 @@ mod trouble;
 mod trust;
 
 use crate::env;
+use identity::Identity;
 use rustls::ClientConfig;
 use rustls::client::danger::ServerCertVerifier;
 use rustls::crypto::{CryptoProvider, ring};
 use rustls::pki_types::ServerName;
-use std::io;
 use std::sync::Arc;
 use stream::Session;
 pub(super) use stream::{Reader, Writer};
@@ -51,7 +51,7 @@ struct Inner {
     servername: Option<ServerName<'static>>,
     /// None: the system's authorities, which are read with the first connection, as that takes a while.
     ca: Option<Arc<dyn ServerCertVerifier>>,
-    identity: Arc<identity::Identity>,
+    identity: Identity,
     provider: Arc<CryptoProvider>,
     config: OnceCell<Arc<ClientConfig>>,
 }
@@ -86,7 +86,7 @@ impl Tls {
             (false, false) => Some(trust::only(&settings.ca, &provider)?),
             (false, true) => None,
         };
-        let identity = Arc::new(identity::Identity::new(settings.cert, settings.key, &provider)?);
+        let identity = Identity::new(settings.cert, settings.key, &provider)?;
         Ok(Self(Arc::new(Inner { servername, ca, identity, provider, config: OnceCell::new() })))
     }
 
@@ -98,14 +98,18 @@ impl Tls {
     {
         let name = self.name(address)?;
         let config = self.0.config.get_or_try_init(|| self.config()).await?;
-        let connector = TlsConnector::from(Arc::clone(config));
+        // Of this connection: whether its server has asked who we are.
+        let identity = Arc::new(self.0.identity.again());
+        let mut config = ClientConfig::clone(config);
+        config.client_auth_cert_resolver = Arc::clone(&identity) as _;
+        let connector = TlsConnector::from(Arc::new(config));
         let connecting = connector.connect_with(name, tokio::io::join(reader, writer), |session| {
             session.set_buffer_limit(Some(stream::UNSENT));
         });
-        let stream = connecting.await.map_err(|error| self.trouble(&error))?;
+        let stream = connecting.await.map_err(|error| Trouble::of(&error, &identity))?;
         let (socket, session) = stream.into_inner();
         let (reader, writer) = socket.into_inner();
-        Ok(Session::split(self.clone(), session, reader, writer))
+        Ok(Session::split(identity, session, reader, writer))
     }
 
     /// Whose certificate the server at `address` must show.
@@ -125,7 +129,7 @@ impl Tls {
         } else {
             let provider = Arc::clone(&inner.provider);
             let read = env::spawn_blocking(move || trust::system(&provider));
-            read.await.map_err(|_| Trouble::new(String::from("the system's authorities could not be read")))??
+            read.await.map_err(|_| Trouble::passing(String::from("the system's authorities could not be read")))??
         };
         let builder = ClientConfig::builder_with_provider(Arc::clone(&inner.provider))
             .with_safe_default_protocol_versions()
@@ -133,12 +137,7 @@ impl Tls {
             // Not dangerous by itself: `trust` says what each of them checks.
             .dangerous()
             .with_custom_certificate_verifier(verifier);
-        Ok(Arc::new(builder.with_client_cert_resolver(Arc::clone(&inner.identity) as _)))
-    }
-
-    /// What a failed handshake, or what followed it, means for the user.
-    fn trouble(&self, error: &io::Error) -> Trouble {
-        Trouble::of(error, &self.0.identity)
+        Ok(Arc::new(builder.with_client_cert_resolver(Arc::new(inner.identity.again()))))
     }
 }
 

@@ -254,3 +254,20 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn what_refers_further_back_than_there_is_room_for_is_too_large_now_and_whole_later() {
+    let far: Vec<u8> = (0..700_000_u32).flat_map(|i| (i.wrapping_mul(2_654_435_761) >> 7).to_le_bytes()).collect();
+    let body = [&far[..600_000], &far[..600_000]].concat();
+    let mut context = zstd_safe::CCtx::create();
+    context.set_parameter(zstd_safe::CParameter::WindowLog(21)).unwrap();
+    context.set_parameter(zstd_safe::CParameter::ContentSizeFlag(false)).unwrap();
+    let mut frame = Vec::with_capacity(2 * body.len());
+    context.compress2(&mut frame, &body).unwrap();
+    assert!(frame.len() < 700_000, "the second half refers to the first");
+    for limit in [200_000, 300_000, 700_000, 1_000_000] {
+        assert_eq!(Compression::Zstd.inflate(&frame, limit, &|| false), Ok(Inflated::TooLarge), "{limit}");
+    }
+    let whole = Compression::Zstd.inflate(&frame, FAR, &|| false).unwrap();
+    assert!(whole == Inflated::Whole(body.into()));
+}

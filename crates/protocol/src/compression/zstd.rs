@@ -6,6 +6,7 @@ use ruzstd::decoding::StreamingDecoder;
 use zstd_safe::{CCtx, CParameter};
 
 use super::output::{Halt, Output};
+use crate::message::MAX_INFLATED;
 
 const MAGIC: [u8; 4] = 0xFD2F_B528_u32.to_le_bytes();
 /// Sixteen magics of frames that are nobody's business.
@@ -50,10 +51,15 @@ fn frame<'a>(body: &'a [u8], output: &mut Output<'_>) -> Result<&'a [u8], Halt> 
     }
     let start = output.len();
     let (head, rest) = body.split_at_checked(WINDOW + 1).ok_or_else(cut_short)?;
-    let head = bounded(head, output.room());
+    let (head, room) = (bounded(head, output.room()), output.room());
+    let is_bounded = head != body[..=WINDOW];
     let mut decoder =
         StreamingDecoder::new(head.as_slice().chain(rest)).map_err(|error| Halt::Bad(format!("Zstandard: {error}")))?;
-    output.read(&mut decoder)?;
+    output.read(&mut decoder).map_err(|halt| match halt {
+        // It may refer to what lies further back than there is room for: whoever has all the room there can be finds out.
+        Halt::Bad(_) if is_bounded && room < MAX_INFLATED => Halt::TooLarge,
+        halt => halt,
+    })?;
     let (source, decoder) = decoder.into_parts();
     if content_size.is_some_and(|size| size != (output.len() - start) as u64) {
         return Err(Halt::bad("Zstandard: the content has another size than the frame says"));

@@ -10,7 +10,7 @@ use rustls::sign::CertifiedKey;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// Our certificate with its key, if there is one, and whether any server has asked for it.
+/// Our certificate with its key, if there is one, and whether the server of a connection has asked for it.
 #[derive(Debug)]
 pub(super) struct Identity {
     own: Option<Arc<CertifiedKey>>,
@@ -32,12 +32,17 @@ impl Identity {
         Ok(Self { own, asked: AtomicBool::new(false) })
     }
 
+    /// The same for another connection, whose server has not asked yet.
+    pub(super) fn again(&self) -> Self {
+        Self { own: self.own.clone(), asked: AtomicBool::new(false) }
+    }
+
     /// Whether we have a certificate.
     pub(super) fn is_some(&self) -> bool {
         self.own.is_some()
     }
 
-    /// Whether a server has asked for a certificate that we do not have.
+    /// Whether the server has asked for a certificate that we do not have.
     pub(super) fn is_missed(&self) -> bool {
         self.own.is_none() && self.asked.load(Ordering::Relaxed)
     }

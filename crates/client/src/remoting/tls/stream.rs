@@ -3,7 +3,8 @@
 //! The library's own stream would do but for one thing: the outbox must know what has left, which includes what the session keeps.
 
 use super::super::outbox;
-use super::Tls;
+use super::Trouble;
+use super::identity::Identity;
 use crate::sync::{Mutex, MutexGuard};
 use rustls::client::ClientConnection;
 use std::io::{self, BufRead, Read, Write};
@@ -19,9 +20,14 @@ pub(super) const UNSENT: usize = 64 * 1024;
 pub(super) struct Session(Mutex<ClientConnection>);
 
 impl Session {
-    pub(super) fn split<R, W>(tls: Tls, session: ClientConnection, reader: R, writer: W) -> (Reader<R>, Writer<W>) {
+    pub(super) fn split<R, W>(
+        identity: Arc<Identity>,
+        session: ClientConnection,
+        reader: R,
+        writer: W,
+    ) -> (Reader<R>, Writer<W>) {
         let session = Arc::new(Self(Mutex::new(session)));
-        let reader = Reader { session: Arc::clone(&session), tls, socket: reader, is_new: true };
+        let reader = Reader { session: Arc::clone(&session), identity, socket: reader, is_new: true };
         (reader, Writer { session, socket: writer, said_goodbye: false })
     }
 
@@ -33,7 +39,7 @@ impl Session {
 /// The reading half.
 pub(in super::super) struct Reader<R> {
     session: Arc<Session>,
-    tls: Tls,
+    identity: Arc<Identity>,
     socket: R,
     /// Nothing was read yet.
     is_new: bool,
@@ -61,7 +67,7 @@ impl<R: AsyncRead + Unpin> AsyncRead for Reader<R> {
             ready!(pending(session.read_tls(&mut Incoming(&mut this.socket, context))))?;
             if let Err(error) = session.process_new_packets() {
                 // What it is told of this goes with the goodbye.
-                return Poll::Ready(Err(this.tls.trouble(&io::Error::other(error)).into()));
+                return Poll::Ready(Err(Trouble::of(&io::Error::other(error), &this.identity).into()));
             }
         }
     }
@@ -70,8 +76,8 @@ impl<R: AsyncRead + Unpin> AsyncRead for Reader<R> {
 impl<R> Reader<R> {
     /// The end of what the server says; one that ends before it has said anything did not like the handshake.
     fn ended(&self, is_end: bool) -> io::Result<()> {
-        if is_end && self.is_new && self.tls.0.identity.is_missed() {
-            return Err(self.tls.trouble(&io::ErrorKind::UnexpectedEof.into()).into());
+        if is_end && self.is_new && self.identity.is_missed() {
+            return Err(Trouble::of(&io::ErrorKind::UnexpectedEof.into(), &self.identity).into());
         }
         Ok(())
     }
@@ -110,11 +116,9 @@ impl<W: AsyncWrite + Unpin> AsyncWrite for Writer<W> {
         let this = self.get_mut();
         ready!(this.drain(context))?;
         let written = this.session.lock().writer().write_vectored(slices)?;
-        match this.drain(context) {
-            Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
-            // The rest goes with the next write, or the flush.
-            _ => Poll::Ready(Ok(written)),
-        }
+        // A part may have left, whatever becomes of the rest, which goes with the next write, or the flush: that meets a failure again.
+        let _ = this.drain(context);
+        Poll::Ready(Ok(written))
     }
 
     fn is_write_vectored(&self) -> bool {

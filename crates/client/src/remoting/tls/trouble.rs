@@ -11,37 +11,50 @@ use std::time::Duration;
 
 /// Why there is no TLS with a server: the rest of a sentence that begins with its address.
 #[derive(Debug)]
-pub(in super::super) struct Trouble(String);
+pub(in super::super) struct Trouble {
+    text: String,
+    /// It may be gone at the next attempt: what listens there may be about to start, or to end.
+    passes: bool,
+}
 
 impl Trouble {
+    /// One that time does not mend.
     pub(super) fn new(text: String) -> Self {
-        Self(text)
+        Self { text, passes: false }
+    }
+
+    /// One that may pass.
+    pub(super) fn passing(text: String) -> Self {
+        Self { text, passes: true }
     }
 
     /// A host that no certificate could be for.
     pub(super) fn nameless(host: &str) -> Self {
-        Self(format!("a certificate cannot be for the host {host:?}: give tls.servername the name that it is for"))
+        Self::new(format!("a certificate cannot be for the host {host:?}: give tls.servername the name that it is for"))
     }
 
     /// A handshake that takes too long.
     pub(in super::super) fn late(limit: Duration) -> Self {
-        Self(format!("no handshake within {} ms: does this port take connections with TLS?", limit.as_millis()))
+        Self::passing(format!(
+            "no handshake within {} ms: does this port take connections with TLS?",
+            limit.as_millis()
+        ))
     }
 
     /// What a failure of the library, or of the socket below it, means.
     pub(super) fn of(error: &io::Error, identity: &Identity) -> Self {
         let error = match error.get_ref().and_then(|inner| inner.downcast_ref::<Error>()) {
             Some(error) => error,
-            None if identity.is_missed() => return Self(format!("it closed the connection: {}", missing())),
+            None if identity.is_missed() => return Self::passing(format!("it closed the connection: {}", missing())),
             None if error.kind() == io::ErrorKind::UnexpectedEof || error.kind() == io::ErrorKind::ConnectionReset => {
-                return Self(String::from(
+                return Self::passing(String::from(
                     "it closed the connection in the handshake: is it a RocketMQ port, and does it take connections with TLS \
                      (tls.server.mode=permissive or enforcing)?",
                 ));
             }
-            None => return Self(format!("the handshake failed: {error}")),
+            None => return Self::passing(format!("the handshake failed: {error}")),
         };
-        Self(match error {
+        Self::new(match error {
             Error::InvalidCertificate(error) => certificate(error),
             Error::AlertReceived(alert) => refusal(*alert, identity),
             Error::InvalidMessage(_) => {
@@ -56,7 +69,9 @@ impl Trouble {
 
     /// What the user sees of it.
     pub(in super::super) fn with(&self, address: &str) -> ClientError {
-        ClientError::new(Code::Tls, format!("no TLS with {address}: {self}")).with_address(address)
+        ClientError::new(Code::Tls, format!("no TLS with {address}: {self}"))
+            .with_address(address)
+            .with_retriable(self.passes)
     }
 
     /// The trouble behind a failed read, if it is one.
@@ -67,7 +82,7 @@ impl Trouble {
 
 impl fmt::Display for Trouble {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        f.write_str(&self.text)
     }
 }
 

@@ -6,6 +6,7 @@ use crate::env::files;
 use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::CryptoProvider;
+use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{DigitallySignedStruct, Error, RootCertStore, SignatureScheme};
 use std::path::Path;
@@ -33,7 +34,7 @@ pub(super) fn system(provider: &Arc<CryptoProvider>) -> Result<Arc<dyn ServerCer
     if let Some(file) = std::env::var_os("NODE_EXTRA_CA_CERTS").filter(|file| !file.is_empty()) {
         // As Node.js itself does, which warns of a file that cannot be read, and goes on.
         let extra = files::read(Path::new(&file)).ok().flatten().unwrap_or_default();
-        roots.add_parsable_certificates(certificates("", &extra).unwrap_or_default());
+        roots.add_parsable_certificates(CertificateDer::pem_slice_iter(&extra).flatten());
     }
     if roots.is_empty() {
         let why = found.errors.first().map(|error| format!(": {error}")).unwrap_or_default();
