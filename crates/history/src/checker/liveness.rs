@@ -7,7 +7,7 @@ use super::options::{Liveness, micros};
 use super::order::Send;
 use super::report::Findings;
 use super::strands::{Ending, Strand, Tenure};
-use crate::event::{Ended, Phase, Role};
+use crate::event::{Ended, Phase, Role, Why};
 
 /// Members of the groups, as liveness sees them.
 #[derive(Debug)]
@@ -260,7 +260,11 @@ fn progress(findings: &mut Findings<'_>, strand: &Strand, times: &Times, bound: 
             late(findings, strand, times, (&first, next, bound), (since, from), (at, Some(line)));
         }
         match *what {
-            What::Position { offset, .. } => next = Some(offset),
+            What::Position { offset, why, .. } => {
+                // Whoever has its queue again after a doubt lets the rest of a pause pass.
+                failed.retain(|again| matches!(why, Why::Memory | Why::Committed) && *again >= offset);
+                next = Some(offset);
+            }
             What::Start { offset, last, .. } => {
                 running += 1;
                 failed.retain(|again| !(offset..=last).contains(again));
@@ -277,7 +281,8 @@ fn progress(findings: &mut Findings<'_>, strand: &Strand, times: &Times, bound: 
                 next = next.max(Some(to));
             }
             What::DeadLetter { offset, .. } => drop(failed.remove(&offset)),
-            What::Lost { .. } | What::Unlock { .. } | What::Revoked { .. } => {
+            What::Lost { .. } => next = None,
+            What::Unlock { .. } | What::Revoked { .. } => {
                 failed.clear();
                 next = None;
             }

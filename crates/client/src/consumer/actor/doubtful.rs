@@ -69,7 +69,9 @@ impl<B: Brokers> Actor<B> {
         }
         self.committed = committed;
         // What we have handled of it ourselves, behind what others have committed, stays handled.
-        let (from, why) = if is_further { (committed, Why::Committed) } else { (self.buffer.position(), Why::Memory) };
+        let from = if is_further { committed } else { self.buffer.position() };
+        // Committed by whomever: by ourselves, too, where we have heard no answer.
+        let why = if from == committed { Why::Committed } else { Why::Memory };
         self.queue.gate.record.position(from, why);
         self.commit_now(Patience::WhileHeld).await
     }
