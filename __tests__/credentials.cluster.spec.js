@@ -4,8 +4,6 @@ const { backend, clients, startCluster, uniqueGroup, uniqueTopic, until } = requ
 
 jest.setTimeout(400_000)
 
-const [UPDATE_AND_CREATE_ACL_CONFIG, AUTH_CREATE_USER, AUTH_UPDATE_USER] = [50, 3001, 3002]
-
 let cluster
 let topic
 beforeAll(async () => {
@@ -18,16 +16,11 @@ const client = (Kind, options) =>
   clients.add(new Kind({ groupId: uniqueGroup(), nameServer: cluster.nameServer, startTimeoutMs: 30_000, ...options }))
 
 /** Gives an account another secret, as whoever rotates it does. */
-async function rotate({ accessKey }, secretKey) {
-  const [{ address }] = cluster.brokers
-  if (backend.major < 5) {
-    const rights = { admin: false, defaultTopicPerm: 'PUB|SUB', defaultGroupPerm: 'PUB|SUB' }
-    return cluster.admin.request(address, UPDATE_AND_CREATE_ACL_CONFIG, { accessKey, secretKey, ...rights })
-  }
-  const user = { username: accessKey, password: secretKey, userType: 'Normal', userStatus: 'enable' }
-  const code = backend.testBroker ? AUTH_CREATE_USER : AUTH_UPDATE_USER
-  return cluster.admin.request(address, code, { username: accessKey }, user)
-}
+const rotate = (account, secretKey) =>
+  cluster.admin.changeSecret(cluster.brokers[0].address, account, secretKey, {
+    major: backend.major,
+    isTestBroker: backend.testBroker,
+  })
 
 const logger = () => {
   const records = []

@@ -8,6 +8,7 @@ const { Connection, ResponseError } = require('./wire')
 const CODE = {
   UPDATE_AND_CREATE_TOPIC: 17,
   UPDATE_BROKER_CONFIG: 25,
+  UPDATE_AND_CREATE_ACL_CONFIG: 50,
   GET_BROKER_RUNTIME_INFO: 28,
   GET_ROUTE: 105,
   GET_BROKER_CLUSTER_INFO: 106,
@@ -15,6 +16,7 @@ const CODE = {
   DELETE_TOPIC_IN_BROKER: 215,
   DELETE_TOPIC_IN_NAME_SERVER: 216,
   AUTH_CREATE_USER: 3001,
+  AUTH_UPDATE_USER: 3002,
   AUTH_CREATE_ACL: 3006,
 }
 const SYSTEM_ERROR = 1
@@ -173,6 +175,18 @@ class Admin {
     }))
     const acl = { subject, policies: [{ policyType: 'Custom', entries }] }
     await this.request(address, CODE.AUTH_CREATE_ACL, { subject }, acl)
+  }
+
+  /** Gives an account that may publish and subscribe another secret. @param {{ major: number, isTestBroker?: boolean }} broker of which line, and whether a real one */
+  async changeSecret(address, { accessKey }, secretKey, { major, isTestBroker }) {
+    if (major < 5) {
+      const rights = { admin: false, defaultTopicPerm: 'PUB|SUB', defaultGroupPerm: 'PUB|SUB' }
+      await this.request(address, CODE.UPDATE_AND_CREATE_ACL_CONFIG, { accessKey, secretKey, ...rights })
+      return
+    }
+    const user = { username: accessKey, password: secretKey, userType: 'Normal', userStatus: 'enable' }
+    const code = isTestBroker ? CODE.AUTH_CREATE_USER : CODE.AUTH_UPDATE_USER
+    await this.request(address, code, { username: accessKey }, user)
   }
 
   /** Closes every connection, and opens no more. */

@@ -325,6 +325,14 @@ impl ClientError {
         self
     }
 
+    /// Keeps what led to this failure, where that is known.
+    pub fn caused_by(self, cause: Option<ClientError>) -> Self {
+        match cause {
+            Some(cause) => self.with_cause(cause),
+            None => self,
+        }
+    }
+
     /// Stands for something that JavaScript keeps under this number: what a user's function has thrown.
     pub fn with_keepsake(mut self, number: u32) -> Self {
         self.change().keepsake = Some(number);

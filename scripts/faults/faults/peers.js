@@ -141,22 +141,11 @@ const bombs = {
 
 /** Gives the account of the participants another secret, at every broker. */
 async function rotate(world, secretKey) {
-  const { accessKey } = world.cluster.accounts.member
-  const { admin } = world
-  const isOld = world.cluster.version.startsWith('4.')
-  for (const { address } of world.cluster.brokers) {
-    if (isOld) {
-      const rights = { admin: false, defaultTopicPerm: 'PUB|SUB', defaultGroupPerm: 'PUB|SUB' }
-      await admin.request(address, CODE.UPDATE_AND_CREATE_ACL_CONFIG, { accessKey, secretKey, ...rights })
-    } else {
-      const code = world.isTestBroker ? CODE.AUTH_CREATE_USER : CODE.AUTH_UPDATE_USER
-      const user = { username: accessKey, password: secretKey, userType: 'Normal', userStatus: 'enable' }
-      await admin.request(address, code, { username: accessKey }, user)
-    }
-  }
+  const { accounts, brokers, version } = world.cluster
+  const broker = { major: Number(version.split('.')[0]), isTestBroker: world.isTestBroker }
+  for (const { address } of brokers) await world.admin.changeSecret(address, accounts.member, secretKey, broker)
 }
 
-const CODE = { UPDATE_AND_CREATE_ACL_CONFIG: 50, AUTH_CREATE_USER: 3001, AUTH_UPDATE_USER: 3002 }
 const isDenied = ({ code }) => code === 'ERR_ROCKETMQ_ACCESS_DENIED'
 
 /** @type {import('../fault').Fault} */

@@ -35,10 +35,7 @@ impl CallError {
     pub fn into_error(self) -> ClientError {
         match self {
             Self::NotSent(error) | Self::Unanswered(error) | Self::Malformed(error) => error,
-            Self::Refused { refusal, address, renewal } => {
-                let error = refused(&refusal, &address);
-                renewal.map_or(error.clone(), |why| error.with_cause(why))
-            }
+            Self::Refused { refusal, address, renewal } => refused(&refusal, &address).caused_by(renewal),
         }
     }
 

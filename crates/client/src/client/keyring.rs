@@ -152,8 +152,7 @@ impl Keyring {
             Ok(signing) => Ok(signing),
             Err(why) => {
                 let text = "there are no credentials, as the function that was asked for them has failed";
-                let error = ClientError::new(Code::AccessDenied, text);
-                Err(why.map_or(error.clone(), |why| error.with_cause(why)))
+                Err(ClientError::new(Code::AccessDenied, text).caused_by(why))
             }
         }
     }

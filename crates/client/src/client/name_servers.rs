@@ -133,7 +133,7 @@ async fn route(client: &Arc<Client>, topic: &str) -> Result<Result<TopicRoute, V
             let text = format!("no name server answers ({}): {why}", servers.list());
             let error = ClientError::new(last.as_ref().map_or(Code::Connection, ClientError::code), text);
             let error = error.with_address(servers.list());
-            last.map_or(error.clone(), |cause| error.with_cause(cause))
+            error.caused_by(last)
         }
     })
 }
